@@ -1,0 +1,37 @@
+# `make` lists what one can do. Each target does its own set-up; only Python ≥ 3.11 is needed.
+PYTHON ?= python3
+RUN := .tools/bin/uv run --frozen --all-packages
+.DEFAULT_GOAL := help
+
+help:  ## list what one can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.tools/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "perftui needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	@$(PYTHON) -m venv .tools && .tools/bin/pip install --quiet --disable-pip-version-check 'uv>=0.8'
+
+demo: .tools/bin/uv  ## the demo shop with 4 workers and traffic, and the dashboard on it
+	@$(RUN) perftui demo
+
+test: lint types contracts  ## everything: lint, types, import contracts, tests
+	@$(RUN) pytest -q
+
+lint: .tools/bin/uv  ## style and common mistakes
+	@$(RUN) ruff check . && $(RUN) ruff format --check .
+
+types: .tools/bin/uv  ## mypy, strict
+	@$(RUN) mypy
+
+contracts: .tools/bin/uv  ## who may import whom
+	@$(RUN) lint-imports
+
+format: .tools/bin/uv  ## put the code in shape
+	@$(RUN) ruff check --fix . ; $(RUN) ruff format .
+
+bench: .tools/bin/uv  ## the budgets, each beside its peer
+	@$(RUN) --group bench python -m tests.benchmarks
+
+clean:  ## throw away environments and caches
+	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.PHONY: help demo test lint types contracts format bench clean

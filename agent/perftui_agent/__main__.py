@@ -1,0 +1,1 @@
+"""Run an app with the agent."""

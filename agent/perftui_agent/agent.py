@@ -1,0 +1,1 @@
+"""Wire the stages of the agent together."""

@@ -1,0 +1,1 @@
+"""What is done to a worker on demand: dumps of its stacks."""

@@ -1,0 +1,1 @@
+"""How clients find this worker and what they are told."""

@@ -1,0 +1,122 @@
+"""A mergeable quantile sketch over non-negative integers.
+
+Takes durations in nanoseconds (or sizes in bytes), gives quantiles within 1 % of the true
+value, refuses nothing: a negative value counts as 0, one past `LARGEST` as `LARGEST`.
+
+Buckets are log-linear, as in HdrHistogram: 64 to each power of two, values below 128 exact. The
+index is two integer operations, several times cheaper than the logarithm a DDSketch needs, and
+the middle of a bucket is at most 1/128 (0.78 %) away from anything that fell into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+Bucket: TypeAlias = int
+"""The index of a bucket: see `bucket_of`."""
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+"""How many values: never negative, so a merged count never runs backwards."""
+
+RELATIVE_ERROR = 1 / 128
+"""The largest relative distance between a value and the middle of its bucket."""
+
+LARGEST = (1 << 50) - 1
+"""The largest value told apart: 13 days in nanoseconds, 1 PiB in bytes."""
+
+_SUB_BUCKET_BITS = 6
+
+
+def bucket_of(value: int) -> Bucket:
+    """Return the bucket that holds `value` (0 ≤ value ≤ LARGEST)."""
+    shift = value.bit_length() - _SUB_BUCKET_BITS - 1
+    if shift <= 0:
+        return value
+    return (shift << _SUB_BUCKET_BITS) + (value >> shift)
+
+
+def bucket_bounds(bucket: Bucket) -> tuple[int, int]:
+    """Return the half-open range [low, high) of the values in `bucket`."""
+    shift = (bucket >> _SUB_BUCKET_BITS) - 1
+    if shift <= 0:
+        return bucket, bucket + 1
+    low = (bucket - (shift << _SUB_BUCKET_BITS)) << shift
+    return low, low + (1 << shift)
+
+
+class LatencySketch(msgspec.Struct, array_like=True):
+    """Counts per bucket, with the exact count, sum and maximum beside them.
+
+    It travels as it is: `[count, total, max, {bucket: count}]`.
+    """
+
+    count: Count = 0
+    total: Count = 0
+    max: Count = 0
+    buckets: dict[Bucket, Count] = {}
+
+    def add(self, value: int) -> None:
+        """Count one value."""
+        if value < 0:
+            value = 0
+        elif value > LARGEST:
+            value = LARGEST
+        self.count += 1
+        self.total += value
+        if value > self.max:
+            self.max = value
+        # `bucket_of`, unrolled: this runs several times per request.
+        shift = value.bit_length() - 7
+        bucket = value if shift <= 0 else (shift << 6) + (value >> shift)
+        buckets = self.buckets
+        buckets[bucket] = buckets.get(bucket, 0) + 1
+
+    def merge(self, other: LatencySketch) -> None:
+        """Add everything `other` has counted to this sketch."""
+        self.count += other.count
+        self.total += other.total
+        if other.max > self.max:
+            self.max = other.max
+        buckets = self.buckets
+        for bucket, count in other.buckets.items():
+            buckets[bucket] = buckets.get(bucket, 0) + count
+
+    def quantile(self, q: float) -> float | None:
+        """Return the value at quantile `q` (0…1) by nearest rank; None when nothing was counted.
+
+        The answer is the smallest counted value that at least `q` of all values do not exceed,
+        within `RELATIVE_ERROR` of itself, and never above the exact maximum.
+        """
+        total = sum(self.buckets.values())
+        if total == 0:
+            return None
+        # Nearest rank: ceil(q·n), in integers so that 0.95 × 100 is 95 and not 95.00000000000001.
+        rank = max(1, -((-round(q * 1_000_000) * total) // 1_000_000))
+        seen = 0
+        for bucket in sorted(self.buckets):
+            seen += self.buckets[bucket]
+            if seen >= rank:
+                low, high = bucket_bounds(bucket)
+                middle = (low + high - 1) / 2
+                return min(middle, float(self.max)) if self.max else middle
+        raise AssertionError("the rank lies within the count")  # pragma: no cover
+
+    def mean(self) -> float | None:
+        """Return the exact mean; None when nothing was counted."""
+        return self.total / self.count if self.count else None
+
+    def ranges(self) -> Iterator[tuple[int, int, int]]:
+        """Yield `(low, high, count)` for each non-empty bucket, lowest first."""
+        for bucket in sorted(self.buckets):
+            yield *bucket_bounds(bucket), self.buckets[bucket]
+
+    @classmethod
+    def merged(cls, sketches: Iterable[LatencySketch]) -> LatencySketch:
+        """Return a new sketch of everything in `sketches`; none of them is changed."""
+        result = cls()
+        for sketch in sketches:
+            result.merge(sketch)
+        return result

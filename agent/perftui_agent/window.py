@@ -1,0 +1,1 @@
+"""Close records into frames."""

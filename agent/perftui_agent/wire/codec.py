@@ -1,0 +1,47 @@
+"""Messages to msgpack bytes and back.
+
+Takes anything, gives a message or `WireError` and nothing else: every byte from a socket or a
+file is hostile until it has been validated here.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, FromAgent, FromClient
+
+T = TypeVar("T")
+
+_encoder = msgspec.msgpack.Encoder()
+_from_agent: msgspec.msgpack.Decoder[FromAgent] = msgspec.msgpack.Decoder(FromAgent)
+_from_client: msgspec.msgpack.Decoder[FromClient] = msgspec.msgpack.Decoder(FromClient)
+
+
+class WireError(ValueError):
+    """The bytes are no message of this wire version."""
+
+
+def encode(message: FromAgent | FromClient) -> bytes:
+    """Return the bytes of `message`."""
+    return _encoder.encode(message)
+
+
+def decode_from_agent(data: bytes) -> FromAgent:
+    """Return the message an agent sent; `WireError` if the bytes are not one."""
+    return _decode(_from_agent, data)
+
+
+def decode_from_client(data: bytes) -> FromClient:
+    """Return the request a client sent; `WireError` if the bytes are not one."""
+    return _decode(_from_client, data)
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T:
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise WireError(f"a message of {len(data)} bytes is over the {MAX_MESSAGE_BYTES} allowed")
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError) as error:
+        raise WireError(f"not a message of this wire version: {error}") from None

@@ -1,0 +1,397 @@
+"""The messages between an agent and its clients, and nothing else.
+
+The same `Frame` goes over the WebSocket, into the black box and into a recording. Durations are
+integer nanoseconds, sizes bytes, moments wall-clock nanoseconds since the epoch. A field that is
+absent was not measured: None and 0 are different things. Everything in a frame that counts is the
+count of this frame's span alone (a delta); a gap in `seq` says that frames were lost.
+
+Growing it: add fields with defaults. Removing or re-typing one needs a new `WIRE_VERSION`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from perftui_agent.sketch import Count, LatencySketch
+
+WIRE_VERSION = 1
+
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+"""No message is larger; a peer that announces more is cut off."""
+
+Nanoseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+"""A duration, or a wall-clock moment since the epoch."""
+
+Bytes: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+"""A size."""
+
+RouteLabel: TypeAlias = str
+"""`METHOD template`, with every prefix: `GET /api/v1/items/{item_id}`, `GET (unmatched)`, `(other)`."""
+
+CodePlace: TypeAlias = str
+"""A place in code as people say it: `app/reports.py:42 build`."""
+
+WorkerId: TypeAlias = str
+"""One worker's life, unlike a pid never reused: `host/pid/start time`."""
+
+
+class _Part(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A part of a message: unknown fields are ignored, default ones left out."""
+
+
+class _Value(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
+    """A part of a message that is whole when it is made and never changes."""
+
+
+class SloTarget(_Value):
+    """What the service promised: all routes together, or one of them."""
+
+    route: RouteLabel | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    error_rate: float | None = None
+    rps: float | None = None
+
+
+class WorkerIdentity(_Value):
+    """Who a worker is; the same in its registration and in its `Hello`."""
+
+    host: str
+    pid: int
+    started_at: float
+    """Process start as the system tells it, seconds since the epoch: with the pid, one life."""
+    service: str
+    supervisor_pid: int
+    python: str = ""
+    agent: str = ""
+    server: str = ""
+    """`uvicorn 0.54.0`, as far as it can be told."""
+    frameworks: dict[str, str] = {}
+
+    @property
+    def id(self) -> WorkerId:
+        """The worker's life as a string, unlike a pid never reused."""
+        return f"{self.host}/{self.pid}/{self.started_at:.2f}"
+
+
+class StatusCounts(_Part):
+    """Requests by how they ended."""
+
+    informational: Count = 0
+    success: Count = 0
+    redirect: Count = 0
+    client_error: Count = 0
+    server_error: Count = 0
+    disconnected: Count = 0
+
+    def total(self) -> int:
+        """Return how many requests there were, however they ended."""
+        return (
+            self.informational
+            + self.success
+            + self.redirect
+            + self.client_error
+            + self.server_error
+            + self.disconnected
+        )
+
+
+class ExceptionCount(_Value):
+    """Unhandled exceptions of one type from one place."""
+
+    type: str
+    place: CodePlace
+    count: Count = 1
+
+
+class RouteFrame(_Part):
+    """What one route did in a frame's span: requests that ended in it."""
+
+    route: RouteLabel
+    status: StatusCounts
+    latency: LatencySketch
+    """ASGI call to last body byte; preflights, event streams and clients that left are not in it."""
+    ttfb: LatencySketch = msgspec.field(default_factory=LatencySketch)
+    body_bytes: LatencySketch = msgspec.field(default_factory=LatencySketch)
+    request_bytes: LatencySketch | None = None
+    background: LatencySketch | None = None
+    serialize: LatencySketch | None = None
+    exceptions: list[ExceptionCount] = []
+    streaming: Count = 0
+    compressed: Count = 0
+    sql_count: Count = 0
+    sql_ns: Nanoseconds = 0
+    cache_count: Count = 0
+    cache_ns: Nanoseconds = 0
+    pool_wait_ns: Nanoseconds = 0
+    threadpool_wait_ns: Nanoseconds = 0
+    loop_wait_ns: Nanoseconds = 0
+    repeats: list[RepeatedShape] = []
+
+
+class RepeatedShape(_Part):
+    """One statement shape that single requests of a route ran several times."""
+
+    fingerprint: str
+    call_site: CodePlace = ""
+    requests: Count = 0
+    """How many requests repeated it."""
+    executions: Count = 0
+    distinct_binds: Count = 0
+    total_ns: Nanoseconds = 0
+    most: Count = 0
+    """The most repeats seen in one request."""
+
+
+class InFlight(_Value):
+    """A request that had not ended when the frame was closed."""
+
+    route: RouteLabel
+    method: str
+    path: str
+    age_ns: Nanoseconds
+    waiting_at: CodePlace | None = None
+
+
+class Span(_Value):
+    """A stretch of a request; repeats of one thing are folded into one span."""
+
+    kind: str
+    """`sql`, `cache`, `pool`, `threadpool`, `loop`, `serialize`."""
+    name: str
+    start_ns: Nanoseconds
+    ns: Nanoseconds
+    count: Count = 1
+    call_site: CodePlace | None = None
+    distinct_binds: Count | None = None
+
+
+class SlowRequest(_Value):
+    """One of the slowest requests of its route in this frame, with its story."""
+
+    id: str
+    route: RouteLabel
+    method: str
+    path: str
+    status: int
+    ended_at: Nanoseconds
+    total_ns: Nanoseconds
+    body_bytes: Bytes = 0
+    spans: list[Span] = []
+    spans_dropped: Count = 0
+
+
+class StatementFrame(_Part):
+    """What one statement shape did in a frame's span."""
+
+    fingerprint: str
+    statement: str = ""
+    latency: LatencySketch = msgspec.field(default_factory=LatencySketch)
+    errors: Count = 0
+    slow: Count = 0
+    routes: dict[RouteLabel, Count] = {}
+    """Executions by route; those outside any request under `(outside requests)`."""
+    call_site: CodePlace | None = None
+    database: str = ""
+    same_binds: Count = 0
+    """Executions whose statement and binds had both been seen before, in other requests."""
+
+
+class PoolFrame(_Part):
+    """A connection pool at the end of the span, and the waits within it."""
+
+    name: str
+    kind: str
+    size: int | None = None
+    checked_out: int | None = None
+    overflow: int | None = None
+    max: int | None = None
+    checkouts: Count = 0
+    wait: LatencySketch = msgspec.field(default_factory=LatencySketch)
+    timeouts: Count = 0
+
+
+class CacheFrame(_Part):
+    """What one cache did in a frame's span, and its size at the end of it."""
+
+    name: str
+    kind: str
+    hits: Count = 0
+    misses: Count = 0
+    evictions: Count = 0
+    expirations: Count = 0
+    stampedes: Count = 0
+    """Misses of a key while another request was already at work on the same key."""
+    latency: LatencySketch | None = None
+    size: int | None = None
+    maxsize: int | None = None
+
+
+class Incident(_Value):
+    """The event loop was held beyond the threshold."""
+
+    kind: str
+    at: Nanoseconds
+    ns: Nanoseconds
+    where: CodePlace
+    route: RouteLabel | None = None
+    stack: list[CodePlace] = []
+    ongoing: bool = False
+
+
+class ProcessStats(_Value):
+    """The worker's process at the end of the span, as the system tells it."""
+
+    cpu_percent: float | None = None
+    cpu_user_s: float | None = None
+    cpu_system_s: float | None = None
+    rss_bytes: Bytes | None = None
+    threads: int | None = None
+    open_files: int | None = None
+    open_files_limit: int | None = None
+    uptime_s: float | None = None
+    cpu_limit: float | None = None
+    """Cores the container may use."""
+    memory_limit_bytes: Bytes | None = None
+
+
+class LoopStats(_Part):
+    """The app's event loop: how late it answered the beats of this span."""
+
+    lag: LatencySketch = msgspec.field(default_factory=LatencySketch)
+    blocked_ns: Nanoseconds = 0
+    """For how long the loop has not turned, at the end of the span; 0 while it turns."""
+    blocked_at: CodePlace | None = None
+    blocked_route: RouteLabel | None = None
+    kind: str = ""
+    """`asyncio` or `uvloop`."""
+
+
+class ThreadpoolStats(_Part):
+    """The anyio threadpool that sync endpoints run in."""
+
+    used: int
+    total: int
+    waiting: int
+    wait: LatencySketch = msgspec.field(default_factory=LatencySketch)
+
+
+class GcStats(_Part):
+    """Garbage collections of this span."""
+
+    pauses: LatencySketch = msgspec.field(default_factory=LatencySketch)
+    collections: dict[int, Count] = {}
+    """Collections by generation."""
+
+
+class AgentStats(_Value):
+    """What the agent itself costs, and what it could not keep up with."""
+
+    cpu_percent: float = 0.0
+    rss_bytes: Bytes | None = None
+    records_dropped: Count = 0
+    clients: Count = 0
+    bytes_sent: Bytes = 0
+    faults: dict[str, Count] = {}
+    """Faults by the place in the agent that had them, since it started."""
+    bounded: dict[str, Count] = {}
+    """What each bound folded away in this span."""
+    degraded: str = ""
+
+
+class Frame(_Part, tag="frame"):
+    """One worker, one second."""
+
+    seq: Count
+    """1, 2, 3 … for this worker's life."""
+    ended_at: Nanoseconds
+    span_ns: Nanoseconds
+    routes: list[RouteFrame] = []
+    in_flight: Count = 0
+    in_flight_rows: list[InFlight] = []
+    """The oldest first, at most 50; `in_flight` is the true count."""
+    open_websockets: Count = 0
+    open_streams: Count = 0
+    process: ProcessStats = msgspec.field(default_factory=ProcessStats)
+    loop: LoopStats | None = None
+    threadpool: ThreadpoolStats | None = None
+    gc: GcStats | None = None
+    statements: list[StatementFrame] = []
+    pools: list[PoolFrame] = []
+    caches: list[CacheFrame] = []
+    slowest: list[SlowRequest] = []
+    incidents: list[Incident] = []
+    agent: AgentStats = msgspec.field(default_factory=AgentStats)
+    probes: dict[str, str] = {}
+    """Each probe and `on`, or `off: why`."""
+
+
+class Hello(_Part, tag="hello"):
+    """The first message of every agent on every connection."""
+
+    wire: int
+    worker: WorkerIdentity
+    slo: list[SloTarget] = []
+    actions: bool = True
+    """Whether dumps and profiles are allowed here."""
+
+
+class DumpRequest(_Part, tag="dump"):
+    """Asks for the stacks of every thread of a worker: the agent's own, or a sibling by pid."""
+
+    id: str
+    pid: int | None = None
+    nonblocking: bool = False
+
+
+class StackFrame(_Value):
+    """One frame of a thread's stack."""
+
+    function: str
+    file: str
+    line: int
+    short_file: str = ""
+    source: str = ""
+    """The line of code itself, where the file could be read."""
+
+
+class ThreadDump(_Value):
+    """One thread; frames innermost first."""
+
+    name: str | None
+    thread_id: int
+    os_thread_id: int | None = None
+    active: bool = False
+    holds_gil: bool = False
+    is_main: bool = False
+    frames: list[StackFrame] = []
+
+
+class Dump(_Part, tag="dump-result"):
+    """The stacks of one worker at one moment."""
+
+    id: str
+    pid: int
+    taken_at: Nanoseconds
+    took_ns: Nanoseconds
+    taken_by: int
+    """The pid whose agent took it: the worker's own, or a sibling's."""
+    method: str = "py-spy"
+    threads: list[ThreadDump] = []
+
+
+class Refusal(_Part, tag="refusal"):
+    """The answer to a request that could not be carried out: one sentence and the mend."""
+
+    id: str
+    reason: str
+    advice: str = ""
+
+
+FromAgent: TypeAlias = Hello | Frame | Dump | Refusal
+"""What a client may receive."""
+
+FromClient: TypeAlias = DumpRequest
+"""What an agent may receive."""

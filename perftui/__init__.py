@@ -1,0 +1,1 @@
+"""A terminal dashboard for live performance triage of FastAPI services."""

@@ -1,0 +1,278 @@
+"""One immutable picture of a service over a window of time: all that screens and commands see.
+
+`model.summarize` makes it from a `Dashboard`; `present` turns it into text and the snapshot
+document into JSON. Durations are milliseconds as float, sizes bytes as int, ratios 0…1, moments
+seconds since the epoch. None means "no data", never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from perftui_agent.sketch import LatencySketch
+from perftui_agent.wire.frames import (
+    CacheFrame,
+    ExceptionCount,
+    Incident,
+    InFlight,
+    RouteLabel,
+    SlowRequest,
+    ThreadpoolStats,
+    WorkerId,
+    WorkerIdentity,
+)
+
+WorkerState: TypeAlias = Literal["ok", "blocked", "silent", "gone"]
+"""`blocked`: its loop has not turned for over 1 s. `silent`: its agent does not answer although the
+process is there. `gone`: the process is no more."""
+
+LinkState: TypeAlias = Literal["connecting", "live", "stale", "lost"]
+"""How the whole target stands: `stale` when nothing has arrived from anyone for a while."""
+
+NO_STATUS: Mapping[str, int] = MappingProxyType({"2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, "disconnected": 0})
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the service this picture shows."""
+
+    workers_seen: int = 0
+    workers_known: int = 0
+    frames_dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Quantiles from merged sketches, never from averages."""
+
+    count: int = 0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """All routes of all workers together."""
+
+    requests: int = 0
+    rps: float | None = None
+    errors: int = 0
+    error_rate: float | None = None
+    latency: Latency = Latency()
+    in_flight: int = 0
+    open_websockets: int = 0
+    open_streams: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One step on the time axis of a chart; None where nothing was measured."""
+
+    at: float
+    rps: float | None = None
+    error_rate: float | None = None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    in_flight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One worker's part of a route."""
+
+    worker: WorkerId
+    pid: int
+    requests: int
+    errors: int
+    latency: Latency
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSummary:
+    """One route over the window."""
+
+    route: RouteLabel
+    requests: int
+    rps: float
+    errors: int
+    """Responses with a 5xx status, unhandled exceptions among them."""
+    error_rate: float
+    status: Mapping[str, int]
+    """`2xx`, `3xx`, `4xx`, `5xx`, `disconnected` (and `1xx` where there are any)."""
+    latency: Latency
+    sketch: LatencySketch
+    """The merged latencies in nanoseconds, for a histogram."""
+    total_ms: float
+    """All its latencies summed: what it costs the service."""
+    ttfb_p95_ms: float | None = None
+    background_p95_ms: float | None = None
+    serialize_ms_per_request: float | None = None
+    bytes_p50: int | None = None
+    bytes_p95: int | None = None
+    streaming: bool = False
+    sql_per_request: float | None = None
+    sql_ms_per_request: float | None = None
+    cache_ms_per_request: float | None = None
+    pool_wait_ms_per_request: float | None = None
+    threadpool_wait_ms_per_request: float | None = None
+    loop_wait_ms_per_request: float | None = None
+    shares: tuple[Share, ...] = ()
+    exceptions: tuple[ExceptionCount, ...] = ()
+    """Most frequent first."""
+    trend: tuple[float | None, ...] = ()
+    """p95 in ms for each of `Summary.points`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSummary:
+    """One worker over the window, and its process as last seen."""
+
+    identity: WorkerIdentity
+    state: WorkerState
+    requests: int = 0
+    rps: float | None = None
+    errors: int = 0
+    latency: Latency = Latency()
+    cpu_percent: float | None = None
+    rss_bytes: int | None = None
+    threads: int | None = None
+    open_files: int | None = None
+    uptime_s: float | None = None
+    in_flight: int | None = None
+    loop_lag_p99_ms: float | None = None
+    blocked_ms: float | None = None
+    """For how long its loop has not turned; None while it turns."""
+    blocked_at: str | None = None
+    blocked_route: RouteLabel | None = None
+    gc_pause_p99_ms: float | None = None
+    threadpool: ThreadpoolStats | None = None
+    agent_cpu_percent: float | None = None
+    agent_rss_bytes: int | None = None
+    agent_dropped: int = 0
+    agent_faults: Mapping[str, int] = field(default_factory=dict)
+    probes: Mapping[str, str] = field(default_factory=dict)
+    last_seen: float | None = None
+    gone_since: float | None = None
+    trend: tuple[float | None, ...] = ()
+    """p95 in ms for each of `Summary.points`."""
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self.identity.pid
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySummary:
+    """One statement shape over the window."""
+
+    statement: str
+    fingerprint: str
+    count: int
+    errors: int
+    latency: Latency
+    total_ms: float
+    routes: tuple[RouteLabel, ...] = ()
+    call_site: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSummary:
+    """One connection pool, its numbers summed over the workers."""
+
+    name: str
+    kind: str
+    size: int | None
+    checked_out: int | None
+    overflow: int | None
+    max: int | None
+    wait_p95_ms: float | None
+    timeouts: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlightRow:
+    """A request in flight, and who serves it."""
+
+    worker: WorkerId
+    pid: int
+    request: InFlight
+
+
+@dataclass(frozen=True, slots=True)
+class SlowRow:
+    """A slow request, and who served it."""
+
+    worker: WorkerId
+    pid: int
+    request: SlowRequest
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """An incident, and who had it."""
+
+    worker: WorkerId
+    pid: int
+    incident: Incident
+
+
+@dataclass(frozen=True, slots=True)
+class SloVerdict:
+    """One target held against the window; `met` is None where there is nothing to judge."""
+
+    slo: str
+    scope: str
+    value: float | None
+    met: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, for the time axis: a worker joined, vanished, was replaced."""
+
+    at: float
+    kind: str
+    subject: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Everything there is to show of one window that ends at `at`."""
+
+    target: str
+    service: str | None
+    at: float
+    window_s: float
+    link: LinkState = "connecting"
+    stale_s: float | None = None
+    coverage: Coverage = Coverage()
+    totals: Totals = Totals()
+    points: tuple[Point, ...] = ()
+    routes: tuple[RouteSummary, ...] = ()
+    """Those with the highest total cost first."""
+    workers: tuple[WorkerSummary, ...] = ()
+    """By pid; those that are gone last."""
+    queries: tuple[QuerySummary, ...] = ()
+    pools: tuple[PoolSummary, ...] = ()
+    caches: tuple[CacheFrame, ...] = ()
+    in_flight: tuple[FlightRow, ...] = ()
+    slowest: tuple[SlowRow, ...] = ()
+    incidents: tuple[IncidentRow, ...] = ()
+    slo: tuple[SloVerdict, ...] = ()
+    events: tuple[Event, ...] = ()
+
+    def route(self, label: RouteLabel) -> RouteSummary | None:
+        """Return the route with this label, None if it had no request in the window."""
+        return next((route for route in self.routes if route.route == label), None)
+
+    def worker(self, worker: WorkerId) -> WorkerSummary | None:
+        """Return the worker with this id, None if it isn't known (any more)."""
+        return next((row for row in self.workers if row.identity.id == worker), None)

@@ -1,0 +1,1 @@
+"""The model as text: units, rows and charts. Pure functions."""

@@ -1,0 +1,1 @@
+"""One widget per file; each can be run by itself to see it."""
