@@ -45,7 +45,7 @@ class _Value(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
     """A part of a message that is whole when it is made and never changes."""
 
 
-class SloTarget(_Value):
+class SloTarget(_Value, frozen=True):
     """What the service promised: all routes together, or one of them."""
 
     route: RouteLabel | None = None
@@ -55,7 +55,7 @@ class SloTarget(_Value):
     rps: float | None = None
 
 
-class WorkerIdentity(_Value):
+class WorkerIdentity(_Value, frozen=True):
     """Who a worker is; the same in its registration and in its `Hello`."""
 
     host: str
@@ -98,7 +98,7 @@ class StatusCounts(_Part):
         )
 
 
-class ExceptionCount(_Value):
+class ExceptionCount(_Value, frozen=True):
     """Unhandled exceptions of one type from one place."""
 
     type: str
@@ -145,7 +145,7 @@ class RepeatedShape(_Part):
     """The most repeats seen in one request."""
 
 
-class InFlight(_Value):
+class InFlight(_Value, frozen=True):
     """A request that had not ended when the frame was closed."""
 
     route: RouteLabel
@@ -155,7 +155,7 @@ class InFlight(_Value):
     waiting_at: CodePlace | None = None
 
 
-class Span(_Value):
+class Span(_Value, frozen=True):
     """A stretch of a request; repeats of one thing are folded into one span."""
 
     kind: str
@@ -168,7 +168,7 @@ class Span(_Value):
     distinct_binds: Count | None = None
 
 
-class SlowRequest(_Value):
+class SlowRequest(_Value, frozen=True):
     """One of the slowest requests of its route in this frame, with its story."""
 
     id: str
@@ -229,7 +229,7 @@ class CacheFrame(_Part):
     maxsize: int | None = None
 
 
-class Incident(_Value):
+class Incident(_Value, frozen=True):
     """The event loop was held beyond the threshold."""
 
     kind: str
@@ -241,7 +241,7 @@ class Incident(_Value):
     ongoing: bool = False
 
 
-class ProcessStats(_Value):
+class ProcessStats(_Value, frozen=True):
     """The worker's process at the end of the span, as the system tells it."""
 
     cpu_percent: float | None = None
@@ -286,7 +286,7 @@ class GcStats(_Part):
     """Collections by generation."""
 
 
-class AgentStats(_Value):
+class AgentStats(_Value, frozen=True):
     """What the agent itself costs, and what it could not keep up with."""
 
     cpu_percent: float = 0.0
@@ -346,7 +346,7 @@ class DumpRequest(_Part, tag="dump"):
     nonblocking: bool = False
 
 
-class StackFrame(_Value):
+class StackFrame(_Value, frozen=True):
     """One frame of a thread's stack."""
 
     function: str
@@ -357,7 +357,7 @@ class StackFrame(_Value):
     """The line of code itself, where the file could be read."""
 
 
-class ThreadDump(_Value):
+class ThreadDump(_Value, frozen=True):
     """One thread; frames innermost first."""
 
     name: str | None
