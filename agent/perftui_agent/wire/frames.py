@@ -367,6 +367,8 @@ class ThreadDump(_Value, frozen=True):
     holds_gil: bool = False
     is_main: bool = False
     frames: list[StackFrame] = []
+    frames_cut: Count = 0
+    """Frames left out of a deep stack, from between its innermost three quarters and its outermost."""
 
 
 class Dump(_Part, tag="dump-result"):
@@ -379,7 +381,12 @@ class Dump(_Part, tag="dump-result"):
     taken_by: int
     """The pid whose agent took it: the worker's own, or a sibling's."""
     method: str = "py-spy"
+    """`py-spy`, `py-spy --nonblocking` (not paused, so stacks may be torn), or `python`: the process
+    looked at itself, and `active` and `holds_gil` are unknown."""
     threads: list[ThreadDump] = []
+    threads_cut: Count = 0
+    note: str = ""
+    """What one must know to read it: why it is not a plain py-spy dump."""
 
 
 class Refusal(_Part, tag="refusal"):

@@ -1,0 +1,88 @@
+"""Who may trace this process: the least that lets the agents of a service dump their siblings.
+
+Measured under Yama `ptrace_scope=1`: without help nobody may trace; after
+`prctl(PR_SET_PTRACER, getppid())` the children of the worker, of its siblings and of the supervisor
+may, and an unrelated process of the same uid may not. It ends with the named process and is not
+inherited by fork, so each worker asks for itself, after its fork.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import sys
+
+PR_GET_DUMPABLE = 3
+PR_SET_PTRACER = 0x59616D61
+CAP_SYS_PTRACE = 19
+
+YAMA_SCOPE = "/proc/sys/kernel/yama/ptrace_scope"
+
+
+def permit_tracing() -> str:
+    """Let this worker's children and its siblings' trace it; return `on`, or `off: why`.
+
+    Any thread may call it: the kernel notes it for the process (Yama names the thread group's
+    leader), so the agent's thread will do, once per process and again if the supervisor changed.
+    """
+    if not sys.platform.startswith("linux"):
+        return "off: not Linux"
+    if _prctl(PR_GET_DUMPABLE) == 0:
+        return "off: not dumpable, as after a change of user"
+    scope = yama_scope()
+    if scope >= 2 and not may_trace_anyone():
+        return f"off: kernel.yama.ptrace_scope is {scope}"
+    failure = _name_tracer(chosen_tracer(os.getppid(), os.getpid()))
+    if failure == errno.EINVAL and scope > 0:
+        # The supervisor died between asking for its pid and naming it.
+        failure = _name_tracer(os.getpid())
+    if failure and scope > 0:
+        return f"off: {os.strerror(failure)}"
+    return "on"
+
+
+def chosen_tracer(parent: int, own: int) -> int:
+    """Return the pid to name: the supervisor's, so that siblings are let in with it.
+
+    A parent of 0 (outside this container) would clear the permission, and 1 would let in every
+    process of a container or a whole machine.
+    """
+    return parent if parent > 1 else own
+
+
+def yama_scope() -> int:
+    """Return `kernel.yama.ptrace_scope`; 0 on a kernel without Yama."""
+    try:
+        with open(YAMA_SCOPE, "rb") as file:
+            return int(file.read(16))
+    except (OSError, ValueError):
+        return 0
+
+
+def may_trace_anyone() -> bool:
+    """Whether this process holds CAP_SYS_PTRACE."""
+    try:
+        with open("/proc/self/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"CapEff:"):
+                    return bool(int(line.split()[1], 16) >> CAP_SYS_PTRACE & 1)
+    except (OSError, ValueError, IndexError):
+        pass
+    return False
+
+
+def _name_tracer(pid: int) -> int:
+    """Return 0, or the errno; EINVAL without Yama, or for a pid that is gone."""
+    return 0 if _prctl(PR_SET_PTRACER, pid) == 0 else ctypes.get_errno()
+
+
+def _prctl(option: int, argument: int = 0) -> int:
+    try:
+        prctl = ctypes.CDLL(None, use_errno=True).prctl
+    except (OSError, AttributeError):
+        ctypes.set_errno(errno.ENOSYS)
+        return -1
+    prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+    prctl.restype = ctypes.c_int
+    return int(prctl(option, argument, 0, 0, 0))

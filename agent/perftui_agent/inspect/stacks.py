@@ -1,0 +1,139 @@
+"""Stacks in the shape of a dump: bounded, cleaned, in the order one reads them.
+
+Takes threads as py-spy gives them, or this process's own frames; gives `ThreadDump`s.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+
+import msgspec
+
+from perftui_agent.inspect.source import Lines
+from perftui_agent.inspect.spy_output import SpyFrame, SpyThread
+from perftui_agent.inspect.text import printable
+from perftui_agent.places import short_file, stack_of
+from perftui_agent.wire.codec import encode
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Dump, StackFrame, ThreadDump
+
+MAX_THREADS = 500
+MAX_FRAMES = 200
+"""Of one thread."""
+
+MAX_FRAMES_IN_ALL = 12_000
+"""About 3 MB on the wire: 60 threads as deep as a thread may be, 500 of 24 frames each."""
+
+_MAX_WALKED = 5000
+_NAME, _FUNCTION, _FILE = 100, 200, 500
+"""Characters of a thread's name, a function's and a path."""
+
+
+class Stack(msgspec.Struct, frozen=True):
+    """A thread and the frames of it that are kept."""
+
+    thread: SpyThread
+    frames: list[SpyFrame]
+    cut: int
+
+
+def own_threads() -> list[SpyThread]:
+    """Return the stacks of every Python thread of this process, as it sees itself (6 µs and no pause).
+
+    Whether a thread runs and who holds the GIL can't be told from inside: the GIL is always ours.
+    """
+    known = {thread.ident: thread for thread in threading.enumerate()}
+    main = threading.main_thread().ident
+    pid = os.getpid()
+    threads = []
+    for ident, frame in sys._current_frames().items():
+        thread = known.get(ident)
+        native = pid if ident == main else (thread.native_id if thread else None)
+        frames = [
+            SpyFrame(f.f_code.co_qualname, f.f_code.co_filename, f.f_lineno or f.f_code.co_firstlineno)
+            for f in stack_of(frame, _MAX_WALKED)
+        ]
+        threads.append(
+            SpyThread(pid, ident, frames, thread_name=thread.name if thread else None, os_thread_id=native)
+        )
+    return threads
+
+
+def kept(threads: Sequence[SpyThread]) -> list[Stack]:
+    """Return the stacks that fit the bounds, those that matter first.
+
+    The main thread, then the one that holds the GIL, then those that run, then the oldest.
+    """
+    oldest_first = threads[::-1]
+    order = sorted(oldest_first, key=lambda one: (not one.is_main, not one.owns_gil, not one.active))
+    order = order[:MAX_THREADS]
+    depth = max(20, min(MAX_FRAMES, MAX_FRAMES_IN_ALL // max(1, len(order))))
+    return [_stack(thread, depth) for thread in order]
+
+
+def _stack(thread: SpyThread, depth: int) -> Stack:
+    frames = [frame for frame in thread.frames if not frame.is_shim]
+    cut = max(0, len(frames) - depth)
+    # Where it is now and how it got into the recursion; the turns between them are alike.
+    inner = depth - depth // 4
+    return Stack(thread, frames[:inner] + frames[inner + cut :] if cut else frames, cut)
+
+
+def wanted_lines(stacks: Sequence[Stack]) -> dict[str, set[int]]:
+    """Return the lines of code that the frames are at, by file."""
+    wanted: dict[str, set[int]] = {}
+    for stack in stacks:
+        for frame in stack.frames:
+            wanted.setdefault(frame.filename, set()).add(frame.line)
+    return wanted
+
+
+def thread_dumps(stacks: Sequence[Stack], lines: Lines) -> list[ThreadDump]:
+    """Return the threads as the wire carries them, frames innermost first."""
+    return [
+        ThreadDump(
+            name=None if stack.thread.thread_name is None else printable(stack.thread.thread_name, _NAME),
+            thread_id=stack.thread.thread_id,
+            os_thread_id=stack.thread.os_thread_id,
+            active=stack.thread.active,
+            holds_gil=stack.thread.owns_gil,
+            is_main=stack.thread.is_main,
+            frames=[_stack_frame(frame, lines) for frame in stack.frames],
+            frames_cut=stack.cut,
+        )
+        for stack in stacks
+    ]
+
+
+def _stack_frame(frame: SpyFrame, lines: Lines) -> StackFrame:
+    file = printable(frame.filename, _FILE)
+    return StackFrame(
+        function=printable(frame.name, _FUNCTION),
+        file=file,
+        line=frame.line,
+        short_file=short_file(file),
+        source=lines.get((frame.filename, frame.line), ""),
+    )
+
+
+def fitted(dump: Dump, limit: int = MAX_MESSAGE_BYTES) -> Dump:
+    """Return `dump`, less its lines of code and then its last threads if it is over `limit` bytes.
+
+    12,000 ordinary frames take 3 MB; only text of nothing but long names comes to this.
+    """
+    if len(encode(dump)) <= limit:
+        return dump
+    threads = [
+        msgspec.structs.replace(
+            thread, frames=[msgspec.structs.replace(frame, source="") for frame in thread.frames]
+        )
+        for thread in dump.threads
+    ]
+    dump = msgspec.structs.replace(dump, threads=threads)
+    while len(encode(dump)) > limit and dump.threads:
+        left = len(dump.threads) // 2
+        cut = dump.threads_cut + len(dump.threads) - left
+        dump = msgspec.structs.replace(dump, threads=dump.threads[:left], threads_cut=cut)
+    return dump
