@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -55,8 +56,11 @@ class Actions:
 
     async def run(self, action: Action, do: Callable[[], Awaitable[T | Refusal]]) -> T | Refusal:
         """Do it if it may be done now; the answer to one that may not is a `Refusal`."""
-        if refusal := self._refusal(action):
-            return refusal
+        if self._under_way is not None:
+            return self.refuse(action, f"busy with a {self._under_way.what}", "ask again in a second")
+        if (wait_s := self._wait_for_token()) > 0:
+            reason = f"more than {self._burst} actions at once or {self._per_second:g} a second"
+            return self.refuse(action, reason, f"ask again in {math.ceil(wait_s)} s")
         self._under_way = action
         began = self._clock()
         outcome = "interrupted"
@@ -76,15 +80,11 @@ class Actions:
             self._under_way = None
             self._log(action, f"{outcome} ({(self._clock() - began) * 1000:.0f} ms)")
 
-    def _refusal(self, action: Action) -> Refusal | None:
-        if self._under_way is not None:
-            reason, advice = f"busy with a {self._under_way.what}", "ask again in a second"
-        elif (wait_s := self._wait_for_token()) > 0:
-            reason = f"more than {self._burst} actions at once or {self._per_second:g} a second"
-            advice = f"ask again in {max(1, round(wait_s))} s"
-        else:
-            return None
-        # A client in a loop must not fill the app's log: the first of a run is told, then the number.
+    def refuse(self, action: Action, reason: str, advice: str) -> Refusal:
+        """Return the refusal, and put it on record in a way that a client in a loop can't abuse.
+
+        The first of a run of refusals is logged, the others are counted in the next line.
+        """
         self._unlogged += 1
         if self._unlogged == 1:
             self._audit.write(f"{action.what} for {action.peer}: refused: {reason}")

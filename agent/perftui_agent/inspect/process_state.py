@@ -88,13 +88,11 @@ def tracer_of(pid: int, tid: int) -> int:
 def resume_if_left_stopped(before: ProcessState) -> str:
     """Make sure that the process of `before` isn't left stopped; return what had to be done.
 
-    `before` is how it stood before it was traced: one that was stopped then stays stopped. The
+    `before` is how it stood before it was traced; not for one that someone had stopped then. The
     kernel lets a tracer's threads go when the tracer dies, before its parent can reap it; so a
     thread that is still held after 100 ms is held by something else. Another tracer's hold is left
     alone, a stop that nobody holds is ended with SIGCONT.
     """
-    if before.is_stopped:
-        return ""
     for _ in range(_TRIES):
         now = read_state(before.pid)
         if now is None or now.started != before.started:

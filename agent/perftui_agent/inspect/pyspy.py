@@ -17,10 +17,10 @@ import contextlib
 import glob
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
+import time
 from typing import IO
 
 import msgspec
@@ -102,7 +102,7 @@ class PySpy:
         except OSError as error:
             return Finished(stderr=f"{CANNOT_START}{error}")
         try:
-            return await _outcome(process, self._pause_limit_s + _GRACE_S)
+            return await _outcome(process, self._pause_limit_s)
         finally:
             self._end(process)
 
@@ -136,7 +136,7 @@ class PySpy:
 
 
 async def _outcome(process: subprocess.Popen[bytes], limit_s: float) -> Finished:
-    """Read both pipes to their ends and wait for the exit, all within `limit_s`."""
+    """Read both pipes to their ends and wait for the exit: `limit_s` and a little grace for the alarm."""
     assert process.stdout is not None  # noqa: S101 - for the type checker: both are PIPE
     assert process.stderr is not None  # noqa: S101
     output, errors = bytearray(), bytearray()
@@ -144,9 +144,9 @@ async def _outcome(process: subprocess.Popen[bytes], limit_s: float) -> Finished
         asyncio.ensure_future(_read(process.stdout, output, MAX_OUTPUT_BYTES)),
         asyncio.ensure_future(_read(process.stderr, errors, MAX_ERROR_BYTES)),
     ]
-    timed_out = False
+    began, timed_out = time.monotonic(), False
     try:
-        async with asyncio.timeout(limit_s):
+        async with asyncio.timeout(limit_s + _GRACE_S):
             await asyncio.gather(*readers)
             if len(output) <= MAX_OUTPUT_BYTES:
                 await _exit(process)
@@ -156,11 +156,12 @@ async def _outcome(process: subprocess.Popen[bytes], limit_s: float) -> Finished
         for reader in readers:
             reader.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
-    # An app that reaps every child leaves us 0 as the code: believe the output, not the code.
+    # An app that reaps every child leaves us 0 as the code: judge by the output and the clock instead.
+    silent = not output and not errors and time.monotonic() - began >= limit_s
     return Finished(
         stdout=bytes(output),
         stderr=errors.decode("utf-8", "replace"),
-        timed_out=timed_out or process.returncode == -signal.SIGALRM,
+        timed_out=timed_out or silent,
         too_large=len(output) > MAX_OUTPUT_BYTES,
     )
 
@@ -187,13 +188,11 @@ async def _read(pipe: IO[bytes], into: bytearray, limit: int) -> None:
 
 async def _exit(process: subprocess.Popen[bytes]) -> None:
     # Both pipes have ended, so it is a matter of microseconds, and a watcher would need signals.
-    while process.poll() is None:
-        await asyncio.sleep(0.002)  # noqa: ASYNC110 - see above
+    while process.poll() is None:  # noqa: ASYNC110
+        await asyncio.sleep(0.002)
 
 
 def _environment() -> dict[str, str]:
     """Return what py-spy needs and no more: the app's secrets live in its environment."""
-    kept = {
-        name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PATH", "SYSTEMROOT") if name in os.environ
-    }
-    return {**kept, "RUST_BACKTRACE": "0"}
+    names = ("LD_LIBRARY_PATH", "PATH")
+    return {name: os.environ[name] for name in names if name in os.environ} | {"RUST_BACKTRACE": "0"}
