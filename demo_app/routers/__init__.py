@@ -1,0 +1,1 @@
+"""The shop's endpoints, one router per file."""

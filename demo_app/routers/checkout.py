@@ -1,0 +1,53 @@
+"""Buying: an order with its lines, a payment authorization, a confirmation in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, BackgroundTasks, HTTPException
+from sqlalchemy import select
+
+from demo_app import faults
+from demo_app.database import Session
+from demo_app.models import Customer, Item, Order, OrderLine
+from demo_app.schemas import Cart, Placed
+
+router = APIRouter(tags=["orders"])
+
+
+async def ask_bank() -> None:
+    """Have the amount authorized, which takes the time that banks take."""
+    await asyncio.sleep(random.uniform(0.15, 0.45))
+
+
+async def send_confirmation() -> None:
+    """Hand the confirmation to the mail server."""
+    await asyncio.sleep(random.uniform(0.1, 0.3))
+
+
+@router.post("/checkout", status_code=201)
+async def checkout(cart: Cart, session: Session, background: BackgroundTasks) -> Placed:
+    """Place an order.
+
+    Fault `small-pool`: the session keeps its connection, of which there are few, while the bank is asked.
+    """
+    quantities = {line.item_id: line.quantity for line in cart.lines}
+    items = list(await session.scalars(select(Item).where(Item.id.in_(quantities))))
+    if len(items) < len(quantities) or await session.get(Customer, cart.customer_id) is None:
+        raise HTTPException(422, "no such customer or item")
+    if not faults.active("small-pool"):
+        await session.close()
+    await ask_bank()
+    order = Order(customer_id=cart.customer_id, status="paid", placed_on=datetime.now(UTC).date())
+    order.lines = [
+        OrderLine(item_id=item.id, price_cents=item.price_cents, quantity=quantities[item.id])
+        for item in items
+    ]
+    order.total_cents = sum(line.price_cents * line.quantity for line in order.lines)
+    session.add(order)
+    await session.commit()
+    placed = Placed(order_id=order.id, total_cents=order.total_cents)
+    background.add_task(send_confirmation)
+    return placed
