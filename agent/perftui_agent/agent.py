@@ -1,1 +1,351 @@
-"""Wire the stages of the agent together."""
+"""Wires the stages together: probes → window → frame → this worker's socket.
+
+One agent per process. It is made when the app is instrumented, which opens nothing; its thread starts
+with the app's lifespan or its first request, in the worker's own process, and runs a small asyncio loop
+of its own beside the app's. Everything on that thread is guarded: a fault costs a count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import os
+import platform
+import socket
+import sys
+import threading
+import time
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from time import perf_counter_ns
+
+from perftui_agent.guard import Guard
+from perftui_agent.inspect.dump import Inspector
+from perftui_agent.inspect.ptrace import permit_tracing
+from perftui_agent.probes.event_loop import LoopProbe
+from perftui_agent.probes.process import ProcessProbe
+from perftui_agent.serve.rendezvous import Rendezvous
+from perftui_agent.serve.worker_socket import WorkerSocket
+from perftui_agent.settings import Settings, Slo
+from perftui_agent.window import Window
+from perftui_agent.wire.codec import encode
+from perftui_agent.wire.frames import (
+    WIRE_VERSION,
+    AgentStats,
+    Dump,
+    DumpRequest,
+    Frame,
+    Hello,
+    Refusal,
+    SloTarget,
+    WorkerIdentity,
+)
+
+BEAT_S = 0.05
+"""How often the agent's thread wakes: folds what waits and sends the app's loop a beat."""
+
+FOLD_AT_ONCE = 500
+"""Records folded before the thread lets go of the GIL: about half a millisecond."""
+
+STAGGER_S = 0.005
+"""Workers close their frames at whole seconds, a little apart, so that they don't all wake at once."""
+
+LISTENERS_CHANGE_AFTER_S = (0.25, 0.5, 1.0, 2.0)
+"""When to look for the listening sockets, which servers open after the lifespan's startup."""
+
+LISTENERS_CHANGE_EVERY_S = 5.0
+
+STOP_WITHIN_S = 0.05
+
+_log = logging.getLogger("perftui")
+
+
+class Agent:
+    """The agent of this process."""
+
+    def __init__(self) -> None:
+        self.guard = Guard()
+        self.window = Window()
+        self.settings = Settings()
+        self.service = ""
+        self.probes: dict[str, str] = {}
+        self._run: _Run | None = None
+        self._lifespans = 0
+        self._watched_loop: asyncio.AbstractEventLoop | None = None
+        os.register_at_fork(after_in_child=self._forget_parent)
+        atexit.register(self.stop)
+
+    def lifespan_started(self) -> None:
+        """The app's lifespan begins."""
+        self._lifespans += 1
+        self.start()
+
+    def lifespan_ended(self) -> None:
+        """The app's lifespan is over; with the last one the agent stops."""
+        self._lifespans -= 1
+        if self._lifespans <= 0:
+            self._lifespans = 0
+            self.stop()
+
+    def start(self) -> None:
+        """Start the thread, or have it watch the loop that runs now. Never raises."""
+        with self.guard.guarding("agent.start"):
+            loop = _running_loop()
+            if self._run is None:
+                # Open even if the thread should fail: a request must not try again each time.
+                self.window.open = True
+                self._run = _Run(self)
+                self._run.start()
+            if loop is not None and loop is not self._watched_loop:
+                self._watched_loop = loop
+                self._run.loop_probe = LoopProbe(loop, self.settings.block_ms)
+
+    def stop(self) -> None:
+        """Stop the thread and take the worker off the list. Never raises, waits 50 ms at most."""
+        run, self._run, self._watched_loop = self._run, None, None
+        self.window.open = False
+        if run is not None:
+            with self.guard.guarding("agent.stop"):
+                run.stop()
+
+    def _forget_parent(self) -> None:
+        # Threads don't survive a fork; the parent's sockets and files are the parent's.
+        self._run = self._watched_loop = None
+        self._lifespans = 0
+        self.window.empty()
+
+
+class _Run:
+    """One life of the agent's thread."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._guard = agent.guard
+        self._window = agent.window
+        self._thread = threading.Thread(target=self._main, name="perftui-agent", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = False
+        self._rendezvous: Rendezvous | None = None
+        self.loop_probe: LoopProbe | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        if self._rendezvous is not None:
+            self._rendezvous.withdraw()
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_cancel_all, loop)
+        if self._thread is not threading.current_thread():
+            self._thread.join(STOP_WITHIN_S)
+
+    def _main(self) -> None:
+        try:
+            # Not the policy's loop: that may be uvloop, and the app's affair.
+            loop = self._loop = asyncio.SelectorEventLoop()
+            try:
+                loop.run_until_complete(self._live())
+            finally:
+                loop.close()
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # noqa: BLE001 - the thread may end, the app must not notice
+            self._guard.fault("agent.thread", error)
+            _log.warning("perftui: this worker can't be watched: %s", error)
+        finally:
+            if self._rendezvous is not None:
+                self._rendezvous.withdraw()
+
+    async def _live(self) -> None:
+        agent = self._agent
+        process = ProcessProbe()
+        worker = _identity(agent.service or "app", process.started_at)
+        agent.probes["ptrace"] = permit_tracing()
+        rendezvous = self._rendezvous = Rendezvous(worker)
+        inspector = Inspector(
+            own_pid=worker.pid,
+            actions_allowed=agent.settings.actions,
+            registrations=rendezvous.siblings,
+        )
+        stream = WorkerSocket(
+            rendezvous.socket_path,
+            hello=encode(
+                Hello(
+                    wire=WIRE_VERSION,
+                    worker=worker,
+                    slo=slo_targets(agent.settings.slo),
+                    actions=agent.settings.actions,
+                )
+            ),
+            act=partial(_act, inspector),
+        )
+        await stream.open()
+        try:
+            rendezvous.publish()
+            with self._guard.guarding("serve.sweep"):
+                rendezvous.sweep()
+            await asyncio.gather(
+                _Beats(self, process, stream).run(),
+                self._keep_published(rendezvous),
+            )
+        finally:
+            await stream.close()
+
+    async def _keep_published(self, rendezvous: Rendezvous) -> None:
+        started = time.monotonic()
+        for after_s in LISTENERS_CHANGE_AFTER_S:
+            await asyncio.sleep(max(0.0, started + after_s - time.monotonic()))
+            self._publish(rendezvous)
+        while not self._stopping:
+            await asyncio.sleep(LISTENERS_CHANGE_EVERY_S)
+            self._publish(rendezvous)
+
+    def _publish(self, rendezvous: Rendezvous) -> None:
+        if not self._stopping:
+            with self._guard.guarding("serve.rendezvous"):
+                rendezvous.publish()
+
+
+class _Beats:
+    """The rhythm of the agent's thread: a beat every 50 ms, a frame every second."""
+
+    def __init__(self, run: _Run, process: ProcessProbe, stream: WorkerSocket) -> None:
+        self._run = run
+        self._process = process
+        self._stream = stream
+        self._window = run._window
+        self._guard = run._guard
+        self._probes = run._agent.probes
+        self._seq = 0
+        self._opened_ns = perf_counter_ns()
+        self._cpu_s = time.thread_time()
+        self._offset_s = (os.getpid() % 16) * STAGGER_S
+
+    async def run(self) -> None:
+        boundary = self._next_boundary()
+        while not self._run._stopping:
+            await asyncio.sleep(max(0.0, min(BEAT_S, boundary - time.time())))
+            with self._guard.guarding("agent.beat"):
+                self._beat()
+            await self._fold()
+            now = time.time()
+            # The wall clock may have been stepped back: then the next boundary is the new clock's.
+            if now >= boundary or boundary - now > 2.0:
+                with self._guard.guarding("agent.frame"):
+                    self._close_frame(now)
+                boundary = self._next_boundary()
+
+    def _next_boundary(self) -> float:
+        return int(time.time() - self._offset_s) + 1 + self._offset_s
+
+    def _beat(self) -> None:
+        probe = self._run.loop_probe
+        if probe is not None and not probe.beat():
+            self._run.loop_probe = None
+
+    async def _fold(self) -> None:
+        while True:
+            folded = FOLD_AT_ONCE
+            with self._guard.guarding("window"):
+                folded = self._window.fold_pending(FOLD_AT_ONCE)
+            if folded < FOLD_AT_ONCE:
+                return
+            await asyncio.sleep(0)
+
+    def _close_frame(self, now: float) -> None:
+        closed_ns = perf_counter_ns()
+        self._seq += 1
+        frame = self._window.close(
+            seq=self._seq,
+            # The second that has just passed, whatever the stagger added to it.
+            ended_at_ns=int((now - self._offset_s) * 1e9),
+            span_ns=closed_ns - self._opened_ns,
+        )
+        self._opened_ns = closed_ns
+        self._fill(frame)
+        if self._stream.clients:
+            self._stream.push(encode(frame))
+
+    def _fill(self, frame: Frame) -> None:
+        with self._guard.guarding("probes.process"):
+            frame.process = self._process.read()
+        probe = self._run.loop_probe
+        if probe is not None:
+            with self._guard.guarding("probes.event_loop"):
+                frame.loop = probe.close_span()
+        cpu_s = time.thread_time()
+        frame.agent = AgentStats(
+            cpu_percent=100.0 * (cpu_s - self._cpu_s) / (frame.span_ns / 1e9) if frame.span_ns else 0.0,
+            records_dropped=self._window.records_dropped,
+            clients=self._stream.clients,
+            bytes_sent=self._stream.bytes_sent,
+            faults=dict(self._guard.faults),
+            bounded=self._window.take_bounded(),
+        )
+        self._cpu_s = cpu_s
+        frame.probes = dict(self._probes)
+
+
+async def _act(inspector: Inspector, request: DumpRequest, peer: str) -> Dump | Refusal:
+    return await inspector.dump(request, peer=peer)
+
+
+def slo_targets(slo: Slo | None) -> list[SloTarget]:
+    """Return the targets of an `Slo` as they travel: all routes together first."""
+    if slo is None:
+        return []
+    targets = [_slo_target(None, slo)]
+    targets += [_slo_target(route, target) for route, target in slo.routes.items()]
+    return targets
+
+
+def _slo_target(route: str | None, slo: Slo) -> SloTarget:
+    return SloTarget(
+        route=route, p95_ms=slo.p95_ms, p99_ms=slo.p99_ms, error_rate=slo.error_rate, rps=slo.rps
+    )
+
+
+def _identity(service: str, started_at: float) -> WorkerIdentity:
+    return WorkerIdentity(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        started_at=started_at,
+        service=service,
+        supervisor_pid=os.getppid(),
+        python=platform.python_version(),
+        agent=_version_of("perftui-agent"),
+        server=_server(),
+        frameworks={name: _version_of(name) for name in ("fastapi", "starlette") if name in sys.modules},
+    )
+
+
+def _server() -> str:
+    # gunicorn first: its workers run uvicorn's protocol inside.
+    for name in ("gunicorn", "granian", "hypercorn", "uvicorn"):
+        if name in sys.modules:
+            return f"{name} {_version_of(name)}".strip()
+    return ""
+
+
+def _version_of(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()

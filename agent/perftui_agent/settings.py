@@ -1,1 +1,141 @@
-"""Settings."""
+"""What the agent was told to do: frozen, from arguments and PERFTUI_* variables.
+
+An argument wins over its variable. A wrong argument is the developer's to see: it raises. A wrong
+variable must not keep a service from starting: it is reported once and the default stands.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+T = TypeVar("T")
+
+MIN_TOKEN_CHARACTERS = 16
+
+_log = logging.getLogger("perftui")
+
+
+@dataclass(frozen=True, slots=True)
+class Slo:
+    """What a service promises: for all routes together, and for single ones.
+
+    `p95_ms`, `p99_ms` in milliseconds, `error_rate` 0…1 (5xx over all), `rps` at least so many
+    requests a second. `routes` maps `"GET /reports"` to an `Slo` of its own.
+    """
+
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    error_rate: float | None = None
+    rps: float | None = None
+    routes: Mapping[str, Slo] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("p95_ms", "p99_ms", "rps"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"Slo({name}={value!r}): a target is a number above 0")
+        if self.error_rate is not None and not 0 <= self.error_rate <= 1:
+            raise ValueError(f"Slo(error_rate={self.error_rate!r}): a ratio lies between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set; CONTRACT names the variables."""
+
+    enabled: bool = True
+    service: str | None = None
+    token: str | None = None
+    actions: bool = True
+    slow_query_ms: float = 100.0
+    sql_text: str = "shape"
+    blackbox_mb: float = 8.0
+    block_ms: float = 100.0
+    slo: Slo | None = None
+
+
+def read_settings(
+    base: Settings | None = None,
+    *,
+    service: str | None = None,
+    token: str | None = None,
+    actions: bool | None = None,
+    slow_query_ms: float | None = None,
+    sql_text: str | None = None,
+    blackbox_mb: float | None = None,
+    block_ms: float | None = None,
+    enabled: bool | None = None,
+    slo: Slo | None = None,
+) -> Settings:
+    """Return the settings for these arguments; ValueError for a bad one.
+
+    What no argument says is as in `base`, or, without one, as the environment says.
+    """
+    environment = os.environ if base is None else {}
+    base = base or Settings()
+    read = functools.partial(_read, environment)
+    return Settings(
+        enabled=read(enabled, "PERFTUI_ENABLED", _switch, base.enabled),
+        service=read(service, "PERFTUI_SERVICE", str, base.service),
+        token=_token(token or environment.get("PERFTUI_TOKEN") or base.token),
+        actions=read(actions, "PERFTUI_ACTIONS", _switch, base.actions),
+        slow_query_ms=read(slow_query_ms, "PERFTUI_SLOW_QUERY_MS", _amount, base.slow_query_ms),
+        sql_text=read(sql_text, "PERFTUI_SQL_TEXT", _sql_text, base.sql_text),
+        blackbox_mb=read(blackbox_mb, "PERFTUI_BLACKBOX_MB", _amount, base.blackbox_mb),
+        block_ms=read(block_ms, "PERFTUI_BLOCK_MS", _amount, base.block_ms),
+        slo=slo if slo is not None else base.slo,
+    )
+
+
+def _read(
+    environment: Mapping[str, str],
+    argument: T | None,
+    variable: str,
+    parse: Callable[[object], T],
+    default: T,
+) -> T:
+    if argument is not None:
+        return parse(argument)
+    text = environment.get(variable)
+    if not text:
+        return default
+    try:
+        return parse(text)
+    except ValueError as error:
+        _log.warning("%s=%r: %s; %r is used", variable, text, error, default)
+        return default
+
+
+def _token(token: str | None) -> str | None:
+    # Not even from the environment is a weak one passed over: who set it counts on the door.
+    if token is not None and len(token) < MIN_TOKEN_CHARACTERS:
+        raise ValueError(
+            f"the perftui token has {len(token)} characters; {MIN_TOKEN_CHARACTERS} are the least"
+        )
+    return token
+
+
+def _switch(value: object) -> bool:
+    text = str(value).strip().lower()
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError("neither 0 nor 1")
+
+
+def _amount(value: object) -> float:
+    amount = float(str(value))
+    if not 0 <= amount < 1e12:
+        raise ValueError("not a number of 0 or more")
+    return amount
+
+
+def _sql_text(value: object) -> str:
+    if value not in {"shape", "off"}:
+        raise ValueError("neither 'shape' nor 'off'")
+    return str(value)

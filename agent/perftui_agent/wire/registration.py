@@ -44,24 +44,49 @@ def runtime_dir() -> Path:
 
     `PERFTUI_RUNTIME_DIR`, else `$XDG_RUNTIME_DIR/perftui`, else `/tmp/perftui-<uid>`.
     """
+    return runtime_dirs()[0]
+
+
+def runtime_dirs() -> list[Path]:
+    """Return every directory this user's agents may have registered in, the likeliest first.
+
+    A service started by an init system has no `XDG_RUNTIME_DIR` where the ssh session of the same
+    user has one, so a client looks in both. `PERFTUI_RUNTIME_DIR` stands alone.
+    """
     if chosen := os.environ.get("PERFTUI_RUNTIME_DIR"):
-        return Path(chosen)
-    if (xdg := os.environ.get("XDG_RUNTIME_DIR")) and os.path.isdir(xdg):
-        return Path(xdg) / "perftui"
-    return Path("/tmp") / f"perftui-{os.getuid()}"  # noqa: S108 - refused by `check_private` unless ours alone
+        return [Path(os.path.abspath(chosen))]
+    directories = []
+    xdg = os.environ.get("XDG_RUNTIME_DIR")
+    if xdg and _is_ours(xdg):
+        directories.append(Path(xdg) / "perftui")
+    directories.append(fallback_dir(os.getuid()))
+    return directories
+
+
+def fallback_dir(uid: int) -> Path:
+    """Return the directory of a user without an `XDG_RUNTIME_DIR`; short enough for any socket."""
+    return Path("/tmp") / f"perftui-{uid}"  # noqa: S108 - refused by `check_private` unless private
+
+
+def _is_ours(directory: str) -> bool:
+    # A server that has dropped its privileges may still have root's variable.
+    try:
+        info = os.stat(directory)
+    except OSError:
+        return False
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid()
 
 
 def check_private(directory: Path) -> None:
-    """Raise `UnsafeRuntimeDirError` unless `directory` is ours (or root's) and closed to others."""
+    """Raise `UnsafeRuntimeDirError` if anyone but us and root could have planted files in `directory`."""
     info = os.lstat(directory)
     if not stat.S_ISDIR(info.st_mode):
         raise UnsafeRuntimeDirError(f"{directory} is not a directory")
-    if info.st_uid not in {os.getuid(), 0} and os.getuid() != 0:
+    if os.getuid() != 0 and info.st_uid not in {os.getuid(), 0}:
         raise UnsafeRuntimeDirError(f"{directory} belongs to uid {info.st_uid}")
-    if info.st_mode & 0o077:
-        raise UnsafeRuntimeDirError(
-            f"{directory} is open to others (mode {info.st_mode & 0o777:o}): chmod 700 it"
-        )
+    if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        mode = stat.S_IMODE(info.st_mode)
+        raise UnsafeRuntimeDirError(f"{directory} can be written to by others (mode {mode:o}): chmod 700 it")
 
 
 def read_registrations(directory: Path) -> Iterator[tuple[Path, Registration]]:
@@ -76,16 +101,26 @@ def read_registrations(directory: Path) -> Iterator[tuple[Path, Registration]]:
     except FileNotFoundError:
         return
     for name in names:
-        if not name.endswith(".json"):
-            continue
-        path = directory / name
-        try:
-            with path.open("rb") as file:
-                data = file.read(MAX_REGISTRATION_BYTES + 1)
-            if len(data) > MAX_REGISTRATION_BYTES:
-                continue
-            registration = msgspec.json.decode(data, type=Registration)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-            continue
-        if os.path.dirname(registration.socket) == str(directory):
-            yield path, registration
+        if name.endswith(".json") and (registration := read_registration(directory / name)):
+            yield directory / name, registration
+
+
+def read_registration(path: Path) -> Registration | None:
+    """Return the registration in `path`; None if there is none that can be believed."""
+    try:
+        with path.open("rb") as file:
+            owner = os.fstat(file.fileno()).st_uid
+            data = file.read(MAX_REGISTRATION_BYTES + 1)
+        if len(data) > MAX_REGISTRATION_BYTES:
+            return None
+        registration = msgspec.json.decode(data, type=Registration)
+        # The socket lies beside its registration, or, where that path would be too long, in the
+        # owner's fallback directory: never where a planted file could point a client.
+        beside = Path(registration.socket).parent
+        if beside == fallback_dir(owner):
+            check_private(beside)
+        elif beside != path.parent:
+            return None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return registration

@@ -1,0 +1,132 @@
+"""Puts the HTTP probe around an app, and changes nothing else about it.
+
+Starlette and FastAPI apps keep their identity: `Starlette.__call__` is wrapped once, and looks for a
+probe on the instance. That is outside of every middleware, whenever it is added, and leaves alone
+`build_middleware_stack`, which other instruments replace. A bare ASGI callable is wrapped, and what
+wraps it has to be served.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from types import MethodType
+from typing import Any, TypeVar
+
+from perftui_agent.agent import Agent
+from perftui_agent.probes.http import MARKER, HttpProbe, Receive, Send
+from perftui_agent.records import Scope
+from perftui_agent.settings import Settings, read_settings
+
+App = TypeVar("App")
+
+PROBE_ATTRIBUTE = "_perftui_probe"
+"""Where an instrumented Starlette or FastAPI instance keeps its probe."""
+
+EVERY_APP = "_perftui_every_app"
+"""Set on the class when apps are instrumented without code of theirs."""
+
+_WRAPPED = "_perftui_wrapped"
+
+_agent: Agent | None = None
+_making = threading.Lock()
+
+
+def attach(app: App, settings: Settings) -> App:
+    """Return `app` with a probe around it; the same object wherever that is possible."""
+    agent = _the_agent()
+    agent.settings = settings
+    if settings.service or not agent.service:
+        agent.service = settings.service or _name_of(app)
+    if isinstance(app, HttpProbe):
+        return app
+    starlette = _starlette_class(type(app))
+    if starlette is None:
+        return _probe(app, app, agent)  # type: ignore[return-value] # what is served instead of it
+    original = _wrap_call(starlette)
+    if PROBE_ATTRIBUTE not in vars(app):
+        setattr(app, PROBE_ATTRIBUTE, _probe(MethodType(original, app), app, agent))
+    return app
+
+
+def current_settings() -> Settings | None:
+    """Return what was set by an earlier call in this process; None before the first."""
+    return _agent.settings if _agent is not None else None
+
+
+def _the_agent() -> Agent:
+    global _agent  # noqa: PLW0603 - one agent per process is the point
+    with _making:
+        if _agent is None:
+            _agent = Agent()
+        return _agent
+
+
+def _probe(call: Any, app: object, agent: Agent) -> HttpProbe:
+    return HttpProbe(
+        call,
+        routes_of=app,
+        sink=agent.window,
+        guard=agent.guard,
+        wake=agent.start,
+        on_lifespan_start=agent.lifespan_started,
+        on_lifespan_end=agent.lifespan_ended,
+    )
+
+
+def _starlette_class(cls: type) -> type | None:
+    # By name: the agent imports no framework.
+    for base in cls.__mro__:
+        if base.__module__ == "starlette.applications" and base.__name__ == "Starlette":
+            return base
+    return None
+
+
+def instrument_every_app(starlette: type) -> None:
+    """Have each app of this class instrumented when it is first called: it may never be, or be a part."""
+    if read_settings().enabled:
+        _wrap_call(starlette)
+        setattr(starlette, EVERY_APP, True)
+
+
+def _wrap_call(starlette: Any) -> Any:
+    """Wrap `Starlette.__call__` unless it is; return the original."""
+    current = starlette.__call__
+    wrapped = getattr(current, _WRAPPED, None)
+    if wrapped is not None:
+        return wrapped
+
+    # A coroutine function, as before: servers look at it to tell ASGI 3 from ASGI 2.
+    @functools.wraps(current)
+    async def call(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        probe = self.__dict__.get(PROBE_ATTRIBUTE)
+        if probe is not None:
+            await probe(scope, receive, send)
+        elif _wants_probe(self, scope):
+            await _instrumented(self)(scope, receive, send)
+        else:
+            await current(self, scope, receive, send)
+
+    setattr(call, _WRAPPED, current)
+    starlette.__call__ = call
+    return current
+
+
+def _wants_probe(app: Any, scope: Scope) -> bool:
+    # A sub-app's requests are timed by the app it is mounted in.
+    return MARKER not in scope and getattr(app, EVERY_APP, False)
+
+
+def _instrumented(app: Any) -> HttpProbe:
+    attach(app, read_settings(current_settings()))
+    probe: HttpProbe = vars(app)[PROBE_ATTRIBUTE]
+    return probe
+
+
+def _name_of(app: object) -> str:
+    """Return what people would call this service: the app's title, or the folder it was started in."""
+    title = getattr(app, "title", None)
+    if isinstance(title, str) and title not in {"", "FastAPI"}:
+        return title
+    return os.path.basename(os.getcwd()) or "app"

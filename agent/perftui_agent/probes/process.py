@@ -1,0 +1,55 @@
+"""The worker's process as the system sees it: CPU, memory, threads, open files."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+
+from perftui_agent.wire.frames import ProcessStats
+
+_COUNT_FILES_EVERY_S = 5.0
+
+
+class ProcessProbe:
+    """Reads this process. Runs on the agent's thread; a reading costs about 0.2 ms."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self.started_at = self._process.create_time()
+        self._cpu: tuple[float, float] | None = None
+        """CPU seconds and the monotonic moment they were read at."""
+        self._open_files: int | None = None
+        self._files_counted_at = float("-inf")
+
+    def read(self) -> ProcessStats:
+        """Return the process as it is now; what the system won't tell is None."""
+        now = time.monotonic()
+        with self._process.oneshot():
+            cpu = self._process.cpu_times()
+            rss = self._process.memory_info().rss
+            threads = self._process.num_threads()
+        if now - self._files_counted_at >= _COUNT_FILES_EVERY_S:
+            # Counting descriptors lists a directory: with 10,000 of them that is milliseconds.
+            self._files_counted_at = now
+            self._open_files = self._count_open_files()
+        used = cpu.user + cpu.system
+        percent = None
+        if self._cpu is not None and now > self._cpu[1]:
+            percent = max(0.0, 100.0 * (used - self._cpu[0]) / (now - self._cpu[1]))
+        self._cpu = (used, now)
+        return ProcessStats(
+            cpu_percent=percent,
+            cpu_user_s=cpu.user,
+            cpu_system_s=cpu.system,
+            rss_bytes=rss,
+            threads=threads,
+            open_files=self._open_files,
+            uptime_s=max(0.0, time.time() - self.started_at),
+        )
+
+    def _count_open_files(self) -> int | None:
+        try:
+            return self._process.num_fds()
+        except (psutil.Error, OSError):
+            return None

@@ -1,0 +1,160 @@
+"""Serves this worker's stream on its own Unix socket, and nobody else's.
+
+Takes encoded frames, gives them to every connected client; a client that does not read loses frames,
+never the agent its pace. Admits this user and root, at most eight at a time, and no browser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+
+from websockets.asyncio.server import Server, ServerConnection, unix_serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from perftui_agent.wire.codec import WireError, decode_from_client, encode
+from perftui_agent.wire.frames import Dump, DumpRequest, Refusal
+
+MAX_CLIENTS = 8
+
+MAX_QUEUED_FRAMES = 16
+"""Frames that wait for one client; past it the oldest goes, and the gap in `seq` tells."""
+
+MAX_REQUEST_BYTES = 64 * 1024
+
+_CLOSE_TRY_AGAIN_LATER = 1013
+_CLOSE_NOT_UNDERSTOOD = 1003
+
+# What a client does is not the host app's to read about in its log.
+_log = logging.getLogger("perftui.socket")
+_log.addHandler(logging.NullHandler())
+_log.propagate = False
+
+
+class WorkerSocket:
+    """The stream of one worker."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        hello: bytes,
+        act: Callable[[DumpRequest, str], Awaitable[Dump | Refusal]],
+    ) -> None:
+        self._path = path
+        self._hello = hello
+        self._act = act
+        self._queues: set[asyncio.Queue[bytes]] = set()
+        self._server: Server | None = None
+        self.bytes_sent = 0
+        self.frames_dropped = 0
+
+    @property
+    def clients(self) -> int:
+        """How many clients are connected."""
+        return len(self._queues)
+
+    async def open(self) -> None:
+        """Bind the socket, mode 0600, and begin to serve."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                self._path.unlink()
+            listener.bind(str(self._path))
+            os.chmod(self._path, 0o600)
+            self._server = await unix_serve(
+                self._serve,
+                sock=listener,
+                compression=None,
+                max_size=MAX_REQUEST_BYTES,
+                max_queue=4,
+                write_limit=256 * 1024,
+                ping_interval=None,
+                open_timeout=5,
+                close_timeout=0.05,
+                origins=[None],  # a browser always sends one
+                process_request=_admit,
+                server_header=None,
+                logger=_log,
+            )
+        except BaseException:
+            listener.close()
+            raise
+
+    def push(self, frame: bytes) -> None:
+        """Give a frame to every client."""
+        for queue in self._queues:
+            if queue.full():
+                queue.get_nowait()
+                self.frames_dropped += 1
+            queue.put_nowait(frame)
+
+    async def close(self) -> None:
+        """Stop serving; clients are told."""
+        if self._server is not None:
+            self._server.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._server.wait_closed(), 0.1)
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        if len(self._queues) >= MAX_CLIENTS:
+            await connection.close(_CLOSE_TRY_AGAIN_LATER, f"{MAX_CLIENTS} clients are connected already")
+            return
+        queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_QUEUED_FRAMES)
+        self._queues.add(queue)
+        writer = asyncio.create_task(self._write(connection, queue))
+        actions: set[asyncio.Task[None]] = set()
+        try:
+            async for message in connection:
+                request = decode_from_client(message if isinstance(message, bytes) else message.encode())
+                action = asyncio.create_task(self._answer(connection, request))
+                actions.add(action)
+                action.add_done_callback(actions.discard)
+        except WireError as error:
+            await connection.close(_CLOSE_NOT_UNDERSTOOD, str(error)[:100])
+        except ConnectionClosed:
+            pass
+        finally:
+            self._queues.discard(queue)
+            for task in (writer, *actions):
+                task.cancel()
+            await asyncio.gather(writer, *actions, return_exceptions=True)
+
+    async def _write(self, connection: ServerConnection, queue: asyncio.Queue[bytes]) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await connection.send(self._hello)
+            while True:
+                frame = await queue.get()
+                await connection.send(frame)
+                self.bytes_sent += len(frame)
+
+    async def _answer(self, connection: ServerConnection, request: DumpRequest) -> None:
+        reply = await self._act(request, f"uid {_peer_uid(connection)}")
+        with contextlib.suppress(ConnectionClosed):
+            await connection.send(encode(reply))
+
+
+def _admit(connection: ServerConnection, _request: Request) -> Response | None:
+    """Refuse everyone but this user and root: the mode of the socket says so, the kernel proves it."""
+    uid = _peer_uid(connection)
+    if uid is None or uid in {0, os.getuid()}:
+        return None
+    return connection.respond(HTTPStatus.FORBIDDEN, "not your worker\n")
+
+
+def _peer_uid(connection: ServerConnection) -> int | None:
+    """Return the uid at the other end; None where the system doesn't tell."""
+    peer = connection.transport.get_extra_info("socket")
+    if peer is None or not hasattr(socket, "SO_PEERCRED"):
+        return None
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    uid: int = struct.unpack("3i", credentials)[1]
+    return uid

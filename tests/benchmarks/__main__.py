@@ -1,0 +1,24 @@
+"""Run the benchmarks: `python -m tests.benchmarks [name …]`."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.benchmarks import overhead
+
+BENCHMARKS = {"overhead": overhead.main}
+
+
+def main() -> int:
+    """Run those named, or all."""
+    for name in sys.argv[1:] or BENCHMARKS:
+        if name not in BENCHMARKS:
+            print(f"no benchmark {name!r}: there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+            return 2
+        print(f"\n── {name} ──")
+        BENCHMARKS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
