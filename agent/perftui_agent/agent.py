@@ -12,35 +12,29 @@ import atexit
 import contextlib
 import logging
 import os
-import platform
-import socket
-import sys
 import threading
 import time
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter_ns
 
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.dump import Inspector
 from perftui_agent.inspect.ptrace import permit_tracing
 from perftui_agent.probes.event_loop import LoopProbe
+from perftui_agent.probes.probe import ON, Probe
 from perftui_agent.probes.process import ProcessProbe
+from perftui_agent.serve.introduction import introduce
 from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.worker_socket import WorkerSocket
-from perftui_agent.settings import Settings, Slo
-from perftui_agent.window import Window
+from perftui_agent.settings import Settings
+from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import encode
 from perftui_agent.wire.frames import (
-    WIRE_VERSION,
     AgentStats,
     Dump,
     DumpRequest,
     Frame,
-    Hello,
     Refusal,
-    SloTarget,
-    WorkerIdentity,
 )
 
 BEAT_S = 0.05
@@ -70,10 +64,8 @@ class Agent:
         self.window = Window()
         self.settings = Settings()
         self.service = ""
-        self.probes: dict[str, str] = {}
         self._run: _Run | None = None
         self._lifespans = 0
-        self._watched_loop: asyncio.AbstractEventLoop | None = None
         os.register_at_fork(after_in_child=self._forget_parent)
         atexit.register(self.stop)
 
@@ -90,21 +82,19 @@ class Agent:
             self.stop()
 
     def start(self) -> None:
-        """Start the thread, or have it watch the loop that runs now. Never raises."""
+        """Start the thread, have the probes attach, and watch the loop that runs now. Never raises."""
         with self.guard.guarding("agent.start"):
-            loop = _running_loop()
             if self._run is None:
                 # Open even if the thread should fail: a request must not try again each time.
                 self.window.open = True
                 self._run = _Run(self)
+                self._run.attach_probes()
                 self._run.start()
-            if loop is not None and loop is not self._watched_loop:
-                self._watched_loop = loop
-                self._run.loop_probe = LoopProbe(loop, self.settings.block_ms)
+            self._run.loop_probe.watch_running_loop()
 
     def stop(self) -> None:
         """Stop the thread and take the worker off the list. Never raises, waits 50 ms at most."""
-        run, self._run, self._watched_loop = self._run, None, None
+        run, self._run = self._run, None
         self.window.open = False
         if run is not None:
             with self.guard.guarding("agent.stop"):
@@ -112,7 +102,7 @@ class Agent:
 
     def _forget_parent(self) -> None:
         # Threads don't survive a fork; the parent's sockets and files are the parent's.
-        self._run = self._watched_loop = None
+        self._run = None
         self._lifespans = 0
         self.window.empty()
 
@@ -128,10 +118,20 @@ class _Run:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._rendezvous: Rendezvous | None = None
-        self.loop_probe: LoopProbe | None = None
+        self.probe_status: dict[str, str] = {}
+        self.loop_probe = LoopProbe(agent.settings.block_ms)
+        self.process_probe = ProcessProbe()
+        self.probes: list[Probe] = [self.loop_probe, self.process_probe]
 
     def start(self) -> None:
         self._thread.start()
+
+    def attach_probes(self) -> None:
+        for probe in self.probes:
+            if self.probe_status.get(probe.name) != ON:
+                self.probe_status[probe.name] = "off: it failed"
+                with self._guard.guarding(f"probes.{probe.name}"):
+                    self.probe_status[probe.name] = probe.attach()
 
     def stop(self) -> None:
         self._stopping = True
@@ -163,9 +163,9 @@ class _Run:
 
     async def _live(self) -> None:
         agent = self._agent
-        process = ProcessProbe()
-        worker = _identity(agent.service or "app", process.started_at)
-        agent.probes["ptrace"] = permit_tracing()
+        hello = introduce(agent.service or "app", self.process_probe.started_at, agent.settings)
+        worker = hello.worker
+        self.probe_status["ptrace"] = permit_tracing()
         rendezvous = self._rendezvous = Rendezvous(worker)
         inspector = Inspector(
             own_pid=worker.pid,
@@ -174,14 +174,7 @@ class _Run:
         )
         stream = WorkerSocket(
             rendezvous.socket_path,
-            hello=encode(
-                Hello(
-                    wire=WIRE_VERSION,
-                    worker=worker,
-                    slo=slo_targets(agent.settings.slo),
-                    actions=agent.settings.actions,
-                )
-            ),
+            hello=encode(hello),
             act=partial(_act, inspector),
         )
         await stream.open()
@@ -190,7 +183,7 @@ class _Run:
             with self._guard.guarding("serve.sweep"):
                 rendezvous.sweep()
             await asyncio.gather(
-                _Beats(self, process, stream).run(),
+                _Beats(self, stream).run(),
                 self._keep_published(rendezvous),
             )
         finally:
@@ -214,13 +207,11 @@ class _Run:
 class _Beats:
     """The rhythm of the agent's thread: a beat every 50 ms, a frame every second."""
 
-    def __init__(self, run: _Run, process: ProcessProbe, stream: WorkerSocket) -> None:
+    def __init__(self, run: _Run, stream: WorkerSocket) -> None:
         self._run = run
-        self._process = process
         self._stream = stream
         self._window = run._window
         self._guard = run._guard
-        self._probes = run._agent.probes
         self._seq = 0
         self._opened_ns = perf_counter_ns()
         self._cpu_s = time.thread_time()
@@ -231,7 +222,7 @@ class _Beats:
         while not self._run._stopping:
             await asyncio.sleep(max(0.0, min(BEAT_S, boundary - time.time())))
             with self._guard.guarding("agent.beat"):
-                self._beat()
+                self._run.loop_probe.beat()
             await self._fold()
             now = time.time()
             # The wall clock may have been stepped back: then the next boundary is the new clock's.
@@ -242,11 +233,6 @@ class _Beats:
 
     def _next_boundary(self) -> float:
         return int(time.time() - self._offset_s) + 1 + self._offset_s
-
-    def _beat(self) -> None:
-        probe = self._run.loop_probe
-        if probe is not None and not probe.beat():
-            self._run.loop_probe = None
 
     async def _fold(self) -> None:
         while True:
@@ -272,12 +258,10 @@ class _Beats:
             self._stream.push(encode(frame))
 
     def _fill(self, frame: Frame) -> None:
-        with self._guard.guarding("probes.process"):
-            frame.process = self._process.read()
-        probe = self._run.loop_probe
-        if probe is not None:
-            with self._guard.guarding("probes.event_loop"):
-                frame.loop = probe.close_span()
+        self._run.attach_probes()
+        for probe in self._run.probes:
+            with self._guard.guarding(f"probes.{probe.name}"):
+                probe.fill(frame)
         cpu_s = time.thread_time()
         frame.agent = AgentStats(
             cpu_percent=100.0 * (cpu_s - self._cpu_s) / (frame.span_ns / 1e9) if frame.span_ns else 0.0,
@@ -288,62 +272,11 @@ class _Beats:
             bounded=self._window.take_bounded(),
         )
         self._cpu_s = cpu_s
-        frame.probes = dict(self._probes)
+        frame.probes = dict(self._run.probe_status)
 
 
 async def _act(inspector: Inspector, request: DumpRequest, peer: str) -> Dump | Refusal:
     return await inspector.dump(request, peer=peer)
-
-
-def slo_targets(slo: Slo | None) -> list[SloTarget]:
-    """Return the targets of an `Slo` as they travel: all routes together first."""
-    if slo is None:
-        return []
-    targets = [_slo_target(None, slo)]
-    targets += [_slo_target(route, target) for route, target in slo.routes.items()]
-    return targets
-
-
-def _slo_target(route: str | None, slo: Slo) -> SloTarget:
-    return SloTarget(
-        route=route, p95_ms=slo.p95_ms, p99_ms=slo.p99_ms, error_rate=slo.error_rate, rps=slo.rps
-    )
-
-
-def _identity(service: str, started_at: float) -> WorkerIdentity:
-    return WorkerIdentity(
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        started_at=started_at,
-        service=service,
-        supervisor_pid=os.getppid(),
-        python=platform.python_version(),
-        agent=_version_of("perftui-agent"),
-        server=_server(),
-        frameworks={name: _version_of(name) for name in ("fastapi", "starlette") if name in sys.modules},
-    )
-
-
-def _server() -> str:
-    # gunicorn first: its workers run uvicorn's protocol inside.
-    for name in ("gunicorn", "granian", "hypercorn", "uvicorn"):
-        if name in sys.modules:
-            return f"{name} {_version_of(name)}".strip()
-    return ""
-
-
-def _version_of(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return ""
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:

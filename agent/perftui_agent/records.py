@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from contextvars import ContextVar
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 Scope: TypeAlias = MutableMapping[str, Any]
 """An ASGI scope."""
+
+
+class Labels(Protocol):
+    """Names the routes of one app."""
+
+    def label(self, scope: Scope, status: int = 0) -> str:
+        """Return the label of a request; with no `status`, of one that is still in flight."""
+
 
 # How a request stands towards p95: see `RequestRecord.streaming`.
 PLAIN, CHUNKED, EVENTS = 0, 1, 2
@@ -28,6 +36,8 @@ class RequestRecord(msgspec.Struct, eq=False, gc=False):
     started_ns: int
     scope: Scope | None
     """The live scope while the request is in flight, None afterwards: nothing of it is kept."""
+    labels: Labels
+    """Who can name its route: `route` is empty while it is in flight."""
     route: str = ""
     status: int = 0
     first_byte_ns: int = 0

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from perftui_agent import instrument
 from perftui_agent.instrumentation import PROBE_ATTRIBUTE
-from perftui_agent.window import Window
+from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import encode
 
 ROUNDS = 60

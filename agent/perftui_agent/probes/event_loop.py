@@ -15,14 +15,49 @@ from time import perf_counter_ns
 from types import FrameType
 
 from perftui_agent.places import is_user_code, place_of_frame, stack_of
-from perftui_agent.wire.frames import CodePlace, LoopStats
+from perftui_agent.probes.probe import ON, ProbeStatus
+from perftui_agent.wire.frames import CodePlace, Frame, LoopStats
 
 
 class LoopProbe:
+    """Watches whichever event loop the app runs in now."""
+
+    name = "event loop"
+
+    def __init__(self, block_ms: float) -> None:
+        self._block_ms = block_ms
+        self._watch: LoopWatch | None = None
+
+    def watch_running_loop(self) -> None:
+        """Watch the loop that runs in this thread; called on the app's thread, none running included."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if self._watch is None or self._watch.loop is not loop:
+            self._watch = LoopWatch(loop, self._block_ms)
+
+    def attach(self) -> ProbeStatus:
+        """Say whether there is a loop to watch."""
+        return ON if self._watch is not None else "off: no asyncio loop"
+
+    def beat(self) -> None:
+        """Post or check a beat; on the agent's thread, every 50 ms."""
+        watch = self._watch
+        if watch is not None and not watch.beat():
+            self._watch = None
+
+    def fill(self, frame: Frame) -> None:
+        """Add what this span's beats have shown."""
+        if self._watch is not None:
+            frame.loop = self._watch.close_span()
+
+
+class LoopWatch:
     """Beats for one event loop. Made on the loop's own thread, used on the agent's."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, block_ms: float) -> None:
-        self._loop = loop
+        self.loop = loop
         self._thread_id = threading.get_ident()
         self._block_ns = int(block_ms * 1_000_000)
         self._sent_ns = 0
@@ -31,7 +66,7 @@ class LoopProbe:
 
     def beat(self) -> bool:
         """Post or check a beat; False when the loop is closed and there is nothing left to watch."""
-        if self._loop.is_closed():
+        if self.loop.is_closed():
             return False
         if self._sent_ns:
             if self._answered_ns:
@@ -43,7 +78,7 @@ class LoopProbe:
             self._answered_ns = 0
             self._sent_ns = perf_counter_ns()
             try:
-                self._loop.call_soon_threadsafe(self._answer)
+                self.loop.call_soon_threadsafe(self._answer)
             except RuntimeError:
                 return False
         return True
@@ -63,7 +98,7 @@ class LoopProbe:
         self._answered_ns = perf_counter_ns()
 
     def _new_stats(self) -> LoopStats:
-        kind = type(self._loop).__module__.partition(".")[0]
+        kind = type(self.loop).__module__.partition(".")[0]
         return LoopStats(kind="uvloop" if kind == "uvloop" else "asyncio")
 
     def _look(self) -> None:

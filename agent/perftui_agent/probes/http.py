@@ -84,7 +84,7 @@ class HttpProbe:
         if not sink.open:
             self._wake()
         scope[MARKER] = True
-        record = RequestRecord(perf_counter_ns(), scope)
+        record = RequestRecord(perf_counter_ns(), scope, self._labels)
         start: Message = scope
         # uvicorn's side of a request knows when the client has left; elsewhere `receive` tells.
         try:

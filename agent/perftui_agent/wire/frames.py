@@ -76,7 +76,7 @@ class WorkerIdentity(_Value, frozen=True):
         return f"{self.host}/{self.pid}/{self.started_at:.2f}"
 
 
-class StatusCounts(_Part):
+class StatusCounts(_Part, gc=False):
     """Requests by how they ended."""
 
     informational: Count = 0

@@ -1,0 +1,66 @@
+"""What a worker says of itself to whoever connects."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from perftui_agent.settings import Settings, Slo
+from perftui_agent.wire.frames import WIRE_VERSION, Hello, SloTarget, WorkerIdentity
+
+
+def introduce(service: str, started_at: float, settings: Settings) -> Hello:
+    """Return the `Hello` of this process, which started at `started_at` (seconds since the epoch)."""
+    return Hello(
+        wire=WIRE_VERSION,
+        worker=_identity(service, started_at),
+        slo=slo_targets(settings.slo),
+        actions=settings.actions,
+    )
+
+
+def slo_targets(slo: Slo | None) -> list[SloTarget]:
+    """Return the targets of an `Slo` as they travel: all routes together first."""
+    if slo is None:
+        return []
+    targets = [_slo_target(None, slo)]
+    targets += [_slo_target(route, target) for route, target in slo.routes.items()]
+    return targets
+
+
+def _slo_target(route: str | None, slo: Slo) -> SloTarget:
+    return SloTarget(
+        route=route, p95_ms=slo.p95_ms, p99_ms=slo.p99_ms, error_rate=slo.error_rate, rps=slo.rps
+    )
+
+
+def _identity(service: str, started_at: float) -> WorkerIdentity:
+    return WorkerIdentity(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        started_at=started_at,
+        service=service,
+        supervisor_pid=os.getppid(),
+        python=platform.python_version(),
+        agent=_version_of("perftui-agent"),
+        server=_server(),
+        frameworks={name: _version_of(name) for name in ("fastapi", "starlette") if name in sys.modules},
+    )
+
+
+def _server() -> str:
+    # gunicorn first: its workers run uvicorn's protocol inside.
+    for name in ("gunicorn", "granian", "hypercorn", "uvicorn"):
+        if name in sys.modules:
+            return f"{name} {_version_of(name)}".strip()
+    return ""
+
+
+def _version_of(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,90 @@
+"""The second that is being filled.
+
+The app's threads only append to `pending`, in the order things happened; everything else runs on the
+agent's thread, so nothing needs a lock and a request pays for one append. Each ledger folds its kind of
+record straight into the structs that travel: closing a frame hands them over and starts anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from perftui_agent.records import BackgroundRecord, FailureRecord, Record, RequestRecord
+from perftui_agent.window.routes import RouteLedger
+from perftui_agent.wire.frames import Frame
+
+MAX_PENDING = 65_536
+"""Records that wait for the agent's thread: 10 s of a worker that does 6,000 requests a second."""
+
+
+class Window:
+    """Takes records from any thread; gives frames to the agent's."""
+
+    def __init__(self) -> None:
+        self.open = False
+        """Whether the agent's thread runs and folds what is put."""
+        self.pending: deque[Record] = deque()
+        self.records_dropped = 0
+        self.in_flight: set[RequestRecord] = set()
+        self.open_websockets = 0
+        self.bounded: dict[str, int] = {}
+        """What each bound has folded away in this span."""
+        self._start_ledgers()
+
+    def put(self, record: Record) -> None:
+        """Hand a record over, which is not written to afterwards; called on the app's threads."""
+        if len(self.pending) < MAX_PENDING and self.open:
+            self.pending.append(record)
+        else:
+            self.records_dropped += 1
+
+    def fold_pending(self, limit: int = MAX_PENDING) -> int:
+        """Fold at most `limit` waiting records; return how many were folded."""
+        popleft = self.pending.popleft
+        folds = self._folds
+        for folded in range(limit):
+            try:
+                record = popleft()
+            except IndexError:
+                return folded
+            folds[type(record)](record)
+        return limit
+
+    def close(self, *, seq: int, ended_at_ns: int, span_ns: int) -> Frame:
+        """Return the frame of everything folded since the last one, and start the next."""
+        streams = sum(1 for record in list(self.in_flight) if record.streaming)
+        frame = Frame(
+            seq=seq,
+            ended_at=ended_at_ns,
+            span_ns=span_ns,
+            in_flight=max(0, len(self.in_flight) - streams),
+            open_streams=streams,
+            open_websockets=self.open_websockets,
+        )
+        self._routes.close(frame)
+        return frame
+
+    def take_bounded(self) -> dict[str, int]:
+        """Return what the bounds have folded away since the last call."""
+        bounded = dict(self.bounded)
+        self.bounded.clear()
+        return bounded
+
+    def empty(self) -> None:
+        """Forget everything: in a forked child it is the parent's."""
+        self.open = False
+        self.pending.clear()
+        self.in_flight.clear()
+        self.bounded.clear()
+        self.records_dropped = self.open_websockets = 0
+        self._start_ledgers()
+
+    def _start_ledgers(self) -> None:
+        self._routes = RouteLedger(self.bounded)
+        self._folds: dict[type, Callable[[Any], None]] = {
+            RequestRecord: self._routes.fold_request,
+            FailureRecord: self._routes.fold_failure,
+            BackgroundRecord: self._routes.fold_background,
+        }
