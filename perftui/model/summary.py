@@ -7,7 +7,7 @@ seconds since the epoch. None means "no data", never 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -122,7 +122,8 @@ class RouteSummary:
     pool_wait_ms_per_request: float | None = None
     threadpool_wait_ms_per_request: float | None = None
     loop_wait_ms_per_request: float | None = None
-    shares: tuple[Share, ...] = ()
+    shares: Sequence[Share] = ()
+    """By pid. Added up when first looked at: for all routes at once it would cost more than the rest."""
     exceptions: tuple[ExceptionCount, ...] = ()
     """Most frequent first."""
     trend: tuple[float | None, ...] = ()

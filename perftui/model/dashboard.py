@@ -1,0 +1,55 @@
+"""All that is known of a target: the one value that every event makes anew and every screen reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from perftui.model.history import NO_HISTORY, History
+from perftui.model.received import NOTHING, Received
+from perftui.model.summary import Event, LinkState
+from perftui_agent.wire.frames import Frame, SloTarget, WorkerId, WorkerIdentity
+
+MAX_WORKERS = 500
+"""Lives of workers remembered, the gone among them."""
+
+MAX_EVENTS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTrack:
+    """One worker's life as seen from here."""
+
+    identity: WorkerIdentity
+    found_at: float
+    joined_at: float | None = None
+    """When its agent first said hello."""
+    last_heard_at: float | None = None
+    """When its agent last sent anything, on the clock of the client."""
+    last_frame: Frame | None = None
+    """Without what is counted elsewhere: gauges, and who is in flight."""
+    received: Received = NOTHING
+    actions: bool = True
+    """Whether dumps and profiles are allowed there."""
+    gone_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """A target, its workers and its history."""
+
+    target: str = ""
+    began_at: float | None = None
+    """When the first event came."""
+    workers: Mapping[WorkerId, WorkerTrack] = field(default_factory=dict)
+    history: History = NO_HISTORY
+    slo: tuple[SloTarget, ...] = ()
+    events: tuple[Event, ...] = ()
+    link: LinkState = "connecting"
+    last_heard_at: float | None = None
+    """When any agent last sent a frame."""
+
+    @property
+    def alive(self) -> tuple[WorkerTrack, ...]:
+        """The workers whose processes are there, as far as is known."""
+        return tuple(track for track in self.workers.values() if track.gone_at is None)

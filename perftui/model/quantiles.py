@@ -1,0 +1,60 @@
+"""Sketches in nanoseconds and bytes as the figures people read.
+
+Quantiles come from merged sketches, never from averages of quantiles.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from perftui.model.summary import Latency
+from perftui_agent.sketch import LatencySketch, bucket_bounds
+
+NO_LATENCY = Latency()
+
+
+def quantiles(sketch: LatencySketch, wanted: Sequence[float]) -> list[float | None]:
+    """Return what `sketch.quantile` returns for each of `wanted`, sorting the buckets once."""
+    ordered = sorted(sketch.buckets)
+    seen = list(accumulate(map(sketch.buckets.__getitem__, ordered)))
+    if not seen or not seen[-1]:
+        return [None] * len(wanted)
+    total = seen[-1]
+    largest = float(sketch.max)
+    found: list[float | None] = []
+    for q in wanted:
+        rank = max(1, -((-round(q * 1_000_000) * total) // 1_000_000))
+        low, high = bucket_bounds(ordered[bisect_left(seen, rank)])
+        middle = (low + high - 1) / 2
+        found.append(min(middle, largest) if largest else middle)
+    return found
+
+
+def latency_of(sketch: LatencySketch) -> Latency:
+    """Return the usual quantiles of a sketch of nanoseconds, in milliseconds."""
+    if not sketch.count:
+        return NO_LATENCY
+    p50, p95, p99 = quantiles(sketch, (0.5, 0.95, 0.99))
+    return Latency(sketch.count, ms(p50), ms(p95), ms(p99), sketch.max / 1e6)
+
+
+def quantile_ms(sketch: LatencySketch | None, q: float) -> float | None:
+    """Return one quantile of a sketch of nanoseconds in milliseconds; None when it is empty."""
+    return ms(quantiles(sketch, (q,))[0]) if sketch is not None and sketch.count else None
+
+
+def ms(nanoseconds: float | None) -> float | None:
+    """Return nanoseconds as milliseconds; None stays None."""
+    return None if nanoseconds is None else nanoseconds / 1e6
+
+
+def merged(sketches: Iterable[LatencySketch | None]) -> LatencySketch | None:
+    """Return one sketch of everything in `sketches`; None if nothing was measured at all."""
+    result: LatencySketch | None = None
+    for sketch in sketches:
+        if sketch is not None:
+            result = result or LatencySketch()
+            result.merge(sketch)
+    return result

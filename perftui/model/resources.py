@@ -1,0 +1,83 @@
+"""What the workers lean on over a window: statements, connection pools, caches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from perftui.model.quantiles import latency_of, quantile_ms
+from perftui.model.summary import PoolSummary, QuerySummary
+from perftui.model.tally import Tally
+from perftui_agent.wire.frames import CacheFrame, Frame, PoolFrame, StatementFrame
+
+
+def query_rows(tally: Tally) -> tuple[QuerySummary, ...]:
+    """Return every statement shape, those that cost most in total first."""
+    rows = [_query(statement) for statement in tally.statements.values()]
+    rows.sort(key=lambda row: (-row.total_ms, row.fingerprint))
+    return tuple(rows)
+
+
+def pool_rows(tally: Tally, last_frames: Iterable[Frame]) -> tuple[PoolSummary, ...]:
+    """Return every pool: waits over the window, gauges summed over the workers' last frames."""
+    gauges: dict[str, list[PoolFrame]] = {}
+    for frame in last_frames:
+        for pool in frame.pools:
+            gauges.setdefault(pool.name, []).append(pool)
+    return tuple(_pool(pool, gauges.get(name, [])) for name, pool in sorted(tally.pools.items()))
+
+
+def cache_rows(tally: Tally, last_frames: Iterable[Frame]) -> tuple[CacheFrame, ...]:
+    """Return every cache: lookups over the window, sizes summed over the workers' last frames."""
+    gauges: dict[str, list[CacheFrame]] = {}
+    for frame in last_frames:
+        for cache in frame.caches:
+            gauges.setdefault(cache.name, []).append(cache)
+    return tuple(_cache(cache, gauges.get(name, [])) for name, cache in sorted(tally.caches.items()))
+
+
+def _query(statement: StatementFrame) -> QuerySummary:
+    routes = sorted(statement.routes, key=lambda route: (-statement.routes[route], route))
+    return QuerySummary(
+        statement=statement.statement,
+        fingerprint=statement.fingerprint,
+        count=statement.latency.count,
+        errors=statement.errors,
+        latency=latency_of(statement.latency),
+        total_ms=statement.latency.total / 1e6,
+        routes=tuple(routes),
+        call_site=statement.call_site,
+    )
+
+
+def _pool(counted: PoolFrame, gauges: list[PoolFrame]) -> PoolSummary:
+    return PoolSummary(
+        name=counted.name,
+        kind=counted.kind,
+        size=_sum(pool.size for pool in gauges),
+        checked_out=_sum(pool.checked_out for pool in gauges),
+        overflow=_sum(pool.overflow for pool in gauges),
+        max=_sum(pool.max for pool in gauges),
+        wait_p95_ms=quantile_ms(counted.wait, 0.95),
+        timeouts=counted.timeouts,
+    )
+
+
+def _cache(counted: CacheFrame, gauges: list[CacheFrame]) -> CacheFrame:
+    return CacheFrame(
+        name=counted.name,
+        kind=counted.kind,
+        hits=counted.hits,
+        misses=counted.misses,
+        evictions=counted.evictions,
+        expirations=counted.expirations,
+        stampedes=counted.stampedes,
+        latency=counted.latency,
+        size=_sum(cache.size for cache in gauges),
+        maxsize=_sum(cache.maxsize for cache in gauges),
+    )
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """Return the sum of what is known; None if nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

@@ -1,0 +1,130 @@
+"""The dashboard at one moment over one window, as everything beyond the model sees it.
+
+Pure: the moment is handed in. A cursor in the past gives the picture as it was then, from history.
+"""
+
+from __future__ import annotations
+
+import math
+
+from perftui.model.axis import axis_of
+from perftui.model.dashboard import Dashboard
+from perftui.model.history import Second
+from perftui.model.quantiles import latency_of
+from perftui.model.resources import cache_rows, pool_rows, query_rows
+from perftui.model.routes import route_rows
+from perftui.model.slo import judge
+from perftui.model.summary import Coverage, FlightRow, Summary, Totals, WorkerSummary
+from perftui.model.tally import Tally
+from perftui.model.window import sum_of
+from perftui.model.workers import SILENT_AFTER_S, worker_rows
+from perftui_agent.wire.frames import Frame, WorkerId
+
+MAX_IN_FLIGHT_ROWS = 200
+
+
+def summarize(
+    dashboard: Dashboard, now: float, window_s: float = 60.0, cursor: float | None = None
+) -> Summary:
+    """Return the picture of the `window_s` seconds that end at `cursor`, else at `now`."""
+    live = cursor is None
+    at = now if cursor is None else cursor
+    first, last = _bins(dashboard, at, window_s, live)
+    nodes = dashboard.history.cover(first, last)
+    tally = sum_of(nodes)
+    axis = axis_of(dashboard.history, first, last)
+    workers = worker_rows(dashboard, tally, axis, at, window_s, live=live)
+    last_frames = _last_frames(dashboard, tally, workers, live)
+    routes = route_rows(tally, [node.splits for node in nodes], axis)
+    totals = _totals(tally, last_frames)
+    frames = last_frames.values()
+    return Summary(
+        target=dashboard.target,
+        service=_service(workers),
+        at=at,
+        window_s=tally.covered_s,
+        link=dashboard.link,
+        stale_s=_stale_s(dashboard, now),
+        coverage=_coverage(dashboard, workers),
+        totals=totals,
+        points=axis.points,
+        routes=routes,
+        workers=workers,
+        queries=query_rows(tally),
+        pools=pool_rows(tally, frames),
+        caches=cache_rows(tally, frames),
+        in_flight=_in_flight(last_frames, workers),
+        slowest=tally.slowest,
+        incidents=tally.incidents,
+        slo=judge(dashboard.slo, totals, routes),
+        events=tuple(event for event in dashboard.events if event.at <= at),
+    )
+
+
+def _bins(dashboard: Dashboard, at: float, window_s: float, live: bool) -> tuple[Second, Second]:
+    """Return the first and the last bin of the window; the one that is only just due is not awaited."""
+    newest = dashboard.history.newest
+    # A live window ends with the newest frame: the next one is only just due, not missing.
+    last = newest if live and abs(at - newest) <= SILENT_AFTER_S else math.floor(at)
+    return last - max(1, math.ceil(window_s)) + 1, last
+
+
+def _last_frames(
+    dashboard: Dashboard, tally: Tally, workers: tuple[WorkerSummary, ...], live: bool
+) -> dict[WorkerId, Frame]:
+    """Return the last frame of each worker that isn't gone."""
+    found: dict[WorkerId, Frame] = {}
+    for row in workers:
+        worker = row.identity.id
+        counted = tally.workers.get(worker)
+        frame = dashboard.workers[worker].last_frame if live else counted.last if counted else None
+        if row.state != "gone" and frame is not None:
+            found[worker] = frame
+    return found
+
+
+def _totals(tally: Tally, last_frames: dict[WorkerId, Frame]) -> Totals:
+    requests, errors, covered_s = tally.requests, tally.errors, tally.covered_s
+    frames = last_frames.values()
+    return Totals(
+        requests=requests,
+        rps=requests / covered_s if covered_s else None,
+        errors=errors,
+        error_rate=errors / requests if requests else None,
+        latency=latency_of(tally.latency),
+        in_flight=sum(frame.in_flight for frame in frames),
+        open_websockets=sum(frame.open_websockets for frame in frames),
+        open_streams=sum(frame.open_streams for frame in frames),
+    )
+
+
+def _coverage(dashboard: Dashboard, workers: tuple[WorkerSummary, ...]) -> Coverage:
+    return Coverage(
+        workers_seen=sum(row.state in {"ok", "blocked"} and row.last_seen is not None for row in workers),
+        workers_known=sum(row.state != "gone" for row in workers),
+        frames_dropped=sum(dashboard.workers[row.identity.id].received.dropped for row in workers),
+    )
+
+
+def _in_flight(
+    last_frames: dict[WorkerId, Frame], workers: tuple[WorkerSummary, ...]
+) -> tuple[FlightRow, ...]:
+    rows = [
+        FlightRow(row.identity.id, row.pid, request)
+        for row in workers
+        if row.identity.id in last_frames
+        for request in last_frames[row.identity.id].in_flight_rows
+    ]
+    rows.sort(key=lambda row: -row.request.age_ns)
+    return tuple(rows[:MAX_IN_FLIGHT_ROWS])
+
+
+def _service(workers: tuple[WorkerSummary, ...]) -> str | None:
+    names = dict.fromkeys(row.identity.service for row in workers)
+    return ", ".join(names) or None
+
+
+def _stale_s(dashboard: Dashboard, now: float) -> float | None:
+    if dashboard.last_heard_at is None or dashboard.link not in {"stale", "lost"}:
+        return None
+    return max(0.0, now - dashboard.last_heard_at)

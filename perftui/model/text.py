@@ -1,0 +1,94 @@
+"""Text from outside is data: what it may contain once it is in the model.
+
+Takes any part of a message, gives it back with every control character, escape and bidirectional
+override gone and every string and list within its bound. What is clean already, which is nearly
+everything, comes back as the same object.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from operator import is_
+from typing import Any, TypeVar
+
+import msgspec
+
+MAX_TEXT = 2000
+"""Characters of one string; the rest is cut."""
+
+MAX_ITEMS = 2000
+"""Entries of one list or mapping; the rest is left out."""
+
+T = TypeVar("T")
+
+# Whole sequences first, so that `ESC[31m` leaves nothing behind and not `[31m`.
+_ESCAPE_SEQUENCES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor, screen
+    r"|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC and the other strings: titles, clipboard
+    r"|\x9b[0-?]*[ -/]*[@-~]"
+    r"|\x1b[ -/]*[0-~]?"
+)
+
+
+def clean_text(text: str) -> str:
+    """Return `text` on one line, printable throughout and at most `MAX_TEXT` long."""
+    if len(text) <= MAX_TEXT and text.isprintable():
+        return text
+    # Longer than the bound before the escapes are out; bounded all the same, as this costs time.
+    text = _ESCAPE_SEQUENCES.sub("", text[: 4 * MAX_TEXT])
+    text = "".join(char if char.isprintable() else " " if char.isspace() else "" for char in text)
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+def clean(value: T) -> T:
+    """Return `value` with every string in it clean; the same object if they all are."""
+    result: T = _clean(value)
+    return result
+
+
+def _clean(value: Any) -> Any:
+    kind = type(value)
+    if kind is str:
+        return clean_text(value)
+    if kind is list:
+        return _clean_list(value)
+    if kind is dict:
+        return _clean_dict(value)
+    if issubclass(kind, msgspec.Struct):
+        changes = {}
+        for name in _fields_with_text(kind):
+            before = getattr(value, name)
+            if before and (after := _clean(before)) is not before:
+                changes[name] = after
+        return msgspec.structs.replace(value, **changes) if changes else value
+    return value
+
+
+def _clean_list(values: list[Any]) -> list[Any]:
+    kept = values if len(values) <= MAX_ITEMS else values[:MAX_ITEMS]
+    cleaned = [_clean(value) for value in kept]
+    return values if kept is values and all(map(is_, cleaned, values)) else cleaned
+
+
+def _clean_dict(values: dict[Any, Any]) -> dict[Any, Any]:
+    kept = list(values.items())[:MAX_ITEMS]
+    cleaned = [(_clean(key), _clean(value)) for key, value in kept]
+    unchanged = len(kept) == len(values) and all(
+        new_key is key and new is old for (new_key, new), (key, old) in zip(cleaned, kept, strict=True)
+    )
+    return values if unchanged else dict(cleaned)
+
+
+@cache
+def _fields_with_text(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Return the fields of `kind` that may hold a string, however deep."""
+    return tuple(field.name for field in msgspec.structs.fields(kind) if _may_hold_text(field.type))
+
+
+def _may_hold_text(hint: Any) -> bool:
+    if hint is str or hint is Any:
+        return True
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return bool(_fields_with_text(hint))
+    return any(_may_hold_text(part) for part in getattr(hint, "__args__", ()))

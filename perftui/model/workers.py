@@ -1,0 +1,105 @@
+"""Each worker over a window: how it stands, what it did, and its process as last seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perftui.model.axis import Axis
+from perftui.model.dashboard import Dashboard, WorkerTrack
+from perftui.model.quantiles import latency_of, quantile_ms
+from perftui.model.summary import WorkerState, WorkerSummary
+from perftui.model.tally import Tally, WorkerTally
+from perftui_agent.wire.frames import Frame
+
+SILENT_AFTER_S = 2.5
+"""An agent sends a frame every second; without one for so long it does not answer."""
+
+BLOCKED_AFTER_NS = 1_000_000_000
+"""A loop that hasn't turned for so long is blocked."""
+
+
+def worker_rows(
+    dashboard: Dashboard, tally: Tally, axis: Axis, at: float, window_s: float, *, live: bool
+) -> tuple[WorkerSummary, ...]:
+    """Return the workers there were in the window that ends at `at`: by pid, the gone last."""
+    rows = list(_rows(dashboard, tally, axis, at, window_s, live))
+    rows.sort(key=lambda row: (row.state == "gone", row.pid, row.identity.started_at))
+    return tuple(rows)
+
+
+def worker_state(track: WorkerTrack, frame: Frame | None, heard_at: float, at: float) -> WorkerState:
+    """Return how a worker stood at `at`, when it was last heard at `heard_at` with `frame`."""
+    if track.gone_at is not None and track.gone_at <= at:
+        return "gone"
+    if at - heard_at > SILENT_AFTER_S:
+        return "silent"
+    if frame is not None and frame.loop is not None and frame.loop.blocked_ns >= BLOCKED_AFTER_NS:
+        return "blocked"
+    return "ok"
+
+
+def _rows(
+    dashboard: Dashboard, tally: Tally, axis: Axis, at: float, window_s: float, live: bool
+) -> Iterator[WorkerSummary]:
+    for worker, track in dashboard.workers.items():
+        counted = tally.workers.get(worker)
+        if not counted and (
+            track.found_at > at or (track.gone_at is not None and track.gone_at < at - window_s)
+        ):
+            continue
+        if live:
+            frame = track.last_frame
+            heard_at = max(track.last_heard_at or 0.0, track.found_at)
+        else:
+            frame = counted.last if counted else None
+            heard_at = frame.ended_at / 1e9 if frame else track.found_at
+        state = worker_state(track, frame, heard_at, at)
+        yield _row(track, state, counted, frame, axis.worker(worker), at, heard_at)
+
+
+def _row(
+    track: WorkerTrack,
+    state: WorkerState,
+    counted: WorkerTally | None,
+    frame: Frame | None,
+    trend: tuple[float | None, ...],
+    at: float,
+    heard_at: float,
+) -> WorkerSummary:
+    counted = counted or WorkerTally(last=_NO_FRAME, from_ns=0, to_ns=0)
+    covered_s = (counted.to_ns - counted.from_ns) / 1e9
+    process = (frame or _NO_FRAME).process
+    agent = frame.agent if frame else None
+    loop = frame.loop if frame else None
+    gone = state == "gone"
+    return WorkerSummary(
+        identity=track.identity,
+        state=state,
+        requests=counted.requests,
+        rps=counted.requests / covered_s if covered_s else None,
+        errors=counted.errors,
+        latency=latency_of(counted.latency),
+        cpu_percent=process.cpu_percent,
+        rss_bytes=process.rss_bytes,
+        threads=process.threads,
+        open_files=process.open_files,
+        uptime_s=(track.gone_at if gone and track.gone_at else at) - track.identity.started_at,
+        in_flight=frame.in_flight if frame and not gone else None,
+        loop_lag_p99_ms=quantile_ms(counted.lag, 0.99),
+        blocked_ms=loop.blocked_ns / 1e6 if loop and loop.blocked_ns and not gone else None,
+        blocked_at=loop.blocked_at if loop else None,
+        blocked_route=loop.blocked_route if loop else None,
+        gc_pause_p99_ms=quantile_ms(counted.gc_pauses, 0.99),
+        threadpool=frame.threadpool if frame else None,
+        agent_cpu_percent=agent.cpu_percent if agent else None,
+        agent_rss_bytes=agent.rss_bytes if agent else None,
+        agent_dropped=counted.records_dropped,
+        agent_faults=agent.faults if agent else {},
+        probes=frame.probes if frame else {},
+        last_seen=heard_at if frame else None,
+        gone_since=track.gone_at if gone else None,
+        trend=trend,
+    )
+
+
+_NO_FRAME = Frame(seq=0, ended_at=0, span_ns=0)
