@@ -57,9 +57,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         name="flaky-payment",
         route="POST /pay",
-        shows="about 1.5 % of payments end in a 500 from an unhandled exception",
+        shows="about 2 % of payments end in a 500 from an unhandled exception",
         look="routers/payments.py charge",
-        mend="catch the gateway's exception and answer 503 with Retry-After",
+        mend="catch the gateway's exception and tell the customer: 409",
     ),
     Fault(
         name="small-pool",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import sqlite3
 import stat
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from demo_app import faults
@@ -30,6 +32,13 @@ def database_file() -> Path:
     """
     schema = "scan" if faults.active("missing-index") else "indexed"
     return data_dir() / f"shop-{_recipe()}-{schema}.sqlite3"
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a SQLite file that others may be writing to."""
+    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
+        original.backup(copy)
+        copy.execute("PRAGMA journal_mode = WAL")
 
 
 @functools.cache

@@ -53,13 +53,6 @@ def seed_file(path: Path) -> None:
             building.unlink(missing_ok=True)
 
 
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a SQLite file that others may be writing to."""
-    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
-        original.backup(copy)
-        copy.execute("PRAGMA journal_mode = WAL")
-
-
 def _build(path: Path) -> None:
     """Write a complete SQLite file; its write-ahead log is merged when the connection closes."""
     path.touch(mode=0o600)

@@ -78,9 +78,7 @@ def check_local(url: str) -> str:
         if ipaddress.ip_address(host).is_loopback:
             host = "localhost"
     if parts.scheme != "http" or host != "localhost":
-        raise ValueError(
-            f"{url!r} is not http:// on this host: the traffic is for 127.0.0.1 or localhost only"
-        )
+        raise ValueError(f"{url!r} is not on this host: only http://127.0.0.1:PORT and localhost are")
     return url.rstrip("/")
 
 
@@ -177,12 +175,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         asyncio.run(traffic.run())
     except ShopGoneError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
     finally:
-        print(", ".join(f"{name} {count}" for name, count in sorted(traffic.results.items())))
+        counts = (f"{name} {count}" for name, count in sorted(traffic.results.items()))
+        sys.stdout.write(", ".join(counts) + "\n")
     return 0
 
 

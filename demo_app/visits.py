@@ -94,15 +94,15 @@ def _fixed(path: str) -> Callable[[random.Random], Visit]:
 
 
 MIX: tuple[tuple[float, Callable[[random.Random], Visit]], ...] = (
-    (26, _look),
-    (20, _browse),
+    (25, _look),
+    (19, _browse),
     (12, _look_in_app),
     (9, _config),
     (7, _search),
     (6, _checkout),
     (5, _orders),
     (5, _order),
-    (4, _pay),
+    (6, _pay),
     (2, _invoice),
     (1.5, _stats),
     (1, _fixed("/reports")),

@@ -1,1 +1,154 @@
-"""Dashboard app."""
+"""The dashboard as an app: a feed gives summaries, the screens show them, a pace says when.
+
+`run` is what `perftui connect` calls.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from textual import events
+from textual.app import App
+from textual.screen import Screen
+
+from perftui.feed import Feed
+from perftui.model.summary import WorkerId
+from perftui.pace import Pace
+from perftui.present.picture import Picture
+from perftui.present.units import period, size
+from perftui.screens.help import HelpView
+from perftui.screens.triage import TriageView
+from perftui.screens.view import View
+from perftui.widgets.bindings import bindings
+from perftui.widgets.painter import Painter
+from perftui.widgets.palette import ANSI, DARK, Depth, depth_of
+from perftui_agent.wire.frames import Dump, Refusal
+
+WINDOWS_S = (10.0, 60.0, 300.0, 900.0)
+
+TICK_S = 0.25
+"""How often it is asked whether to paint: nothing is painted more often."""
+
+
+class Dashboard(App[int], inherit_bindings=False):
+    """The app: what all screens share, and nothing else."""
+
+    BINDINGS = bindings("everywhere")
+    CSS_PATH = "theme.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "perftui"
+
+    def __init__(
+        self, feed: Feed, *, depth: Depth | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        no_color = "NO_COLOR" in os.environ
+        super().__init__(ansi_color=True if no_color else None)
+        self.depth = depth or depth_of(self.console.color_system, no_color)
+        self.painter = Painter()
+        self._feed = feed
+        self._clock = clock
+        self._window_s = WINDOWS_S[1]
+        self._pace = Pace(clock())
+        self._held_at: tuple[float, str] | None = None
+        self._sent = (clock(), 0)
+        self.picture = Picture(feed.summary(self._window_s))
+        for theme in (DARK, ANSI):
+            self.register_theme(theme)
+        self.theme = DARK.name if self.depth == "full" else ANSI.name
+
+    def get_default_screen(self) -> Screen[None]:
+        """Start with the triage view."""
+        return TriageView(self)
+
+    def on_mount(self) -> None:
+        """Follow the feed, and look four times a second whether there is something to paint."""
+        self.run_worker(self._follow(), exit_on_error=True)
+        self.set_interval(TICK_S, self._tick)
+
+    async def _follow(self) -> None:
+        await self._feed.run(self._pace.arrived)
+
+    def _tick(self) -> None:
+        if self._pace.due(self._clock(), self._expected()):
+            self.repaint()
+
+    def _expected(self) -> set[WorkerId]:
+        """Return the workers whose frames are waited for before a paint."""
+        return {
+            worker.identity.id for worker in self.picture.summary.workers if worker.state in {"ok", "blocked"}
+        }
+
+    def repaint(self) -> None:
+        """Take a new picture and show it on every screen."""
+        now = self._clock()
+        self._pace.painted(now)
+        held = self._held_at
+        self.picture = Picture(
+            self._feed.summary(self._window_s),
+            paused_s=now - held[0] if held else None,
+            paused_at=held[1] if held else "",
+        )
+        for screen in self.screen_stack:
+            if isinstance(screen, View):
+                screen.show()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Assume nothing of what a resized terminal still shows."""
+        self.painter.forget()
+
+    def traffic(self) -> str:
+        """Return how much went to the terminal per second of late; nothing on a narrow one."""
+        since, before = self._sent
+        now, sent = self._clock(), self.painter.bytes_sent
+        if now - since >= 5.0:
+            self._sent = (now, sent)
+            self._rate = f"{size((sent - before) / (now - since))}/s"
+        return self._rate if self.size.width >= 100 else ""
+
+    _rate = ""
+
+    async def take_dump(self, worker: WorkerId) -> Dump | Refusal:
+        """Return the stacks of a worker, or why there are none."""
+        return await self._feed.dump(worker)
+
+    def action_pause(self) -> None:
+        """Freeze the picture, or let it go on."""
+        if self._held_at is None:
+            self._held_at = (self._clock(), time.strftime("%H:%M:%S"))
+            self._feed.hold()
+        else:
+            self._held_at = None
+            self._feed.release()
+        self.repaint()
+
+    def action_window(self) -> None:
+        """Look at the next longer window; after the longest, the shortest."""
+        self._window_s = WINDOWS_S[(WINDOWS_S.index(self._window_s) + 1) % len(WINDOWS_S)]
+        self.repaint()
+
+    def action_refresh_rate(self, by: int) -> None:
+        """Paint more or less often."""
+        self._pace.step(by)
+        self.notify(f"repaints every {period(self._pace.period_s)}", timeout=1.5, markup=False)
+
+    def action_redraw(self) -> None:
+        """Send the whole screen again."""
+        self.painter.forget()
+        self.screen.refresh(layout=True)
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        if not isinstance(self.screen, HelpView):
+            self.push_screen(HelpView(self))
+
+    async def action_quit(self) -> None:
+        """Leave."""
+        self.exit(0)
+
+
+def show(feed: Feed) -> int:
+    """Show the dashboard on a feed until it is left; return the exit code."""
+    # The mouse stays the terminal's: its text can be selected, and nothing is sent as it moves.
+    return Dashboard(feed).run(mouse=False) or 0

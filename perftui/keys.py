@@ -1,1 +1,133 @@
-"""Keys."""
+"""Every key there is, in one table: bindings, the bottom line, the help and the README derive from it.
+
+`python -m perftui.keys` prints the table for the README. Upper case intrudes on the service and
+asks first. Never ctrl+a, ctrl+b, ctrl+s or F-keys alone: tmux, screen and terminals take them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Place: TypeAlias = Literal[
+    "everywhere", "triage", "table", "detail", "route", "worker", "dump", "help", "confirm", "filter"
+]
+"""Where a key works: on every screen, on one of them, or in what has the focus."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key (or several that do the same), what it does, and where."""
+
+    keys: tuple[str, ...]
+    """As Textual names them."""
+    shown: str
+    """As people read them."""
+    action: str
+    label: str
+    """One or two words for the bottom line; empty to leave it out there."""
+    sentence: str
+    place: Place
+    weight: int = 50
+    """The lighter, the further left in the bottom line; the heaviest give way when there is no room."""
+
+
+KEYS = (
+    Key(("enter",), "⏎", "open", "open", "Open the selected row: a route, a worker.", "table", 10),
+    Key(("up", "k"), "↑ k", "cursor(-1)", "", "One row up.", "table"),
+    Key(("down", "j"), "↓ j", "cursor(1)", "", "One row down.", "table"),
+    Key(("pageup", "ctrl+u"), "PgUp ctrl+u", "page(-1)", "", "One page up.", "table"),
+    Key(("pagedown", "ctrl+d"), "PgDn ctrl+d", "page(1)", "", "One page down.", "table"),
+    Key(("g",), "gg", "top", "", "To the first row.", "table"),
+    Key(("G", "shift+g"), "G", "bottom", "", "To the last row.", "table"),
+    Key(("s",), "s", "sort(1)", "sort", "Sort by the next column.", "table", 30),
+    Key(("S", "shift+s"), "S", "sort(-1)", "", "Sort by the previous column.", "table"),
+    Key(("i",), "i", "invert", "", "Turn the order of the rows around.", "table"),
+    Key(("tab",), "tab", "app.focus_next", "pane", "The next pane.", "triage", 40),
+    Key(("shift+tab",), "shift+tab", "app.focus_previous", "", "The previous pane.", "triage"),
+    Key(
+        ("slash",), "/", "filter", "filter", "Show only the routes that contain what you type.", "triage", 20
+    ),
+    Key(("escape",), "esc", "clear_filter", "", "Clear the filter.", "triage"),
+    Key(
+        ("D", "shift+d"),
+        "D",
+        "dump",
+        "dump",
+        "Dump the selected worker's threads with py-spy; asks first.",
+        "triage",
+        35,
+    ),
+    Key(("escape",), "esc", "back", "back", "Back to where you came from, on the same row.", "detail", 90),
+    Key(("up", "k"), "↑ k", "scroll(-1)", "", "One line up.", "detail"),
+    Key(("down", "j"), "↓ j", "scroll(1)", "", "One line down.", "detail"),
+    Key(("pageup", "ctrl+u"), "PgUp ctrl+u", "scroll(-10)", "", "Ten lines up.", "detail"),
+    Key(("pagedown", "ctrl+d"), "PgDn ctrl+d", "scroll(10)", "", "Ten lines down.", "detail"),
+    Key(
+        ("D", "shift+d"),
+        "D",
+        "dump",
+        "dump",
+        "Dump this worker's threads with py-spy; asks first.",
+        "worker",
+        35,
+    ),
+    Key(("enter",), "⏎", "fold", "unfold", "Open or close what is folded on this line.", "dump", 10),
+    Key(("d",), "d", "again", "dump again", "Take another dump of the same worker.", "dump", 20),
+    Key(("up", "k"), "↑ k", "cursor(-1)", "", "One line up.", "dump"),
+    Key(("down", "j"), "↓ j", "cursor(1)", "", "One line down.", "dump"),
+    Key(("pageup", "ctrl+u"), "PgUp ctrl+u", "cursor(-10)", "", "Ten lines up.", "dump"),
+    Key(("pagedown", "ctrl+d"), "PgDn ctrl+d", "cursor(10)", "", "Ten lines down.", "dump"),
+    Key(("escape",), "esc", "back", "back", "Back to the worker.", "dump", 90),
+    Key(("w",), "w", "window", "window", "The next window: 10 s, 1 m, 5 m, 15 m.", "everywhere", 60),
+    Key(
+        ("space", "p"),
+        "space p",
+        "pause",
+        "pause",
+        "Freeze the picture; the data keeps coming.",
+        "everywhere",
+        50,
+    ),
+    Key(("plus", "equals_sign"), "+", "refresh_rate(-1)", "", "Repaint more often.", "everywhere"),
+    Key(("minus",), "-", "refresh_rate(1)", "", "Repaint less often.", "everywhere"),
+    Key(("ctrl+l",), "ctrl+l", "redraw", "", "Draw the whole screen again.", "everywhere"),
+    Key(("question_mark",), "?", "help", "help", "These keys.", "everywhere", 95),
+    Key(("q", "ctrl+c"), "q ctrl+c", "quit", "quit", "Quit; the service notices nothing.", "everywhere", 99),
+    Key(("escape", "question_mark", "enter"), "esc", "back", "back", "Close the help.", "help", 10),
+    Key(("y",), "y", "answer(True)", "yes", "Do it.", "confirm", 10),
+    Key(("n", "escape"), "n esc", "answer(False)", "no", "Leave it.", "confirm", 20),
+    Key(("enter",), "⏎", "keep", "keep", "Keep the filter.", "filter", 10),
+    Key(("escape",), "esc", "drop", "clear", "Clear the filter.", "filter", 20),
+)
+
+TITLES: dict[Place, str] = {
+    "everywhere": "Everywhere",
+    "triage": "Triage",
+    "table": "In a table",
+    "detail": "Route, worker",
+    "worker": "Worker",
+    "dump": "Dump",
+    "confirm": "When asked",
+    "filter": "While you type a filter",
+    "help": "Help",
+}
+
+
+def keys_of(*places: Place) -> list[Key]:
+    """Return the keys that work in any of `places`, in the order of the table."""
+    return [key for key in KEYS if key.place in places]
+
+
+def as_markdown() -> str:
+    """Return all keys as a Markdown table."""
+    lines = ["| where | key | does |", "|---|---|---|"]
+    for place, title in TITLES.items():
+        for key in keys_of(place):
+            shown = " ".join(f"`{name}`" for name in key.shown.split(" "))
+            lines.append(f"| {title} | {shown} | {key.sentence} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(as_markdown())  # noqa: T201 - this is what it is run for

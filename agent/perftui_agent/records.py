@@ -65,7 +65,24 @@ class BackgroundRecord(msgspec.Struct, eq=False):
     ns: int
 
 
-Record: TypeAlias = RequestRecord | FailureRecord | BackgroundRecord
+class SpanRecord(msgspec.Struct, eq=False, gc=False):
+    """A stretch of time, most often a part of a request; put when it is over.
+
+    A request's spans are put before the request's own record, so by the time the window folds that,
+    its whole story is there.
+    """
+
+    request: RequestRecord | None
+    """None outside of any request."""
+    kind: str
+    """As in `wire.frames.Span`: `sql`, `cache`, `pool`, `threadpool`, `loop`, `serialize`."""
+    name: str
+    started_ns: int
+    ended_ns: int
+    failed: bool = False
+
+
+Record: TypeAlias = RequestRecord | FailureRecord | BackgroundRecord | SpanRecord
 """Anything a probe hands to the window."""
 
 current_request: ContextVar[RequestRecord | None] = ContextVar("perftui_request", default=None)

@@ -135,6 +135,10 @@ class PySpy:
                 self._lost = process
 
 
+class _TooLargeError(Exception):
+    """py-spy says more than it may."""
+
+
 async def _outcome(process: subprocess.Popen[bytes], limit_s: float) -> Finished:
     """Read both pipes to their ends and wait for the exit: `limit_s` and a little grace for the alarm."""
     assert process.stdout is not None  # noqa: S101 - for the type checker: both are PIPE
@@ -144,14 +148,15 @@ async def _outcome(process: subprocess.Popen[bytes], limit_s: float) -> Finished
         asyncio.ensure_future(_read(process.stdout, output, MAX_OUTPUT_BYTES)),
         asyncio.ensure_future(_read(process.stderr, errors, MAX_ERROR_BYTES)),
     ]
-    began, timed_out = time.monotonic(), False
+    began, timed_out, too_large = time.monotonic(), False, False
     try:
         async with asyncio.timeout(limit_s + _GRACE_S):
             await asyncio.gather(*readers)
-            if len(output) <= MAX_OUTPUT_BYTES:
-                await _exit(process)
+            await _exit(process)
     except TimeoutError:
         timed_out = True
+    except _TooLargeError:
+        too_large = True
     finally:
         for reader in readers:
             reader.cancel()
@@ -162,19 +167,21 @@ async def _outcome(process: subprocess.Popen[bytes], limit_s: float) -> Finished
         stdout=bytes(output),
         stderr=errors.decode("utf-8", "replace"),
         timed_out=timed_out or silent,
-        too_large=len(output) > MAX_OUTPUT_BYTES,
+        too_large=too_large,
     )
 
 
 async def _read(pipe: IO[bytes], into: bytearray, limit: int) -> None:
-    """Append what comes through `pipe` until its end, or until there is more than `limit`."""
+    """Append what comes through `pipe` until its end; raise `_TooLargeError` beyond `limit` bytes."""
     loop = asyncio.get_running_loop()
     descriptor = pipe.fileno()
     os.set_blocking(descriptor, False)
     readable = asyncio.Event()
     loop.add_reader(descriptor, readable.set)
     try:
-        while len(into) <= limit:
+        while True:
+            if len(into) > limit:
+                raise _TooLargeError
             await readable.wait()
             readable.clear()
             with contextlib.suppress(BlockingIOError):
