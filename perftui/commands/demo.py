@@ -1,0 +1,160 @@
+"""`perftui demo`: a shop with known faults, customers for it, and the dashboard on it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import click
+
+NEEDED = ("aiosqlite", "cachetools", "fastapi", "greenlet", "sqlalchemy", "uvicorn")
+"""What the extra `perftui[demo]` installs and the dashboard itself doesn't need."""
+
+START_S = 90.0
+"""How long the shop may take to answer; the first start makes its data."""
+STOP_S = 6.0
+READY_FILE = "ready"
+
+EXIT_IMPOSSIBLE = 2
+EXIT_INTERRUPTED = 130
+
+
+class DemoError(click.ClickException):
+    """The demo can't be shown."""
+
+    exit_code = EXIT_IMPOSSIBLE
+
+
+@click.command()
+@click.option("--headless", is_flag=True, help="Print the target instead of opening the dashboard on it.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The shop's port.  [default: a free one]")
+@click.option("--workers", type=click.IntRange(1, 32), default=4, show_default=True, help="Worker processes.")
+@click.option(
+    "--rps",
+    type=click.FloatRange(0, 500, min_open=True),
+    default=40,
+    show_default=True,
+    help="Requests per second; a rush has 1.6 times as many.",
+)
+@click.option(
+    "--for", "duration", default="30m", show_default=True, metavar="TIME", help="How long customers come."
+)
+def demo(headless: bool, port: int | None, workers: int, rps: float, duration: str) -> None:
+    """Start a demo shop with known faults and traffic, and open the dashboard on it.
+
+    Everything it started ends with it. SHOP_FAULTS=none starts the shop without its faults.
+    """
+    _check_installed()
+    _check_duration(duration)
+    port = _checked_port(port)
+    with _ended_by_signals(), _shop(port, workers, rps, duration) as supervisor:
+        if headless:
+            click.echo(f"localhost:{port}")
+            supervisor.wait()
+            raise DemoError("the shop has ended by itself")
+        code = _open_dashboard(port)
+    sys.exit(code)
+
+
+def _open_dashboard(port: int) -> int:
+    from perftui.app import run  # noqa: PLC0415 - Textual takes its time to import, and --headless needs none
+
+    return run([f"localhost:{port}"])
+
+
+def _check_installed() -> None:
+    if any(importlib.util.find_spec(name) is None for name in NEEDED):
+        raise DemoError("the demo shop is not installed: pip install 'perftui[demo]'")
+
+
+def _check_duration(duration: str) -> None:
+    from demo_app.traffic import parse_duration  # noqa: PLC0415 - only now it is known to be installed
+
+    try:
+        parse_duration(duration)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--for") from error
+
+
+def _checked_port(port: int | None) -> int:
+    """Return `port` if the shop can have it, or a free one if None."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port or 0))
+        except OSError as error:
+            raise DemoError(f"port {port} can't be had ({error.strerror}): leave out --port") from error
+        bound: int = probe.getsockname()[1]
+        return bound
+
+
+@contextlib.contextmanager
+def _shop(port: int, workers: int, rps: float, duration: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the shop and its customers below a supervisor that ends all of them when its stdin closes."""
+    directory = Path(tempfile.mkdtemp(prefix="perftui-demo-"))
+    options = ["--directory", str(directory), "--port", str(port), "--workers", str(workers)]
+    options += ["--rps", str(rps), "--for", duration]
+    with (directory / "shop.log").open("wb") as log:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", "demo_app.supervisor", *options],
+            cwd=directory,  # `-m` looks there first, and the user's directory may hold an app of that name
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        _wait_ready(supervisor, directory)
+        yield supervisor
+    finally:
+        _end(supervisor)
+
+
+def _wait_ready(supervisor: subprocess.Popen[bytes], directory: Path) -> None:
+    """Return when the shop answers."""
+    click.echo("starting the shop (the first time it makes its data, which takes some seconds) …", err=True)
+    deadline = time.monotonic() + START_S
+    while not (directory / READY_FILE).exists():
+        if supervisor.poll() is not None or time.monotonic() > deadline:
+            raise DemoError(f"the shop did not start: read {directory / 'shop.log'}")
+        time.sleep(0.05)
+
+
+def _end(supervisor: subprocess.Popen[bytes]) -> None:
+    """Let go of the supervisor, which ends everything; help if it doesn't, or was killed itself."""
+    if supervisor.stdin:
+        supervisor.stdin.close()
+    try:
+        supervisor.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        click.echo("the shop does not end: killing it", err=True)
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(supervisor.pid, signal.SIGKILL)
+        supervisor.wait()
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP end this process the way ctrl+c does, with everything stopped first."""
+
+    def leave(*_: int | FrameType | None) -> None:
+        sys.exit(EXIT_INTERRUPTED)
+
+    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, leave) for number in watched]
+    try:
+        yield
+    finally:
+        for number, handler in zip(watched, before, strict=True):
+            signal.signal(number, handler)
