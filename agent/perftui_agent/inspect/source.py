@@ -95,12 +95,13 @@ def _read_file(path: str, limit: int, unchanged_since: float | None) -> bytes | 
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except (OSError, ValueError):
         return None
-    with open(descriptor, "rb") as file:
+    try:
         info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode) or info.st_size > limit:
+        is_changed = unchanged_since is not None and info.st_mtime > unchanged_since + _CLOCK_SLACK_S
+        if not stat.S_ISREG(info.st_mode) or info.st_size > limit or is_changed:
             return None
-        if unchanged_since is not None and info.st_mtime > unchanged_since + _CLOCK_SLACK_S:
-            return None
-        with contextlib.suppress(OSError):
-            return file.read(limit)
-    return None
+        return os.read(descriptor, limit)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
