@@ -9,12 +9,10 @@ import os
 import time
 from collections.abc import Callable
 
-from textual import events
 from textual.app import App
 from textual.screen import Screen
 
 from perftui.feed import Feed
-from perftui.model.summary import WorkerId
 from perftui.pace import Pace
 from perftui.present.picture import Picture
 from perftui.present.units import period, size
@@ -24,7 +22,7 @@ from perftui.screens.view import View
 from perftui.widgets.bindings import bindings
 from perftui.widgets.painter import Painter
 from perftui.widgets.palette import ANSI, DARK, Depth, depth_of
-from perftui_agent.wire.frames import Dump, Refusal
+from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
 WINDOWS_S = (10.0, 60.0, 300.0, 900.0)
 
@@ -94,7 +92,7 @@ class Dashboard(App[int], inherit_bindings=False):
             if isinstance(screen, View):
                 screen.show()
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
         """Assume nothing of what a resized terminal still shows."""
         self.painter.forget()
 

@@ -1,0 +1,55 @@
+"""When to paint: as soon as every worker has spoken, once a period, never in a hurry.
+
+Frames of several workers arrive spread over the second. Painting at each would paint the same
+numbers several times; painting by the clock would show half of a second. No I/O, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from perftui_agent.wire.frames import WorkerId
+
+PERIODS_S = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+_EARLY = 0.25
+"""Frames of the same second arrive within so much of a period of each other, early or late."""
+
+
+class Pace:
+    """Takes arrivals, says when a paint is due."""
+
+    def __init__(self, now: float) -> None:
+        self.period_s = 1.0
+        self._painted_at = now - self.period_s
+        self._arrived: set[WorkerId] = set()
+        self._news = True
+
+    def arrived(self, worker: WorkerId | None) -> None:
+        """Note that a worker has spoken, or that something else is new (None)."""
+        self._news = True
+        if worker is not None:
+            self._arrived.add(worker)
+
+    def due(self, now: float, expected: Collection[WorkerId]) -> bool:
+        """Tell whether to paint now: all `expected` have spoken, or it has been long enough."""
+        waited = now - self._painted_at
+        if (
+            self._news
+            and self._arrived.issuperset(expected)
+            and waited >= self.period_s * (1 - _EARLY) - 0.01
+        ):
+            return True
+        # Even without news: the time since something was last heard of is news as well.
+        return waited >= self.period_s * (1 + _EARLY) - 0.01
+
+    def painted(self, now: float) -> None:
+        """Note that the picture has been painted."""
+        self._painted_at = now
+        self._arrived.clear()
+        self._news = False
+
+    def step(self, by: int) -> None:
+        """Take the next longer period, or the next shorter one."""
+        place = PERIODS_S.index(self.period_s) + by
+        self.period_s = PERIODS_S[min(max(place, 0), len(PERIODS_S) - 1)]

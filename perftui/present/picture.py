@@ -1,0 +1,89 @@
+"""What a screen is given to show: the summary, and how it is being looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perftui.model.summary import Summary
+from perftui.present.cells import Cell, Line, clean, spread, width_of
+from perftui.present.signs import verdict_cells
+from perftui.present.units import age, count, window
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A summary as it is being looked at."""
+
+    summary: Summary
+    paused_s: float | None = None
+    """For how long the picture has stood still by request; None while it moves."""
+    paused_at: str = ""
+    """The clock time of the pause, `14:02:31`."""
+
+
+def header_line(picture: Picture, width: int, crumbs: tuple[str, ...] = (), note: str = "") -> Line:
+    """Return the first line of a screen: whose picture this is, how fresh, and of how much."""
+    summary = picture.summary
+    names = tuple(clean(name) for name in (summary.service or summary.target, *crumbs))
+    left = [Cell(" "), Cell(names[0], "title")]
+    for name in names[1:]:
+        left += [Cell(" › ", "faint"), Cell(name, "bright")]
+    if not crumbs:
+        if summary.service:
+            left += [_DOT, Cell(clean(summary.target))]
+        left += [_DOT, *_coverage(summary)]
+    left += [_DOT, *link_cells(picture), _DOT, Cell(window(summary.window_s))]
+    if note:
+        left += [_DOT, Cell(note, "dim")]
+    right = [] if note else _right(summary, width - width_of(left) - 3)
+    line = spread(left, right, width)
+    if summary.link in {"stale", "lost"}:
+        # A banner: what stands below is the past.
+        return tuple(Cell(cell.text, "alarm") for cell in line)
+    return line
+
+
+_DOT = Cell(" · ", "faint")
+
+
+def _coverage(summary: Summary) -> list[Cell]:
+    seen, known = summary.coverage.workers_seen, summary.coverage.workers_known
+    whole = seen >= known
+    cells = [Cell(f"{seen}/{known} workers", "text" if whole else "medium")]
+    if summary.coverage.frames_dropped:
+        cells += [_DOT, Cell(f"△ {count(summary.coverage.frames_dropped)} frames lost", "medium")]
+    return cells
+
+
+def link_cells(picture: Picture) -> list[Cell]:
+    """Return the state of the link or the pause, each with a sign of its own."""
+    summary = picture.summary
+    if summary.link == "connecting":
+        return [Cell("○ connecting", "medium")]
+    if summary.link in {"stale", "lost"}:
+        since = f" {age(summary.stale_s)}" if summary.stale_s is not None else ""
+        return [Cell(f" {summary.link}{since} ", "alarm")]
+    if picture.paused_s is not None:
+        return [
+            Cell(f" paused {picture.paused_at} ", "notice"),
+            Cell(f" {age(picture.paused_s)} ago", "medium"),
+        ]
+    return [Cell("● live", "good")]
+
+
+def _right(summary: Summary, room: int) -> list[Cell]:
+    """Return as many of the service's targets as fit, the missed ones first, then the sample."""
+    verdicts = sorted(
+        (verdict for verdict in summary.slo if verdict.scope == "all"),
+        key=lambda verdict: verdict.met is not False,
+    )
+    cells: list[Cell] = []
+    for verdict in verdicts:
+        more = [*verdict_cells(verdict), Cell("  ")]
+        if width_of(cells) + width_of(more) > room:
+            break
+        cells += more
+    sample = [Cell("n ", "dim"), Cell(count(summary.totals.latency.count)), Cell(" ")]
+    if width_of(cells) + width_of(sample) <= room:
+        cells += sample
+    return cells

@@ -1,0 +1,236 @@
+"""One route: how its latencies lie, who serves them, how they end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from perftui.model.summary import RouteSummary, Summary
+from perftui.present.cells import BLANK, Cell, Line, clean, filled, fit
+from perftui.present.charts import Axis, area, bar, histogram, round_up
+from perftui.present.signs import missed
+from perftui.present.units import age, count, ms, percent, rate, size
+
+_TICKS_MS = [factor * 10.0**power for power in range(-3, 7) for factor in (1, 2, 5)]
+
+PARTS = (
+    ("SQL", "sql_ms_per_request"),
+    ("pool wait", "pool_wait_ms_per_request"),
+    ("thread wait", "threadpool_wait_ms_per_request"),
+    ("loop wait", "loop_wait_ms_per_request"),
+    ("cache", "cache_ms_per_request"),
+    ("serialize", "serialize_ms_per_request"),
+)
+"""Where an average request may spend its time; only what was measured is shown."""
+
+
+def route_lines(summary: Summary, label: str, width: int, height: int) -> list[Line]:
+    """Return everything known of one route, the most telling first."""
+    route = summary.route(label)
+    if route is None:
+        return [BLANK, (Cell(f"  no request in the last {age(summary.window_s)}", "dim"),)]
+    chart_height = 4 if height < 30 else 8 if height < 45 else 12
+    blocks = [
+        _figures(route, missed(summary, label), width),
+        _spent(route, width),
+        _latencies(route, width, chart_height),
+        _over_time(summary, route, width, 1 if height < 30 else 3),
+        _endings(route, width),
+        _shares(route, width),
+        _exceptions(route, width),
+    ]
+    lines: list[Line] = []
+    for block in blocks:
+        if block and lines and height >= 30:
+            lines.append(BLANK)
+        lines += block
+    return lines
+
+
+def section(title: str, width: int, note: str = "") -> Line:
+    """Return the line above a block of a detail screen."""
+    cells = (Cell(f" {title}", "section"), Cell(f"  {note}" if note else "", "section-note"))
+    return filled(cells, width, "section")
+
+
+def pairs(items: list[tuple[str, str, str]], width: int) -> list[Line]:
+    """Return (label, value, style) side by side, in as many lines as they need."""
+    lines: list[Line] = []
+    row: list[Cell] = []
+    used = 0
+    for label, value, style in items:
+        length = len(label) + len(value) + 5
+        if row and used + length > width:
+            lines.append(tuple(row))
+            row, used = [], 0
+        row += [Cell("  "), Cell(f"{label} ", "label"), Cell(value, style), Cell("  ")]
+        used += length
+    return [*lines, tuple(row)] if row else lines
+
+
+def _figures(route: RouteSummary, misses: frozenset[str], width: int) -> list[Line]:
+    latency = route.latency
+    items = [
+        (name, ms(value) + (" ▲" if name in misses else ""), "high" if name in misses else "bright")
+        for name, value in (("p50", latency.p50_ms), ("p95", latency.p95_ms), ("p99", latency.p99_ms))
+    ]
+    items += [
+        ("max", ms(latency.max_ms), "text"),
+        ("rps", rate(route.rps), "text"),
+        ("err", percent(route.error_rate), "medium" if route.errors else "text"),
+        ("n", count(route.requests), "text"),
+    ]
+    if route.ttfb_p95_ms is not None:
+        items.append(("first byte p95", ms(route.ttfb_p95_ms), "text"))
+    if route.background_p95_ms is not None:
+        items.append(("background p95", ms(route.background_p95_ms), "text"))
+    if route.bytes_p50 is not None:
+        items.append(("size p50", size(route.bytes_p50), "text"))
+        items.append(("p95", size(route.bytes_p95), "text"))
+    if route.sql_per_request is not None:
+        items.append(("statements", f"{rate(route.sql_per_request)} per request", "text"))
+    if route.streaming:
+        items.append(("streaming", "yes", "text"))
+    return pairs(items, width)
+
+
+def _spent(route: RouteSummary, width: int) -> list[Line]:
+    parts = [(name, value) for name, field in PARTS if (value := getattr(route, field)) is not None]
+    if not parts or not route.requests:
+        return []
+    mean = route.total_ms / max(route.latency.count, 1)
+    parts.append(("the rest", max(mean - sum(value for _, value in parts), 0.0)))
+    room = max(width - 26, 10)
+    lines: list[Line] = [section(f"WHERE AN AVERAGE REQUEST SPENDS ITS {ms(mean)}", width)]
+    for name, value in parts:
+        filling = bar(value / mean if mean else 0.0, room)
+        lines.append(
+            (Cell(fit(f"  {name}", 14), "label"), Cell(filling, "chart"), Cell(fit(ms(value), 9, "right")))
+        )
+    return lines
+
+
+def _latencies(route: RouteSummary, width: int, height: int) -> list[Line]:
+    ranges = list(route.sketch.ranges())
+    if not ranges:
+        return []
+    low = max(ranges[0][0], 1000) / 1.25
+    high = max(ranges[-1][1] * 1.25, low * 8)
+    room = width - 4
+    columns = histogram(ranges, low, high, room)
+    lines: list[Line] = [section("LATENCY", width, f"{count(route.latency.count)} requests, logarithmic")]
+    drawing = area([value if value > 0 else None for value in columns], height, max(columns))
+    lines += [(Cell("  "), Cell(text, "chart")) for text in drawing]
+    lines.append((Cell("  "), Cell(_ticks(low, high, room), "dim")))
+    marks = (("p50", route.latency.p50_ms), ("p95", route.latency.p95_ms), ("p99", route.latency.p99_ms))
+    lines.append((Cell("  "), Cell(_marks(marks, low, high, room), "accent")))
+    return lines
+
+
+def _position(value_ns: float, low: float, high: float, width: int) -> int:
+    return int(math.log(max(value_ns, low) / low) / math.log(high / low) * width)
+
+
+def _ticks(low: float, high: float, width: int) -> str:
+    """Return the axis: round latencies where they belong, as many as stand apart."""
+    line = list("─" * width)
+    free = 0
+    for tick in _TICKS_MS:
+        place = _position(tick * 1e6, low, high, width)
+        text = f"┴{_tick(tick)}"
+        if tick * 1e6 >= low and place >= free and place + len(text) <= width:
+            line[place : place + len(text)] = text
+            free = place + len(text) + 4
+    return "".join(line)
+
+
+def _tick(value_ms: float) -> str:
+    if value_ms < 1:
+        return f"{value_ms * 1000:g}µs"
+    return f"{value_ms:g}ms" if value_ms < 1000 else f"{value_ms / 1000:g}s"
+
+
+def _marks(marks: tuple[tuple[str, float | None], ...], low: float, high: float, width: int) -> str:
+    """Return the quantiles below the axis; one that finds no room steps aside to the right."""
+    line = [" "] * width
+    free = 0
+    for name, value in marks:
+        if value is None:
+            continue
+        text = f"▴{name}"
+        place = max(_position(value * 1e6, low, high, width), free)
+        if place + len(text) <= width:
+            line[place : place + len(text)] = text
+            free = place + len(text) + 1
+    return "".join(line)
+
+
+def _over_time(summary: Summary, route: RouteSummary, width: int, height: int) -> list[Line]:
+    room = width - 18
+    axis = Axis.over([point.at for point in summary.points], summary.at, summary.window_s, room)
+    columns = axis.highest(route.trend)
+    peak = max((value for value in columns if value is not None), default=None)
+    if peak is None:
+        return []
+    drawing = area(columns, height, round_up(peak))
+    labels = [(Cell(fit("  p95", 6), "label"), Cell(fit(ms(route.latency.p95_ms), 8, "right"), "bright"))]
+    labels += [(Cell(fit(f"peak {ms(peak)}", 14, "right"), "faint"), Cell(""))]
+    labels += [(Cell(" " * 14), Cell(""))] * height
+    return [(*label, Cell("  "), Cell(text, "chart")) for label, text in zip(labels, drawing, strict=False)]
+
+
+def _endings(route: RouteSummary, width: int) -> list[Line]:
+    total = sum(route.status.values())
+    items = []
+    for name, number in route.status.items():
+        if number or name in {"2xx", "5xx"}:
+            style = (
+                {"5xx": "medium", "4xx": "text", "disconnected": "text"}.get(name, "text")
+                if number
+                else "faint"
+            )
+            share = f" {percent(number / total)}" if total and number else ""
+            items.append((name, f"{count(number)}{share}", style))
+    return [section("ENDED AS", width), *pairs(items, width)]
+
+
+def _shares(route: RouteSummary, width: int) -> list[Line]:
+    if not route.shares:
+        return []
+    total = sum(share.requests for share in route.shares) or 1
+    room = max(width - 62, 6)
+    lines: list[Line] = [section("WORKERS", width)]
+    title = f"  {'pid':<10}{'n':>8}{'share':>7}  {'':<{room}}{'err':>7}{'p50':>8}{'p95':>8}{'p99':>8}"
+    lines.append((Cell(title, "label"),))
+    for share in sorted(route.shares, key=lambda share: share.pid):
+        errors = share.errors / share.requests if share.requests else None
+        lines.append(
+            (
+                Cell(f"  {share.pid:<10}", "name"),
+                Cell(f"{count(share.requests):>8}{percent(share.requests / total):>7}  "),
+                Cell(bar(share.requests / total, room), "chart"),
+                Cell(f"{percent(errors):>7}", "medium" if share.errors else "faint"),
+                Cell(f"{ms(share.latency.p50_ms):>8}"),
+                Cell(f"{ms(share.latency.p95_ms):>8}", "bright"),
+                Cell(f"{ms(share.latency.p99_ms):>8}"),
+            )
+        )
+    return lines
+
+
+def _exceptions(route: RouteSummary, width: int) -> list[Line]:
+    if not route.exceptions:
+        return []
+    return [section("UNHANDLED EXCEPTIONS", width), *_exception_lines(route, width)]
+
+
+def _exception_lines(route: RouteSummary, width: int) -> Iterator[Line]:
+    for exception in route.exceptions:
+        yield (
+            Cell("  △ ", "medium"),
+            Cell(fit(f"{count(exception.count)}×", 7, "right")),
+            Cell("  "),
+            Cell(fit(clean(exception.type), 28), "bright"),
+            Cell(" "),
+            Cell(fit(clean(exception.place), max(width - 44, 8))),
+        )

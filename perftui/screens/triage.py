@@ -1,0 +1,131 @@
+"""Is it bad, since when, where: targets, what stands out, charts, routes and workers in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container
+
+from perftui.messages import FilterChanged, RowOpened
+from perftui.present.attention import attention_lines, notices
+from perftui.present.cells import Line
+from perftui.present.grid import Grid, RowKey, Sort
+from perftui.present.layout import Triage, triage_layout
+from perftui.present.routes import ROUTE_SORTS, routes_grid
+from perftui.present.vitals import vitals_lines
+from perftui.present.workers import WORKER_SORTS, workers_grid
+from perftui.screens.dump import ask_and_dump
+from perftui.screens.route import RouteView
+from perftui.screens.view import Host, View
+from perftui.screens.worker import WorkerView
+from perftui.widgets.bindings import bindings
+from perftui.widgets.bottom import Bottom, FilterLine
+from perftui.widgets.lines import Panel
+from perftui.widgets.table import Table
+
+
+class TriageView(View[None], inherit_bindings=False):
+    """The first screen."""
+
+    BINDINGS = bindings("triage")
+    PLACES = ("triage", "table", "everywhere")
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._wanted = ""
+        self._arranged: Triage | None = None
+        # Only ever more: a route that comes and goes must not make the charts jump.
+        self._most_routes = 0
+        self.route_table = Table(self._routes_grid, ROUTE_SORTS, "routes")
+        self.worker_table = Table(self._workers_grid, WORKER_SORTS, "workers", descending=False)
+        self._vitals = Panel(self._vitals_lines, "vitals")
+        self._attention = Panel(self._attention_lines, "attention")
+        self._filter = FilterLine()
+
+    def content(self) -> ComposeResult:
+        """Return the four blocks of the view."""
+        yield self._vitals
+        yield self._attention
+        with Container(id="tables"):
+            yield self.route_table
+            yield self.worker_table
+        yield self._filter
+
+    def show(self) -> None:
+        """Share out the screen, then show the picture."""
+        self._arrange()
+        super().show()
+
+    def on_resize(self) -> None:
+        """Share out the screen anew."""
+        self._arranged = None
+        self._arrange()
+
+    def _arrange(self) -> None:
+        width, height = self.size
+        summary = self.picture.summary
+        if not width or not self.is_mounted:
+            return
+        self._most_routes = max(self._most_routes, len(summary.routes))
+        layout = triage_layout(width, height, len(notices(summary)), len(summary.workers), self._most_routes)
+        if layout == self._arranged:
+            return
+        self._arranged = layout
+        self._vitals.styles.height = 3 * layout.chart_height
+        self._attention.styles.height = layout.attention
+        self.worker_table.styles.height = "1fr" if layout.side_by_side else layout.workers
+        self.set_class(layout.side_by_side, "side-by-side")
+        self.set_class(layout.gaps, "gaps")
+
+    def _vitals_lines(self, width: int, height: int) -> list[Line]:
+        return vitals_lines(self.picture.summary, width, max(height // 3, 1))
+
+    def _attention_lines(self, width: int, height: int) -> list[Line]:
+        return attention_lines(notices(self.picture.summary), width, height)
+
+    def _routes_grid(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
+        return routes_grid(self.picture.summary, width, sort, before, self._wanted)
+
+    def _workers_grid(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
+        return workers_grid(self.picture.summary, width, sort, before)
+
+    @on(RowOpened)
+    def open_row(self, message: RowOpened) -> None:
+        """Drill into a route or a worker."""
+        if message.table == "routes":
+            self.app.push_screen(RouteView(self.host, message.key))
+        else:
+            self.app.push_screen(WorkerView(self.host, message.key))
+
+    def action_dump(self) -> None:
+        """Ask, then dump the worker under the cursor of the workers table."""
+        ask_and_dump(self, self.worker_table.pointed)
+
+    def action_filter(self) -> None:
+        """Let a filter be typed in place of the bottom line."""
+        self.query_one(Bottom).display = False
+        self._filter.display = True
+        self._filter.focus()
+
+    def action_clear_filter(self) -> None:
+        """Show all routes again."""
+        self._filter.set_text("")
+
+    @on(FilterChanged)
+    def filter_routes(self, message: FilterChanged) -> None:
+        """Show only the routes that contain the text."""
+        self._wanted = message.text
+        self.route_table.repaint()
+
+    def action_keep(self) -> None:
+        """Keep the filter and go on with the routes."""
+        self._filter.display = False
+        self.query_one(Bottom).display = True
+        self.route_table.focus()
+
+    def action_drop(self) -> None:
+        """Clear the filter and go on with the routes."""
+        self._filter.set_text("")
+        self.action_keep()

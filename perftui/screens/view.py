@@ -1,0 +1,81 @@
+"""What all screens share: the header, the bottom line, and a picture that is shown anew."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+
+from perftui.keys import Place
+from perftui.present.cells import Line
+from perftui.present.picture import Picture, header_line
+from perftui.widgets.bottom import Bottom
+from perftui.widgets.lines import Lines, Panel
+from perftui.widgets.painter import Painter, ThriftyCompositor
+from perftui_agent.wire.frames import Dump, Refusal, WorkerId
+
+Result = TypeVar("Result")
+
+
+class Host(Protocol):
+    """What screens ask of the app they run in."""
+
+    painter: Painter
+    picture: Picture
+
+    def traffic(self) -> str:
+        """Return how much is being sent to the terminal: `1.1 kB/s`."""
+
+    async def take_dump(self, worker: WorkerId) -> Dump | Refusal:
+        """Return the stacks of a worker, or why there are none."""
+
+
+class View(Screen[Result], inherit_bindings=False):
+    """A screen with a header, something to show, and a bottom line."""
+
+    PLACES: tuple[Place, ...] = ("everywhere",)
+    """Whose keys the bottom line tells."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self.host = host
+        self._compositor = ThriftyCompositor(host.painter)
+
+    def compose(self) -> ComposeResult:
+        """Put the header above, the bottom line below, and the subclass's content between."""
+        yield Panel(self.header, "header")
+        yield from self.content()
+        yield Bottom(*self.PLACES, right=self.host.traffic)
+
+    def content(self) -> ComposeResult:
+        """Return what stands between the header and the bottom line."""
+        raise NotImplementedError
+
+    @property
+    def picture(self) -> Picture:
+        """What is to be shown."""
+        return self.host.picture
+
+    def header(self, width: int, _height: int) -> list[Line]:
+        """Return the header line."""
+        return [header_line(self.picture, width, self.crumbs(), self.note())]
+
+    def crumbs(self) -> tuple[str, ...]:
+        """Return where this screen is, below the service."""
+        return ()
+
+    def note(self) -> str:
+        """Return a remark for the header."""
+        return ""
+
+    def show(self) -> None:
+        """Show the present picture: what hasn't changed isn't painted."""
+        if self.is_mounted:
+            for widget in self.query(Lines):
+                widget.repaint()
+
+
+def thrifty(screen: Screen[Result], host: Host) -> None:
+    """Let a screen's updates go through the painter of the app."""
+    screen._compositor = ThriftyCompositor(host.painter)

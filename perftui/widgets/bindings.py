@@ -1,0 +1,12 @@
+"""The table of keys as Textual's bindings."""
+
+from __future__ import annotations
+
+from textual.binding import Binding, BindingType
+
+from perftui.keys import Place, keys_of
+
+
+def bindings(*places: Place) -> list[BindingType]:
+    """Return a binding for every key of these places."""
+    return [Binding(",".join(key.keys), key.action, key.label or key.sentence) for key in keys_of(*places)]

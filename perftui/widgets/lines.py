@@ -1,0 +1,96 @@
+"""A widget of styled lines that repaints only what changed: all others stand on it.
+
+`python -m perftui.widgets.lines` shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import zip_longest
+
+from rich.segment import Segment
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from perftui.present.cells import BLANK, Line, width_of
+from perftui.widgets.palette import depth_for, style_of
+
+
+class Lines(Widget, inherit_bindings=False):
+    """Lines of cells; subclasses say which ones, and which of them the cursor is on."""
+
+    DEFAULT_CSS = "Lines { width: 1fr; height: 1fr; }"
+
+    ALLOW_SELECT = False
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(id=name)
+        self._drawn: list[tuple[Line, bool]] = []
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        """Return the lines for this size."""
+        raise NotImplementedError
+
+    def cursor_line(self) -> int | None:
+        """Return the line the cursor is on, if there is one."""
+        return None
+
+    def repaint(self) -> None:
+        """Draw again, and have the parts of the screen repainted that changed."""
+        width, height = self.size
+        if not width or not height:
+            return
+        lines = self.draw(width, height)[:height]
+        cursor = self.cursor_line()
+        drawn = [(line, place == cursor) for place, line in enumerate(lines)]
+        regions = [
+            Region(0, y, width, 1)
+            for y, (old, new) in enumerate(zip_longest(self._drawn, drawn, fillvalue=(BLANK, False)))
+            if old != new
+        ]
+        self._drawn = drawn
+        if regions:
+            self.refresh(*regions)
+
+    def on_resize(self) -> None:
+        """Draw for the new size."""
+        self._drawn = []
+        self.repaint()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line as Textual wants it."""
+        width = self.size.width
+        line, under_cursor = self._drawn[y] if y < len(self._drawn) else (BLANK, False)
+        depth = depth_for(self)
+        segments = [
+            Segment(cell.text, style_of(depth, cell.style, under_cursor)) for cell in line if cell.text
+        ]
+        length = width_of(line)
+        ground = style_of(depth, "text", under_cursor)
+        if length < width:
+            segments.append(Segment(" " * (width - length), ground))
+            length = width
+        strip = Strip(segments, length)
+        return strip.crop(0, width) if length > width else strip
+
+
+class Panel(Lines):
+    """Lines drawn by a function of the size."""
+
+    def __init__(self, drawing: Callable[[int, int], list[Line]], name: str | None = None) -> None:
+        super().__init__(name)
+        self._drawing = drawing
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        """Return what the function draws."""
+        return self._drawing(width, height)
+
+
+if __name__ == "__main__":
+    from perftui.present.cells import Cell
+    from perftui.widgets.palette import PALETTES
+    from perftui.widgets.stage import show
+
+    show(Panel(lambda *_: [(Cell(f" {name:<16}", name),) for name in PALETTES["full"]]))

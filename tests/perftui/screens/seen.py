@@ -1,0 +1,81 @@
+"""A screen as plain text, as a reader sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from textual.pilot import Pilot
+
+from perftui.app import Dashboard
+from tests.support.fake_feed import FakeFeed
+
+SMALL = (80, 24)
+LARGE = (120, 40)
+HUGE = (200, 50)
+
+
+class Seen:
+    """A running dashboard, its keys and its screen."""
+
+    def __init__(self, app: Dashboard, pilot: Pilot[int]) -> None:
+        self.app = app
+        self._pilot = pilot
+
+    async def press(self, *keys: str) -> None:
+        """Press keys one after the other, and wait until the screen has settled."""
+        for key in keys:
+            await self._pilot.press(key)
+        await self._pilot.pause()
+
+    async def repaint(self) -> None:
+        """Let a second pass."""
+        self.app.repaint()
+        await self._pilot.pause()
+
+    async def resize(self, width: int, height: int) -> None:
+        """Give the terminal another size."""
+        await self._pilot.resize_terminal(width, height)
+        await self._pilot.pause()
+
+    def lines(self) -> list[str]:
+        """Return the screen, line by line, without trailing blanks."""
+        return [strip.text.rstrip() for strip in self.app.screen._compositor.render_strips()]
+
+    def text(self) -> str:
+        """Return the screen as one text."""
+        return "\n".join(self.lines())
+
+    def line(self, word: str) -> str:
+        """Return the first line that holds a word."""
+        return next(line for line in self.lines() if word in line)
+
+
+@asynccontextmanager
+async def opened(feed: FakeFeed, size: tuple[int, int] = SMALL) -> AsyncIterator[Seen]:
+    """Open the dashboard on a made-up service."""
+    app = Dashboard(feed, depth="full")
+    async with app.run_test(size=size) as pilot:
+        seen = Seen(app, pilot)
+        await seen.repaint()
+        yield seen
+
+
+def look(
+    feed: FakeFeed,
+    *keys: str,
+    size: tuple[int, int] = SMALL,
+    then: Callable[[Seen], Awaitable[None]] | None = None,
+) -> str:
+    """Open the dashboard, press keys, and return the screen as text."""
+
+    async def scene() -> str:
+        async with opened(feed, size) as seen:
+            if keys:
+                await seen.press(*keys)
+            if then is not None:
+                await then(seen)
+            return seen.text()
+
+    return asyncio.run(scene())

@@ -1,0 +1,388 @@
+"""A made-up service for the screens: any number of workers and routes, in any trouble, at any time.
+
+`python -m tests.support.fake_feed [workers] [routes] [blocked|gone|silent|stale|slo|errors …]` opens
+the dashboard on one that lives. Everything is a function of the moment, so the same moment always gives
+the same picture.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sys
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from perftui.model.summary import (
+    Coverage,
+    FlightRow,
+    IncidentRow,
+    Latency,
+    Point,
+    RouteSummary,
+    Share,
+    SloVerdict,
+    Summary,
+    Totals,
+    WorkerSummary,
+)
+from perftui_agent.sketch import LatencySketch
+from perftui_agent.wire.frames import (
+    Dump,
+    ExceptionCount,
+    Incident,
+    InFlight,
+    Refusal,
+    StackFrame,
+    ThreadDump,
+    ThreadpoolStats,
+    WorkerId,
+    WorkerIdentity,
+)
+
+NOON = 1_795_262_400.0
+"""A moment to take pictures of."""
+
+NAMES = (
+    ("GET /items/{item_id}", 300.0, 9.0),
+    ("GET /orders", 41.0, 210.0),
+    ("POST /checkout", 18.4, 44.0),
+    ("GET /reports", 2.1, 1810.0),
+    ("GET /config", 49.0, 0.6),
+    ("GET /search", 12.0, 80.0),
+    ("PUT /carts/{cart_id}/lines/{line_id}", 8.0, 22.0),
+    ("GET /health", 1.0, 0.3),
+)
+
+
+@dataclass(slots=True)
+class FakeFeed:
+    """A service that has as many workers and routes as asked for, and the troubles named."""
+
+    workers: int = 4
+    names: tuple[tuple[str, float, float], ...] = NAMES
+    """Label, requests a second, median in ms."""
+    troubles: Collection[str] = ()
+    clock: Callable[[], float] = lambda: NOON
+    answer: Dump | Refusal | None = None
+    dumped: list[WorkerId] = field(default_factory=list)
+    held: float | None = None
+
+    async def run(self, arrived: Callable[[WorkerId | None], None]) -> None:
+        """Have every worker speak once a second."""
+        while True:
+            for number in range(self.workers):
+                arrived(_identity(number).id)
+            await asyncio.sleep(1.0)
+
+    def hold(self) -> None:
+        """Stand still."""
+        self.held = self.clock()
+
+    def release(self) -> None:
+        """Go on."""
+        self.held = None
+
+    async def dump(self, worker: WorkerId) -> Dump | Refusal:
+        """Give the answer laid in, or a dump of a blocked worker."""
+        self.dumped.append(worker)
+        return self.answer or blocked_dump(int(worker.split("/")[1]))
+
+    def summary(self, window_s: float) -> Summary:
+        """Return the service at this moment."""
+        now = self.held if self.held is not None else self.clock()
+        if "connecting" in self.troubles:
+            return Summary("localhost:8000", None, now, window_s)
+        quiet = "idle" in self.troubles
+        points = _points(now, window_s, quiet)
+        routes = () if quiet else tuple(_route(self, row, now, window_s, points) for row in self.names)
+        summary = Summary(
+            target="localhost:8000",
+            service="shop",
+            at=now,
+            window_s=window_s,
+            link="stale" if "stale" in self.troubles else "live",
+            stale_s=12.0 if "stale" in self.troubles else None,
+            coverage=Coverage(self.workers, self.workers, 0),
+            totals=_totals(routes, window_s),
+            points=points,
+            routes=tuple(sorted(routes, key=lambda route: -route.total_ms)),
+            workers=tuple(_worker(self, number, now, points, quiet) for number in range(self.workers)),
+        )
+        return _with_troubles(summary, self.troubles)
+
+
+def _identity(number: int) -> WorkerIdentity:
+    return WorkerIdentity(
+        host="web-1",
+        pid=4121 + number,
+        started_at=NOON - 86_400.0,
+        service="shop",
+        supervisor_pid=4120,
+        python="3.12.4",
+        agent="0.1.0",
+        server="uvicorn 0.54.0",
+        frameworks={"fastapi": "0.165.0"},
+    )
+
+
+def _wave(moment: float, phase: float) -> float:
+    """Return something between 0 and 1 that goes up and down, with a little noise."""
+    noise = Random(int(moment) * 31 + int(phase * 1000)).random()
+    return min(max(0.45 + 0.35 * math.sin(moment / 47 + phase) + 0.2 * (noise - 0.5), 0.0), 1.0)
+
+
+def _points(now: float, window_s: float, quiet: bool) -> tuple[Point, ...]:
+    step = max(window_s / 120, 1.0)
+    last = math.floor(now / step) * step
+    moments = [last - step * place for place in reversed(range(int(window_s / step)))]
+    if quiet:
+        return tuple(Point(moment) for moment in moments)
+    return tuple(
+        Point(
+            at=moment,
+            rps=380 + 60 * _wave(moment, 0),
+            error_rate=0.004 * _wave(moment, 1) if _wave(moment, 1) > 0.5 else 0.0,
+            p50_ms=9 + 5 * _wave(moment, 2),
+            p95_ms=120 + 700 * _wave(moment, 3) ** 3,
+            p99_ms=300 + 2000 * _wave(moment, 3.3) ** 3,
+            in_flight=int(3 + 20 * _wave(moment, 4) ** 2),
+        )
+        for moment in moments
+    )
+
+
+def _latency(sketch: LatencySketch) -> Latency:
+    def quantile(q: float) -> float | None:
+        value = sketch.quantile(q)
+        return value / 1e6 if value is not None else None
+
+    longest = sketch.max / 1e6 if sketch.count else None
+    return Latency(sketch.count, quantile(0.5), quantile(0.95), quantile(0.99), longest)
+
+
+def _sketch(median_ms: float, count: int, seed: int) -> LatencySketch:
+    random = Random(seed)
+    sketch = LatencySketch()
+    for _ in range(min(count, 400)):
+        slow = 4.0 if random.random() < 0.1 else 1.0
+        sketch.add(int(random.lognormvariate(math.log(median_ms * slow), 0.5) * 1e6))
+    return sketch
+
+
+def _route(
+    feed: FakeFeed, row: tuple[str, float, float], now: float, window_s: float, points: tuple[Point, ...]
+) -> RouteSummary:
+    label, rps, median_ms = row
+    phase = sum(map(ord, label)) % 17
+    rps *= 0.9 + 0.2 * _wave(now, phase)
+    requests = max(int(rps * window_s), 1)
+    sketch = _sketch(median_ms * (0.8 + 0.4 * _wave(now, phase)), requests, int(now) + phase)
+    bad = label.startswith("POST") and "errors" in feed.troubles
+    errors = requests // 9 if bad else 0
+    latency = replace(_latency(sketch), count=requests)
+    workers = max(feed.workers, 1)
+    return RouteSummary(
+        route=label,
+        requests=requests,
+        rps=rps,
+        errors=errors,
+        error_rate=errors / requests,
+        status={"2xx": requests - errors - 3, "3xx": 0, "4xx": 3, "5xx": errors, "disconnected": 0},
+        latency=latency,
+        sketch=sketch,
+        total_ms=requests * median_ms * 1.4,
+        ttfb_p95_ms=median_ms * 1.8,
+        bytes_p50=38_000,
+        bytes_p95=91_000,
+        sql_per_request=51.2 if "orders" in label else 1.0,
+        sql_ms_per_request=median_ms * 0.7,
+        pool_wait_ms_per_request=median_ms * 0.1,
+        loop_wait_ms_per_request=median_ms * 0.08,
+        serialize_ms_per_request=median_ms * 0.03,
+        shares=tuple(
+            Share(
+                _identity(number).id, _identity(number).pid, requests // workers, errors // workers, latency
+            )
+            for number in range(feed.workers)
+        ),
+        exceptions=(ExceptionCount(type="CardDeclinedError", place="app/pay.py:88 charge", count=errors),)
+        if bad
+        else (),
+        trend=tuple(median_ms * (1 + 3 * _wave(point.at, phase) ** 2) for point in points),
+    )
+
+
+def _totals(routes: tuple[RouteSummary, ...], window_s: float) -> Totals:
+    if not routes:
+        return Totals()
+    requests = sum(route.requests for route in routes)
+    errors = sum(route.errors for route in routes)
+    latency = replace(_latency(LatencySketch.merged(route.sketch for route in routes)), count=requests)
+    return Totals(requests, requests / window_s, errors, errors / requests, latency, in_flight=17)
+
+
+def _worker(feed: FakeFeed, number: int, now: float, points: tuple[Point, ...], quiet: bool) -> WorkerSummary:
+    wave = _wave(now, number)
+    sketch = _sketch(30 + 20 * wave, 200, int(now) + number)
+    return WorkerSummary(
+        identity=_identity(number),
+        state="ok",
+        requests=0 if quiet else 200,
+        rps=0.0 if quiet else 95 + 20 * wave,
+        latency=Latency() if quiet else _latency(sketch),
+        cpu_percent=38 + 6 * wave,
+        rss_bytes=int(183e6 + 2e6 * wave),
+        threads=7,
+        open_files=31,
+        uptime_s=86_400.0 + (now - NOON),
+        in_flight=0 if quiet else int(2 + 3 * wave),
+        loop_lag_p99_ms=1.5 + 2 * wave,
+        gc_pause_p99_ms=3.1,
+        threadpool=ThreadpoolStats(used=int(4 * wave), total=40, waiting=0),
+        agent_cpu_percent=0.3,
+        agent_rss_bytes=4_100_000,
+        probes={"http": "on", "event_loop": "on", "redis": "off: not imported"},
+        last_seen=now - 0.4,
+        trend=tuple(None if quiet else 300 + 200 * _wave(point.at, number) for point in points),
+    )
+
+
+def _with_troubles(summary: Summary, troubles: Collection[str]) -> Summary:
+    workers = list(summary.workers)
+    first = workers[0].identity.id if workers else ""
+    if "blocked" in troubles:
+        workers[0] = replace(
+            workers[0],
+            state="blocked",
+            blocked_ms=1900.0,
+            blocked_at="app/reports.py:42 build_report",
+            blocked_route="GET /reports",
+            cpu_percent=98.0,
+            in_flight=9,
+        )
+        incident = Incident(
+            kind="loop-blocked",
+            at=int((summary.at - 8) * 1e9),
+            ns=1_400_000_000,
+            where="app/reports.py:42 build_report",
+            route="GET /reports",
+        )
+        flight = InFlight(
+            route="GET /reports",
+            method="GET",
+            path="/reports",
+            age_ns=1_900_000_000,
+            waiting_at="app/reports.py:42 build_report",
+        )
+        summary = replace(
+            summary,
+            incidents=(IncidentRow(first, 4121, incident),) * 3,
+            in_flight=(FlightRow(first, 4121, flight),),
+        )
+    if "silent" in troubles:
+        workers[-1] = replace(workers[-1], state="silent", last_seen=summary.at - 4.2)
+    if "gone" in troubles:
+        workers[-1] = WorkerSummary(workers[-1].identity, "gone", gone_since=summary.at - 38.0)
+        summary = replace(summary, coverage=Coverage(len(workers) - 1, len(workers), 0))
+    if "slo" in troubles:
+        verdicts = (
+            SloVerdict("p95<200ms", "all", 840.0, False),
+            SloVerdict("errors<1%", "all", 0.002, True),
+            SloVerdict("p95<800ms", "GET /reports", 2310.0, False),
+        )
+        summary = replace(summary, slo=verdicts)
+    return replace(summary, workers=tuple(workers))
+
+
+def blocked_dump(pid: int) -> Dump:
+    """Return a dump of a worker that is held by the service's own code."""
+    return Dump(
+        id="1",
+        pid=pid,
+        taken_at=int(NOON * 1e9),
+        took_ns=31_000_000,
+        taken_by=pid + 1,
+        threads=[
+            _thread("MainThread", [_OWN, _OWN_CALLER, *_SERVER], gil=True, main=True, active=True),
+            _thread("perftui-agent", [_SELECT], number=2),
+            *(_thread("AnyIO worker thread", [_QUEUE], number=3 + place) for place in range(3)),
+        ],
+    )
+
+
+def _thread(
+    name: str,
+    frames: list[StackFrame],
+    *,
+    gil: bool = False,
+    main: bool = False,
+    active: bool = False,
+    number: int = 1,
+) -> ThreadDump:
+    return ThreadDump(name=name, thread_id=number, active=active, holds_gil=gil, is_main=main, frames=frames)
+
+
+_OWN = StackFrame(
+    function="build_report",
+    file="/srv/shop/app/reports.py",
+    line=42,
+    short_file="app/reports.py",
+    source="    rows = sorted(rows, key=slow_key)",
+)
+_OWN_CALLER = StackFrame(
+    function="reports",
+    file="/srv/shop/app/routes.py",
+    line=118,
+    short_file="app/routes.py",
+    source="    return build_report(month)",
+)
+_SERVER = [
+    StackFrame(
+        function=name,
+        file=f"/srv/venv/lib/python3.12/site-packages/{file}",
+        line=200 + place,
+        short_file=file,
+    )
+    for place, (name, file) in enumerate(
+        [
+            ("run_endpoint_function", "fastapi/routing.py"),
+            ("app", "fastapi/routing.py"),
+            *[("__call__", "starlette/middleware/errors.py")] * 8,
+            ("run_asgi", "uvicorn/protocols/http/httptools_impl.py"),
+            ("run", "uvicorn/server.py"),
+        ]
+    )
+]
+_SELECT = StackFrame(
+    function="select", file="/usr/lib/python3.12/selectors.py", line=468, short_file="selectors.py"
+)
+_QUEUE = StackFrame(
+    function="wait", file="/usr/lib/python3.12/threading.py", line=355, short_file="threading.py"
+)
+
+
+def many_routes(number: int) -> tuple[tuple[str, float, float], ...]:
+    """Return `number` routes, each with its own traffic."""
+    return tuple(
+        (f"GET /api/v1/things/{place}", 1.0 + place % 13, 2.0 + place % 29) for place in range(number)
+    )
+
+
+if __name__ == "__main__":
+    from perftui.app import show
+
+    given = sys.argv[1:]
+    counts = [int(text) for text in given if text.isdigit()]
+    sys.exit(
+        show(
+            FakeFeed(
+                workers=counts[0] if counts else 4,
+                names=many_routes(counts[1]) if len(counts) > 1 else NAMES,
+                troubles=[text for text in given if not text.isdigit()],
+                clock=time.time,
+            )
+        )
+    )
