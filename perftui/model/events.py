@@ -39,6 +39,15 @@ class FrameReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryReceived:
+    """A worker's agent has sent frames from before the connection, oldest first."""
+
+    worker: WorkerId
+    frames: tuple[Frame, ...]
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerGone:
     """A worker's process is no more."""
 
@@ -54,5 +63,7 @@ class LinkChanged:
     at: float
 
 
-SourceEvent: TypeAlias = WorkerFound | WorkerJoined | FrameReceived | WorkerGone | LinkChanged
+SourceEvent: TypeAlias = (
+    WorkerFound | WorkerJoined | FrameReceived | HistoryReceived | WorkerGone | LinkChanged
+)
 """Anything a source may yield."""

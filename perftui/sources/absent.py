@@ -1,0 +1,168 @@
+"""Why there is nothing to look at: one clear sentence, and the next command to type."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import psutil
+
+from perftui.sources.discovery import Discovery, Service, services
+from perftui.sources.match import addresses_of, is_local, serves
+from perftui.sources.target import LocalTarget, PidTarget, PortTarget, ServiceTarget, TargetError, UnixTarget
+
+_INSTRUMENT = "add `instrument(app)` to it, or start it with: python -m perftui_agent run -- <its command>"
+_LS = "to see what is there: perftui ls"
+
+
+def explain(target: LocalTarget, discovery: Discovery) -> TargetError:
+    """Return why none of the workers found is meant by `target`."""
+    if isinstance(target, PortTarget):
+        return _no_port(target, discovery)
+    if isinstance(target, UnixTarget):
+        return _no_socket(target, discovery)
+    if discovery.unreadable:
+        return _unreadable(discovery)
+    if isinstance(target, PidTarget):
+        return _no_pid(target)
+    return _no_service(target, services(discovery.registrations))
+
+
+def only_service(discovery: Discovery) -> Service:
+    """Return the one service there is; `TargetError` with the choice if there are more, or none."""
+    found = services(discovery.registrations)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        choice = ", ".join(f"{each.target} ({each.name}, {_workers(each)})" for each in found)
+        raise TargetError(f"there are {len(found)} instrumented services here: name one of them", choice)
+    if discovery.unreadable:
+        raise _unreadable(discovery)
+    raise TargetError(
+        "no instrumented service runs on this host (none of this user's, that is)"
+        if os.getuid()
+        else "no instrumented service runs on this host",
+        f"start one with `instrument(app)` in it, or see one: perftui demo{'; as root: sudo perftui ls' if os.getuid() else ''}",
+    )
+
+
+def _no_port(target: PortTarget, discovery: Discovery) -> TargetError:
+    if target.host is not None:
+        if not addresses_of(target.host):
+            return TargetError(f"{target.host} is no host that can be found", _LS)
+        if not is_local(target.host):
+            return TargetError(
+                f"{target.host} is another host, and connecting to those isn't supported yet",
+                f"log in there and look from inside: ssh -t {target.host} perftui connect {target.port}",
+            )
+    listener = _listener(target)
+    if listener is None:
+        return TargetError(f"nothing listens on {target}", _LS)
+    if listener.foreign:
+        return TargetError(
+            f"{target} is served by another user's process, whose registrations can't be read",
+            f"look as that user, or as root: sudo perftui connect {target}",
+        )
+    if discovery.unreadable:
+        return _unreadable(discovery)
+    return TargetError(f"{target} is served by {listener.name}, which has no perftui agent", _INSTRUMENT)
+
+
+def _no_socket(target: UnixTarget, discovery: Discovery) -> TargetError:
+    try:
+        info = os.stat(target.path)
+    except PermissionError:
+        return TargetError(f"{target.path} can't be reached from this user", f"sudo perftui connect {target}")
+    except (OSError, ValueError):
+        return TargetError(f"nothing listens on {target.path}: there is no such socket", _LS)
+    if not stat.S_ISSOCK(info.st_mode):
+        return TargetError(f"{target.path} is no socket", _LS)
+    if os.getuid() not in {0, info.st_uid}:
+        return TargetError(
+            f"{target.path} belongs to another user, whose registrations can't be read",
+            f"look as that user, or as root: sudo perftui connect {target}",
+        )
+    if discovery.unreadable:
+        return _unreadable(discovery)
+    with closing(socket.socket(socket.AF_UNIX)) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(target.path)
+        except OSError:
+            return TargetError(f"nothing listens on {target.path}: its server has ended", _LS)
+    return TargetError(f"{target.path} is served by a process that has no perftui agent", _INSTRUMENT)
+
+
+def _no_pid(target: PidTarget) -> TargetError:
+    try:
+        process = psutil.Process(target.pid)
+        name, uid = process.name(), process.uids().real
+    except (psutil.NoSuchProcess, OverflowError):
+        return TargetError(f"there is no process {target.pid}", _LS)
+    except psutil.Error:
+        name, uid = "it", -1
+    if os.getuid() not in {0, uid}:
+        return TargetError(
+            f"process {target.pid} is another user's, whose registrations can't be read",
+            f"look as that user, or as root: sudo perftui connect {target}",
+        )
+    return TargetError(
+        f"process {target.pid} ({name}) has no perftui agent, nor a worker with one", _INSTRUMENT
+    )
+
+
+def _no_service(target: ServiceTarget, found: Sequence[Service]) -> TargetError:
+    names = ", ".join(dict.fromkeys(f"service:{each.name}" for each in found))
+    return TargetError(f"no service here is called {target.name}", f"there is {names}" if names else _LS)
+
+
+def _unreadable(discovery: Discovery) -> TargetError:
+    return TargetError(
+        f"the registrations can't be read: {discovery.unreadable[0]}",
+        "look as the user the service runs as, or as root: sudo perftui ls",
+    )
+
+
+def _workers(service: Service) -> str:
+    return f"{len(service.workers)} worker{'s' if len(service.workers) != 1 else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    name: str
+    foreign: bool = False
+
+
+def _listener(target: PortTarget) -> _Listener | None:
+    """Return who listens on a port of this host, as far as this user may know."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except (psutil.Error, OSError):
+        return _answering(target)
+    for each in connections:
+        if each.status != psutil.CONN_LISTEN or not each.laddr:
+            continue
+        host = f"[{each.laddr.ip}]" if ":" in each.laddr.ip else each.laddr.ip
+        if serves(target, f"{host}:{each.laddr.port}"):
+            # The system tells a process's sockets to its owner and to root alone.
+            return _Listener("it", foreign=True) if each.pid is None else _Listener(_named(each.pid))
+    return None
+
+
+def _answering(target: PortTarget) -> _Listener | None:
+    try:
+        socket.create_connection((target.host or "localhost", target.port), timeout=1).close()
+    except OSError:
+        return None
+    return _Listener("a process")
+
+
+def _named(pid: int) -> str:
+    try:
+        return f"{psutil.Process(pid).name()} (pid {pid})"
+    except psutil.Error:
+        return f"process {pid}"

@@ -1,0 +1,204 @@
+"""Workers on this host, each over its own Unix socket.
+
+Finds the workers that the targets mean, follows the stream of each, and keeps watching: a new worker
+joins, a dead one is gone, a dropped connection is made again. Yields what happened, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from perftui.model.events import (
+    FrameReceived,
+    HistoryReceived,
+    LinkChanged,
+    SourceEvent,
+    WorkerFound,
+    WorkerGone,
+    WorkerJoined,
+)
+from perftui.sources.absent import explain, only_service
+from perftui.sources.discovery import discover, is_alive
+from perftui.sources.match import matches, matching
+from perftui.sources.session import Phase, Session, Sign, retry_after_s
+from perftui.sources.stream import LOST, NotAnsweredError, Stream, WrongWireError, wrong_wire
+from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui_agent.wire.frames import (
+    WIRE_VERSION,
+    Dump,
+    DumpRequest,
+    Frame,
+    Hello,
+    History,
+    Refusal,
+    WorkerId,
+)
+from perftui_agent.wire.registration import Registration
+
+WATCH_S = 0.5
+"""How often the registrations are read: a new worker joins within 2 s."""
+
+REGISTERING_S = 2.0
+"""How long a worker that just started may take to know the addresses it listens on."""
+
+MAX_WAITING_EVENTS = 2000
+"""Events nobody has taken yet; past it the streams wait, and the agents drop frames and count them."""
+
+
+class LocalSource:
+    """The live workers that `targets` mean: `async with` it, then iterate over its events."""
+
+    def __init__(self, targets: Sequence[LocalTarget], *, where: Sequence[Path] | None = None) -> None:
+        self.targets = tuple(targets)
+        self.session = Session()
+        self._where = where
+        self._events: asyncio.Queue[SourceEvent] = asyncio.Queue(MAX_WAITING_EVENTS)
+        self._streams: dict[WorkerId, Stream] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def name(self) -> str:
+        """What is looked at, as one would type it."""
+        return " ".join(map(str, self.targets))
+
+    async def __aenter__(self) -> LocalSource:
+        """Find the workers and begin to follow them; `TargetError` if there are none."""
+        for registration in await self._first_workers():
+            await self._add(registration)
+        self._start(self._watch())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def __aiter__(self) -> LocalSource:
+        return self
+
+    async def __anext__(self) -> SourceEvent:
+        return await self._events.get()
+
+    def phase(self, worker: WorkerId) -> Phase | None:
+        """Return how a worker stands now; None if there is no such worker."""
+        self.session = self.session.at(time.time())
+        return self.session.phase(worker)
+
+    def workers(self) -> tuple[Registration, ...]:
+        """Return the workers that aren't gone."""
+        return tuple(
+            stream.registration
+            for worker, stream in self._streams.items()
+            if self.session.phase(worker) != "gone"
+        )
+
+    async def ask(self, worker: WorkerId, request: DumpRequest, timeout_s: float) -> Dump | Refusal:
+        """Ask a worker's agent; `NotAnsweredError` if it doesn't answer."""
+        if (stream := self._streams.get(worker)) is None:
+            raise NotAnsweredError(f"{worker} is not followed")
+        return await stream.ask(request, timeout_s)
+
+    async def _first_workers(self) -> list[Registration]:
+        deadline = time.monotonic() + REGISTERING_S
+        while True:
+            discovery = discover(self._where)
+            pending = any(not (each.tcp or each.unix) for each in discovery.registrations)
+            last_try = not pending or time.monotonic() > deadline
+            missing = [
+                target
+                for target in self.targets
+                if not any(matches(target, each) for each in discovery.registrations)
+            ]
+            if self.targets and not missing:
+                break
+            if last_try and missing:
+                raise explain(missing[0], discovery)
+            if last_try:
+                self.targets = parse_local([only_service(discovery).target])
+                break
+            await asyncio.sleep(0.1)
+        found = matching(self.targets, discovery.registrations)
+        if all(each.wire != WIRE_VERSION for each in found):
+            sentence, _, mend = wrong_wire(found[0].worker.pid, found[0].wire).partition(": ")
+            raise TargetError(sentence, mend)
+        return found
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            for registration in matching(self.targets, discover(self._where).registrations):
+                await self._add(registration)
+            for worker, stream in self._streams.items():
+                if self.session.phase(worker) != "gone" and not is_alive(stream.worker):
+                    await self._sign(worker, "died")
+            await self._enter(self.session.at(time.time()))
+
+    async def _add(self, registration: Registration) -> None:
+        worker = registration.worker.id
+        if worker in self._streams:
+            return
+        now = time.time()
+        stream = self._streams[worker] = Stream(registration)
+        await self._events.put(WorkerFound(registration.worker, now))
+        await self._enter(self.session.found(worker, now))
+        self._start(self._follow(stream))
+
+    async def _follow(self, stream: Stream) -> None:
+        worker = stream.worker.id
+
+        async def tell(message: Hello | Frame | History) -> None:
+            now = time.time()
+            match message:
+                case Hello():
+                    await self._events.put(WorkerJoined(message, now))
+                case Frame():
+                    await self._events.put(FrameReceived(worker, message, now))
+                case History():
+                    await self._events.put(HistoryReceived(worker, tuple(message.frames), now))
+            await self._sign(worker, "heard")
+
+        while True:
+            try:
+                await stream.follow(tell)
+            except WrongWireError:
+                return
+            except LOST:
+                pass
+            if not await self._still_there(stream):
+                return
+            await self._sign(worker, "dropped")
+            drops = self.session.workers[worker].drops
+            await asyncio.sleep(retry_after_s(drops, random.random()))  # noqa: S311 - spreads load, keeps no secret
+            if not await self._still_there(stream):
+                return
+
+    async def _still_there(self, stream: Stream) -> bool:
+        if is_alive(stream.worker):
+            return True
+        await self._sign(stream.worker.id, "died")
+        return False
+
+    async def _sign(self, worker: WorkerId, sign: Sign) -> None:
+        now = time.time()
+        before = self.session.phase(worker)
+        session = self.session.seen(worker, sign, now)
+        if sign == "died" and before != "gone":
+            await self._events.put(WorkerGone(worker, now))
+        await self._enter(session)
+
+    async def _enter(self, session: Session) -> None:
+        before, self.session = self.session, session
+        if session.link != before.link:
+            await self._events.put(LinkChanged(session.link, time.time()))
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
