@@ -15,8 +15,10 @@ import os
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from time import perf_counter_ns
 
+from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.dump import Inspector
 from perftui_agent.inspect.ptrace import permit_tracing
@@ -118,6 +120,7 @@ class _Run:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._rendezvous: Rendezvous | None = None
+        self.box: BlackBox | None = None
         self.probe_status: dict[str, str] = {}
         self.loop_probe = LoopProbe(agent.settings.block_ms)
         self.process_probe = ProcessProbe()
@@ -175,10 +178,12 @@ class _Run:
         stream = WorkerSocket(
             rendezvous.socket_path,
             hello=encode(hello),
+            history=self._history,
             act=partial(_act, inspector),
         )
         await stream.open()
         try:
+            self._open_box(rendezvous.box_path, encode(hello))
             rendezvous.publish()
             with self._guard.guarding("serve.sweep"):
                 rendezvous.sweep()
@@ -188,6 +193,21 @@ class _Run:
             )
         finally:
             await stream.close()
+            if self.box is not None:
+                self.box.close()
+
+    def _open_box(self, path: Path, hello: bytes) -> None:
+        size_bytes = int(self._agent.settings.blackbox_mb * 1024 * 1024)
+        if size_bytes:
+            with self._guard.guarding("blackbox"):
+                self.box = BlackBox(path, hello=hello, size_bytes=size_bytes)
+
+    def _history(self) -> list[bytes]:
+        history: list[bytes] = []
+        if self.box is not None:
+            with self._guard.guarding("blackbox"):
+                history = self.box.history(time.time_ns())
+        return history
 
     async def _keep_published(self, rendezvous: Rendezvous) -> None:
         started = time.monotonic()
@@ -254,8 +274,13 @@ class _Beats:
         )
         self._opened_ns = closed_ns
         self._fill(frame)
-        if self._stream.clients:
-            self._stream.push(encode(frame))
+        box = self._run.box
+        if box is not None or self._stream.clients:
+            encoded = encode(frame)
+            self._stream.push(encoded)
+            if box is not None:
+                with self._guard.guarding("blackbox"):
+                    box.add(frame, encoded)
 
     def _fill(self, frame: Frame) -> None:
         self._run.attach_probes()

@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,9 @@ from perftui_agent.wire.registration import (
 
 _OUR_SUFFIXES = (".json", ".sock", ".ring", ".new")
 
+KEPT_BOXES = 8
+KEPT_BOX_S = 3600.0
+
 _START_TIME_TOLERANCE_S = 0.05
 
 
@@ -44,6 +48,7 @@ class Rendezvous:
             socket_dir = private_directory(fallback_dir(os.getuid()))
         self.socket_path = socket_dir / f"{self._name}.sock"
         self._path = self._directory / f"{self._name}.json"
+        self.box_path = self._directory / f"{self._name}.ring"
         self._registration: Registration | None = None
 
     def publish(self) -> bool:
@@ -64,7 +69,7 @@ class Rendezvous:
 
     def withdraw(self) -> None:
         """Remove what was written. Never raises: it runs while the host app stops."""
-        for path in (self._path, self.socket_path, self._path.with_suffix(".new")):
+        for path in (self._path, self.socket_path, self.box_path, self._path.with_suffix(".new")):
             with contextlib.suppress(OSError):
                 path.unlink()
 
@@ -73,7 +78,10 @@ class Rendezvous:
         return [registration for _, registration in read_registrations(self._directory)]
 
     def sweep(self) -> int:
-        """Remove the entries of workers that are no more; return how many."""
+        """Remove the entries of workers that are no more; return how many.
+
+        Their black boxes stay for an hour, the newest eight of them: somebody will want to know.
+        """
         swept = 0
         for path, registration in read_registrations(self._directory):
             if not is_alive(registration.worker):
@@ -81,7 +89,21 @@ class Rendezvous:
                     with contextlib.suppress(OSError):
                         leftover.unlink()
                 swept += 1
+        self._sweep_boxes()
         return swept
+
+    def _sweep_boxes(self) -> None:
+        living = {
+            f"{entry.worker.pid}-{entry.worker.started_at:.2f}.ring"
+            for _, entry in read_registrations(self._directory)
+        }
+        living.add(self.box_path.name)
+        dead = [path for path in self._directory.glob("*.ring") if path.name not in living]
+        by_age = sorted(((path.stat().st_mtime, path) for path in dead), reverse=True)
+        for place, (written_at, path) in enumerate(by_age):
+            if place >= KEPT_BOXES or time.time() - written_at > KEPT_BOX_S:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
 
 def is_alive(worker: WorkerIdentity) -> bool:

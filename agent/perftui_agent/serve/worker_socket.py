@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 
@@ -20,13 +20,16 @@ from websockets.asyncio.server import Server, ServerConnection, unix_serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from perftui_agent.wire.codec import WireError, decode_from_client, encode
+from perftui_agent.wire.codec import WireError, decode_from_client, encode, encode_history
 from perftui_agent.wire.frames import Dump, DumpRequest, Refusal
 
 MAX_CLIENTS = 8
 
 MAX_QUEUED_FRAMES = 16
 """Frames that wait for one client; past it the oldest goes, and the gap in `seq` tells."""
+
+HISTORY_CHUNK_BYTES = 128 * 1024
+"""About as much as goes to a client between two live frames."""
 
 MAX_REQUEST_BYTES = 64 * 1024
 
@@ -47,10 +50,12 @@ class WorkerSocket:
         path: Path,
         *,
         hello: bytes,
+        history: Callable[[], list[bytes]],
         act: Callable[[DumpRequest, str], Awaitable[Dump | Refusal]],
     ) -> None:
         self._path = path
         self._hello = hello
+        self._history = history
         self._act = act
         self._queues: set[asyncio.Queue[bytes]] = set()
         self._server: Server | None = None
@@ -109,8 +114,10 @@ class WorkerSocket:
             await connection.close(_CLOSE_TRY_AGAIN_LATER, f"{MAX_CLIENTS} clients are connected already")
             return
         queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_QUEUED_FRAMES)
+        # In one step, so that no frame is in both or in neither.
+        history = self._history()
         self._queues.add(queue)
-        writer = asyncio.create_task(self._write(connection, queue))
+        writer = asyncio.create_task(self._write(connection, history, queue))
         actions: set[asyncio.Task[None]] = set()
         try:
             async for message in connection:
@@ -128,18 +135,40 @@ class WorkerSocket:
                 task.cancel()
             await asyncio.gather(writer, *actions, return_exceptions=True)
 
-    async def _write(self, connection: ServerConnection, queue: asyncio.Queue[bytes]) -> None:
+    async def _write(
+        self, connection: ServerConnection, history: list[bytes], queue: asyncio.Queue[bytes]
+    ) -> None:
         with contextlib.suppress(ConnectionClosed):
             await connection.send(self._hello)
+            for chunk in _history_chunks(history):
+                await connection.send(chunk)
+                self.bytes_sent += len(chunk)
+                # What is live goes first: history never stalls it.
+                while not queue.empty():
+                    await self._send(connection, queue.get_nowait())
             while True:
-                frame = await queue.get()
-                await connection.send(frame)
-                self.bytes_sent += len(frame)
+                await self._send(connection, await queue.get())
+
+    async def _send(self, connection: ServerConnection, frame: bytes) -> None:
+        await connection.send(frame)
+        self.bytes_sent += len(frame)
 
     async def _answer(self, connection: ServerConnection, request: DumpRequest) -> None:
         reply = await self._act(request, f"uid {_peer_uid(connection)}")
         with contextlib.suppress(ConnectionClosed):
             await connection.send(encode(reply))
+
+
+def _history_chunks(frames: list[bytes]) -> Iterator[bytes]:
+    chunk: list[bytes] = []
+    size = 0
+    for frame in frames:
+        if chunk and size + len(frame) > HISTORY_CHUNK_BYTES:
+            yield encode_history(chunk, last=False)
+            chunk, size = [], 0
+        chunk.append(frame)
+        size += len(frame)
+    yield encode_history(chunk, last=True)
 
 
 def _admit(connection: ServerConnection, _request: Request) -> Response | None:

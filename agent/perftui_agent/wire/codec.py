@@ -28,6 +28,18 @@ def encode(message: FromAgent | FromClient) -> bytes:
     return _encoder.encode(message)
 
 
+class _EncodedHistory(msgspec.Struct, tag="history", omit_defaults=True):
+    """A `History` whose frames have been encoded before."""
+
+    frames: list[msgspec.Raw]
+    last: bool = False
+
+
+def encode_history(frames: list[bytes], *, last: bool) -> bytes:
+    """Return the bytes of a `History` of frames that are encoded already."""
+    return _encoder.encode(_EncodedHistory([msgspec.Raw(frame) for frame in frames], last))
+
+
 def decode_from_agent(data: bytes) -> FromAgent:
     """Return the message an agent sent; `WireError` if the bytes are not one."""
     return _decode(_from_agent, data)

@@ -338,6 +338,17 @@ class Hello(_Part, tag="hello"):
     """Whether dumps and profiles are allowed here."""
 
 
+class History(_Part, tag="history"):
+    """Earlier frames of this worker, oldest first: sent in chunks after `Hello`, between live frames.
+
+    Older ones are thinned: their `span_ns` is ten seconds instead of one.
+    """
+
+    frames: list[Frame] = []
+    last: bool = False
+    """Whether this chunk ends the history."""
+
+
 class DumpRequest(_Part, tag="dump"):
     """Asks for the stacks of every thread of a worker: the agent's own, or a sibling by pid."""
 
@@ -397,7 +408,7 @@ class Refusal(_Part, tag="refusal"):
     advice: str = ""
 
 
-FromAgent: TypeAlias = Hello | Frame | Dump | Refusal
+FromAgent: TypeAlias = Hello | Frame | History | Dump | Refusal
 """What a client may receive."""
 
 FromClient: TypeAlias = DumpRequest

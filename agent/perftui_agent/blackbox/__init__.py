@@ -1,0 +1,1 @@
+"""The last fifteen minutes of this worker, in a bounded file that survives it."""

@@ -1,0 +1,76 @@
+"""Keeps the last fifteen minutes of frames where they outlive the worker.
+
+Takes each frame as it is closed; gives those there are to a client that connects. The newest two minutes
+are kept second by second, older ones as frames of ten seconds, each in half of the file: a busy worker
+whose frames are large keeps less time, never more bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from perftui_agent.blackbox.ring import Ring
+from perftui_agent.blackbox.thin import merge_into
+from perftui_agent.wire.boxes import envelope, turning_point
+from perftui_agent.wire.codec import encode
+from perftui_agent.wire.frames import Frame
+
+COARSE_NS = 10_000_000_000
+"""How much time one thinned frame covers."""
+
+FRAME_NS = 1_000_000_000
+
+FINE_FRAMES = 120
+"""Frames given to a client second by second."""
+
+HISTORY_NS = 900_000_000_000
+"""How far back history goes."""
+
+
+class BlackBox:
+    """The box of this worker. Belongs to the agent's thread."""
+
+    def __init__(self, path: Path, *, hello: bytes, size_bytes: int) -> None:
+        """Create the file, `size_bytes` at most; OSError if that can't be done."""
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        introduction = envelope(hello)
+        os.pwrite(self._descriptor, introduction, 0)
+        half = max(0, size_bytes - len(introduction)) // 2
+        self._fine = Ring(self._descriptor, len(introduction), half)
+        self._coarse = Ring(self._descriptor, len(introduction) + half, half)
+        self._growing: Frame | None = None
+
+    def add(self, frame: Frame, encoded: bytes) -> bool:
+        """Keep `frame`, which is given up here; False if it is too large for the box."""
+        kept = self._fine.append(frame.ended_at, encoded)
+        if self._growing is None:
+            self._growing = frame
+        else:
+            merge_into(self._growing, frame)
+        if self._growing.span_ns >= COARSE_NS:
+            self._coarse.append(self._growing.ended_at, encode(self._growing))
+            self._growing = None
+        return kept
+
+    def history(self, now_ns: int) -> list[bytes]:
+        """Return the frames of the last fifteen minutes as they travel, oldest first, none twice.
+
+        `now_ns` is the wall clock. Thinned frames come first, up to the end of one of them from which
+        on there is every second.
+        """
+        turn = turning_point(self._coarse.stamps(), self._fine.stamps()[-FINE_FRAMES:])
+        coarse = self._coarse.messages(after=now_ns - HISTORY_NS, until=turn)
+        return coarse + self._fine.messages(after=max(turn, now_ns - HISTORY_NS), until=now_ns + FRAME_NS)
+
+    def close(self) -> None:
+        """Close the file, which stays where it is."""
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+
+    def remove(self) -> None:
+        """Remove the file: a worker that stops in order leaves nothing behind."""
+        with contextlib.suppress(OSError):
+            self.path.unlink()

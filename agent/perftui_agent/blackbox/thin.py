@@ -1,0 +1,150 @@
+"""Merges frames of one worker into one that covers them all: how older history gets smaller.
+
+What counts is added, sketches are merged, what is read is that of the latest. Nothing is copied: the
+first frame grows, and the others are given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+from perftui_agent.sketch import LatencySketch
+from perftui_agent.wire.frames import (
+    CacheFrame,
+    ExceptionCount,
+    Frame,
+    PoolFrame,
+    RouteFrame,
+    StatementFrame,
+)
+
+Part = TypeVar("Part")
+
+KEPT_SLOWEST = 30
+KEPT_INCIDENTS = 20
+
+_ROUTE_SUMS = (
+    "streaming",
+    "compressed",
+    "sql_count",
+    "sql_ns",
+    "cache_count",
+    "cache_ns",
+    "pool_wait_ns",
+    "threadpool_wait_ns",
+    "loop_wait_ns",
+)
+_STATUS_SUMS = ("informational", "success", "redirect", "client_error", "server_error", "disconnected")
+_STATEMENT_SUMS = ("errors", "slow", "same_binds")
+_CACHE_SUMS = ("hits", "misses", "evictions", "expirations", "stampedes")
+
+
+def merge_into(older: Frame, newer: Frame) -> None:
+    """Make `older` cover what `newer` covers too."""
+    _merge_parts(older.routes, newer.routes, lambda route: route.route, _merge_route)
+    _merge_parts(older.statements, newer.statements, lambda row: row.fingerprint, _merge_statement)
+    _merge_parts(older.pools, newer.pools, lambda pool: pool.name, _merge_pool)
+    _merge_parts(older.caches, newer.caches, lambda cache: (cache.kind, cache.name), _merge_cache)
+    if older.loop is not None and newer.loop is not None:
+        newer.loop.lag.merge(older.loop.lag)
+    if older.gc is not None and newer.gc is not None:
+        newer.gc.pauses.merge(older.gc.pauses)
+        for generation, count in older.gc.collections.items():
+            newer.gc.collections[generation] = newer.gc.collections.get(generation, 0) + count
+    if older.threadpool is not None and newer.threadpool is not None:
+        newer.threadpool.wait.merge(older.threadpool.wait)
+    slowest = sorted([*older.slowest, *newer.slowest], key=lambda slow: slow.total_ns, reverse=True)
+    older.slowest = slowest[:KEPT_SLOWEST]
+    ended = [incident for incident in [*older.incidents, *newer.incidents] if not incident.ongoing]
+    older.incidents = sorted(ended, key=lambda incident: incident.ns, reverse=True)[:KEPT_INCIDENTS]
+    older.span_ns += newer.span_ns
+    for field in (
+        "seq",
+        "ended_at",
+        "in_flight",
+        "in_flight_rows",
+        "open_websockets",
+        "open_streams",
+        "process",
+        "loop",
+        "threadpool",
+        "gc",
+        "agent",
+        "probes",
+    ):
+        setattr(older, field, getattr(newer, field))
+
+
+def _merge_parts(
+    older: list[Part],
+    newer: list[Part],
+    key: Callable[[Part], Hashable],
+    merge: Callable[[Part, Part], None],
+) -> None:
+    known = {key(part): part for part in older}
+    for part in newer:
+        same = known.get(key(part))
+        if same is None:
+            older.append(part)
+        else:
+            merge(same, part)
+
+
+def _add(older: object, newer: object, fields: tuple[str, ...]) -> None:
+    for field in fields:
+        setattr(older, field, getattr(older, field) + getattr(newer, field))
+
+
+def _merge_optional(older: LatencySketch | None, newer: LatencySketch | None) -> LatencySketch | None:
+    if older is None or newer is None:
+        return older or newer
+    older.merge(newer)
+    return older
+
+
+def _merge_route(older: RouteFrame, newer: RouteFrame) -> None:
+    _add(older.status, newer.status, _STATUS_SUMS)
+    older.latency.merge(newer.latency)
+    older.ttfb.merge(newer.ttfb)
+    older.body_bytes.merge(newer.body_bytes)
+    for field in ("request_bytes", "background", "serialize"):
+        setattr(older, field, _merge_optional(getattr(older, field), getattr(newer, field)))
+    _add(older, newer, _ROUTE_SUMS)
+    exceptions = {(exception.type, exception.place): exception.count for exception in older.exceptions}
+    for exception in newer.exceptions:
+        key = (exception.type, exception.place)
+        exceptions[key] = exceptions.get(key, 0) + exception.count
+    older.exceptions = [
+        ExceptionCount(type=kind, place=place, count=count) for (kind, place), count in exceptions.items()
+    ]
+    repeats = {repeat.fingerprint: repeat for repeat in older.repeats}
+    for repeat in newer.repeats:
+        same = repeats.get(repeat.fingerprint)
+        if same is None:
+            older.repeats.append(repeat)
+        else:
+            _add(same, repeat, ("requests", "executions", "distinct_binds", "total_ns"))
+            same.most = max(same.most, repeat.most)
+
+
+def _merge_statement(older: StatementFrame, newer: StatementFrame) -> None:
+    older.latency.merge(newer.latency)
+    _add(older, newer, _STATEMENT_SUMS)
+    for route, count in newer.routes.items():
+        older.routes[route] = older.routes.get(route, 0) + count
+    older.statement = older.statement or newer.statement
+    older.call_site = newer.call_site or older.call_site
+
+
+def _merge_pool(older: PoolFrame, newer: PoolFrame) -> None:
+    older.wait.merge(newer.wait)
+    _add(older, newer, ("checkouts", "timeouts"))
+    for field in ("size", "checked_out", "overflow", "max"):
+        setattr(older, field, getattr(newer, field))
+
+
+def _merge_cache(older: CacheFrame, newer: CacheFrame) -> None:
+    _add(older, newer, _CACHE_SUMS)
+    older.latency = _merge_optional(older.latency, newer.latency)
+    older.size, older.maxsize = newer.size, newer.maxsize

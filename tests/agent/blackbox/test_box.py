@@ -1,0 +1,175 @@
+"""The black box: bounded, whole up to the last frame, and never a second told twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from perftui_agent.blackbox.box import BlackBox
+from perftui_agent.sketch import LatencySketch
+from perftui_agent.wire.boxes import read_box
+from perftui_agent.wire.codec import WireError, decode_from_agent, encode
+from perftui_agent.wire.frames import Frame, Hello, RouteFrame, StatusCounts, WorkerIdentity
+
+SECOND_NS = 1_000_000_000
+START_NS = 1_800_000_000 * SECOND_NS
+
+HELLO = Hello(
+    wire=1,
+    worker=WorkerIdentity(host="h", pid=7, started_at=1.0, service="shop", supervisor_pid=1),
+)
+
+
+def frame(second: int, *, requests: int = 1, routes: int = 1) -> Frame:
+    """Return the frame of one second, with `requests` to each of `routes` routes."""
+    sections = []
+    for number in range(routes):
+        latency = LatencySketch()
+        for _ in range(requests):
+            latency.add(1_000_000)
+        sections.append(
+            RouteFrame(route=f"GET /r{number}", status=StatusCounts(success=requests), latency=latency)
+        )
+    return Frame(seq=second, ended_at=START_NS + second * SECOND_NS, span_ns=SECOND_NS, routes=sections)
+
+
+def fill(box: BlackBox, seconds: int, **shape: int) -> None:
+    for second in range(1, seconds + 1):
+        one = frame(second, **shape)
+        box.add(one, encode(one))
+
+
+def history(box: BlackBox, seconds: int) -> list[Frame]:
+    frames = [decode_from_agent(message) for message in box.history(START_NS + seconds * SECOND_NS)]
+    assert all(isinstance(one, Frame) for one in frames)
+    return [one for one in frames if isinstance(one, Frame)]
+
+
+def requests_in(frames: list[Frame]) -> int:
+    return sum(route.status.total() for one in frames for route in one.routes)
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[BlackBox]:
+    box = BlackBox(tmp_path / "w.ring", hello=encode(HELLO), size_bytes=8 * 1024 * 1024)
+    yield box
+    box.close()
+
+
+def test_ten_minutes_come_back_with_every_request_once(box: BlackBox) -> None:
+    """Thinned and fine frames together count each request of ten minutes exactly once."""
+    fill(box, 600, requests=3)
+    frames = history(box, 600)
+    assert requests_in(frames) == 600 * 3
+    assert sum(one.span_ns for one in frames) == 600 * SECOND_NS
+    assert [one.ended_at for one in frames] == sorted({one.ended_at for one in frames})
+
+
+def test_the_newest_minutes_come_second_by_second(box: BlackBox) -> None:
+    """What happened in the last minute and a half is not blurred by thinning."""
+    fill(box, 600)
+    recent = [one for one in history(box, 600) if one.ended_at > START_NS + 510 * SECOND_NS]
+    assert [one.span_ns for one in recent] == [SECOND_NS] * 90
+
+
+def test_history_ends_after_fifteen_minutes(box: BlackBox) -> None:
+    """Older frames are not given, whatever the box still holds."""
+    fill(box, 1200)
+    oldest = history(box, 1200)[0]
+    assert oldest.ended_at > START_NS + (1200 - 900) * SECOND_NS
+
+
+def test_a_young_worker_gives_every_second(box: BlackBox) -> None:
+    """A worker of forty seconds has nothing thinned in its history."""
+    fill(box, 40)
+    assert [one.span_ns for one in history(box, 40)] == [SECOND_NS] * 40
+
+
+def test_promise_13_the_file_stays_within_its_bound(tmp_path: Path) -> None:
+    """A worker with 300 routes writes for an hour and the file has not grown past its size."""
+    size = 512 * 1024
+    path = tmp_path / "w.ring"
+    box = BlackBox(path, hello=encode(HELLO), size_bytes=size)
+    fill(box, 400, routes=100)
+    assert path.stat().st_size <= size
+    frames = history(box, 400)
+    assert frames, "a busy worker keeps less time, but it keeps some"
+    assert requests_in(frames) == sum(one.span_ns // SECOND_NS for one in frames) * 100
+    box.close()
+
+
+def test_a_frame_larger_than_the_box_is_refused_and_the_others_stay(tmp_path: Path) -> None:
+    """What does not fit is not half written."""
+    box = BlackBox(tmp_path / "w.ring", hello=encode(HELLO), size_bytes=8 * 1024)
+    fill(box, 3)
+    huge = frame(4, routes=500)
+    assert not box.add(huge, encode(huge))
+    assert [one.seq for one in history(box, 4)] == [1, 2, 3]
+    box.close()
+
+
+def test_promise_21_a_torn_frame_costs_that_frame_alone(tmp_path: Path) -> None:
+    """Wherever bytes are destroyed, every message they did not touch is still read."""
+    path = tmp_path / "w.ring"
+    box = BlackBox(path, hello=encode(HELLO), size_bytes=1024 * 1024)
+    fill(box, 50)
+    box.close()
+    whole = path.read_bytes()
+    generator = random.Random(7)
+    for _ in range(200):
+        at = generator.randrange(len(encode(HELLO)) + 20, 50 * 90)
+        path.write_bytes(whole[:at] + b"\x00\xff\x00" + whole[at + 3 :])
+        hello, frames = read_box(path)
+        assert hello == HELLO
+        assert len({one.seq for one in frames}) >= 48
+
+
+def test_promise_20_what_is_no_box_is_refused(tmp_path: Path) -> None:
+    """Random bytes are an error of one kind, and nothing else."""
+    path = tmp_path / "x.ring"
+    for size in (0, 1, 12, 1000, 100_000):
+        path.write_bytes(random.Random(size).randbytes(size))
+        with pytest.raises(WireError, match="no black box"):
+            read_box(path)
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from tests.agent.blackbox.test_box import HELLO, encode, frame
+from perftui_agent.blackbox.box import BlackBox
+box = BlackBox(Path(sys.argv[1]), hello=encode(HELLO), size_bytes=256 * 1024)
+second = 0
+while True:
+    second += 1
+    one = frame(second, routes=20)
+    box.add(one, encode(one))
+    if second == 30:
+        print("going", flush=True)
+"""
+
+
+def test_promise_21_kill_9_in_mid_write_leaves_a_readable_box(tmp_path: Path) -> None:
+    """A writer killed at ten random moments leaves a box that reads up to its last whole frame."""
+    for attempt in range(10):
+        path = tmp_path / f"{attempt}.ring"
+        writer = subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, cwd=os.getcwd()
+        )
+        with writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            time.sleep(random.Random(attempt).uniform(0, 0.02))
+            writer.send_signal(signal.SIGKILL)
+        hello, frames = read_box(path)
+        assert hello == HELLO
+        seconds = [one.seq for one in frames if one.span_ns == SECOND_NS]
+        assert seconds == list(range(seconds[0], seconds[-1] + 1)), "no whole frame in between is missing"
