@@ -32,6 +32,7 @@ Parsed = TypeVar("Parsed")
 
 MAX_IN_FLIGHT = 100
 MAX_RPS = 500.0
+TIMEOUT_S = 15.0
 GIVE_UP_AFTER_S = 20.0
 """How long no request may reach the shop before the customers go home."""
 
@@ -96,7 +97,9 @@ class Traffic:
     async def run(self) -> None:
         """Send requests until the time is up or the shop has gone."""
         limits = httpx.Limits(max_connections=MAX_IN_FLIGHT + DOWNLOADS, max_keepalive_connections=20)
-        async with httpx.AsyncClient(base_url=self.url, limits=limits, timeout=15, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=self.url, limits=limits, timeout=TIMEOUT_S, trust_env=False
+        ) as client:
             holders: list[Coroutine[None, None, None]] = [
                 *(self._download(client) for _ in range(DOWNLOADS)),
                 *(self._watch_prices() for _ in range(WATCHERS)),

@@ -1,0 +1,139 @@
+"""Each named fault happens when it is on, and doesn't when it is off."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo_app import faults
+from demo_app.goods import ITEMS
+from demo_app.routers.payments import FAILS_ONE_IN
+from tests.support.servers import Service
+
+
+def what_it_does(shop: Service, path: str) -> dict[str, Any]:
+    """GET `path` and return what the watched shop did meanwhile."""
+    shop.get("/seen")
+    [response] = shop.get(path)
+    assert response.status_code == 200, response.text
+    seen: dict[str, Any] = shop.get("/seen")[0].json()
+    return seen
+
+
+def lines_statements(shop: Service) -> int:
+    statements = what_it_does(shop, "/orders?before=2000")["statements"]
+    return sum("FROM order_lines" in statement for statement in statements)
+
+
+def test_n_plus_one(faulty: Service, healthy: Service) -> None:
+    """A page of 50 orders asks for lines 50 times, or once."""
+    assert (lines_statements(faulty), lines_statements(healthy)) == (50, 1)
+
+
+def test_blocking_report(faulty: Service, healthy: Service) -> None:
+    """The report is computed on the event loop's thread, or on another."""
+    path = "/reports?lines=1000"
+    assert what_it_does(faulty, path)["built_on_loop"]
+    assert not what_it_does(healthy, path)["built_on_loop"]
+
+
+def search_plan(shop: Service, kind: str) -> str:
+    """Return how SQLite runs the statement that a search sends."""
+    [statement] = what_it_does(shop, "/search?q=lam")["statements"]
+    [path] = Path(shop.env["SHOP_DATA_DIR"]).glob(f"*-{kind}.sqlite3")
+    parameters = ["lam%", *([20] * (statement.count("?") - 1))]
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        rows = database.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return "; ".join(row[3] for row in rows)
+
+
+def test_missing_index(faulty: Service, healthy: Service) -> None:
+    """A search reads all terms, or goes by the index."""
+    assert "SCAN search_terms" in search_plan(faulty, "scan")
+    assert "SEARCH search_terms USING INDEX ix_search_terms_term" in search_plan(healthy, "indexed")
+
+
+def test_large_payload(faulty: Service, healthy: Service) -> None:
+    """The catalogue is megabytes, or a page."""
+    [everything], [page] = faulty.get("/catalog"), healthy.get("/catalog")
+    assert (len(everything.json()), len(page.json())) == (ITEMS, 100)
+    assert len(everything.content) > 2_000_000
+
+
+def test_flaky_payment(faulty: Service, healthy: Service) -> None:
+    """One order in fifty or so can't be charged: an unhandled exception, or a clear answer."""
+    assert 0.01 <= 1 / FAILS_ONE_IN <= 0.02
+    answers = []
+    for shop in (faulty, healthy):
+        with shop.client() as client:
+            answers.append(client.post("/pay", json={"order_id": FAILS_ONE_IN}).status_code)
+    assert answers == [500, 409]
+    assert "GatewayError: connection reset by gateway" in faulty.log()
+
+
+def connections(shop: Service) -> tuple[int, int]:
+    """Return the size of the pool, and how many connections a checkout holds while it asks the bank."""
+    shop.get("/seen")
+    with shop.client() as client:
+        cart = {"customer_id": 3, "lines": [{"item_id": 4, "quantity": 1}]}
+        assert client.post("/checkout", json=cart).status_code == 201
+    seen = shop.get("/seen")[0].json()
+    return seen["pool_size"], seen["connections_held"]
+
+
+def test_small_pool(faulty: Service, healthy: Service) -> None:
+    """A checkout holds one of three connections while the bank is asked, or none of twenty."""
+    assert connections(faulty) == (3, 1)
+    assert connections(healthy) == (20, 0)
+
+
+def test_small_cache(faulty: Service, healthy: Service) -> None:
+    """Looking at 40 items twice asks the database each time, or once each."""
+
+    def selects(shop: Service) -> int:
+        shop.get("/seen")
+        with shop.client() as client:
+            for item_id in [*range(500, 540), *range(500, 540)]:
+                client.get(f"/items/{item_id}")
+        return len(shop.get("/seen")[0].json()["statements"])
+
+    assert (selects(faulty), selects(healthy)) == (80, 40)
+
+
+def test_each_fault_has_a_test() -> None:
+    """No fault is only claimed: for each there is a test of its name in this file."""
+    tested = {name.removeprefix("test_").replace("_", "-") for name in globals()}
+    assert set() == {fault.name for fault in faults.FAULTS} - tested
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("all", {fault.name for fault in faults.FAULTS}),
+        ("none", set()),
+        ("", set()),
+        ("n-plus-one, small-pool", {"n-plus-one", "small-pool"}),
+    ],
+)
+def test_faults_are_switched_by_name(text: str, expected: set[str]) -> None:
+    """SHOP_FAULTS takes all, none, or names."""
+    assert expected == faults.parse(text)
+
+
+def test_an_unknown_fault_is_refused() -> None:
+    """A misspelt fault is an error that lists the names, not a shop that is silently well."""
+    with pytest.raises(faults.UnknownFaultError, match=r"no fault 'n\+1'; there are .*n-plus-one"):
+        faults.parse("n+1")
+
+
+def test_every_fault_names_code_that_exists() -> None:
+    """Each place a fault tells to look at is a file and a function of the shop."""
+    package = Path(faults.__file__).parent
+    for fault in faults.FAULTS:
+        for place in fault.look.split(", "):
+            file, name = place.split(" ")
+            assert name in (package / file).read_text(), place
