@@ -5,20 +5,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from textual.app import App
 from textual.screen import Screen
 
-from perftui.feed import Feed
+from perftui.feed import Feed, LiveFeed
 from perftui.pace import Pace
 from perftui.present.picture import Picture
 from perftui.present.units import period, size
 from perftui.screens.help import HelpView
 from perftui.screens.triage import TriageView
 from perftui.screens.view import View
+from perftui.sources.local import LocalSource
+from perftui.sources.target import parse_local
 from perftui.widgets.bindings import bindings
 from perftui.widgets.painter import Painter
 from perftui.widgets.palette import ANSI, DARK, Depth, depth_of
@@ -51,7 +55,7 @@ class Dashboard(App[int], inherit_bindings=False):
         self._pace = Pace(clock())
         self._held_at: tuple[float, str] | None = None
         self._sent = (clock(), 0)
-        self.picture = Picture(feed.summary(self._window_s))
+        self.picture = self._new_picture()
         for theme in (DARK, ANSI):
             self.register_theme(theme)
         self.theme = DARK.name if self.depth == "full" else ANSI.name
@@ -80,17 +84,22 @@ class Dashboard(App[int], inherit_bindings=False):
 
     def repaint(self) -> None:
         """Take a new picture and show it on every screen."""
-        now = self._clock()
-        self._pace.painted(now)
-        held = self._held_at
-        self.picture = Picture(
-            self._feed.summary(self._window_s),
-            paused_s=now - held[0] if held else None,
-            paused_at=held[1] if held else "",
-        )
+        self._pace.painted(self._clock())
+        self.picture = self._new_picture()
         for screen in self.screen_stack:
             if isinstance(screen, View):
                 screen.show()
+
+    def _new_picture(self) -> Picture:
+        summary, held = self._feed.summary(self._window_s), self._held_at
+        covered_s = summary.window_s
+        return Picture(
+            # Charts and words go by the window asked for, however much of it there is by now.
+            replace(summary, window_s=self._window_s),
+            covered_s=covered_s if covered_s < 0.95 * self._window_s else None,
+            paused_s=self._clock() - held[0] if held else None,
+            paused_at=held[1] if held else "",
+        )
 
     def on_resize(self) -> None:
         """Assume nothing of what a resized terminal still shows."""
@@ -150,3 +159,16 @@ def show(feed: Feed) -> int:
     """Show the dashboard on a feed until it is left; return the exit code."""
     # The mouse stays the terminal's: its text can be selected, and nothing is sent as it moves.
     return Dashboard(feed).run(mouse=False) or 0
+
+
+def run(targets: Sequence[str]) -> int:
+    """Open the dashboard on what `targets` mean, the only service there is if there are none.
+
+    Returns the exit code; raises `TargetError` when there is nothing to look at.
+    """
+    return asyncio.run(_run(targets))
+
+
+async def _run(targets: Sequence[str]) -> int:
+    async with LocalSource(parse_local(targets)) as source:
+        return await Dashboard(LiveFeed(source)).run_async(mouse=False) or 0

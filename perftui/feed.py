@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Protocol
 
+from perftui.model.dashboard import Dashboard
+from perftui.model.events import FrameReceived
+from perftui.model.merge import merge
+from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
+from perftui.sources.dumps import take_dump
+from perftui.sources.local import LocalSource
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
 
@@ -26,3 +33,36 @@ class Feed(Protocol):
 
     async def dump(self, worker: WorkerId) -> Dump | Refusal:
         """Return the stacks of every thread of a worker, or why there are none."""
+
+
+class LiveFeed:
+    """The workers of a live source, merged."""
+
+    def __init__(self, source: LocalSource, clock: Callable[[], float] = time.time) -> None:
+        self._source = source
+        self._clock = clock
+        self._dashboard = Dashboard(target=source.name)
+        self._held: tuple[Dashboard, float] | None = None
+
+    async def run(self, arrived: Callable[[WorkerId | None], None]) -> None:
+        """Merge what the source yields."""
+        async for event in self._source:
+            self._dashboard = merge(self._dashboard, event)
+            arrived(event.worker if isinstance(event, FrameReceived) else None)
+
+    def summary(self, window_s: float) -> Summary:
+        """Return the state over the window that ends now, or at the hold."""
+        dashboard, now = self._held or (self._dashboard, self._clock())
+        return summarize(dashboard, now, window_s)
+
+    def hold(self) -> None:
+        """Stand still: a dashboard never changes, so the one of this moment is kept."""
+        self._held = (self._dashboard, self._clock())
+
+    def release(self) -> None:
+        """Go on with the present."""
+        self._held = None
+
+    async def dump(self, worker: WorkerId) -> Dump | Refusal:
+        """Ask the worker's agent, or a sibling's."""
+        return await take_dump(self._source, worker)

@@ -21,13 +21,16 @@ class Axis:
     slices: tuple[tuple[int, int], ...]
 
     @classmethod
-    def over(cls, moments: Sequence[float], end: float, window_s: float, width: int) -> Axis:
-        """Return an axis of `width` columns that ends at `end`; a point holds until the next one."""
-        if width <= 0:
-            return cls(())
+    def over(cls, moments: Sequence[float], window_s: float, width: int) -> Axis:
+        """Return an axis of `width` columns that ends with the last point.
+
+        A point tells of the time since the one before it.
+        """
+        if width <= 0 or not moments:
+            return cls(((0, 0),) * max(width, 0))
         column_s = window_s / width
-        step_s = moments[-1] - moments[-2] if len(moments) > 1 else 1.0
-        last = math.ceil(end / column_s - 1e-6)
+        step_s = moments[1] - moments[0] if len(moments) > 1 else 1.0
+        last = math.ceil(moments[-1] / column_s - 1e-6)
         slices: list[tuple[int, int]] = []
         low = 0
         for column in range(last - width, last):
@@ -90,11 +93,11 @@ def spark(values: Sequence[float | None], top: float | None = None) -> str:
 
 def bar(ratio: float, width: int) -> str:
     """Return a bar of `width` cells, filled to `ratio`; anything above 0 leaves a trace."""
-    eighths = round(min(max(ratio, 0.0), 1.0) * width * 8)
+    halves = round(min(max(ratio, 0.0), 1.0) * width * 2)
     if ratio > 0:
-        eighths = max(eighths, 1)
-    full, rest = divmod(eighths, 8)
-    return ("█" * full + " ▏▎▍▌▋▊▉"[rest] * bool(rest)).ljust(width)
+        halves = max(halves, 1)
+    full, rest = divmod(halves, 2)
+    return ("━" * full + "╸" * rest).ljust(width)
 
 
 def histogram(ranges: Iterable[tuple[int, int, int]], low: float, high: float, width: int) -> list[float]:

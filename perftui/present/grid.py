@@ -17,6 +17,9 @@ RowKey: TypeAlias = str
 
 SortValue: TypeAlias = float | str | None
 
+_MARGIN = 1
+"""Left free at the right edge."""
+
 LEAD = 3
 """The cells before a row's name: the cursor, the sign, a space."""
 
@@ -73,7 +76,7 @@ class Grid:
 def chosen_columns(columns: Sequence[Column], width: int) -> tuple[Column, ...]:
     """Return the columns a table of `width` cells shows, with the widths they get."""
     shown = [column for column in columns if column.at_least <= width < column.below]
-    rest = width - sum(column.width for column in shown)
+    rest = width - _MARGIN - sum(column.width for column in shown)
     return tuple(column if column.width else replace(column, width=max(rest, 6)) for column in shown)
 
 

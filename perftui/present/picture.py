@@ -15,14 +15,21 @@ class Picture:
     """A summary as it is being looked at."""
 
     summary: Summary
+    covered_s: float | None = None
+    """How much of the window there is data of; None if all of it."""
     paused_s: float | None = None
     """For how long the picture has stood still by request; None while it moves."""
     paused_at: str = ""
     """The clock time of the pause, `14:02:31`."""
 
 
-def header_line(picture: Picture, width: int, crumbs: tuple[str, ...] = (), note: str = "") -> Line:
-    """Return the first line of a screen: whose picture this is, how fresh, and of how much."""
+def header_line(
+    picture: Picture, width: int, crumbs: tuple[str, ...] = (), note: str = "", scope: str = "all"
+) -> Line:
+    """Return the first line of a screen: whose picture this is, how fresh, and what of it misses its target.
+
+    `scope` is the route whose targets are shown, or `all` for those of the service.
+    """
     summary = picture.summary
     names = tuple(clean(name) for name in (summary.service or summary.target, *crumbs))
     left = [Cell(" "), Cell(names[0], "title")]
@@ -32,10 +39,10 @@ def header_line(picture: Picture, width: int, crumbs: tuple[str, ...] = (), note
         if summary.service:
             left += [_DOT, Cell(clean(summary.target))]
         left += [_DOT, *_coverage(summary)]
-    left += [_DOT, *link_cells(picture), _DOT, Cell(window(summary.window_s))]
+    left += [_DOT, *link_cells(picture), _DOT, Cell(_window(picture))]
     if note:
         left += [_DOT, Cell(note, "dim")]
-    right = [] if note else _right(summary, width - width_of(left) - 3)
+    right = [] if note else _right(summary, scope, width - width_of(left) - 3)
     line = spread(left, right, width)
     if summary.link in {"stale", "lost"}:
         # A banner: what stands below is the past.
@@ -44,6 +51,13 @@ def header_line(picture: Picture, width: int, crumbs: tuple[str, ...] = (), note
 
 
 _DOT = Cell(" · ", "faint")
+
+
+def _window(picture: Picture) -> str:
+    whole = window(picture.summary.window_s)
+    if picture.covered_s is None or picture.summary.link == "connecting":
+        return whole
+    return f"{window(picture.covered_s)} of {whole}"
 
 
 def _coverage(summary: Summary) -> list[Cell]:
@@ -71,10 +85,10 @@ def link_cells(picture: Picture) -> list[Cell]:
     return [Cell("● live", "good")]
 
 
-def _right(summary: Summary, room: int) -> list[Cell]:
-    """Return as many of the service's targets as fit, the missed ones first, then the sample."""
+def _right(summary: Summary, scope: str, room: int) -> list[Cell]:
+    """Return as many of the targets as fit, the missed ones first, then the sample."""
     verdicts = sorted(
-        (verdict for verdict in summary.slo if verdict.scope == "all"),
+        (verdict for verdict in summary.slo if verdict.scope == scope),
         key=lambda verdict: verdict.met is not False,
     )
     cells: list[Cell] = []
@@ -83,6 +97,8 @@ def _right(summary: Summary, room: int) -> list[Cell]:
         if width_of(cells) + width_of(more) > room:
             break
         cells += more
+    if scope != "all":
+        return cells
     sample = [Cell("n ", "dim"), Cell(count(summary.totals.latency.count)), Cell(" ")]
     if width_of(cells) + width_of(sample) <= room:
         cells += sample

@@ -103,10 +103,8 @@ def _spent(route: RouteSummary, width: int) -> list[Line]:
     room = max(width - 26, 10)
     lines: list[Line] = [section(f"WHERE AN AVERAGE REQUEST SPENDS ITS {ms(mean)}", width)]
     for name, value in parts:
-        filling = bar(value / mean if mean else 0.0, room)
-        lines.append(
-            (Cell(fit(f"  {name}", 14), "label"), Cell(filling, "chart"), Cell(fit(ms(value), 9, "right")))
-        )
+        label = (Cell(fit(f"  {name}", 14), "label"), Cell(fit(ms(value), 8, "right"), "bright"))
+        lines.append((*label, Cell("  "), Cell(bar(value / mean if mean else 0.0, room), "chart")))
     return lines
 
 
@@ -167,7 +165,7 @@ def _marks(marks: tuple[tuple[str, float | None], ...], low: float, high: float,
 
 def _over_time(summary: Summary, route: RouteSummary, width: int, height: int) -> list[Line]:
     room = width - 18
-    axis = Axis.over([point.at for point in summary.points], summary.at, summary.window_s, room)
+    axis = Axis.over([point.at for point in summary.points], summary.window_s, room)
     columns = axis.highest(route.trend)
     peak = max((value for value in columns if value is not None), default=None)
     if peak is None:
@@ -198,21 +196,22 @@ def _shares(route: RouteSummary, width: int) -> list[Line]:
     if not route.shares:
         return []
     total = sum(share.requests for share in route.shares) or 1
-    room = max(width - 62, 6)
+    room = max(width - 66, 6)
     lines: list[Line] = [section("WORKERS", width)]
-    title = f"  {'pid':<10}{'n':>8}{'share':>7}  {'':<{room}}{'err':>7}{'p50':>8}{'p95':>8}{'p99':>8}"
+    title = f"  {'pid':<10}{'n':>8}{'err':>8}{'p50':>8}{'p95':>8}{'p99':>8}{'share':>9}"
     lines.append((Cell(title, "label"),))
     for share in sorted(route.shares, key=lambda share: share.pid):
         errors = share.errors / share.requests if share.requests else None
         lines.append(
             (
                 Cell(f"  {share.pid:<10}", "name"),
-                Cell(f"{count(share.requests):>8}{percent(share.requests / total):>7}  "),
-                Cell(bar(share.requests / total, room), "chart"),
-                Cell(f"{percent(errors):>7}", "medium" if share.errors else "faint"),
+                Cell(f"{count(share.requests):>8}"),
+                Cell(f"{percent(errors):>8}", "medium" if share.errors else "faint"),
                 Cell(f"{ms(share.latency.p50_ms):>8}"),
                 Cell(f"{ms(share.latency.p95_ms):>8}", "bright"),
                 Cell(f"{ms(share.latency.p99_ms):>8}"),
+                Cell(f"{percent(share.requests / total):>9}  "),
+                Cell(bar(share.requests / total, room), "chart"),
             )
         )
     return lines

@@ -73,7 +73,7 @@ def routes_grid(
 def trend_axis(summary: Summary, columns: Sequence[Column]) -> Axis:
     """Return the time axis of the trend column, two cells narrower than the column."""
     width = next((column.width - 2 for column in columns if column.key == "trend"), 0)
-    return Axis.over([point.at for point in summary.points], summary.at, summary.window_s, width)
+    return Axis.over([point.at for point in summary.points], summary.window_s, width)
 
 
 def _cell(column: Column, route: RouteSummary, misses: frozenset[str], axis: Axis, cost_ms: float) -> Cell:

@@ -50,7 +50,7 @@ def vitals_lines(summary: Summary, width: int, chart_height: int) -> list[Line]:
     moments = [point.at for point in summary.points]
     lines: list[Line] = []
     axes = {
-        side: Axis.over(moments, summary.at, summary.window_s, side - _LABEL - _VALUE - _SIGN - 1)
+        side: Axis.over(moments, summary.window_s, side - _LABEL - _VALUE - _SIGN - 1)
         for side in (left_width, right_width)
     }
     for left, right in zip(VITALS[:3], VITALS[3:], strict=True):

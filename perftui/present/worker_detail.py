@@ -72,7 +72,7 @@ def _process(worker: WorkerSummary, width: int) -> list[Line]:
 
 
 def _over_time(summary: Summary, worker: WorkerSummary, width: int, height: int) -> list[Line]:
-    axis = Axis.over([point.at for point in summary.points], summary.at, summary.window_s, width - 18)
+    axis = Axis.over([point.at for point in summary.points], summary.window_s, width - 18)
     columns = axis.highest(worker.trend)
     peak = max((value for value in columns if value is not None), default=None)
     if peak is None:

@@ -20,6 +20,10 @@ class RouteView(DetailView, inherit_bindings=True):
         """Return the route."""
         return (self._route,)
 
+    def scope(self) -> str:
+        """Return the route: its own targets count here."""
+        return self._route
+
     def lines(self, width: int, height: int) -> list[Line]:
         """Return all that is known of the route."""
         return route_lines(self.picture.summary, self._route, width, height)

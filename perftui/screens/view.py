@@ -59,7 +59,7 @@ class View(Screen[Result], inherit_bindings=False):
 
     def header(self, width: int, _height: int) -> list[Line]:
         """Return the header line."""
-        return [header_line(self.picture, width, self.crumbs(), self.note())]
+        return [header_line(self.picture, width, self.crumbs(), self.note(), self.scope())]
 
     def crumbs(self) -> tuple[str, ...]:
         """Return where this screen is, below the service."""
@@ -68,6 +68,10 @@ class View(Screen[Result], inherit_bindings=False):
     def note(self) -> str:
         """Return a remark for the header."""
         return ""
+
+    def scope(self) -> str:
+        """Return the route whose targets the header tells, `all` for the service's."""
+        return "all"
 
     def show(self) -> None:
         """Show the present picture: what hasn't changed isn't painted."""

@@ -26,6 +26,10 @@ class WorkerView(DetailView, inherit_bindings=True):
         worker = self.picture.summary.worker(self._worker)
         return (f"worker {worker.pid}" if worker else "worker",)
 
+    def scope(self) -> str:
+        """Return no route: workers have no targets."""
+        return ""
+
     def lines(self, width: int, height: int) -> list[Line]:
         """Return all that is known of the worker."""
         return worker_lines(self.picture.summary, self._worker, width, height)

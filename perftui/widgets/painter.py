@@ -24,7 +24,7 @@ from textual.strip import Strip
 _GAP = 4
 """As many unchanged cells are sent again rather than jumped over."""
 
-_SURE = frozenset(map(chr, range(32, 127))) | frozenset("▁▂▃▄▅▆▇█▏▎▍▌▋▊▉▲△▴·✗✓●○›…–─┴⏎↑↓“”×")
+_SURE = frozenset(map(chr, range(32, 127))) | frozenset("▁▂▃▄▅▆▇█━╸▲△▴·✗✓●○›…–─┴⏎↑↓“”×")
 """Characters every terminal gives one cell; after any other the cursor is placed anew."""
 
 

@@ -72,7 +72,7 @@ def _full() -> Palette:
             "faint": f"#767676 {on}",
             "label": f"#87afd7 {on}",
             "accent": f"bold #5fafff {on}",
-            "chart": f"#5f87d7 {on}",
+            "chart": f"#5f87af {on}",
             "chart-high": f"#ff8700 {on}",
             "good": f"#5fafff {on}",
             "medium": f"#ffd75f {on}",
