@@ -29,6 +29,9 @@ class WorkerTrack:
     last_frame: Frame | None = None
     """Without what is counted elsewhere: gauges, and who is in flight."""
     received: Received = NOTHING
+    """The frames that came live."""
+    history_until: int = 0
+    """The `seq` of the last frame that came as history."""
     actions: bool = True
     """Whether dumps and profiles are allowed there."""
     gone_at: float | None = None

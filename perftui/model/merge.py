@@ -14,6 +14,7 @@ import msgspec
 from perftui.model.dashboard import MAX_EVENTS, MAX_WORKERS, Dashboard, WorkerTrack
 from perftui.model.events import (
     FrameReceived,
+    HistoryReceived,
     LinkChanged,
     SourceEvent,
     WorkerFound,
@@ -35,6 +36,8 @@ def merge(dashboard: Dashboard, event: SourceEvent) -> Dashboard:
     match event:
         case FrameReceived():
             return _with_frame(dashboard, event)
+        case HistoryReceived():
+            return _with_history(dashboard, event)
         case WorkerFound():
             return _with_worker(dashboard, clean(event.identity), event.at)[0]
         case WorkerJoined():
@@ -78,7 +81,8 @@ def _with_frame(dashboard: Dashboard, event: FrameReceived) -> Dashboard:
     track = dashboard.workers.get(event.worker)
     if track is None:
         return dashboard
-    received = track.received.with_frame(event.frame.seq)
+    known = event.frame.seq <= track.history_until
+    received = None if known else track.received.with_frame(event.frame.seq)
     heard_at = max(event.received_at, track.last_heard_at or 0.0)
     if received is None:
         track = replace(track, last_heard_at=heard_at)
@@ -100,6 +104,26 @@ def _with_frame(dashboard: Dashboard, event: FrameReceived) -> Dashboard:
         history=history.with_frame(event.worker, frame),
         last_heard_at=event.received_at,
     )
+
+
+def _with_history(dashboard: Dashboard, event: HistoryReceived) -> Dashboard:
+    track = dashboard.workers.get(event.worker)
+    if track is None:
+        return dashboard
+    history, until, received = dashboard.history, track.history_until, track.received
+    for frame in event.frames:
+        if frame.seq <= until:
+            continue  # it came with the history of an earlier connection
+        until = frame.seq
+        if received.first <= frame.seq <= received.last:
+            filled = received.with_frame(frame.seq)
+            if filled is None:
+                continue
+            received = filled
+        history = history.with_frame(event.worker, _at_most(clean(frame), event.received_at))
+    heard_at = max(event.received_at, track.last_heard_at or 0.0)
+    track = replace(track, received=received, history_until=until, last_heard_at=heard_at)
+    return replace(dashboard, workers={**dashboard.workers, event.worker: track}, history=history)
 
 
 def _without_worker(dashboard: Dashboard, event: WorkerGone) -> Dashboard:

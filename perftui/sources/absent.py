@@ -16,6 +16,7 @@ from perftui.sources.match import addresses_of, is_local, serves
 from perftui.sources.target import LocalTarget, PidTarget, PortTarget, ServiceTarget, TargetError, UnixTarget
 
 _INSTRUMENT = "add `instrument(app)` to it, or start it with: python -m perftui_agent run -- <its command>"
+_MAKE_ONE = "to make one: add `instrument(app)` to an app"
 _LS = "to see what is there: perftui ls"
 
 
@@ -42,11 +43,13 @@ def only_service(discovery: Discovery) -> Service:
         raise TargetError(f"there are {len(found)} instrumented services here: name one of them", choice)
     if discovery.unreadable:
         raise _unreadable(discovery)
+    if os.getuid() == 0:
+        raise TargetError(
+            "no instrumented service runs on this host", f"to see one: perftui demo; {_MAKE_ONE}"
+        )
     raise TargetError(
-        "no instrumented service runs on this host (none of this user's, that is)"
-        if os.getuid()
-        else "no instrumented service runs on this host",
-        f"start one with `instrument(app)` in it, or see one: perftui demo{'; as root: sudo perftui ls' if os.getuid() else ''}",
+        "no instrumented service of this user runs on this host",
+        f"for those of others: sudo perftui ls; {_MAKE_ONE}",
     )
 
 

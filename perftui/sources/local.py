@@ -7,6 +7,7 @@ joins, a dead one is gone, a dropped connection is made again. Yields what happe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Coroutine, Sequence
@@ -50,6 +51,35 @@ MAX_WAITING_EVENTS = 2000
 """Events nobody has taken yet; past it the streams wait, and the agents drop frames and count them."""
 
 
+async def find(
+    targets: Sequence[LocalTarget], where: Sequence[Path] | None = None
+) -> tuple[tuple[LocalTarget, ...], list[Registration]]:
+    """Return the targets (the only service's, when none is named) and the workers they mean.
+
+    Raises `TargetError` if one of them means nothing, or its workers can't be talked to.
+    """
+    wanted = tuple(targets)
+    deadline = time.monotonic() + REGISTERING_S
+    while True:
+        discovery = discover(where)
+        known = discovery.registrations
+        missing = [target for target in wanted if not any(matches(target, each) for each in known)]
+        if wanted and not missing:
+            break
+        # A worker that has just started may not know yet where it listens.
+        if all(each.tcp or each.unix for each in known) or time.monotonic() > deadline:
+            if missing:
+                raise explain(missing[0], discovery)
+            wanted = parse_local([only_service(discovery).target])
+            break
+        await asyncio.sleep(0.1)
+    found = matching(wanted, known)
+    if all(each.wire != WIRE_VERSION for each in found):
+        sentence, _, mend = wrong_wire(found[0].worker.pid, found[0].wire).partition(": ")
+        raise TargetError(sentence, mend)
+    return wanted, found
+
+
 class LocalSource:
     """The live workers that `targets` mean: `async with` it, then iterate over its events."""
 
@@ -60,6 +90,7 @@ class LocalSource:
         self._events: asyncio.Queue[SourceEvent] = asyncio.Queue(MAX_WAITING_EVENTS)
         self._streams: dict[WorkerId, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._heard = asyncio.Event()
 
     @property
     def name(self) -> str:
@@ -68,7 +99,8 @@ class LocalSource:
 
     async def __aenter__(self) -> LocalSource:
         """Find the workers and begin to follow them; `TargetError` if there are none."""
-        for registration in await self._first_workers():
+        self.targets, registrations = await find(self.targets, self._where)
+        for registration in registrations:
             await self._add(registration)
         self._start(self._watch())
         return self
@@ -105,30 +137,13 @@ class LocalSource:
             raise NotAnsweredError(f"{worker} is not followed")
         return await stream.ask(request, timeout_s)
 
-    async def _first_workers(self) -> list[Registration]:
-        deadline = time.monotonic() + REGISTERING_S
-        while True:
-            discovery = discover(self._where)
-            pending = any(not (each.tcp or each.unix) for each in discovery.registrations)
-            last_try = not pending or time.monotonic() > deadline
-            missing = [
-                target
-                for target in self.targets
-                if not any(matches(target, each) for each in discovery.registrations)
-            ]
-            if self.targets and not missing:
-                break
-            if last_try and missing:
-                raise explain(missing[0], discovery)
-            if last_try:
-                self.targets = parse_local([only_service(discovery).target])
-                break
-            await asyncio.sleep(0.1)
-        found = matching(self.targets, discovery.registrations)
-        if all(each.wire != WIRE_VERSION for each in found):
-            sentence, _, mend = wrong_wire(found[0].worker.pid, found[0].wire).partition(": ")
-            raise TargetError(sentence, mend)
-        return found
+    async def settled(self, longest_s: float) -> None:
+        """Return when every worker has been heard or is gone, or after `longest_s`."""
+        deadline = time.monotonic() + longest_s
+        while "connecting" in map(self.phase, self._streams) and (left := deadline - time.monotonic()) > 0:
+            self._heard.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._heard.wait(), left)
 
     async def _watch(self) -> None:
         while True:
@@ -195,6 +210,7 @@ class LocalSource:
 
     async def _enter(self, session: Session) -> None:
         before, self.session = self.session, session
+        self._heard.set()
         if session.link != before.link:
             await self._events.put(LinkChanged(session.link, time.time()))
 

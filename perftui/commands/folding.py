@@ -1,0 +1,75 @@
+"""Following a source for a while without a screen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from perftui.model.dashboard import Dashboard
+from perftui.model.events import HistoryReceived
+from perftui.model.merge import merge
+from perftui.model.summarize import summarize
+from perftui.model.summary import Summary
+from perftui.sources.local import LocalSource
+
+LATE_S = 2.6
+"""How long a live worker may take to deliver a frame that is due; past it, it is silent."""
+
+_MARGIN_S = 3.0
+"""Added to a window so that its first frames, which began before it, are all in it."""
+
+
+async def folded(
+    source: LocalSource, longest_s: float, until: Callable[[Dashboard], bool] = lambda _: False
+) -> Summary:
+    """Follow `source` until `until` holds or `longest_s` are over; return what came, earlier history not."""
+    began = time.time()
+    dashboard = await _fold(source, Dashboard(source.name), longest_s, until)
+    now = time.time()
+    return summarize(dashboard, now, now - began + _MARGIN_S)
+
+
+async def watched(source: LocalSource, for_s: float, ready: Callable[[Dashboard], None]) -> Summary:
+    """Return what happened in `for_s` from the moment every worker is connected, which `ready` is told.
+
+    It waits a moment longer, until each live worker has delivered the frame that covers the end: a
+    request that ended before it is counted, on whichever worker.
+    """
+    began = time.time()
+    dashboard = await _fold(source, Dashboard(source.name), LATE_S, _all_connected)
+    ready(dashboard)
+    end = time.time() + for_s
+    dashboard = await _fold(source, dashboard, for_s)
+
+    def covered(dashboard: Dashboard) -> bool:
+        return all(
+            track.joined_at is None
+            or (track.last_frame is not None and track.last_frame.ended_at >= end * 1e9)
+            for track in dashboard.alive
+        )
+
+    dashboard = await _fold(source, dashboard, LATE_S, covered)
+    now = time.time()
+    return summarize(dashboard, now, now - began + _MARGIN_S)
+
+
+def _all_connected(dashboard: Dashboard) -> bool:
+    return bool(dashboard.workers) and all(track.joined_at is not None for track in dashboard.alive)
+
+
+async def _fold(
+    source: LocalSource,
+    dashboard: Dashboard,
+    longest_s: float,
+    until: Callable[[Dashboard], bool] = lambda _: False,
+) -> Dashboard:
+    deadline = time.monotonic() + longest_s
+    while not until(dashboard) and (left := deadline - time.monotonic()) > 0:
+        try:
+            event = await asyncio.wait_for(anext(source), left)
+        except TimeoutError:
+            break
+        if not isinstance(event, HistoryReceived):
+            dashboard = merge(dashboard, event)
+    return dashboard

@@ -1,0 +1,124 @@
+"""`perftui ls`: the instrumented services on this host."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from perftui.commands.arguments import json_option
+from perftui.commands.folding import folded
+from perftui.model.dashboard import Dashboard
+from perftui.model.summary import WorkerSummary
+from perftui.present.snapshot import moment
+from perftui.present.table import Column, table
+from perftui.present.units import NO_DATA, age
+from perftui.sources.discovery import Discovery, Service, discover, services
+from perftui.sources.local import LocalSource
+from perftui.sources.target import PidTarget, TargetError
+from perftui_agent.wire.frames import WIRE_VERSION, WorkerId
+
+LISTEN_S = 2.6
+"""How long a worker may take to say how it is: past it, it is silent."""
+
+
+@click.command()
+@json_option
+def ls(as_json: bool) -> None:
+    """List the instrumented services on this host: workers, addresses, versions, health."""
+    discovery = discover()
+    found = services(discovery.registrations)
+    if not found and discovery.unreadable:
+        problem = f"the registrations can't be read: {discovery.unreadable[0]}"
+        raise TargetError(problem, "look as the user the service runs as, or as root: sudo perftui ls")
+    for reason in discovery.unreadable:
+        click.echo(f"passed over: {reason}", err=True)
+    states = asyncio.run(_states(discovery)) if found else {}
+    if as_json:
+        document = {"schema": 1, "services": [_document(service, states) for service in found]}
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    elif found:
+        click.echo("\n".join(_table(found, states)))
+    else:
+        click.echo(
+            "no instrumented service runs here: add `instrument(app)` to one, or see perftui demo", err=True
+        )
+
+
+async def _states(discovery: Discovery) -> dict[WorkerId, WorkerSummary]:
+    """Return how each worker is, by its first frame or the lack of one."""
+    pids = [PidTarget(each.worker.pid) for each in discovery.registrations if each.wire == WIRE_VERSION]
+    if not pids:
+        return {}
+
+    def told(dashboard: Dashboard) -> bool:
+        return all(track.last_frame is not None for track in dashboard.alive)
+
+    try:
+        async with LocalSource(pids) as source:
+            summary = await folded(source, LISTEN_S, until=told)
+    except TargetError:  # the last of them ended meanwhile
+        return {}
+    return {row.identity.id: row for row in summary.workers}
+
+
+def _table(found: Sequence[Service], states: dict[WorkerId, WorkerSummary]) -> list[str]:
+    columns = (
+        Column("service"),
+        Column("target"),
+        Column("pid", True),
+        Column("state"),
+        Column("up", True),
+        Column("server"),
+        Column("python"),
+        Column("framework"),
+        Column("agent"),
+    )
+    rows = []
+    for service in found:
+        name, target = service.name, service.target
+        for registration in service.workers:
+            worker = registration.worker
+            row = states.get(worker.id)
+            frameworks = " ".join(f"{kind} {version}" for kind, version in worker.frameworks.items())
+            versions = (worker.server, worker.python, frameworks, worker.agent)
+            up = age(row.uptime_s) if row else NO_DATA
+            state = _state(row, registration.wire)
+            rows.append((name, target, str(worker.pid), state, up, *(each or NO_DATA for each in versions)))
+            name = target = ""  # said once
+    return table(columns, rows)
+
+
+def _state(row: WorkerSummary | None, wire: int) -> str:
+    if wire != WIRE_VERSION:
+        return f"wire {wire}, not {WIRE_VERSION}"
+    return row.state if row else NO_DATA
+
+
+def _document(service: Service, states: dict[WorkerId, WorkerSummary]) -> dict[str, Any]:
+    return {
+        "service": service.name,
+        "target": service.target,
+        "tcp": list(service.tcp),
+        "unix": list(service.unix),
+        "ports": sorted({int(address.rpartition(":")[2]) for address in service.tcp}),
+        "workers": [
+            {
+                "pid": each.worker.pid,
+                "state": states[each.worker.id].state if each.worker.id in states else None,
+                "host": each.worker.host,
+                "started_at": moment(each.worker.started_at),
+                "supervisor_pid": each.worker.supervisor_pid,
+                "server": each.worker.server or None,
+                "python": each.worker.python or None,
+                "agent": each.worker.agent or None,
+                "frameworks": dict(each.worker.frameworks),
+                "wire": each.wire,
+                "socket": each.socket,
+            }
+            for each in service.workers
+        ],
+    }

@@ -1,0 +1,61 @@
+"""`perftui snapshot`: watch for some seconds, then print the state."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import click
+
+from perftui.commands.arguments import json_option, seconds, targets_argument
+from perftui.commands.folding import watched
+from perftui.model.dashboard import Dashboard
+from perftui.model.summary import Summary
+from perftui.present.report import report
+from perftui.present.snapshot import document
+from perftui.sources.local import LocalSource
+from perftui.sources.target import LocalTarget, TargetError, parse_local
+
+LONGEST_S = 14 * 60
+"""What is kept is fifteen minutes."""
+
+
+@click.command()
+@targets_argument
+@click.option(
+    "--for",
+    "for_s",
+    type=seconds,
+    default="10s",
+    show_default=True,
+    metavar="TIME",
+    help="How long to watch: 500ms, 10s, 2m.",
+)
+@json_option
+def snapshot(targets: tuple[str, ...], for_s: float, as_json: bool) -> None:
+    """Watch the services that TARGET names for some seconds, then print their state.
+
+    Every request that ends while it watches is counted.
+    """
+    if for_s > LONGEST_S:
+        raise click.BadParameter(f"at most {LONGEST_S // 60}m: that is what is kept", param_hint="--for")
+    summary = asyncio.run(_watch(parse_local(targets), for_s))
+    if as_json:
+        click.echo(json.dumps(document(summary), ensure_ascii=False, indent=2))
+    else:
+        click.echo("\n".join(report(summary)))
+
+
+async def _watch(targets: tuple[LocalTarget, ...], for_s: float) -> Summary:
+    def ready(dashboard: Dashboard) -> None:
+        joined = sum(track.joined_at is not None for track in dashboard.alive)
+        workers = f"{joined} of {len(dashboard.alive)} workers"
+        click.echo(f"watching {source.name} for {for_s:g} s ({workers})", err=True)
+
+    async with LocalSource(targets) as source:
+        summary = await watched(source, for_s, ready)
+    if not any(row.last_seen for row in summary.workers):
+        raise TargetError(
+            f"none of the workers of {source.name} answered", f"what they do: perftui dump {source.name}"
+        )
+    return summary

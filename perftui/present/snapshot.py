@@ -1,0 +1,234 @@
+"""A summary as the document that scripts read: the names, units and nulls are a promise.
+
+Times in ms as float, sizes in bytes as int, ratios 0…1, null where there is no data.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from perftui.model.summary import (
+    FlightRow,
+    IncidentRow,
+    PoolSummary,
+    QuerySummary,
+    RouteSummary,
+    SloVerdict,
+    SlowRow,
+    Summary,
+    WorkerSummary,
+)
+from perftui_agent.wire.frames import CacheFrame
+
+SCHEMA = 1
+
+Json: TypeAlias = dict[str, Any]
+"""A JSON object."""
+
+
+def document(summary: Summary) -> Json:
+    """Return the snapshot document of `summary`."""
+    totals = summary.totals
+    latency = totals.latency
+    return {
+        "schema": SCHEMA,
+        "target": summary.target,
+        "service": summary.service,
+        "at": moment(summary.at),
+        "window_s": _rounded(summary.window_s),
+        "coverage": {
+            "workers_seen": summary.coverage.workers_seen,
+            "workers_known": summary.coverage.workers_known,
+            "frames_dropped": summary.coverage.frames_dropped,
+        },
+        "totals": {
+            "requests": totals.requests,
+            "rps": _rounded(totals.rps),
+            "error_rate": _rounded(totals.error_rate, 6),
+            "p50_ms": _rounded(latency.p50_ms),
+            "p95_ms": _rounded(latency.p95_ms),
+            "p99_ms": _rounded(latency.p99_ms),
+            "max_ms": _rounded(latency.max_ms),
+            "in_flight": totals.in_flight,
+            "open_websockets": totals.open_websockets,
+        },
+        "routes": [_route(row, summary.slo) for row in summary.routes],
+        "workers": [_worker(row) for row in summary.workers],
+        "queries": [_query(row) for row in summary.queries],
+        "pools": [_pool(row) for row in summary.pools],
+        "caches": [_cache(row) for row in summary.caches],
+        "in_flight": [_in_flight(row) for row in summary.in_flight],
+        "slowest": [_slow(row) for row in summary.slowest],
+        "incidents": [_incident(row) for row in summary.incidents],
+        "findings": [],
+        "slo": [{**_verdict(each), "scope": each.scope} for each in summary.slo],
+    }
+
+
+def moment(at: float) -> str:
+    """Return a moment as ISO 8601 in UTC, to the millisecond."""
+    stamp = datetime.fromtimestamp(at, UTC)
+    return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{stamp.microsecond // 1000:03d}Z"
+
+
+def _route(row: RouteSummary, verdicts: tuple[SloVerdict, ...]) -> Json:
+    return {
+        "route": row.route,
+        "requests": row.requests,
+        "rps": _rounded(row.rps),
+        "errors": row.errors,
+        "error_rate": _rounded(row.error_rate, 6),
+        "status": dict(row.status),
+        "p50_ms": _rounded(row.latency.p50_ms),
+        "p95_ms": _rounded(row.latency.p95_ms),
+        "p99_ms": _rounded(row.latency.p99_ms),
+        "max_ms": _rounded(row.latency.max_ms),
+        "ttfb_p95_ms": _rounded(row.ttfb_p95_ms),
+        "background_p95_ms": _rounded(row.background_p95_ms),
+        "bytes_p50": row.bytes_p50,
+        "bytes_p95": row.bytes_p95,
+        "sql_per_request": _rounded(row.sql_per_request),
+        "sql_ms_per_request": _rounded(row.sql_ms_per_request),
+        "cache_ms_per_request": _rounded(row.cache_ms_per_request),
+        "serialize_ms_per_request": _rounded(row.serialize_ms_per_request),
+        "pool_wait_ms_per_request": _rounded(row.pool_wait_ms_per_request),
+        "threadpool_wait_ms_per_request": _rounded(row.threadpool_wait_ms_per_request),
+        "streaming": row.streaming,
+        "exceptions": [
+            {"type": each.type, "place": each.place, "count": each.count} for each in row.exceptions
+        ],
+        "slo": [_verdict(each) for each in verdicts if each.scope == row.route],
+    }
+
+
+def _worker(row: WorkerSummary) -> Json:
+    pool = row.threadpool
+    return {
+        "pid": row.pid,
+        "host": row.identity.host,
+        "state": row.state,
+        "requests": row.requests,
+        "rps": _rounded(row.rps),
+        "p95_ms": _rounded(row.latency.p95_ms),
+        "cpu_percent": _rounded(row.cpu_percent),
+        "rss_bytes": row.rss_bytes,
+        "threads": row.threads,
+        "open_files": row.open_files,
+        "in_flight": row.in_flight,
+        "loop_lag_p99_ms": _rounded(row.loop_lag_p99_ms),
+        "blocked_ms": _rounded(row.blocked_ms),
+        "blocked_at": row.blocked_at,
+        "gc_pause_p99_ms": _rounded(row.gc_pause_p99_ms),
+        "threadpool": None
+        if pool is None
+        else {"used": pool.used, "total": pool.total, "waiting": pool.waiting},
+        "uptime_s": _rounded(row.uptime_s),
+        "gone_since": None if row.gone_since is None else moment(row.gone_since),
+        "agent": {
+            "cpu_percent": _rounded(row.agent_cpu_percent),
+            "rss_bytes": row.agent_rss_bytes,
+            "dropped": row.agent_dropped,
+            "faults": dict(row.agent_faults),
+        },
+        "probes": dict(row.probes),
+    }
+
+
+def _query(row: QuerySummary) -> Json:
+    return {
+        "statement": row.statement,
+        "fingerprint": row.fingerprint,
+        "count": row.count,
+        "errors": row.errors,
+        "p50_ms": _rounded(row.latency.p50_ms),
+        "p95_ms": _rounded(row.latency.p95_ms),
+        "max_ms": _rounded(row.latency.max_ms),
+        "total_ms": _rounded(row.total_ms),
+        "routes": list(row.routes),
+        "call_site": row.call_site,
+    }
+
+
+def _pool(row: PoolSummary) -> Json:
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "size": row.size,
+        "checked_out": row.checked_out,
+        "overflow": row.overflow,
+        "max": row.max,
+        "wait_p95_ms": _rounded(row.wait_p95_ms),
+        "timeouts": row.timeouts,
+    }
+
+
+def _cache(row: CacheFrame) -> Json:
+    lookups = row.hits + row.misses
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "hits": row.hits,
+        "misses": row.misses,
+        "hit_ratio": _rounded(row.hits / lookups, 6) if lookups else None,
+        "evictions": row.evictions,
+        "size": row.size,
+        "maxsize": row.maxsize,
+    }
+
+
+def _in_flight(row: FlightRow) -> Json:
+    request = row.request
+    return {
+        "route": request.route,
+        "method": request.method,
+        "path": request.path,
+        "pid": row.pid,
+        "age_ms": _rounded(request.age_ns / 1e6),
+        "waiting_at": request.waiting_at,
+    }
+
+
+def _slow(row: SlowRow) -> Json:
+    request = row.request
+    return {
+        "route": request.route,
+        "method": request.method,
+        "path": request.path,
+        "status": request.status,
+        "pid": row.pid,
+        "at": moment(request.ended_at / 1e9),
+        "total_ms": _rounded(request.total_ns / 1e6),
+        "spans": [
+            {
+                "kind": span.kind,
+                "name": span.name,
+                "start_ms": _rounded(span.start_ns / 1e6),
+                "ms": _rounded(span.ns / 1e6),
+                "count": span.count,
+                "call_site": span.call_site,
+            }
+            for span in request.spans
+        ],
+    }
+
+
+def _incident(row: IncidentRow) -> Json:
+    incident = row.incident
+    return {
+        "kind": incident.kind,
+        "pid": row.pid,
+        "at": moment(incident.at / 1e9),
+        "ms": _rounded(incident.ns / 1e6),
+        "where": incident.where,
+        "route": incident.route,
+        "stack": list(incident.stack),
+    }
+
+
+def _verdict(each: SloVerdict) -> Json:
+    return {"slo": each.slo, "value": _rounded(each.value, 6), "met": each.met}
+
+
+def _rounded(value: float | None, digits: int = 3) -> float | None:
+    return None if value is None else round(float(value), digits)
