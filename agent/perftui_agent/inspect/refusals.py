@@ -51,10 +51,12 @@ def how_to_permit(pid: int) -> str:
     """Return what would let this process trace `pid`, from what can be seen from here."""
     if not sys.platform.startswith("linux"):
         return f"on this system tracing needs root: sudo py-spy dump --pid {pid}"
-    owner = _owner(pid)
-    if owner is not None and owner != os.geteuid():
-        # The owner of /proc/PID is root for a process that is not dumpable.
-        return f"it runs as another user, or changed user when it started: sudo py-spy dump --pid {pid}"
+    user, guarded_by = _owner(f"/proc/{pid}"), _owner(f"/proc/{pid}/environ")
+    if user != os.geteuid():
+        return f"it runs as another user: sudo py-spy dump --pid {pid}"
+    if guarded_by != user:
+        # The system gives the files of a process that is not dumpable to root.
+        return f"it changed its user when it started, so only root may: sudo py-spy dump --pid {pid}"
     scope = yama_scope()
     if scope >= 2 and not may_trace_anyone():
         return f"kernel.yama.ptrace_scope is {scope}: sudo sysctl kernel.yama.ptrace_scope=1"
@@ -67,8 +69,8 @@ def how_to_permit(pid: int) -> str:
     return f"try as root: sudo py-spy dump --pid {pid}"
 
 
-def _owner(pid: int) -> int | None:
+def _owner(path: str) -> int | None:
     try:
-        return os.stat(f"/proc/{pid}").st_uid
+        return os.stat(path).st_uid
     except OSError:
         return None

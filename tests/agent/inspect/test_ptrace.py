@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from perftui_agent.inspect import ptrace
+from perftui_agent.inspect import ptrace, refusals
 from perftui_agent.inspect.ptrace import chosen_tracer, permit_tracing
 from perftui_agent.inspect.refusals import how_to_permit
 
@@ -103,6 +103,33 @@ def test_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert permit_tracing() == "off: not Linux"
     assert how_to_permit(7) == "on this system tracing needs root: sudo py-spy dump --pid 7"
+
+
+@pytest.mark.parametrize(
+    ("owners", "scope", "variable", "expected"),
+    [
+        ((1, 1), 0, "", "it runs as another user: sudo py-spy dump --pid 7"),
+        ((0, 1), 0, "", "it changed its user when it started, so only root may: sudo py-spy dump --pid 7"),
+        ((0, 0), 2, "", "kernel.yama.ptrace_scope is 2: sudo sysctl kernel.yama.ptrace_scope=1"),
+        ((0, 0), 1, "set", "add SYS_PTRACE to the container's securityContext.capabilities.add"),
+    ],
+    ids=["another-user", "not-dumpable", "strict-yama", "kubernetes"],
+)
+def test_advice(
+    monkeypatch: pytest.MonkeyPatch, owners: tuple[int, int], scope: int, variable: str, expected: str
+) -> None:
+    """Who may not trace is told what stands in the way, and what to type."""
+    own = os.geteuid()
+    found = {"/proc/7": own + owners[0], "/proc/7/environ": own + owners[1]}
+    monkeypatch.setattr(refusals, "_owner", found.get)
+    monkeypatch.setattr(refusals, "yama_scope", lambda: scope)
+    monkeypatch.setattr(refusals, "may_trace_anyone", lambda: False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    if variable:
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", variable)
+
+    assert how_to_permit(7) == expected
 
 
 @linux
