@@ -11,17 +11,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
 import click
+
+from perftui_agent.wire.registration import read_registrations, runtime_dir
 
 NEEDED = ("aiosqlite", "cachetools", "fastapi", "greenlet", "sqlalchemy", "uvicorn")
 """What the extra `perftui[demo]` installs and the dashboard itself doesn't need."""
 
 START_S = 90.0
 """How long the shop may take to answer; the first start makes its data."""
+FOUND_S = 10.0
 STOP_S = 6.0
 READY_FILE = "ready"
 
@@ -57,11 +60,12 @@ def demo(headless: bool, port: int | None, workers: int, rps: float, duration: s
     _check_installed()
     _check_duration(duration)
     port = _checked_port(port)
-    with _ended_by_signals(), _shop(port, workers, rps, duration) as supervisor:
+    with _ended_by_signals() as leave_to_dashboard, _shop(port, workers, rps, duration) as supervisor:
         if headless:
             click.echo(f"localhost:{port}")
             supervisor.wait()
             raise DemoError("the shop has ended by itself")
+        leave_to_dashboard()
         code = _open_dashboard(port)
     sys.exit(code)
 
@@ -115,6 +119,7 @@ def _shop(port: int, workers: int, rps: float, duration: str) -> Iterator[subpro
         )
     try:
         _wait_ready(supervisor, directory)
+        _wait_found(port, workers)
         yield supervisor
     finally:
         _end(supervisor)
@@ -127,6 +132,20 @@ def _wait_ready(supervisor: subprocess.Popen[bytes], directory: Path) -> None:
     while not (directory / READY_FILE).exists():
         if supervisor.poll() is not None or time.monotonic() > deadline:
             raise DemoError(f"the shop did not start: read {directory / 'shop.log'}")
+        time.sleep(0.05)
+
+
+def _wait_found(port: int, workers: int) -> None:
+    """Return when all workers say that they serve `port`, which they do some moments after they answer.
+
+    Gives up quietly: to say why a service can't be found is the dashboard's business.
+    """
+    deadline = time.monotonic() + FOUND_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            entries = [entry for _, entry in read_registrations(runtime_dir())]
+            if sum(f"127.0.0.1:{port}" in entry.tcp for entry in entries) >= workers:
+                return
         time.sleep(0.05)
 
 
@@ -145,16 +164,24 @@ def _end(supervisor: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP end this process the way ctrl+c does, with everything stopped first."""
+def _ended_by_signals() -> Iterator[Callable[[], None]]:
+    """Have SIGTERM and SIGHUP end this process as ctrl+c does, with everything stopped first.
+
+    Yields what puts the former handlers back: a dashboard has a terminal to restore and sees to signals
+    itself, and if one kills it at once, the supervisor notices.
+    """
 
     def leave(*_: int | FrameType | None) -> None:
         sys.exit(EXIT_INTERRUPTED)
 
     watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, leave) for number in watched]
-    try:
-        yield
-    finally:
-        for number, handler in zip(watched, before, strict=True):
+    before = {number: signal.signal(number, leave) for number in watched}
+
+    def restore() -> None:
+        for number, handler in before.items():
             signal.signal(number, handler)
+
+    try:
+        yield restore
+    finally:
+        restore()

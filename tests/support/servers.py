@@ -88,8 +88,9 @@ class Service:
         return sorted(candidate.pid for candidate in candidates if _is_worker(candidate))
 
     def registered_pids(self) -> list[int]:
-        """Return the pids whose agents registered in the runtime directory."""
-        return sorted(entry.worker.pid for _, entry in read_registrations(self.runtime_dir))
+        """Return the pids whose agents registered in the runtime directory, and said where they listen."""
+        entries = [entry for _, entry in read_registrations(self.runtime_dir)]
+        return sorted(entry.worker.pid for entry in entries if entry.tcp or entry.unix)
 
     def wait_registered(self, workers: int | None = None) -> list[int]:
         """Wait until the agents of all live workers (or of `workers` of them) are registered."""

@@ -1,0 +1,204 @@
+"""`perftui demo`: what it starts, what it says, and that nothing is left of it, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from perftui.commands import demo as demo_module
+from perftui.commands.demo import demo
+from tests.support.servers import is_alive, private_dir, wait_until
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A running `perftui demo --headless`, with its temporary directories in `directory`."""
+
+    process: subprocess.Popen[str]
+    directory: Path
+    target: str
+
+    def family(self) -> list[psutil.Process]:
+        """Return all it has started, whatever process group or session that is in."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def left(self) -> list[str]:
+        """Return what it has left on the disk."""
+        return [name for name in os.listdir(self.directory) if name.startswith("perftui-demo-")]
+
+
+@pytest.fixture
+def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a directory for the demo's temporary files, runtime directory included; the data is kept."""
+    data = Path(tempfile.gettempdir()) / f"perftui-shop-{os.getuid()}"
+    monkeypatch.setenv("SHOP_DATA_DIR", str(data))
+    directory = private_dir()
+    monkeypatch.setenv("PERFTUI_RUNTIME_DIR", str(directory / "run"))
+    monkeypatch.setenv("TMPDIR", str(directory))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    yield directory
+    subprocess.run(["rm", "-rf", str(directory)], check=True)
+
+
+@pytest.fixture
+def headless(scratch: Path) -> Iterator[Demo]:
+    """Return a demo that has printed its target; kill what a failed test leaves of it."""
+    command = [sys.executable, "-m", "perftui", "demo", "--headless", "--workers", "2", "--rps", "20"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        target = process.stdout.readline().strip()
+        assert target, process.communicate(timeout=10)
+        demo = Demo(process, scratch, target)
+        family = demo.family()
+        try:
+            yield demo
+        finally:
+            process.kill()
+            for survivor in filter(is_alive, family):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    survivor.kill()
+
+
+def wait_all_gone(family: list[psutil.Process]) -> None:
+    wait_until(
+        lambda: not any(map(is_alive, family)),
+        "everything to end",
+        lambda: f"left: {[process.cmdline() for process in family if is_alive(process)]}",
+        20,
+    )
+
+
+def test_headless_prints_the_target_of_a_shop_that_serves(headless: Demo) -> None:
+    """The one line on stdout is a target, and behind it the shop answers and has customers."""
+    host, port = headless.target.split(":")
+    assert host == "localhost"
+    assert httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).json() == {"status": "ok"}
+    wait_until(lambda: _has_customers(headless), "customers to come", timeout_s=20)
+
+
+def _has_customers(demo: Demo) -> bool:
+    traffic = (child for child in demo.family() if "demo_app.traffic" in child.cmdline())
+    connections = (connection for child in traffic for connection in child.net_connections())
+    return any(connection.status == psutil.CONN_ESTABLISHED for connection in connections)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_all_of_it(headless: Demo, number: signal.Signals) -> None:
+    """Interrupted by any of its signals, it first stops what it started, and leaves no file."""
+    family = headless.family()
+    assert len(family) >= 5
+    headless.process.send_signal(number)
+    assert headless.process.wait(20) == 130
+    assert [process for process in family if is_alive(process)] == []
+    assert headless.left() == []
+
+
+def test_kill_9_ends_all_of_it(headless: Demo) -> None:
+    """Killed without a chance to do anything, it still leaves no process and no file."""
+    family = headless.family()
+    assert len(family) >= 5
+    headless.process.kill()
+    wait_all_gone(family)
+    assert headless.left() == []
+
+
+def test_it_ends_when_its_supervisor_is_killed(headless: Demo) -> None:
+    """Without its supervisor it takes the rest along and says so."""
+    family = headless.family()
+    [supervisor] = psutil.Process(headless.process.pid).children()
+    supervisor.kill()
+    _, errors = headless.process.communicate(timeout=20)
+    assert (headless.process.returncode, "the shop has ended by itself" in errors) == (2, True)
+    wait_all_gone(family)
+
+
+@contextlib.contextmanager
+def dashboard(monkeypatch: pytest.MonkeyPatch, run: Callable[[list[str]], int]) -> Iterator[None]:
+    """Put `run` in the dashboard's place."""
+    monkeypatch.setattr("perftui.app.run", run, raising=False)
+    yield
+
+
+def test_the_dashboard_opens_on_the_shop(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dashboard gets the shop as its target, its result is the command's, and then all is over."""
+    family: list[psutil.Process] = []
+
+    def run(targets: list[str]) -> int:
+        [target] = targets
+        answer = httpx.get(f"http://127.0.0.1:{target.removeprefix('localhost:')}/healthz", trust_env=False)
+        assert answer.status_code == 200
+        family.extend(psutil.Process().children(recursive=True))
+        return 7
+
+    with dashboard(monkeypatch, run):
+        result = CliRunner().invoke(demo, ["--workers", "1"])
+    assert (result.exit_code, result.stdout) == (7, "")
+    assert [process for process in family if is_alive(process)] == []
+    assert family
+
+
+def test_a_dashboard_that_breaks_leaves_nothing(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the dashboard raises, the shop is stopped and the exception goes on."""
+    family: list[psutil.Process] = []
+
+    def run(targets: list[str]) -> int:
+        family.extend(psutil.Process().children(recursive=True))
+        raise RuntimeError("the dashboard broke")
+
+    with dashboard(monkeypatch, run):
+        result = CliRunner().invoke(demo, ["--workers", "1"])
+    assert isinstance(result.exception, RuntimeError)
+    assert [process for process in family if is_alive(process)] == []
+    assert family
+
+
+def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the shop's dependencies the error is the command that installs them."""
+    monkeypatch.setattr(demo_module, "NEEDED", ("a_package_that_is_not_there",))
+    result = CliRunner().invoke(demo, ["--headless"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "Error: the demo shop is not installed: pip install 'perftui[demo]'\n"
+
+
+def test_a_taken_port_is_one_line() -> None:
+    """A port that another program has is an error that says what to do, before anything starts."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(demo, ["--headless", "--port", str(port)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"port {port} can't be had" in result.stderr
+    assert "leave out --port" in result.stderr
+
+
+def test_a_shop_that_does_not_start_names_its_log(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the server fails, the error names the file with the reason, and nothing runs on."""
+    monkeypatch.setenv("DATABASE_URL", "sqlite+aiosqlite:////nowhere/shop.sqlite3")
+    before = set(psutil.Process().children(recursive=True))
+    result = CliRunner().invoke(demo, ["--headless"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    log = Path(result.stderr.split("read ")[1].strip())
+    assert "/nowhere/" in log.read_text()
+    assert set() == set(psutil.Process().children(recursive=True)) - before
+
+
+@pytest.mark.parametrize(
+    "option", [["--for", "soon"], ["--rps", "0"], ["--rps", "501"], ["--workers", "0"], ["--port", "70000"]]
+)
+def test_options_out_of_bounds_are_refused(option: list[str]) -> None:
+    """A value that makes no sense is named, and nothing starts."""
+    result = CliRunner().invoke(demo, ["--headless", *option])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert option[0] in result.stderr
