@@ -56,7 +56,7 @@ KEYS = (
         "triage",
         35,
     ),
-    Key(("escape",), "esc", "back", "back", "Back to where you came from, on the same row.", "detail", 90),
+    Key(("escape",), "esc", "back", "back", "Back, to the same row.", "detail", 90),
     Key(("up", "k"), "↑ k", "scroll(-1)", "", "One line up.", "detail"),
     Key(("down", "j"), "↓ j", "scroll(1)", "", "One line down.", "detail"),
     Key(("pageup", "ctrl+u"), "PgUp ctrl+u", "scroll(-10)", "", "Ten lines up.", "detail"),
@@ -92,7 +92,7 @@ KEYS = (
     Key(("ctrl+l",), "ctrl+l", "redraw", "", "Draw the whole screen again.", "everywhere"),
     Key(("question_mark",), "?", "help", "help", "These keys.", "everywhere", 95),
     Key(("q", "ctrl+c"), "q ctrl+c", "quit", "quit", "Quit; the service notices nothing.", "everywhere", 99),
-    Key(("escape", "question_mark", "enter"), "esc", "back", "back", "Close the help.", "help", 10),
+    Key(("question_mark",), "?", "back", "back", "Close the help.", "help", 95),
     Key(("y",), "y", "answer(True)", "yes", "Do it.", "confirm", 10),
     Key(("n", "escape"), "n esc", "answer(False)", "no", "Leave it.", "confirm", 20),
     Key(("enter",), "⏎", "keep", "keep", "Keep the filter.", "filter", 10),
@@ -100,10 +100,10 @@ KEYS = (
 )
 
 TITLES: dict[Place, str] = {
-    "everywhere": "Everywhere",
     "triage": "Triage",
     "table": "In a table",
-    "detail": "Route, worker",
+    "everywhere": "Everywhere",
+    "detail": "Details, help",
     "worker": "Worker",
     "dump": "Dump",
     "confirm": "When asked",

@@ -39,10 +39,12 @@ def header_line(
         if summary.service:
             left += [_DOT, Cell(clean(summary.target))]
         left += [_DOT, *_coverage(summary)]
-    left += [_DOT, *link_cells(picture), _DOT, Cell(_window(picture))]
     if note:
-        left += [_DOT, Cell(note, "dim")]
-    right = [] if note else _right(summary, scope, width - width_of(left) - 3)
+        state = [] if summary.link == "live" else [*link_cells(picture), Cell("  ")]
+        right = [*state, Cell(f"{note} ", "dim")]
+    else:
+        left += [_DOT, *link_cells(picture), _DOT, Cell(_window(picture))]
+        right = _right(summary, scope, width - width_of(left) - 3)
     line = spread(left, right, width)
     if summary.link in {"stale", "lost"}:
         # A banner: what stands below is the past.
