@@ -23,8 +23,10 @@ from perftui_agent.guard import Guard
 from perftui_agent.inspect.dump import Inspector
 from perftui_agent.inspect.ptrace import permit_tracing
 from perftui_agent.probes.event_loop import LoopProbe
+from perftui_agent.probes.garbage import GarbageProbe
 from perftui_agent.probes.probe import ON, Probe
 from perftui_agent.probes.process import ProcessProbe
+from perftui_agent.probes.threadpool import ThreadpoolProbe
 from perftui_agent.serve.introduction import introduce
 from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.worker_socket import WorkerSocket
@@ -104,7 +106,9 @@ class Agent:
 
     def _forget_parent(self) -> None:
         # Threads don't survive a fork; the parent's sockets and files are the parent's.
-        self._run = None
+        run, self._run = self._run, None
+        if run is not None:
+            run.detach_probes()
         self._lifespans = 0
         self.window.empty()
 
@@ -122,9 +126,14 @@ class _Run:
         self._rendezvous: Rendezvous | None = None
         self.box: BlackBox | None = None
         self.probe_status: dict[str, str] = {}
-        self.loop_probe = LoopProbe(agent.settings.block_ms)
+        self.loop_probe = LoopProbe(agent.settings.block_ms, agent.window)
         self.process_probe = ProcessProbe()
-        self.probes: list[Probe] = [self.loop_probe, self.process_probe]
+        self.probes: list[Probe] = [
+            self.loop_probe,
+            self.process_probe,
+            ThreadpoolProbe(agent.window),
+            GarbageProbe(),
+        ]
 
     def start(self) -> None:
         self._thread.start()
@@ -136,8 +145,14 @@ class _Run:
                 with self._guard.guarding(f"probes.{probe.name}"):
                     self.probe_status[probe.name] = probe.attach()
 
+    def detach_probes(self) -> None:
+        for probe in self.probes:
+            with self._guard.guarding(f"probes.{probe.name}"):
+                probe.detach()
+
     def stop(self) -> None:
         self._stopping = True
+        self.detach_probes()
         if self._rendezvous is not None:
             self._rendezvous.withdraw()
         loop = self._loop

@@ -1,22 +1,55 @@
 """Watches the app's event loop from beside it.
 
 The agent's thread posts a beat to the loop; the loop answers with the time. A late answer is lag; while
-an answer is outstanding beyond the threshold, the agent's thread looks at the stack of the thread that
-the loop runs in and says what holds it. Works the same under asyncio and uvloop, since it only uses
-`call_soon_threadsafe`.
+an answer is outstanding, the agent's thread looks at the stack of the thread that the loop runs in, and
+at the task that is current there, whose context knows the request. Works the same under asyncio and
+uvloop, since it only uses `call_soon_threadsafe` and `current_task`.
+
+A beat is posted every 50 ms, so a block began up to 50 ms before the beat that finds it: where the
+request that blocks began within that time, its beginning is taken for that of the block.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
+import time
+from collections.abc import Iterable
 from time import perf_counter_ns
-from types import FrameType
+from typing import Protocol
 
-from perftui_agent.places import is_user_code, place_of_frame, stack_of
+from perftui_agent.probes.await_chain import request_of
+from perftui_agent.probes.loop_block import Block, base_of, stack_on_loop
 from perftui_agent.probes.probe import ON, ProbeStatus
-from perftui_agent.wire.frames import CodePlace, Frame, LoopStats
+from perftui_agent.records import RequestRecord
+from perftui_agent.wire.frames import Frame, Incident, LoopStats
+
+BEAT_NS = 50_000_000
+"""How often the agent's thread beats."""
+
+MAX_INCIDENTS = 20
+"""Blocks told of in one frame, the longest of them."""
+
+SAMPLES_AT_EVERY_BEAT = 40
+"""Further samples of one block are taken every tenth beat: 0.5 s apart."""
+
+_HELD_SHARE = 0.6
+"""Of the time the agent's thread overslept, what the process must have computed for the GIL to be why."""
+
+
+class Told(Protocol):
+    """Who is told of a block as it ends: the window."""
+
+    bounded: dict[str, int]
+
+    @property
+    def pending(self) -> Iterable[object]:
+        """What has been put and not been folded yet."""
+
+    def loop_was_held(self, name: str, began_ns: int, ended_ns: int, by: RequestRecord | None) -> None:
+        """Take a stretch in which no other request could go on; on the agent's thread."""
 
 
 class LoopProbe:
@@ -24,9 +57,16 @@ class LoopProbe:
 
     name = "event loop"
 
-    def __init__(self, block_ms: float) -> None:
+    def __init__(self, block_ms: float, told: Told) -> None:
         self._block_ms = block_ms
+        self._told = told
         self._watch: LoopWatch | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that is watched."""
+        watch = self._watch
+        return watch.loop if watch is not None else None
 
     def watch_running_loop(self) -> None:
         """Watch the loop that runs in this thread; called on the app's thread, none running included."""
@@ -35,11 +75,14 @@ class LoopProbe:
         except RuntimeError:
             return
         if self._watch is None or self._watch.loop is not loop:
-            self._watch = LoopWatch(loop, self._block_ms)
+            self._watch = LoopWatch(loop, self._block_ms, self._told)
 
     def attach(self) -> ProbeStatus:
         """Say whether there is a loop to watch."""
         return ON if self._watch is not None else "off: no asyncio loop"
+
+    def detach(self) -> None:
+        """There is nothing to take back."""
 
     def beat(self) -> None:
         """Post or check a beat; on the agent's thread, every 50 ms."""
@@ -50,67 +93,130 @@ class LoopProbe:
     def fill(self, frame: Frame) -> None:
         """Add what this span's beats have shown."""
         if self._watch is not None:
-            frame.loop = self._watch.close_span()
+            frame.loop, frame.incidents = self._watch.close_span()
 
 
 class LoopWatch:
     """Beats for one event loop. Made on the loop's own thread, used on the agent's."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, block_ms: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, block_ms: float, told: Told) -> None:
         self.loop = loop
         self._thread_id = threading.get_ident()
+        self._base = base_of(sys._getframe())
         self._block_ns = int(block_ms * 1_000_000)
+        self._told = told
         self._sent_ns = 0
         self._answered_ns = 0
+        self._turned_ns = perf_counter_ns()
+        """The last moment the loop is known to have turned."""
+        self._woke_ns = self._turned_ns
+        self._cpu_ns = time.process_time_ns()
+        self._block: Block | None = None
+        self._samples = 0
+        self._incidents: list[Incident] = []
         self._stats = self._new_stats()
 
     def beat(self) -> bool:
         """Post or check a beat; False when the loop is closed and there is nothing left to watch."""
         if self.loop.is_closed():
             return False
+        now, cpu_ns = perf_counter_ns(), time.process_time_ns()
+        if self._sent_ns and self._answered_ns:
+            self._answered()
         if self._sent_ns:
-            if self._answered_ns:
-                self._stats.lag.add(self._answered_ns - self._sent_ns)
-                self._sent_ns = 0
-            elif perf_counter_ns() - self._sent_ns >= self._block_ns:
-                self._look()
-        if not self._sent_ns:
-            self._answered_ns = 0
-            self._sent_ns = perf_counter_ns()
-            try:
-                self.loop.call_soon_threadsafe(self._answer)
-            except RuntimeError:
-                return False
-        return True
+            self._look(self._sent_ns)
+        else:
+            self._look_who_held_us(now, cpu_ns)
+        self._woke_ns, self._cpu_ns = now, cpu_ns
+        return bool(self._sent_ns) or self._send()
 
-    def close_span(self) -> LoopStats:
+    def close_span(self) -> tuple[LoopStats, list[Incident]]:
         """Return what this span's beats have shown, and start the next."""
-        stats = self._stats
-        self._stats = self._new_stats()
+        stats, self._stats = self._stats, self._new_stats()
+        incidents, self._incidents = self._incidents, []
         if self._sent_ns and not self._answered_ns:
-            outstanding_ns = perf_counter_ns() - self._sent_ns
-            if outstanding_ns >= self._block_ns:
-                stats.blocked_ns = outstanding_ns
-                self._stats.blocked_at = stats.blocked_at
-        return stats
+            block = self._block = self._block or Block(self._sent_ns, _wall_clock_at(self._sent_ns))
+            held_ns = perf_counter_ns() - block.began_ns
+            if held_ns >= self._block_ns:
+                incident = block.incident(held_ns, ongoing=True)
+                incidents.append(incident)
+                stats.blocked_ns = held_ns
+                stats.blocked_at, stats.blocked_route = block.where, incident.route
+        if len(incidents) > MAX_INCIDENTS:
+            bounded = self._told.bounded
+            bounded["incidents"] = bounded.get("incidents", 0) + len(incidents) - MAX_INCIDENTS
+            incidents = sorted(incidents, key=lambda incident: incident.ns)[-MAX_INCIDENTS:]
+        return stats, incidents
+
+    def _send(self) -> bool:
+        self._answered_ns = 0
+        self._sent_ns = perf_counter_ns()
+        try:
+            self.loop.call_soon_threadsafe(self._answer)
+        except RuntimeError:
+            return False
+        return True
 
     def _answer(self) -> None:
         self._answered_ns = perf_counter_ns()
+
+    def _answered(self) -> None:
+        answered_ns, self._turned_ns = self._answered_ns, self._answered_ns
+        block, self._block = self._block, None
+        if block is None:
+            block = Block(self._sent_ns, _wall_clock_at(self._sent_ns))
+        self._sent_ns = self._samples = 0
+        held_ns = answered_ns - block.began_ns
+        self._stats.lag.add(held_ns)
+        if held_ns >= self._block_ns:
+            incident = block.incident(held_ns)
+            self._incidents.append(incident)
+            self._told.loop_was_held(incident.where, block.began_ns, answered_ns, block.request)
+
+    def _look(self, began_ns: int) -> None:
+        """Sample what runs on the loop, which has not turned since `began_ns` at the least."""
+        if self._block is None:
+            self._block = Block(began_ns, _wall_clock_at(began_ns))
+        self._samples += 1
+        if self._samples > SAMPLES_AT_EVERY_BEAT and self._samples % 10:
+            return
+        stack = stack_on_loop(sys._current_frames().get(self._thread_id), self._base)
+        if not stack:
+            return
+        request = None
+        with contextlib.suppress(Exception):  # who is current is told differently by each Python
+            task = asyncio.current_task(self.loop)
+            request = request_of(task) if task is not None else None
+        self._block.add(stack, request)
+        if request is not None and self._turned_ns < request.started_ns < self._block.began_ns:
+            self._block.begin_at(request.started_ns)
+
+    def _look_who_held_us(self, now: int, cpu_ns: int) -> None:
+        """Find C code that held the GIL: it stops the agent's thread along with the loop.
+
+        As soon as it is done, this thread runs, and finds the caller where it was. If the machine were
+        only busy or the process stopped, the process would not have computed meanwhile; if the loop had
+        turned, requests would have ended.
+        """
+        since_ns = self._woke_ns + BEAT_NS
+        if now - since_ns < self._block_ns or cpu_ns - self._cpu_ns < (now - since_ns) * _HELD_SHARE:
+            return
+        if any(
+            isinstance(seen, RequestRecord) and seen.ended_ns > since_ns for seen in list(self._told.pending)
+        ):
+            return
+        self._look(since_ns)
+        block = self._block
+        request = block.request if block is not None else None
+        if block is None or request is None:
+            self._block, self._samples = None, 0
+        elif request.started_ns > block.began_ns:
+            block.begin_at(request.started_ns)
 
     def _new_stats(self) -> LoopStats:
         kind = type(self.loop).__module__.partition(".")[0]
         return LoopStats(kind="uvloop" if kind == "uvloop" else "asyncio")
 
-    def _look(self) -> None:
-        frame = sys._current_frames().get(self._thread_id)
-        if frame is not None:
-            self._stats.blocked_at = holding_place(frame)
 
-
-def holding_place(frame: FrameType) -> CodePlace:
-    """Return what holds the thread: the innermost frame of the app's own code, else the innermost."""
-    stack = stack_of(frame)
-    for candidate in stack:
-        if is_user_code(candidate.f_code.co_filename):
-            return place_of_frame(candidate)
-    return place_of_frame(stack[0])
+def _wall_clock_at(moment_ns: int) -> int:
+    return time.time_ns() - (perf_counter_ns() - moment_ns)

@@ -25,5 +25,8 @@ class Probe(Protocol):
         Called on the app's thread at start-up and then every second on the agent's until it says `on`.
         """
 
+    def detach(self) -> None:
+        """Take back what was put into other people's code; called as the agent stops, on any thread."""
+
     def fill(self, frame: Frame) -> None:
         """Add to `frame` what is read rather than counted. On the agent's thread, once a second."""

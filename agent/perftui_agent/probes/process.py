@@ -29,6 +29,9 @@ class ProcessProbe:
         """There is nothing to attach to."""
         return ON
 
+    def detach(self) -> None:
+        """There is nothing to take back."""
+
     def fill(self, frame: Frame) -> None:
         """Add the process as it is now."""
         frame.process = self.read()

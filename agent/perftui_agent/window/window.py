@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from perftui_agent.records import BackgroundRecord, FailureRecord, Record, RequestRecord
+from perftui_agent.records import BackgroundRecord, FailureRecord, Record, RequestRecord, SpanRecord
 from perftui_agent.window.routes import RouteLedger
 from perftui_agent.wire.frames import Frame
 
@@ -66,6 +66,9 @@ class Window:
         self._routes.close(frame)
         return frame
 
+    def loop_was_held(self, name: str, began_ns: int, ended_ns: int, by: RequestRecord | None) -> None:
+        """Take a stretch in which no other request could go on; on the agent's thread."""
+
     def take_bounded(self) -> dict[str, int]:
         """Return what the bounds have folded away since the last call."""
         bounded = dict(self.bounded)
@@ -87,4 +90,5 @@ class Window:
             RequestRecord: self._routes.fold_request,
             FailureRecord: self._routes.fold_failure,
             BackgroundRecord: self._routes.fold_background,
+            SpanRecord: lambda span: None,
         }

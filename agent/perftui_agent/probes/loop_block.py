@@ -1,0 +1,141 @@
+"""One stretch in which the event loop did not turn: samples of its thread's stack in, an incident out.
+
+Names the function that most samples found innermost among the app's own, and its most frequent line;
+without any of the app's own, the innermost of all. `time.sleep` and other C functions have no frame:
+the line that calls them stands for them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from inspect import CO_COROUTINE
+from types import CodeType, FrameType
+from typing import TypeAlias
+
+from perftui_agent.places import is_user_code, place_of
+from perftui_agent.probes.await_chain import route_of
+from perftui_agent.records import RequestRecord
+from perftui_agent.wire.frames import CodePlace, Incident
+
+MAX_STACK_PLACES = 20
+
+MAX_FUNCTIONS = 50
+"""Functions told apart in one block."""
+
+UNSEEN = "(not seen)"
+"""Where an incident took place that was over before anyone could look."""
+
+_WALK_AT_MOST = 200
+
+_LOOP_FILES = ("asyncio/base_events.py", "asyncio/events.py", "asyncio/runners.py", "selectors.py")
+_LOOP_FUNCTIONS = frozenset({"select", "_run", "_run_once", "run_forever", "run_until_complete", "run"})
+
+Line: TypeAlias = tuple[CodeType, int]
+"""What a frame was at."""
+
+
+def base_of(frame: FrameType | None) -> frozenset[int]:
+    """Return the ids of the frames that wait for the loop's end: whoever started it holds nothing up.
+
+    Takes the current frame of something that runs on the loop; what is outside of its outermost
+    coroutine stays as long as the loop runs. uvloop itself has no frame to be told by.
+    """
+    below: set[int] = set()
+    while frame is not None:
+        if frame.f_code.co_flags & CO_COROUTINE:
+            below.clear()
+        else:
+            below.add(id(frame))
+        frame = frame.f_back
+    return frozenset(below)
+
+
+def stack_on_loop(frame: FrameType | None, base: Collection[int]) -> list[Line]:
+    """Return what runs on the loop, innermost first; empty while the loop itself waits for events."""
+    lines: list[Line] = []
+    for _ in range(_WALK_AT_MOST):
+        if frame is None or id(frame) in base or _runs_the_loop(frame.f_code):
+            break
+        lines.append((frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno))
+        frame = frame.f_back
+    return lines
+
+
+def _runs_the_loop(code: CodeType) -> bool:
+    return code.co_name in _LOOP_FUNCTIONS and code.co_filename.endswith(_LOOP_FILES)
+
+
+class Block:
+    """The stretch from `began_ns` on, as far as it has been looked at."""
+
+    def __init__(self, began_ns: int, began_at: int) -> None:
+        self.began_ns = began_ns
+        """By `perf_counter_ns`."""
+        self.began_at = began_at
+        """By the wall clock, ns since the epoch: the same in each frame that tells of this block."""
+        self._functions: Counter[CodeType] = Counter()
+        self._lines: dict[CodeType, Counter[int]] = {}
+        self._stacks: dict[CodeType, list[Line]] = {}
+        self._requests: dict[CodeType, RequestRecord] = {}
+
+    def begin_at(self, began_ns: int) -> None:
+        """Set the beginning back, or forth, to when it can have been."""
+        self.began_at += began_ns - self.began_ns
+        self.began_ns = began_ns
+
+    def add(self, stack: list[Line], request: RequestRecord | None) -> None:
+        """Count one sample; `request` is the one that ran."""
+        code, line = next((at for at in stack if is_user_code(at[0].co_filename)), stack[0])
+        if code not in self._functions and len(self._functions) >= MAX_FUNCTIONS:
+            return
+        self._functions[code] += 1
+        self._lines.setdefault(code, Counter())[line] += 1
+        self._stacks[code] = stack
+        if request is not None:
+            self._requests[code] = request
+
+    @property
+    def where(self) -> CodePlace | None:
+        """What held the loop; None when nothing has been seen."""
+        culprit = self._culprit()
+        if culprit is None:
+            return None
+        return place_of(culprit.co_filename, self._lines[culprit].most_common(1)[0][0], culprit.co_qualname)
+
+    @property
+    def request(self) -> RequestRecord | None:
+        """The request that held the loop, if it was one."""
+        culprit = self._culprit()
+        return None if culprit is None else self._requests.get(culprit)
+
+    @property
+    def stack(self) -> list[CodePlace]:
+        """How it got there: the app's own frames, innermost first, then the others."""
+        culprit = self._culprit()
+        if culprit is None:
+            return []
+        stack = self._stacks[culprit]
+        own = [at for at in stack if is_user_code(at[0].co_filename)]
+        others = [at for at in stack if not is_user_code(at[0].co_filename)]
+        return [
+            place_of(code.co_filename, line, code.co_qualname)
+            for code, line in [*own, *others][:MAX_STACK_PLACES]
+        ]
+
+    def incident(self, ns: int, *, ongoing: bool = False) -> Incident:
+        """Return what is to be told of a block of this length."""
+        request = self.request
+        return Incident(
+            kind="loop-blocked",
+            at=self.began_at,
+            ns=ns,
+            where=self.where or UNSEEN,
+            route=None if request is None else route_of(request),
+            stack=self.stack,
+            ongoing=ongoing,
+        )
+
+    def _culprit(self) -> CodeType | None:
+        most = self._functions.most_common(1)
+        return most[0][0] if most else None
