@@ -32,7 +32,7 @@ def dump(targets: tuple[str, ...], pid: int | None, as_json: bool) -> None:
     A worker stands still for some milliseconds while it is looked at. One that does not answer is
     dumped by a sibling.
     """
-    answers = asyncio.run(_take(parse_local(targets), pid))
+    target, answers = asyncio.run(_take(parse_local(targets), pid))
     dumps = [answer for answer in answers.values() if isinstance(answer, Dump)]
     for worker, answer in answers.items():
         if isinstance(answer, Refusal):
@@ -40,7 +40,7 @@ def dump(targets: tuple[str, ...], pid: int | None, as_json: bool) -> None:
             if answer.advice:
                 click.echo(f"  {answer.advice}", err=True)
     if dumps and as_json:
-        documents = [_document(" ".join(targets), each) for each in dumps]
+        documents = [_document(target, each) for each in dumps]
         whole = documents[0] if len(answers) == 1 else {"dumps": documents}
         click.echo(json.dumps(whole, ensure_ascii=False, indent=2))
     elif dumps:
@@ -49,8 +49,8 @@ def dump(targets: tuple[str, ...], pid: int | None, as_json: bool) -> None:
         click.get_current_context().exit(2)
 
 
-async def _take(targets: Sequence[LocalTarget], pid: int | None) -> dict[int, Dump | Refusal]:
-    """Return each worker's dump, or why there is none, by pid."""
+async def _take(targets: Sequence[LocalTarget], pid: int | None) -> tuple[str, dict[int, Dump | Refusal]]:
+    """Return the target, and each worker's dump, or why there is none, by pid."""
     async with LocalSource(targets) as source:
         wanted = [each.worker for each in source.workers() if pid in {None, each.worker.pid}]
         if not wanted:
@@ -58,12 +58,12 @@ async def _take(targets: Sequence[LocalTarget], pid: int | None) -> dict[int, Du
             raise TargetError(f"{source.name} has no worker {pid}", f"it has: {there}")
         await source.settled(CONNECT_S)
         # One after the other: siblings that stand still at once would be an outage.
-        return {each.pid: clean(await take_dump(source, each.id)) for each in wanted}
+        return source.name, {each.pid: clean(await take_dump(source, each.id)) for each in wanted}
 
 
 def _document(target: str, each: Dump) -> dict[str, Any]:
     return {
-        "target": target or None,
+        "target": target,
         "worker": each.pid,
         "at": moment(each.taken_at / 1e9),
         "took_ms": round(each.took_ns / 1e6, 3),

@@ -55,7 +55,7 @@ async def _states(discovery: Discovery) -> dict[WorkerId, WorkerSummary]:
         return {}
 
     def told(dashboard: Dashboard) -> bool:
-        return all(track.last_frame is not None for track in dashboard.alive)
+        return bool(dashboard.workers) and all(track.last_frame for track in dashboard.alive)
 
     try:
         async with LocalSource(pids) as source:

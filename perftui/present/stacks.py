@@ -47,7 +47,12 @@ def _is_idle(thread: ThreadDump) -> bool:
 
 
 def _runs_own(frames: Iterable[StackFrame]) -> bool:
-    return any(is_own(frame) for frame in frames)
+    return any(map(_is_own, frames))
+
+
+def _is_own(frame: StackFrame) -> bool:
+    """Tell whether a frame runs the service's own code; ours is not, wherever it is installed."""
+    return is_own(frame) and "perftui_agent" not in frame.file
 
 
 def _kind(thread: ThreadDump) -> str:
@@ -62,7 +67,7 @@ def _heading(thread: ThreadDump) -> str:
 
 
 def _line(frame: StackFrame) -> str:
-    mark = "→" if is_own(frame) else " "
+    mark = "→" if _is_own(frame) else " "
     place = f"{frame.short_file or frame.file}:{frame.line}"
     source = f"  {frame.source.strip()}" if frame.source.strip() else ""
     return f"  {mark} {place} {frame.function}{source}"

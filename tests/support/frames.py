@@ -44,7 +44,9 @@ def worker(pid: int = 101, started_at: float = T - 3600.0, supervisor_pid: int =
     )
 
 
-def hello(identity: WorkerIdentity | None = None, slo: Iterable[SloTarget] = (), wire: int = WIRE_VERSION) -> Hello:
+def hello(
+    identity: WorkerIdentity | None = None, slo: Iterable[SloTarget] = (), wire: int = WIRE_VERSION
+) -> Hello:
     """Return a worker's first message."""
     return Hello(wire=wire, worker=identity or worker(), slo=list(slo))
 
@@ -60,9 +62,7 @@ def sketch(values_ms: Iterable[float]) -> LatencySketch:
 def route(label: str = "GET /", latencies_ms: Sequence[float] = (), **status: int) -> RouteFrame:
     """Return a route whose requests all succeeded, or ended as `status` (of `StatusCounts`) says."""
     counts = StatusCounts(**status) if status else StatusCounts(success=len(latencies_ms))
-    return RouteFrame(
-        route=label, status=counts, latency=sketch(latencies_ms), ttfb=sketch(latencies_ms)
-    )
+    return RouteFrame(route=label, status=counts, latency=sketch(latencies_ms), ttfb=sketch(latencies_ms))
 
 
 def frame(
@@ -81,7 +81,9 @@ def frame(
         span_ns=round(span_s * 1e9),
         routes=list(routes),
         in_flight=in_flight,
-        process=ProcessStats(cpu_percent=12.5, rss_bytes=80_000_000, threads=5, open_files=20, uptime_s=3600.0),
+        process=ProcessStats(
+            cpu_percent=12.5, rss_bytes=80_000_000, threads=5, open_files=20, uptime_s=3600.0
+        ),
         loop=LoopStats(lag=sketch([0.1]), blocked_ns=round(blocked_ms * 1e6)),
         agent=AgentStats(cpu_percent=0.2),
         probes={"http": "on", "sqlalchemy": "off: not imported"},
