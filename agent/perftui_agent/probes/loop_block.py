@@ -7,8 +7,10 @@ the line that calls them stands for them.
 
 from __future__ import annotations
 
+import inspect
+import itertools
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from inspect import CO_COROUTINE
 from types import CodeType, FrameType
 from typing import TypeAlias
@@ -23,13 +25,22 @@ MAX_STACK_PLACES = 20
 MAX_FUNCTIONS = 50
 """Functions told apart in one block."""
 
-UNSEEN = "(not seen)"
-"""Where an incident took place that was over before anyone could look."""
+MAX_THREADS = 100
+"""Threads looked at in one sample; anyio's pool has 40."""
+
+MAX_IN_FLIGHT = 200
+"""Requests in flight that a stack is compared with."""
 
 _WALK_AT_MOST = 200
 
 _LOOP_FILES = ("asyncio/base_events.py", "asyncio/events.py", "asyncio/runners.py", "selectors.py")
 _LOOP_FUNCTIONS = frozenset({"select", "_run", "_run_once", "run_forever", "run_until_complete", "run"})
+
+_WAITING_FILES = (
+    *("threading.py", "queue.py", "selectors.py", "socket.py", "ssl.py", "subprocess.py"),
+    *("concurrent/futures/thread.py", "multiprocessing/connection.py"),
+)
+"""Where a thread most likely waits for something and holds nobody up."""
 
 Line: TypeAlias = tuple[CodeType, int]
 """What a frame was at."""
@@ -66,6 +77,25 @@ def _runs_the_loop(code: CodeType) -> bool:
     return code.co_name in _LOOP_FUNCTIONS and code.co_filename.endswith(_LOOP_FILES)
 
 
+def busy_stacks(threads: Iterable[FrameType]) -> Iterator[list[Line]]:
+    """Yield the stack of each thread that is at work for the app, as far as it can be told."""
+    for frame in itertools.islice(threads, MAX_THREADS):
+        if not frame.f_code.co_filename.endswith(_WAITING_FILES):
+            stack = stack_on_loop(frame, ())
+            if any(is_user_code(code.co_filename) for code, _ in stack):
+                yield stack
+
+
+def request_in(stack: list[Line], in_flight: list[RequestRecord]) -> RequestRecord | None:
+    """Return a request in flight whose endpoint is in `stack`."""
+    codes = {code for code, _ in stack}
+    for record in in_flight[:MAX_IN_FLIGHT]:
+        endpoint = (record.scope or {}).get("endpoint")
+        if getattr(inspect.unwrap(endpoint), "__code__", None) in codes:
+            return record
+    return None
+
+
 class Block:
     """The stretch from `began_ns` on, as far as it has been looked at."""
 
@@ -96,11 +126,16 @@ class Block:
             self._requests[code] = request
 
     @property
-    def where(self) -> CodePlace | None:
-        """What held the loop; None when nothing has been seen."""
+    def seen(self) -> bool:
+        """Whether any sample has shown what holds the loop."""
+        return bool(self._functions)
+
+    @property
+    def where(self) -> CodePlace:
+        """What held the loop; empty when nothing has been seen."""
         culprit = self._culprit()
         if culprit is None:
-            return None
+            return ""
         return place_of(culprit.co_filename, self._lines[culprit].most_common(1)[0][0], culprit.co_qualname)
 
     @property
@@ -130,7 +165,7 @@ class Block:
             kind="loop-blocked",
             at=self.began_at,
             ns=ns,
-            where=self.where or UNSEEN,
+            where=self.where,
             route=None if request is None else route_of(request),
             stack=self.stack,
             ongoing=ongoing,

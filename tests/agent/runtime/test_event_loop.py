@@ -58,6 +58,10 @@ APP = """
         asyncio.get_running_loop().call_later(0.01, rest)
         await asyncio.sleep(0.02)
 
+    @app.get("/thread-held-by-c")
+    def thread_held_by_c():
+        re.match("(a+)+b", "a" * 24)                          # line 48
+
     @app.get("/waits")
     async def waits():
         await asyncio.sleep(0.2)
@@ -141,6 +145,12 @@ def test_c_code_that_holds_the_gil_is_found_by_its_caller(service: Service, fram
     """A hopeless regular expression stops the agent's thread too, and is told of right afterwards."""
     incident = blocked(service, frames, "/held-by-c", "held_by_c")
     assert (incident.where, incident.route) == ("app.py:33 held_by_c", "GET /held-by-c")
+
+
+def test_a_thread_that_holds_the_gil_is_found_too(service: Service, frames: Frames) -> None:
+    """A sync endpoint runs beside the loop, but C code in it can stop the loop all the same."""
+    incident = blocked(service, frames, "/thread-held-by-c", "thread_held_by_c")
+    assert (incident.where, incident.route) == ("app.py:48 thread_held_by_c", "GET /thread-held-by-c")
 
 
 def test_a_task_that_blocks_belongs_to_the_request_that_made_it(service: Service, frames: Frames) -> None:
