@@ -8,14 +8,18 @@ Then, on the same host: `perftui connect localhost:8000`.
 
 from __future__ import annotations
 
+import sys
 from typing import TypeVar
 
 from perftui_agent.instrumentation import attach, current_settings
-from perftui_agent.settings import Slo, read_settings
+from perftui_agent.places import short_file
+from perftui_agent.probes import caches
+from perftui_agent.settings import Slo, enabled_by_environment, read_settings
 
-__all__ = ["Slo", "instrument"]
+__all__ = ["Slo", "instrument", "watch_cache"]
 
 App = TypeVar("App")
+Cache = TypeVar("Cache")
 
 
 def instrument(
@@ -60,3 +64,21 @@ def instrument(
         slo=slo,
     )
     return attach(app, settings) if settings.enabled else app
+
+
+def watch_cache(cache: Cache, name: str | None = None) -> Cache:
+    """Have the lookups of a cache counted; return the same object, which works as before.
+
+    Takes any cachetools cache, or a function that counts for itself: `functools.lru_cache`,
+    `cachetools.cached(…, info=True)`. `name` is what it is called in the dashboard (default: the
+    function's name, or where this was called); caches of one name are shown as one. It may be called at
+    any time, before or after `instrument`, and again. The cache is not kept alive. With
+    `PERFTUI_ENABLED=0` (or `instrument(…, enabled=False)` before) nothing is done at all.
+
+    Raises TypeError for anything else.
+    """
+    settings = current_settings()
+    if settings.enabled if settings is not None else enabled_by_environment():
+        caller = sys._getframe(1)
+        caches.watch(cache, name, f"{short_file(caller.f_code.co_filename)}:{caller.f_lineno}")
+    return cache

@@ -91,6 +91,11 @@ def read_settings(
     )
 
 
+def enabled_by_environment() -> bool:
+    """Tell whether PERFTUI_ENABLED leaves the agent on; reads nothing else, so it never raises."""
+    return _read(os.environ, None, "PERFTUI_ENABLED", _switch, True)
+
+
 def _read(
     environment: Mapping[str, str],
     argument: T | None,

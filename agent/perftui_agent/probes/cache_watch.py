@@ -1,0 +1,133 @@
+"""What counts as a lookup of a cache: exactly one for each, however the code spells it.
+
+- `[]`, `get`, `pop` and `setdefault` are lookups, and so is `in`.
+- After an `in`, the next `[]`, `get`, `pop` or `setdefault` of that key by the same request (outside
+  of one: the same thread) is the same lookup, whatever was stored in between.
+- A `setdefault` after a miss stores what was missed: `cachetools.cached` with a lock does that.
+- What a cache looks up in itself, while it stores, evicts or is listed, is no lookup.
+
+A miss is a stampede when another request, still in flight, missed that key and nobody has stored it
+since. Keys are remembered by their hashes alone, and at most `MAX_MARKS` of each sort.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from threading import get_ident
+from typing import Any, TypeAlias
+
+from perftui_agent.probes.cache_rows import CacheRow
+from perftui_agent.records import RequestRecord, current_request
+
+MAX_MARKS = 512
+"""Lookups under way that a cache remembers; past it the oldest is forgotten, and may count twice."""
+
+ATTRIBUTE = "_perftui_watch"
+"""Where a watched cache keeps its watch."""
+
+Who: TypeAlias = RequestRecord | int
+"""The request that looks something up; outside of any the thread."""
+
+Mark: TypeAlias = tuple[int, Who]
+"""The hash of a key, and who looked it up."""
+
+
+class Watch:
+    """One cache under observation; lives in the cache and ends with it."""
+
+    __slots__ = ("asked", "inside", "missed", "open", "row")
+
+    def __init__(self, row: CacheRow) -> None:
+        self.row = row
+        self.asked: dict[Mark, bool] = {}
+        """Lookups that an `in` has counted."""
+        self.missed: dict[Mark, bool] = {}
+        """Misses that have not been stored yet."""
+        self.open: dict[int, RequestRecord] = {}
+        """By the hash of a key, the request that missed it first and is at work on it."""
+        self.inside = 0
+        """The thread in which the cache is storing or evicting; 0 when none is."""
+
+    def __del__(self) -> None:
+        self.row.live -= 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy of the cache is no watched cache, even if its own pickling takes everything along.
+        return type(None), ()
+
+    def is_counted(self, key: object) -> bool:
+        """Tell whether an `in` has counted this lookup, or the cache itself is looking."""
+        if self.inside and self.inside == get_ident():
+            return True
+        return self.asked.pop(_mark(key), False)
+
+    def looked(self, key: object, found: object) -> None:
+        """Count an `in`."""
+        if self.inside and self.inside == get_ident():
+            return
+        mark = _mark(key)
+        if found:
+            self.row.returned += 1
+        else:
+            self.row.misses += 1
+            self._missed(mark)
+        _remember(self.asked, mark, True)
+
+    def hit(self, key: object) -> None:
+        """Count a lookup that found something."""
+        if not ((self.asked or self.inside) and self.is_counted(key)):
+            self.row.returned += 1
+
+    def miss(self, key: object) -> None:
+        """Count a lookup that found nothing."""
+        if not ((self.asked or self.inside) and self.is_counted(key)):
+            self.row.misses += 1
+            self._missed(_mark(key))
+
+    def settles(self, key: object) -> bool:
+        """Tell whether a `setdefault` is the end of a lookup that has been counted."""
+        if not (self.missed or self.asked or self.inside):
+            return False
+        missed = self.missed.pop(_mark(key), False)
+        return self.is_counted(key) or missed
+
+    def stored(self, key: object) -> None:
+        """Note that a key which may have been missed is there now."""
+        mark = _mark(key)
+        self.open.pop(mark[0], None)
+        self.missed.pop(mark, None)
+
+    def begin_making(self, key: object) -> Mark:
+        """Note that a `__missing__` of the app is at work: looking the key up is part of that."""
+        mark = _mark(key)
+        _remember(self.asked, mark, True)
+        return mark
+
+    def made(self, mark: Mark) -> None:
+        """Note that it has made a value: what `[]` is about to return is no hit."""
+        self.asked.pop(mark, None)
+        if self.inside != get_ident():
+            self.row.filled += 1
+
+    def _missed(self, mark: Mark) -> None:
+        _remember(self.missed, mark, True)
+        key, who = mark
+        if isinstance(who, int):
+            return
+        first = self.open.get(key)
+        if first is None or first.ended_ns:
+            _remember(self.open, key, who)
+        elif first is not who:
+            self.row.stampedes += 1
+
+
+def _mark(key: object) -> Mark:
+    return hash(key), current_request.get() or get_ident()
+
+
+def _remember(marks: dict[Any, Any], mark: object, value: object) -> None:
+    marks[mark] = value
+    if len(marks) > MAX_MARKS:
+        # Another thread may be at it too.
+        with suppress(RuntimeError, StopIteration):
+            marks.pop(next(iter(marks)), None)
