@@ -22,10 +22,13 @@ from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.dump import Inspector
 from perftui_agent.inspect.ptrace import permit_tracing
+from perftui_agent.probes.caches import CacheProbe
 from perftui_agent.probes.event_loop import LoopProbe
 from perftui_agent.probes.garbage import GarbageProbe
+from perftui_agent.probes.pool import PoolProbe
 from perftui_agent.probes.probe import ON, Probe
 from perftui_agent.probes.process import ProcessProbe
+from perftui_agent.probes.sqlalchemy import SqlAlchemyProbe
 from perftui_agent.probes.threadpool import ThreadpoolProbe
 from perftui_agent.serve.introduction import introduce
 from perftui_agent.serve.rendezvous import Rendezvous
@@ -126,6 +129,7 @@ class _Run:
         self._rendezvous: Rendezvous | None = None
         self.box: BlackBox | None = None
         self.probe_status: dict[str, str] = {}
+        agent.window.shapes.show_text = agent.settings.sql_text == "shape"
         self.loop_probe = LoopProbe(agent.settings.block_ms, agent.window)
         self.process_probe = ProcessProbe()
         self.probes: list[Probe] = [
@@ -133,6 +137,9 @@ class _Run:
             self.process_probe,
             ThreadpoolProbe(agent.window),
             GarbageProbe(),
+            SqlAlchemyProbe(agent.window, agent.guard, agent.settings.slow_query_ms),
+            PoolProbe(agent.window, agent.guard),
+            CacheProbe(agent.window),
         ]
 
     def start(self) -> None:

@@ -40,12 +40,16 @@ class RequestRecord(msgspec.Struct, eq=False, gc=False):
     """Who can name its route: `route` is empty while it is in flight."""
     route: str = ""
     status: int = 0
+    """Known when it has ended."""
     first_byte_ns: int = 0
+    """When the first of several parts of the body was sent; 0 if it went out in one, with the last byte."""
     ended_ns: int = 0
     body_bytes: int = 0
     streaming: int | None = None
     """None until a part of the body says that more will come. Then PLAIN: of known length all the same;
     CHUNKED: of unknown length; EVENTS: `text/event-stream`."""
+    head: Scope | None = None
+    """The message that started the response, None before it and when the request has ended."""
     disconnected: bool = False
     preflight: bool = False
 
@@ -82,7 +86,64 @@ class SpanRecord(msgspec.Struct, eq=False, gc=False):
     failed: bool = False
 
 
-Record: TypeAlias = RequestRecord | FailureRecord | BackgroundRecord | SpanRecord
+class Shape(msgspec.Struct, eq=False):
+    """What statements that differ in their values alone have in common. One object per shape and worker."""
+
+    fingerprint: str
+    """The same in every worker."""
+    text: str
+    verb: str
+    example: str = ""
+    """A statement as it went to the driver, for the database to explain. It never leaves the process."""
+    database: str = ""
+    engine: Any = None
+    """A weak reference to the engine that ran the example."""
+    call_site: str = ""
+    """Where in the app's code it was last seen to come from."""
+    call_site_wanted: bool = True
+    """Set on the agent's thread, cleared on the app's by the next execution, which brings its call site."""
+    last_request: RequestRecord | None = None
+    """Who ran it last, and how many times in a row: how the app's threads notice a repetition."""
+    run: int = 0
+
+
+class StatementText(msgspec.Struct, eq=False, frozen=True):
+    """One text of a statement, as the app sends it again and again."""
+
+    shape: Shape
+    compared: bool
+    """Whether its values are compared from one execution to the next: of a SELECT, which a cache or a join
+    could have saved."""
+    many: bool
+    """Whether it asks for many things at once (a list of several values): that is no N+1."""
+
+
+class StatementRecord(SpanRecord, eq=False, gc=False):
+    """One execution of a statement. Its `name` is filled in on the agent's thread."""
+
+    known: StatementText | None = None
+    """None when the text is met for the first time: then `text`, `engine` and `database` say what it is."""
+    binds: int | None = None
+    """A salted hash of the values; None if they are not compared."""
+    call_site: str = ""
+    slow: bool = False
+    text: str = ""
+    engine: Any = None
+    database: str = ""
+
+
+class CheckoutRecord(SpanRecord, eq=False, gc=False):
+    """One checkout from a connection pool: `name` is the pool's, the time what was spent waiting."""
+
+    pool_kind: str = ""
+    timed_out: bool = False
+    waits: bool = True
+    """False for pools in which nobody ever waits: they open a connection for each checkout, or share one."""
+
+
+Record: TypeAlias = (
+    RequestRecord | FailureRecord | BackgroundRecord | SpanRecord | StatementRecord | CheckoutRecord
+)
 """Anything a probe hands to the window."""
 
 current_request: ContextVar[RequestRecord | None] = ContextVar("perftui_request", default=None)

@@ -11,8 +11,20 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from perftui_agent.records import BackgroundRecord, FailureRecord, Record, RequestRecord, SpanRecord
+from perftui_agent.records import (
+    BackgroundRecord,
+    CheckoutRecord,
+    FailureRecord,
+    Record,
+    RequestRecord,
+    SpanRecord,
+    StatementRecord,
+    StatementText,
+)
+from perftui_agent.window.pools import PoolLedger
 from perftui_agent.window.routes import RouteLedger
+from perftui_agent.window.shapes import ShapeTable
+from perftui_agent.window.statements import StatementLedger
 from perftui_agent.wire.frames import Frame
 
 MAX_PENDING = 65_536
@@ -31,7 +43,13 @@ class Window:
         self.open_websockets = 0
         self.bounded: dict[str, int] = {}
         """What each bound has folded away in this span."""
+        self.shapes = ShapeTable()
         self._start_ledgers()
+
+    @property
+    def known_texts(self) -> dict[int, StatementText]:
+        """What is known of a statement's text, by its hash; only the agent's thread writes to it."""
+        return self.shapes.texts
 
     def put(self, record: Record) -> None:
         """Hand a record over, which is not written to afterwards; called on the app's threads."""
@@ -63,6 +81,8 @@ class Window:
             open_streams=streams,
             open_websockets=self.open_websockets,
         )
+        self._statements.close(frame)
+        self._pools.close(frame)
         self._routes.close(frame)
         return frame
 
@@ -82,13 +102,30 @@ class Window:
         self.in_flight.clear()
         self.bounded.clear()
         self.records_dropped = self.open_websockets = 0
+        self.shapes.clear()
         self._start_ledgers()
 
     def _start_ledgers(self) -> None:
         self._routes = RouteLedger(self.bounded)
+        self._statements = StatementLedger(self.shapes, self.bounded)
+        self._pools = PoolLedger()
         self._folds: dict[type, Callable[[Any], None]] = {
-            RequestRecord: self._routes.fold_request,
+            RequestRecord: self._fold_request,
             FailureRecord: self._routes.fold_failure,
             BackgroundRecord: self._routes.fold_background,
             SpanRecord: lambda span: None,
+            StatementRecord: self._fold_statement,
+            CheckoutRecord: self._fold_checkout,
         }
+
+    def _fold_request(self, record: RequestRecord) -> None:
+        self._routes.fold_request(record)
+        self._statements.fold_request(record, self._routes.route(record.route))
+
+    def _fold_statement(self, record: StatementRecord) -> None:
+        self._statements.fold(record)  # which says what it was: before it becomes part of a story
+        self._folds[SpanRecord](record)
+
+    def _fold_checkout(self, record: CheckoutRecord) -> None:
+        if self._pools.fold(record):
+            self._folds[SpanRecord](record)

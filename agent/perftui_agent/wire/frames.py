@@ -159,7 +159,8 @@ class Span(_Value, frozen=True):
     """A stretch of a request; repeats of one thing are folded into one span."""
 
     kind: str
-    """`sql`, `cache`, `pool`, `threadpool`, `loop`, `serialize`."""
+    """`sql`, `cache`, `pool` (waiting for a connection), `connect` (opening one), `threadpool`, `loop`,
+    `serialize`."""
     name: str
     start_ns: Nanoseconds
     ns: Nanoseconds
@@ -210,7 +211,12 @@ class PoolFrame(_Part):
     max: int | None = None
     checkouts: Count = 0
     wait: LatencySketch = msgspec.field(default_factory=LatencySketch)
+    """From asking for a connection to having it or giving up; the time to open a new one is not in it."""
     timeouts: Count = 0
+    waiting: int | None = None
+    """Checkouts that went on at the end of the span, and for how long the oldest: an exhausted pool shows
+    here for half a minute before the first wait is over."""
+    longest_wait_ns: Nanoseconds = 0
 
 
 class CacheFrame(_Part):

@@ -1,0 +1,35 @@
+"""The pools' section of a frame: checkouts and waits. How full a pool is, the probe reads at the end."""
+
+from __future__ import annotations
+
+from perftui_agent.records import CheckoutRecord
+from perftui_agent.wire.frames import Frame, PoolFrame
+
+WAIT_SPAN_FROM_NS = 50_000
+"""A shorter wait is no part of a request's story: an idle pool answers in 5 µs."""
+
+
+class PoolLedger:
+    """What happened at each pool in the span that is being filled."""
+
+    def __init__(self) -> None:
+        self._pools: dict[str, PoolFrame] = {}
+
+    def fold(self, record: CheckoutRecord) -> bool:
+        """Count a checkout; say whether it waited long enough to be a part of its request's story."""
+        pool = self._pools.get(record.name)
+        if pool is None:
+            pool = self._pools[record.name] = PoolFrame(name=record.name, kind=record.pool_kind)
+        pool.checkouts += 1
+        if record.timed_out:
+            pool.timeouts += 1
+        if not record.waits:
+            return False
+        ns = record.ended_ns - record.started_ns
+        pool.wait.add(ns)
+        return ns >= WAIT_SPAN_FROM_NS
+
+    def close(self, frame: Frame) -> None:
+        """Hand the span's pools over to `frame`."""
+        frame.pools = list(self._pools.values())
+        self._pools = {}

@@ -1,0 +1,236 @@
+"""The statements' section of a frame, and which of them single requests repeat.
+
+A statement is counted when it is over; whose route it belongs to is known only when its request has
+ended, so until then the executions wait by request. That is also how repetition is seen: one request,
+one shape, again and again, with other values (a join would do it once) or the same (nobody needs it
+twice). Across requests, the same statement with the same values is what a cache would have saved.
+"""
+
+from __future__ import annotations
+
+from perftui_agent.records import RequestRecord, Shape, StatementRecord, StatementText
+from perftui_agent.window.shapes import OTHER_SHAPES, ShapeTable
+from perftui_agent.wire.frames import CodePlace, Frame, RepeatedShape, RouteFrame, StatementFrame
+
+OUTSIDE_REQUESTS = "(outside requests)"
+
+OTHER_ROUTES = "(other)"
+
+REPEATED_FROM = 3
+"""Executions of one shape by one request."""
+
+MAX_REPEATS = 20
+"""Repeated shapes per route and frame."""
+
+MAX_OPEN_REQUESTS = 10_000
+"""Requests whose statements wait for their end."""
+
+MAX_ROUTES = 50
+"""Routes per statement and frame."""
+
+MAX_COMPARED = 1_000
+"""Executions of one shape in one request whose values are told apart."""
+
+MAX_REMEMBERED_BINDS = 5_000
+"""Statements with values that are remembered across requests, in each of two generations."""
+
+REMEMBER_BINDS_FRAMES = 300
+"""After so many frames a generation is forgotten too: what comes once an hour needs no cache."""
+
+MAX_CALL_SITES = 1_000
+
+
+class _Executions:
+    """Of one shape by one request."""
+
+    __slots__ = ("binds", "call_site", "compared", "count", "ns", "unknown_binds")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.compared = 0
+        """Those that make a repetition: single selects."""
+        self.ns = 0
+        self.binds: list[int] = []
+        self.unknown_binds = 0
+        self.call_site: CodePlace = ""
+
+
+class _OpenRequest(dict[Shape, _Executions]):
+    """The statements of a request that has not ended."""
+
+    __slots__ = ("abandoned", "number")
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+        self.abandoned = False
+        """Whether it had ended when the last frame was closed: then its own record came before this."""
+
+
+class StatementLedger:
+    """What each statement did in the span that is being filled."""
+
+    def __init__(self, shapes: ShapeTable, bounded: dict[str, int]) -> None:
+        self._shapes = shapes
+        self._bounded = bounded
+        self._statements: dict[Shape, StatementFrame] = {}
+        self._requests: dict[RequestRecord, _OpenRequest] = {}
+        self._requests_seen = 0
+        self._binds: dict[int, int] = {}
+        """The last request (by number) that ran a statement with these values."""
+        self._older_binds: dict[int, int] = {}
+        self._binds_since = 0
+        self._call_sites: dict[tuple[str, Shape], CodePlace] = {}
+        """Where in a route a repeated shape comes from: not every repetition brings its call site."""
+
+    def fold(self, record: StatementRecord) -> None:
+        """Count an execution, and say in the record what it was."""
+        known = record.known
+        if known is None:
+            known = self._shapes.know(record.text, record.engine, record.database)
+            record.known = known
+            record.engine = None
+            record.text = ""
+        shape = known.shape
+        record.name = self._shapes.shown(shape)
+        statement = self._statement(shape)
+        ns = record.ended_ns - record.started_ns
+        statement.latency.add(ns)
+        if record.failed:
+            statement.errors += 1
+        if record.slow:
+            statement.slow += 1
+        if record.call_site:
+            shape.call_site = statement.call_site = record.call_site
+        request = record.request
+        if request is None:
+            _count_route(statement, OUTSIDE_REQUESTS)
+        elif request.ended_ns and record.started_ns >= request.ended_ns:
+            _count_route(statement, request.route)
+        else:
+            self._fold_part(record, known, request, statement)
+
+    def fold_request(self, record: RequestRecord, route: RouteFrame) -> None:
+        """Attribute what a request has executed to its route, now that the route is known."""
+        executed = self._requests.pop(record, None)
+        if executed is None:
+            return
+        for shape, executions in executed.items():
+            _count_route(self._statement(shape), record.route, executions.count)
+            if executions.compared >= REPEATED_FROM:
+                self._count_repeats(route, shape, executions)
+
+    def close(self, frame: Frame) -> None:
+        """Hand the span's statements over to `frame`."""
+        self._let_go_of_abandoned()
+        frame.statements = list(self._statements.values())
+        self._statements = {}
+        self._binds_since += 1
+        if self._binds_since >= REMEMBER_BINDS_FRAMES:
+            self._forget_older_binds()
+
+    def _statement(self, shape: Shape) -> StatementFrame:
+        statement = self._statements.get(shape)
+        if statement is None:
+            statement = self._statements[shape] = StatementFrame(
+                fingerprint=shape.fingerprint,
+                statement=self._shapes.shown(shape),
+                database=shape.database,
+                call_site=shape.call_site or None,
+            )
+        if shape.fingerprint == OTHER_SHAPES:
+            self._count_bound("statements")
+        return statement
+
+    def _fold_part(
+        self, record: StatementRecord, known: StatementText, request: RequestRecord, statement: StatementFrame
+    ) -> None:
+        """Keep an execution with its request, which has not ended."""
+        executed = self._requests.get(request)
+        if executed is None:
+            if len(self._requests) >= MAX_OPEN_REQUESTS:
+                self._count_bound("requests with statements")
+                _count_route(statement, OTHER_ROUTES)
+                return
+            self._requests_seen += 1
+            executed = self._requests[request] = _OpenRequest(self._requests_seen)
+        executions = executed.get(known.shape)
+        if executions is None:
+            executions = executed[known.shape] = _Executions()
+        executions.count += 1
+        if not known.compared:
+            return
+        binds = record.binds
+        if not known.many:
+            executions.compared += 1
+            executions.ns += record.ended_ns - record.started_ns
+            if binds is None:
+                executions.unknown_binds += 1
+            elif len(executions.binds) < MAX_COMPARED:
+                executions.binds.append(binds)
+            if record.call_site:
+                executions.call_site = record.call_site
+        if binds is not None and self._seen_in_other_request(binds ^ id(known.shape), executed.number):
+            statement.same_binds += 1
+
+    def _seen_in_other_request(self, key: int, number: int) -> bool:
+        """Say whether another request has run this statement with these values; note that this one has."""
+        before = self._binds.get(key)
+        if before is None:
+            before = self._older_binds.get(key, number)
+            if len(self._binds) >= MAX_REMEMBERED_BINDS:
+                self._forget_older_binds()
+        self._binds[key] = number
+        return before != number
+
+    def _forget_older_binds(self) -> None:
+        self._older_binds = self._binds
+        self._binds = {}
+        self._binds_since = 0
+
+    def _count_repeats(self, route: RouteFrame, shape: Shape, executions: _Executions) -> None:
+        place = self._place_of_repeats(route.route, shape, executions.call_site)
+        for repeats in route.repeats:
+            if repeats.fingerprint == shape.fingerprint and repeats.call_site == place:
+                break
+        else:
+            if len(route.repeats) >= MAX_REPEATS:
+                self._count_bound("repeats")
+                return
+            repeats = RepeatedShape(fingerprint=shape.fingerprint, call_site=place)
+            route.repeats.append(repeats)
+        repeats.requests += 1
+        repeats.executions += executions.compared
+        repeats.distinct_binds += len(set(executions.binds)) + executions.unknown_binds
+        repeats.total_ns += executions.ns
+        repeats.most = max(repeats.most, executions.compared)
+
+    def _count_bound(self, bound: str) -> None:
+        self._bounded[bound] = self._bounded.get(bound, 0) + 1
+
+    def _place_of_repeats(self, route: str, shape: Shape, place: CodePlace) -> CodePlace:
+        """Return where the repetition comes from; if it is not known, ask for the next one's."""
+        key = (route, shape)
+        if not place:
+            shape.call_site_wanted = True
+            return self._call_sites.get(key, shape.call_site)
+        if key in self._call_sites or len(self._call_sites) < MAX_CALL_SITES:
+            self._call_sites[key] = place
+        return place
+
+    def _let_go_of_abandoned(self) -> None:
+        """Settle requests whose own record came before that of a statement, and so won't come again."""
+        for request, executed in list(self._requests.items()):
+            if executed.abandoned:
+                del self._requests[request]
+                for shape, executions in executed.items():
+                    _count_route(self._statement(shape), request.route or OTHER_ROUTES, executions.count)
+            elif request.ended_ns:
+                executed.abandoned = True
+
+
+def _count_route(statement: StatementFrame, route: str, executions: int = 1) -> None:
+    routes = statement.routes
+    if route not in routes and len(routes) >= MAX_ROUTES:
+        route = OTHER_ROUTES
+    routes[route] = routes.get(route, 0) + executions
