@@ -30,6 +30,8 @@ from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
 WINDOWS_S = (10.0, 60.0, 300.0, 900.0)
 
+REMARK_S = 3.0
+
 TICK_S = 0.25
 """How often it is asked whether to paint: nothing is painted more often."""
 
@@ -55,6 +57,8 @@ class Dashboard(App[int], inherit_bindings=False):
         self._pace = Pace(clock())
         self._held_at: tuple[float, str] | None = None
         self._sent = (clock(), 0)
+        self._rate = ""
+        self._remark = ("", 0.0)
         self.picture = self._new_picture()
         for theme in (DARK, ANSI):
             self.register_theme(theme)
@@ -86,6 +90,9 @@ class Dashboard(App[int], inherit_bindings=False):
         """Take a new picture and show it on every screen."""
         self._pace.painted(self._clock())
         self.picture = self._new_picture()
+        self._show()
+
+    def _show(self) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, View):
                 screen.show()
@@ -105,16 +112,23 @@ class Dashboard(App[int], inherit_bindings=False):
         """Assume nothing of what a resized terminal still shows."""
         self.painter.forget()
 
-    def traffic(self) -> str:
-        """Return how much went to the terminal per second of late; nothing on a narrow one."""
+    def remark(self, text: str) -> None:
+        """Say something in the bottom line for a moment."""
+        self._remark = (text, self._clock() + REMARK_S)
+        self._show()
+
+    def aside(self) -> str:
+        """Return the remark of the moment, else how much goes to the terminal, where there is room."""
+        text, until = self._remark
+        return text if self._clock() < until else self._traffic()
+
+    def _traffic(self) -> str:
         since, before = self._sent
         now, sent = self._clock(), self.painter.bytes_sent
         if now - since >= 5.0:
             self._sent = (now, sent)
             self._rate = f"{size((sent - before) / (now - since))}/s"
         return self._rate if self.size.width >= 100 else ""
-
-    _rate = ""
 
     async def take_dump(self, worker: WorkerId) -> Dump | Refusal:
         """Return the stacks of a worker, or why there are none."""
@@ -138,7 +152,7 @@ class Dashboard(App[int], inherit_bindings=False):
     def action_refresh_rate(self, by: int) -> None:
         """Paint more or less often."""
         self._pace.step(by)
-        self.notify(f"repaints every {period(self._pace.period_s)}", timeout=1.5, markup=False)
+        self.remark(f"repaints every {period(self._pace.period_s)}")
 
     def action_redraw(self) -> None:
         """Send the whole screen again."""

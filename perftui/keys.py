@@ -95,8 +95,8 @@ KEYS = (
     Key(("question_mark",), "?", "back", "back", "Close the help.", "help", 95),
     Key(("y",), "y", "answer(True)", "yes", "Do it.", "confirm", 10),
     Key(("n", "escape"), "n esc", "answer(False)", "no", "Leave it.", "confirm", 20),
-    Key(("enter",), "⏎", "keep", "keep", "Keep the filter.", "filter", 10),
-    Key(("escape",), "esc", "drop", "clear", "Clear the filter.", "filter", 20),
+    Key(("enter",), "⏎", "screen.keep", "keep", "Keep the filter.", "filter", 10),
+    Key(("escape",), "esc", "screen.drop", "clear", "Clear the filter.", "filter", 20),
 )
 
 TITLES: dict[Place, str] = {

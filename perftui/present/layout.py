@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _TALLEST = 5
+"""Lines of a chart: more tells nothing more."""
+
+_FEWEST_ROWS = 8
+"""Kept free for routes before any are known."""
 
 SIDE_BY_SIDE = 170
 """From this width on the workers stand beside the routes."""
@@ -35,7 +39,8 @@ def triage_layout(width: int, height: int, notices: int, workers: int, routes: i
     attention = min(max(notices, 1), most)
     # Header, vitals, attention, bottom line; then two tables with a heading each.
     rest = height - 2 - 3 * chart_height - attention - (3 if gaps else 1)
-    tables = routes + 1 if width >= SIDE_BY_SIDE else routes + workers + 3
+    rows = max(routes, _FEWEST_ROWS)
+    tables = rows + 1 if width >= SIDE_BY_SIDE else rows + max(workers, 1) + 3
     # What few routes leave over goes to the charts.
     chart_height += min(max(rest - tables, 0) // 3, _TALLEST - chart_height)
     if width >= SIDE_BY_SIDE:

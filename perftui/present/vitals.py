@@ -68,6 +68,7 @@ def _vital(vital: Vital, summary: Summary, axis: Axis, height: int, misses: bool
     value = vital.now(summary)
     lines: list[Line] = []
     for row, text in enumerate(drawing):
+        label: Line = (Cell(" " * (_LABEL - 1 + _VALUE + _SIGN)),)
         if row == 0:
             label = (
                 Cell(fit(vital.label, _LABEL - 1, "right"), "label"),
@@ -79,8 +80,6 @@ def _vital(vital: Vital, summary: Summary, axis: Axis, height: int, misses: bool
                 Cell(fit(f"peak {vital.write(peak)}", _LABEL - 1 + _VALUE, "right"), "faint"),
                 Cell("  "),
             )
-        else:
-            label = (Cell(" " * (_LABEL - 1 + _VALUE + _SIGN)),)
         lines.append((*label, Cell(" "), Cell(text, "chart-high" if misses else "chart")))
     return lines
 

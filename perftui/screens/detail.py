@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 
+from perftui.keys import Place
 from perftui.present.cells import Cell, Line, filled
 from perftui.screens.view import Host, View
 from perftui.widgets.bindings import bindings
@@ -14,7 +15,7 @@ class DetailView(View[None], inherit_bindings=False):
     """Lines under the header; `esc` goes back."""
 
     BINDINGS = bindings("detail")
-    PLACES = ("detail", "everywhere")
+    PLACES: tuple[Place, ...] = ("detail", "everywhere")
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)

@@ -6,6 +6,7 @@ import time
 
 from textual.app import ComposeResult
 
+from perftui.keys import Place
 from perftui.present.cells import BLANK, Cell, Line
 from perftui.present.dump import DumpRow, dump_rows, dump_title, refusal_rows
 from perftui.present.units import age
@@ -20,7 +21,7 @@ def ask_and_dump(view: View[None], worker_id: WorkerId | None) -> None:
     """Ask whether to dump a worker, and show the dump if the answer is yes."""
     worker = view.picture.summary.worker(worker_id) if worker_id else None
     if worker is None or worker_id is None:
-        view.notify("No worker to dump yet.", severity="warning", markup=False)
+        view.host.remark("no worker to dump yet")
         return
     chosen: WorkerId = worker_id
 
@@ -36,7 +37,7 @@ class DumpView(View[None], inherit_bindings=False):
     """The dump of one worker, what runs its own code first."""
 
     BINDINGS = bindings("dump")
-    PLACES = ("dump", "everywhere")
+    PLACES: tuple[Place, ...] = ("dump", "everywhere")
 
     def __init__(self, host: Host, worker: WorkerId) -> None:
         super().__init__(host)

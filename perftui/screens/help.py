@@ -16,7 +16,7 @@ class HelpView(DetailView, inherit_bindings=True):
     """The keys, by where they work."""
 
     BINDINGS = bindings("help")
-    PLACES = ("help", "detail")
+    PLACES: tuple[Place, ...] = ("help", "detail")
 
     def crumbs(self) -> tuple[str, ...]:
         """Return where this is."""

@@ -8,6 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
 
+from perftui.keys import Place
 from perftui.messages import FilterChanged, RowOpened
 from perftui.present.attention import attention_lines, notices
 from perftui.present.cells import Line
@@ -30,7 +31,7 @@ class TriageView(View[None], inherit_bindings=False):
     """The first screen."""
 
     BINDINGS = bindings("triage")
-    PLACES = ("triage", "table", "everywhere")
+    PLACES: tuple[Place, ...] = ("triage", "table", "everywhere")
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)

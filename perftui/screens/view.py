@@ -24,8 +24,11 @@ class Host(Protocol):
     painter: Painter
     picture: Picture
 
-    def traffic(self) -> str:
-        """Return how much is being sent to the terminal: `1.1 kB/s`."""
+    def remark(self, text: str) -> None:
+        """Say something in the bottom line for a moment."""
+
+    def aside(self) -> str:
+        """Return what stands at the end of the bottom line: a remark, or `1.1 kB/s`."""
 
     async def take_dump(self, worker: WorkerId) -> Dump | Refusal:
         """Return the stacks of a worker, or why there are none."""
@@ -46,7 +49,7 @@ class View(Screen[Result], inherit_bindings=False):
         """Put the header above, the bottom line below, and the subclass's content between."""
         yield Panel(self.header, "header")
         yield from self.content()
-        yield Bottom(*self.PLACES, right=self.host.traffic)
+        yield Bottom(*self.PLACES, right=self.host.aside)
 
     def content(self) -> ComposeResult:
         """Return what stands between the header and the bottom line."""

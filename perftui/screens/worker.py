@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perftui.keys import Place
 from perftui.present.cells import Line
 from perftui.present.worker_detail import worker_lines
 from perftui.screens.detail import DetailView
@@ -15,7 +16,7 @@ class WorkerView(DetailView, inherit_bindings=True):
     """The detail of one worker."""
 
     BINDINGS = bindings("worker")
-    PLACES = ("worker", "detail", "everywhere")
+    PLACES: tuple[Place, ...] = ("worker", "detail", "everywhere")
 
     def __init__(self, host: Host, worker: WorkerId) -> None:
         super().__init__(host)

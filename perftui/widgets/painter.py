@@ -145,12 +145,12 @@ def _change(before: Ink, after: Ink, blank: bool) -> str:
     if before.attributes != after.attributes:
         codes = ";".join(filter(None, ("0", after.attributes, after.front, after.back)))
         return "\x1b[m" if codes == "0" else f"\x1b[{codes}m"
-    codes = []
+    changes: list[str] = []
     if before.front != after.front:
-        codes.append(after.front or "39")
+        changes.append(after.front or "39")
     if before.back != after.back:
-        codes.append(after.back or "49")
-    return f"\x1b[{';'.join(codes)}m"
+        changes.append(after.back or "49")
+    return f"\x1b[{';'.join(changes)}m"
 
 
 def _after(before: Ink, after: Ink, blank: bool) -> Ink:

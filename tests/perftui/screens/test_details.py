@@ -1,0 +1,98 @@
+"""The details of a route and of a worker."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from perftui.present.cells import text_of, width_of
+from perftui.present.route_detail import route_lines
+from perftui.present.worker_detail import worker_lines
+from tests.perftui.screens.seen import HUGE, LARGE, SMALL, look, opened
+from tests.support.fake_feed import FakeFeed
+
+SIZES = pytest.mark.parametrize("size", [SMALL, LARGE, HUGE], ids=["80x24", "120x40", "200x50"])
+
+
+def route(feed: FakeFeed, label: str = "GET /orders", size: tuple[int, int] = LARGE) -> str:
+    lines = route_lines(feed.summary(60.0), label, *size)
+    assert all(width_of(line) <= size[0] for line in lines)
+    return "\n".join(map(text_of, lines))
+
+
+@SIZES
+def test_a_route_tells_how_its_latencies_lie(size: tuple[int, int]) -> None:
+    """Quantiles, a histogram with its axis and marks, how requests ended, and who served them."""
+    text = route(FakeFeed(), size=size)
+    for word in ("p95 717ms", "LATENCY", "┴100ms", "▴p50", "▴p95", "ENDED AS", "2xx 2,260", "4124"):
+        assert word in text
+
+
+def test_only_what_was_measured_is_told() -> None:
+    """A part of the time that nobody measured has no line."""
+    text = route(FakeFeed())
+    assert "pool wait" in text
+    assert "thread wait" not in text
+
+
+def test_exceptions_stand_with_type_and_place() -> None:
+    """What failed and where it was raised, with how often."""
+    text = route(FakeFeed(troubles=("errors",)), "POST /checkout")
+    assert "CardDeclinedError" in text
+    assert "app/pay.py:88 charge" in text
+
+
+def test_a_route_without_requests_says_so() -> None:
+    """The window may have moved past the last request while one looked."""
+    assert "no request in the last 60 s" in route(FakeFeed(), "GET /nothing")
+
+
+def test_what_has_no_room_can_be_scrolled_to() -> None:
+    """The last line counts what is below; scrolling down brings it up."""
+    assert "more lines" in look(FakeFeed(), "enter")
+    assert "4124" not in look(FakeFeed(), "enter")
+    assert "4124" in look(FakeFeed(), "enter", "pagedown")
+
+
+def test_a_worker_tells_of_its_process_and_its_agent() -> None:
+    """CPU, memory, lag, threadpool, and what the agent itself costs."""
+    text = look(FakeFeed(), "tab", "enter", size=LARGE)
+    for word in ("worker 4121", "cpu 39%", "memory 183 MB", "lag p99", "threadpool 0/40", "Python 3.12.4"):
+        assert word in text
+    for word in ("THE AGENT'S OWN COST", "✓ http", "redis", "off: not imported"):
+        assert word in text
+
+
+def test_a_blocked_worker_tells_what_holds_it() -> None:
+    """State, time, place and request come first; what it did before follows."""
+    text = look(FakeFeed(troubles=("blocked",)), "tab", "enter")
+    assert "blocked 1.9 s   at app/reports.py:42 build_report  serving GET /reports" in text
+    assert "HELD THE LOOP" in text
+    assert "IN FLIGHT" in text
+
+
+def test_a_silent_worker_points_to_the_dump() -> None:
+    """What to do about it is said where it is seen."""
+    assert "D" in look(FakeFeed(troubles=("silent",)), "tab", "enter").splitlines()[1]
+
+
+def test_an_unknown_worker_is_said_to_be_unknown() -> None:
+    """A life that ended long ago has nothing to show."""
+    lines = worker_lines(FakeFeed().summary(60.0), "web-9/1/0", 80, 24)
+    assert "not known any more" in text_of(lines[1])
+
+
+def test_a_detail_goes_on_living() -> None:
+    """The picture moves below an open detail as well."""
+    moment = [1_795_262_400.0]
+
+    async def scene() -> bool:
+        async with opened(FakeFeed(clock=lambda: moment[0])) as seen:
+            await seen.press("enter")
+            before = seen.text()
+            moment[0] += 30
+            await seen.repaint()
+            return before != seen.text()
+
+    assert asyncio.run(scene())

@@ -1,0 +1,207 @@
+"""Keys, and what they do."""
+
+from __future__ import annotations
+
+import asyncio
+
+from perftui.keys import keys_of
+from perftui_agent.wire.frames import Refusal
+from tests.perftui.screens.seen import LARGE, Seen, look, opened
+from tests.support.fake_feed import FakeFeed, many_routes
+
+
+def pointed(text: str) -> str:
+    """Return the route under the cursor."""
+    line = next(line for line in text.splitlines() if line.startswith("›"))
+    return line[3:].split("  ")[0]
+
+
+def test_the_cursor_moves_with_arrows_and_letters() -> None:
+    """Down and j, up and k are the same."""
+    feed = FakeFeed()
+    assert pointed(look(feed, "down")) == pointed(look(feed, "j")) != pointed(look(feed))
+    assert pointed(look(feed)) == pointed(look(feed, "j", "j", "k", "up"))
+
+
+def test_g_twice_goes_to_the_top_and_capital_g_to_the_bottom() -> None:
+    """One `g` alone does nothing, nor does `g` with another key between."""
+    feed = FakeFeed(names=many_routes(50))
+    bottom = pointed(look(feed, "G"))
+    assert bottom == pointed(look(feed, "G", "g"))
+    assert bottom == pointed(look(feed, "G", "g", "i", "i", "g"))
+    assert pointed(look(feed)) == pointed(look(feed, "G", "g", "g"))
+
+
+def test_the_cursor_stays_on_its_row_when_the_order_changes() -> None:
+    """Whatever the sort, the selected route stays selected."""
+    feed = FakeFeed()
+    chosen = pointed(look(feed, "j", "j"))
+    for keys in ("s", "S", "i"):
+        assert chosen == pointed(look(feed, "j", "j", keys))
+
+
+def test_sorting_goes_through_the_columns() -> None:
+    """`s` takes the next column, `S` the previous one, `i` turns the order around."""
+    feed = FakeFeed()
+    assert "↓rps" in look(feed, "s")
+    assert "↑route" in look(feed, "S")
+    assert "↑rps" in look(feed, "s", "i")
+
+
+def test_tab_goes_to_the_workers() -> None:
+    """The next pane has the cursor, and enter opens a worker there."""
+    assert "shop › worker 4121" in look(FakeFeed(), "tab", "enter")
+
+
+def test_enter_opens_a_route_and_escape_comes_back_to_its_row() -> None:
+    """The way back ends where it began."""
+    feed = FakeFeed()
+
+    async def scene() -> None:
+        async with opened(feed) as seen:
+            await seen.press("j", "j", "j")
+            before = seen.text()
+            await seen.press("enter")
+            assert "shop › GET /search" in seen.lines()[0]
+            await seen.press("escape")
+            assert before == seen.text()
+
+    asyncio.run(scene())
+
+
+def test_a_filter_shows_what_contains_it() -> None:
+    """Routes are filtered while typing; enter keeps the filter, escape clears it."""
+    kept = look(FakeFeed(), "slash", *"ITEM", "enter")
+    assert "/ITEM 1 of 8" in kept
+    assert "GET /items/{item_id}" in kept
+    assert "GET /orders" not in kept
+    assert "q quit" in kept
+    cleared = look(FakeFeed(), "slash", *"item", "enter", "escape")
+    assert "GET /orders" in cleared
+
+
+def test_letters_are_text_while_a_filter_is_typed() -> None:
+    """A `q` in a filter doesn't quit, a space doesn't pause."""
+    text = look(FakeFeed(), "slash", "q", "space", "s", "D")
+    assert " /q sD" in text
+    assert "no route contains “q sD”" in text
+    assert "paused" not in text
+
+
+def test_pause_freezes_the_picture_and_says_since_when() -> None:
+    """Paused, the numbers of then stay while the service goes on; the same key lets go."""
+    moment = [1_795_262_400.0]
+    feed = FakeFeed(clock=lambda: moment[0])
+
+    async def scene() -> None:
+        async with opened(feed) as seen:
+            await seen.press("space")
+            frozen = seen.lines()[1:]
+            moment[0] += 30
+            await seen.repaint()
+            assert " paused " in seen.lines()[0]
+            assert frozen == seen.lines()[1:]
+            await seen.press("p")
+            assert "● live" in seen.lines()[0]
+            assert frozen != seen.lines()[1:]
+
+    asyncio.run(scene())
+
+
+def test_the_window_goes_round() -> None:
+    """A minute, five, fifteen, ten seconds, and a minute again."""
+    feed = FakeFeed()
+    for presses, word in enumerate((" 1m ", " 5m ", " 15m ", " 10s ", " 1m ")):
+        assert word in look(feed, *["w"] * presses).splitlines()[0]
+
+
+def test_the_refresh_rate_can_be_changed() -> None:
+    """`+` paints more often, `-` less, and what it is now is said."""
+    assert "repaints every 0.5 s" in look(FakeFeed(), "plus", size=LARGE)
+    assert "repaints every 2 s" in look(FakeFeed(), "minus", size=LARGE)
+
+
+def test_help_shows_the_keys() -> None:
+    """`?` opens the table of keys and closes it again."""
+    feed = FakeFeed()
+    text = look(feed, "question_mark")
+    for key in keys_of("triage"):
+        assert key.sentence in text
+    assert look(feed) == look(feed, "question_mark", "question_mark")
+
+
+def test_quitting_ends_with_success() -> None:
+    """`q` and ctrl+c leave with exit code 0."""
+
+    async def left_by(key: str) -> int | None:
+        async with opened(FakeFeed()) as seen:
+            await seen.press(key)
+        return seen.app.return_value
+
+    assert [asyncio.run(left_by(key)) for key in ("q", "ctrl+c")] == [0, 0]
+
+
+def test_a_dump_is_asked_for_first() -> None:
+    """`D` alone takes no dump; the question names the worker."""
+    feed = FakeFeed()
+    assert "Dump worker 4121?" in look(feed, "D")
+    assert "● live" in look(feed, "D", "n")
+    assert "● live" in look(feed, "D", "escape")
+    assert feed.dumped == []
+
+
+def test_a_dump_shows_what_holds_the_worker() -> None:
+    """After yes the own code of the thread that holds the GIL is on the screen."""
+    feed = FakeFeed(troubles=("blocked",))
+    text = look(feed, "D", "y")
+    assert "shop › worker 4121" in text
+    assert "▲ MainThread  holds the GIL  serving GET /reports" in text
+    assert "rows = sorted(rows" in text
+    assert "py-spy by sibling 4122" in text
+
+
+def test_a_dump_can_be_taken_again() -> None:
+    """`d` asks the same worker once more."""
+    feed = FakeFeed()
+    look(feed, "D", "y", "d", "d")
+    assert len(feed.dumped) == 3
+    assert len(set(feed.dumped)) == 1
+
+
+def test_a_fold_opens_and_closes() -> None:
+    """Enter on a folded line shows what is in it, once more hides it."""
+    to_the_fold = ["D", "y", *["down"] * 5]
+    assert "__call__" not in look(FakeFeed(), *to_the_fold)
+    assert "__call__" in look(FakeFeed(), *to_the_fold, "enter")
+    assert "__call__" not in look(FakeFeed(), *to_the_fold, "enter", "up", "up", "enter")
+
+
+def test_a_refusal_is_said_in_a_sentence() -> None:
+    """When nobody may dump, the reason and the mend stand where the stacks would."""
+    refusal = Refusal(id="1", reason="ptrace is not allowed here", advice="run as its user")
+    text = look(FakeFeed(answer=refusal), "D", "y")
+    assert "✗ ptrace is not allowed here" in text
+    assert "run as its user" in text
+
+
+def test_from_a_dump_the_way_leads_back() -> None:
+    """Escape goes to the worker it was asked for from, then to the triage view."""
+
+    async def walk(seen: Seen) -> None:
+        await seen.press("tab", "enter", "D", "y")
+        assert "dump 12:00:00" in seen.lines()[0]
+        await seen.press("escape")
+        assert "shop › worker 4121 · ● live" in seen.lines()[0]
+        await seen.press("escape")
+        assert "4/4 workers" in seen.lines()[0]
+
+    async def scene() -> None:
+        async with opened(FakeFeed()) as seen:
+            await walk(seen)
+
+    asyncio.run(scene())
+
+
+def test_without_a_worker_there_is_nothing_to_dump() -> None:
+    """`D` on an empty table says so instead of asking."""
+    assert "no worker to dump yet" in look(FakeFeed(workers=0), "D", size=LARGE)

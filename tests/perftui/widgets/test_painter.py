@@ -1,0 +1,107 @@
+"""What is sent to the terminal."""
+
+from __future__ import annotations
+
+import pyte
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.color import ColorSystem
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from perftui.widgets.painter import Painter, cells_of, ink_of
+
+STYLES = [
+    Style.parse(text)
+    for text in ("none", "bold red", "#5fafff on #121212", "#ff8700 on #121212", "reverse", "underline blue")
+]
+
+SYSTEM = ColorSystem.TRUECOLOR
+
+WIDTH = 12
+
+
+def strip(*parts: tuple[str, int]) -> Strip:
+    return Strip([Segment(text, STYLES[style]) for text, style in parts])
+
+
+def paint(painter: Painter, lines: list[Strip]) -> str:
+    return painter.paint([(y, 0, cells_of(line, SYSTEM)) for y, line in enumerate(lines)], WIDTH)
+
+
+def shown(screen: pyte.Screen) -> list[list[tuple[str, str, bool, bool]]]:
+    return [
+        [
+            (cell.data, cell.fg if cell.data.strip() else "", cell.bg != "default", cell.reverse)
+            for cell in (screen.buffer[y][x] for x in range(WIDTH))
+        ]
+        for y in range(3)
+    ]
+
+
+lines_of_text = st.lists(
+    st.tuples(st.text("ab▁█ 日é", min_size=1, max_size=4), st.integers(0, len(STYLES) - 1)),
+    max_size=4,
+).map(lambda parts: strip(*parts).adjust_cell_length(WIDTH).crop(0, WIDTH))
+
+pictures = st.lists(st.lists(lines_of_text, min_size=3, max_size=3), min_size=1, max_size=5)
+
+
+@given(pictures)
+def test_the_terminal_shows_the_last_picture(frames: list[list[Strip]]) -> None:
+    """Painting only what differs, picture after picture, ends where painting the last alone does."""
+    often, once = pyte.Screen(WIDTH, 3), pyte.Screen(WIDTH, 3)
+    painter = Painter()
+    stream = pyte.Stream(often)
+    for frame in frames:
+        stream.feed(paint(painter, frame))
+    pyte.Stream(once).feed(paint(Painter(), frames[-1]))
+    assert shown(once) == shown(often)
+
+
+def test_the_same_picture_costs_nothing() -> None:
+    """What the terminal shows already is not sent."""
+    painter = Painter()
+    lines = [strip(("GET /orders ", 2))]
+    paint(painter, lines)
+    assert paint(painter, lines) == ""
+
+
+def test_a_digit_costs_a_few_bytes() -> None:
+    """One character that changes takes a move, a colour and itself."""
+    painter = Painter()
+    paint(painter, [strip(("p95  840ms  ", 2))])
+    assert len(paint(painter, [strip(("p95  841ms  ", 2))])) <= 40
+
+
+def test_colours_of_the_256_table_travel_by_number() -> None:
+    """A colour that the table holds exactly is sent in its short form."""
+    assert tuple(ink_of(STYLES[2], SYSTEM)) == ("", "38;5;75", "48;5;233")
+
+
+def test_nothing_is_coloured_where_there_is_no_colour() -> None:
+    """Without a colour system a style is its attributes alone."""
+    assert tuple(ink_of(STYLES[1], None)) == ("1", "", "")
+
+
+def test_a_forgotten_terminal_is_painted_whole() -> None:
+    """After a resize nothing is taken for shown."""
+    painter = Painter()
+    lines = [strip(("GET /orders ", 2))]
+    whole = paint(painter, lines)
+    painter.forget()
+    assert whole == paint(painter, lines)
+
+
+def test_after_an_emoji_the_cursor_is_placed_anew() -> None:
+    """Terminals disagree on widths: what follows such a character is put where it belongs."""
+    painted = paint(Painter(), [strip(("a🎉b", 0))])
+    assert "🎉\x1b[1;4Hb" in painted
+
+
+def test_bytes_are_counted() -> None:
+    """The dashboard knows what it costs on the wire."""
+    painter = Painter()
+    text = paint(painter, [strip(("é", 0))])
+    assert len(text.encode()) == painter.bytes_sent
