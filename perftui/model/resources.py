@@ -46,6 +46,9 @@ def _query(statement: StatementFrame) -> QuerySummary:
         total_ms=statement.latency.total / 1e6,
         routes=tuple(routes),
         call_site=statement.call_site,
+        slow=statement.slow,
+        same_binds=statement.same_binds,
+        database=statement.database,
     )
 
 
@@ -59,6 +62,8 @@ def _pool(counted: PoolFrame, gauges: list[PoolFrame]) -> PoolSummary:
         max=_sum(pool.max for pool in gauges),
         wait_p95_ms=quantile_ms(counted.wait, 0.95),
         timeouts=counted.timeouts,
+        checkouts=counted.checkouts,
+        waits=counted.wait.count,
     )
 
 

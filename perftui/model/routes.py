@@ -99,5 +99,8 @@ def _row(
         loop_wait_ms_per_request=per_request_ms(route.loop_wait_ns, measured.loop),
         shares=shares,
         exceptions=tuple(sorted(route.exceptions, key=lambda each: -each.count)),
+        repeats=tuple(sorted(route.repeats, key=lambda each: -each.executions)),
+        bodies=route.body_bytes.count,
+        compressed=route.compressed,
         trend=trend,
     )

@@ -29,17 +29,20 @@ def _verdicts(target: SloTarget, measured: Totals | RouteSummary | None) -> Iter
     if measured is not None and not measured.requests:
         measured = None
     latency = measured.latency if measured else NO_LATENCY
+    timed = latency.count
     if target.p95_ms is not None:
-        yield _below(f"p95<{target.p95_ms:g}ms", scope, latency.p95_ms, target.p95_ms)
+        yield _below(f"p95<{target.p95_ms:g}ms", scope, latency.p95_ms, target.p95_ms, timed)
     if target.p99_ms is not None:
-        yield _below(f"p99<{target.p99_ms:g}ms", scope, latency.p99_ms, target.p99_ms)
+        yield _below(f"p99<{target.p99_ms:g}ms", scope, latency.p99_ms, target.p99_ms, timed)
+    requests = measured.requests if measured else 0
     if target.error_rate is not None:
         rate = measured.error_rate if measured else None
-        yield _below(f"errors<{target.error_rate * 100:g}%", scope, rate, target.error_rate)
+        yield _below(f"errors<{target.error_rate * 100:g}%", scope, rate, target.error_rate, requests)
     if target.rps is not None:
         rps = measured.rps if measured else None
-        yield SloVerdict(f"rps>={target.rps:g}", scope, rps, None if rps is None else rps >= target.rps)
+        met = None if rps is None else rps >= target.rps
+        yield SloVerdict(f"rps>={target.rps:g}", scope, rps, met, target.rps, requests)
 
 
-def _below(slo: str, scope: str, value: float | None, bound: float) -> SloVerdict:
-    return SloVerdict(slo, scope, value, None if value is None else value < bound)
+def _below(slo: str, scope: str, value: float | None, bound: float, requests: int) -> SloVerdict:
+    return SloVerdict(slo, scope, value, None if value is None else value < bound, bound, requests)

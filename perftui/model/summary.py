@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import (
@@ -18,6 +18,7 @@ from perftui_agent.wire.frames import (
     ExceptionCount,
     Incident,
     InFlight,
+    RepeatedShape,
     RouteLabel,
     SlowRequest,
     ThreadpoolStats,
@@ -28,6 +29,9 @@ from perftui_agent.wire.frames import (
 WorkerState: TypeAlias = Literal["ok", "blocked", "silent", "gone"]
 """`blocked`: its loop has not turned for over 1 s. `silent`: its agent does not answer although the
 process is there. `gone`: the process is no more."""
+
+Severity: TypeAlias = Literal["high", "medium", "low"]
+"""How much something asks to be looked at."""
 
 LinkState: TypeAlias = Literal["connecting", "live", "stale", "lost"]
 """How the whole target stands: `stale` when nothing has arrived from anyone for a while."""
@@ -126,6 +130,12 @@ class RouteSummary:
     """By pid. Added up when first looked at: for all routes at once it would cost more than the rest."""
     exceptions: tuple[ExceptionCount, ...] = ()
     """Most frequent first."""
+    repeats: tuple[RepeatedShape, ...] = ()
+    """Statement shapes that single requests ran several times; most executions first."""
+    bodies: int = 0
+    """Responses whose body was measured."""
+    compressed: int = 0
+    """Those of them that were compressed."""
     trend: tuple[float | None, ...] = ()
     """p95 in ms for each of `Summary.points`."""
 
@@ -181,6 +191,11 @@ class QuerySummary:
     total_ms: float
     routes: tuple[RouteLabel, ...] = ()
     call_site: str | None = None
+    slow: int = 0
+    """Executions beyond the agent's threshold."""
+    same_binds: int = 0
+    """Executions whose statement and binds another request had run before."""
+    database: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +210,9 @@ class PoolSummary:
     max: int | None
     wait_p95_ms: float | None
     timeouts: int
+    checkouts: int = 0
+    waits: int = 0
+    """Checkouts whose wait was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +250,44 @@ class SloVerdict:
     scope: str
     value: float | None
     met: bool | None
+    bound: float | None = None
+    """What `value` is held against: ms, a ratio, requests per second."""
+    requests: int | None = None
+    """How many there are to judge by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong, as `findings` names it: a judgement, the figures for it, and the next step."""
+
+    kind: str
+    """One of those that CONTRACT.md names: `loop-blocked`, `n-plus-one` …"""
+    severity: Severity
+    subject: str
+    """What it is about: a route, a place in code, a statement, a pool, a cache, a worker."""
+    sentence: str
+    """One plain sentence with the figures."""
+    evidence: Mapping[str, Any]
+    """What the sentence can be checked against: names, numbers and texts that JSON can hold."""
+    advice: str
+    impact: float = 0.0
+    """Compares findings of one severity: roughly the ms of waiting it costs in a second."""
+    key: str = ""
+    """What makes it the same finding from one picture to the next; empty: the subject does."""
+    since: float | None = None
+    """When it was first seen, as far as is known."""
+    route: RouteLabel | None = None
+    """Where to drill from here, as far as there is such a thing: this route …"""
+    worker: WorkerId | None = None
+    statement: str | None = None
+    """… this fingerprint …"""
+    pool: str | None = None
+    cache: str | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The same for the same finding, however its figures and its severity change."""
+        return self.kind, self.key or self.subject
 
 
 @dataclass(frozen=True, slots=True)

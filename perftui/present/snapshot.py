@@ -8,7 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from perftui.findings.find import find
 from perftui.model.summary import (
+    Finding,
     FlightRow,
     IncidentRow,
     PoolSummary,
@@ -61,7 +63,7 @@ def document(summary: Summary) -> Json:
         "in_flight": [_in_flight(row) for row in summary.in_flight],
         "slowest": [_slow(row) for row in summary.slowest],
         "incidents": [_incident(row) for row in summary.incidents],
-        "findings": [],
+        "findings": [_finding(each) for each in find(summary)],
         "slo": [{**_verdict(each), "scope": each.scope} for each in summary.slo],
     }
 
@@ -223,6 +225,17 @@ def _incident(row: IncidentRow) -> Json:
         "where": incident.where,
         "route": incident.route,
         "stack": list(incident.stack),
+    }
+
+
+def _finding(each: Finding) -> Json:
+    return {
+        "kind": each.kind,
+        "severity": each.severity,
+        "subject": each.subject,
+        "sentence": each.sentence,
+        "evidence": dict(each.evidence),
+        "advice": each.advice,
     }
 
 

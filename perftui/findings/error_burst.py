@@ -1,0 +1,67 @@
+"""`error-burst`: a route answers with 5xx, or exceptions leave it unhandled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perftui.findings.figures import percent, span
+from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded, quoted
+from perftui.model.summary import Finding, RouteSummary, Summary
+
+KIND = "error-burst"
+
+MIN_ERRORS = 3
+"""One or two failures happen to every service."""
+
+RATE = Bar(0.01, 0.005)
+"""One in a hundred: what error budgets usually allow."""
+
+MOST_FAIL = 0.5
+"""With so few requests that a rate says little, most of them must fail."""
+
+MEDIUM_RATE = RATE
+HIGH_RATE = Bar(0.05, 0.035)
+
+
+def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
+    """Yield each route that fails too often."""
+    for route in summary.routes:
+        if route.errors < MIN_ERRORS:
+            continue
+        stands = route.route in standing
+        if RATE.reached(route.error_rate, stands) and (
+            stands or route.requests >= MIN_REQUESTS or route.error_rate >= MOST_FAIL
+        ):
+            yield _finding(summary, route, standing)
+
+
+def _finding(summary: Summary, route: RouteSummary, standing: Standing) -> Finding:
+    window_s = max(summary.window_s, 1.0)
+    first = route.exceptions[0] if route.exceptions else None
+    why = ""
+    if first is not None:
+        place = f" at {first.place}" if first.place else ""
+        more = f" and {len(route.exceptions) - 1} more kinds" if len(route.exceptions) > 1 else ""
+        why = f": {first.count:,}× {quoted(first.type, 80)}{place}{more}"
+    return Finding(
+        kind=KIND,
+        severity=graded(route.error_rate, MEDIUM_RATE, HIGH_RATE, standing.get(route.route)),
+        subject=route.route,
+        sentence=f"{route.errors:,} of {route.requests:,} requests failed ({percent(route.error_rate)}) "
+        f"in {span(window_s)}{quoted(why)}",
+        evidence={
+            "requests": route.requests,
+            "errors": route.errors,
+            "error_rate": round(route.error_rate, 6),
+            "window_s": round(summary.window_s, 3),
+            "exceptions": [
+                {"type": quoted(each.type), "place": each.place, "count": each.count}
+                for each in route.exceptions[:5]
+            ],
+        },
+        advice=f"Open {first.place}: handle what is expected there with a 4xx, and mend what is not."
+        if first is not None and first.place
+        else "No exception left the app: its own code answers 5xx. Open the route.",
+        impact=1000.0 * route.errors / window_s,
+        route=route.route,
+    )

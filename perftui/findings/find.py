@@ -1,0 +1,48 @@
+"""All rules over one picture: what is wrong, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from perftui.findings import (
+    error_burst,
+    loop_blocked,
+    n_plus_one,
+    pool_exhausted,
+    slo_breach,
+    slow_query,
+)
+from perftui.findings.rule import NONE_STANDS, RANK, Rule, Standing
+from perftui.model.summary import Finding, Summary
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        slo_breach.KIND: slo_breach.check,
+        loop_blocked.KIND: loop_blocked.check,
+        n_plus_one.KIND: n_plus_one.check,
+        slow_query.KIND: slow_query.check,
+        pool_exhausted.KIND: pool_exhausted.check,
+        error_burst.KIND: error_burst.check,
+    }
+)
+"""Every kind and what checks for it: the file of the same name."""
+
+MAX_OF_A_KIND = 20
+"""Findings of one kind; beyond them, more of the same tell nothing new."""
+
+
+def find(summary: Summary, standing: Mapping[str, Standing] = MappingProxyType({})) -> tuple[Finding, ...]:
+    """Return everything that is wrong in `summary`: by severity, then by impact.
+
+    `standing` says which findings were there before (`steady.Steady` keeps it): they stay until they
+    fall under a lower threshold than the one at which they appear.
+    """
+    found: list[Finding] = []
+    for kind, check in RULES.items():
+        found += sorted(check(summary, standing.get(kind, NONE_STANDS)), key=_order)[:MAX_OF_A_KIND]
+    return tuple(sorted(found, key=_order))
+
+
+def _order(finding: Finding) -> tuple[int, float, str, str]:
+    return RANK[finding.severity], -finding.impact, *finding.identity

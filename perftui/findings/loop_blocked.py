@@ -1,0 +1,107 @@
+"""`loop-blocked`: code on the event loop held it, so that no other request of that worker went on.
+
+Blocks of one function count together, whichever of its lines the samples caught; the line that held
+longest speaks for it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from perftui.findings.figures import ms, span, times
+from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted, worst
+from perftui.model.summary import Finding, IncidentRow, Severity, Summary
+
+KIND = "loop-blocked"
+
+OFTEN = 3
+"""One block of 100 ms can be a cold import or a busy machine; three at the same place are the code."""
+
+LONG_MS = 1000.0
+"""One block this long is enough: it outlasts most clients' patience, and health checks."""
+
+HIGH_MS = Bar(1000.0, 700.0)
+MEDIUM_MS = Bar(250.0, 180.0)
+HIGH_SHARE = Bar(0.10, 0.07)
+"""Of one worker's time: a tenth of it held makes a tenth of its requests wait behind it."""
+MEDIUM_SHARE = Bar(0.02, 0.014)
+
+MAX_STACK = 10
+
+
+def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
+    """Yield each function that held a loop long enough or often enough."""
+    by_function: dict[str, list[IncidentRow]] = {}
+    for row in summary.incidents:
+        if row.incident.kind == KIND and row.incident.where:
+            by_function.setdefault(_function_of(row.incident.where), []).append(row)
+    for function, rows in by_function.items():
+        longest_ms = max(row.incident.ns for row in rows) / 1e6
+        if function in standing or len(rows) >= OFTEN or longest_ms >= LONG_MS:
+            yield _finding(summary, function, rows, standing.get(function))
+
+
+def _function_of(where: str) -> str:
+    """Return a place without its line: `app/reports.py build` of `app/reports.py:42 build`."""
+    path, _, rest = where.rpartition(":")
+    line, _, function = rest.partition(" ")
+    return f"{path} {function}" if path and line.isdecimal() else where
+
+
+def _finding(summary: Summary, function: str, rows: Sequence[IncidentRow], was: Severity | None) -> Finding:
+    held_ns: Counter[str] = Counter()
+    of_worker_ns: Counter[tuple[str, int]] = Counter()
+    routes: Counter[str] = Counter()
+    for row in rows:
+        held_ns[row.incident.where] += row.incident.ns
+        of_worker_ns[row.worker, row.pid] += row.incident.ns
+        if row.incident.route:
+            routes[row.incident.route] += 1
+    longest = max(rows, key=lambda row: row.incident.ns)
+    longest_ms, total_ms = longest.incident.ns / 1e6, held_ns.total() / 1e6
+    window_s = max(summary.window_s, 1.0)
+    share = of_worker_ns.most_common(1)[0][1] / 1e9 / window_s
+    pids = sorted({row.pid for row in rows})
+    others = f" and {len(pids) - 1} more" if len(pids) > 1 else ""
+    going_on = ", and still does" if any(row.incident.ongoing for row in _last_of_each(rows)) else ""
+    return Finding(
+        kind=KIND,
+        severity=worst(
+            graded(longest_ms, MEDIUM_MS, HIGH_MS, was), graded(share, MEDIUM_SHARE, HIGH_SHARE, was)
+        ),
+        subject=quoted(held_ns.most_common(1)[0][0], MAX_SUBJECT),
+        sentence=f"held worker {longest.pid}{others} up to {ms(longest_ms)}, "
+        f"{times(len(rows))} in {span(window_s)}{going_on}",
+        evidence={
+            "blocks": len(rows),
+            "longest_ms": round(longest_ms, 3),
+            "total_ms": round(total_ms, 3),
+            "share_of_worker": round(min(share, 1.0), 4),
+            "window_s": round(summary.window_s, 3),
+            "workers": pids,
+            "routes": [route for route, _ in routes.most_common(5)],
+            "stack": list(longest.incident.stack[:MAX_STACK]),
+        },
+        advice=_advice(longest),
+        impact=total_ms / window_s,
+        key=function,
+        since=min(row.incident.at for row in rows) / 1e9,
+        route=routes.most_common(1)[0][0] if routes else None,
+        worker=of_worker_ns.most_common(1)[0][0][0],
+    )
+
+
+def _last_of_each(rows: Sequence[IncidentRow]) -> list[IncidentRow]:
+    """Return each worker's last block: only that one can still be going on."""
+    last: dict[str, IncidentRow] = {}
+    for row in sorted(rows, key=lambda row: row.incident.at):
+        last[row.worker] = row
+    return list(last.values())
+
+
+def _advice(longest: IncidentRow) -> str:
+    return (
+        "Take it off the loop: an async call instead of a blocking one, run_in_threadpool for waiting, "
+        f"a process pool for computing. A dump of worker {longest.pid} shows it at work."
+    )

@@ -1,0 +1,70 @@
+"""`pool-exhausted`: requests wait for a database connection, or give up waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perftui.findings.figures import ms, plural
+from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
+from perftui.model.summary import Finding, PoolSummary, Severity, Summary
+
+KIND = "pool-exhausted"
+
+MIN_CHECKOUTS = 20
+"""Of fewer, p95 is the single longest wait: the first checkout, which connects."""
+
+WAIT_P95_MS = Bar(20.0, 10.0)
+"""A free connection is there in well under 1 ms, however full the pool is: 20 ms are a queue."""
+
+MEDIUM_MS = Bar(50.0, 35.0)
+HIGH_MS = Bar(500.0, 350.0)
+
+
+def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
+    """Yield each pool that is waited for. A full pool that nobody waits for is a well-sized one."""
+    for pool in summary.pools:
+        waits = pool.waits >= MIN_CHECKOUTS and WAIT_P95_MS.reached(pool.wait_p95_ms, pool.name in standing)
+        if waits or pool.timeouts:
+            yield _finding(summary, pool, standing.get(pool.name))
+
+
+def _finding(summary: Summary, pool: PoolSummary, was: Severity | None) -> Finding:
+    wait_ms = pool.wait_p95_ms
+    parts = [_usage(pool)]
+    if wait_ms is not None:
+        parts.append(f"p95 wait {ms(wait_ms)} over {plural(pool.waits, 'checkout')}")
+    if pool.timeouts:
+        parts.append(plural(pool.timeouts, "time-out"))
+    routes = sorted(
+        (route for route in summary.routes if route.pool_wait_ms_per_request),
+        key=lambda route: -(route.pool_wait_ms_per_request or 0.0) * route.requests,
+    )
+    return Finding(
+        kind=KIND,
+        severity="high" if pool.timeouts else graded(wait_ms or 0.0, MEDIUM_MS, HIGH_MS, was),
+        subject=quoted(pool.name, MAX_SUBJECT),
+        sentence=", ".join(filter(None, parts)),
+        evidence={
+            "size": pool.size,
+            "checked_out": pool.checked_out,
+            "overflow": pool.overflow,
+            "max": pool.max,
+            "checkouts": pool.checkouts,
+            "waits_measured": pool.waits,
+            "wait_p95_ms": None if wait_ms is None else round(wait_ms, 3),
+            "timeouts": pool.timeouts,
+            "routes": {route.route: round(route.pool_wait_ms_per_request or 0.0, 3) for route in routes[:5]},
+        },
+        advice="See who holds connections long: a route that awaits something else while it has one "
+        "should give it back first. Then size the pool for the requests that need one at once.",
+        impact=(wait_ms or 0.0) * pool.checkouts / max(summary.window_s, 1.0) + 1000.0 * pool.timeouts,
+        key=pool.name,
+        route=routes[0].route if routes else None,
+        pool=pool.name,
+    )
+
+
+def _usage(pool: PoolSummary) -> str:
+    if pool.checked_out is None or pool.max is None:
+        return ""
+    return f"{pool.checked_out} of {pool.max} connections out"

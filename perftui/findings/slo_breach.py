@@ -1,0 +1,109 @@
+"""`slo-breach`: a target is missed over the window. One finding per route, and one for `all`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perftui.findings.figures import ms, percent, rate, span
+from perftui.findings.rule import MIN_REQUESTS, Standing, quoted
+from perftui.model.summary import Finding, Severity, SloVerdict, Summary
+
+KIND = "slo-breach"
+
+LEAVES_AT = 0.95
+"""Kept until the value is this far within its target: one that dances on it is not met yet."""
+
+FAR_OFF = 2.0
+"""From this multiple of its target on, a missed latency or error rate is high: users have left by then."""
+
+MOST_EXCESS = 100.0
+"""Of a target of 0, any value would be infinitely far off."""
+
+MIN_RATE_WINDOW_S = 10.0
+"""Requests per second over a shorter time say when requests came, not how many the service takes."""
+
+MIN_P99_REQUESTS = 100
+"""Of fewer, p99 is the single slowest request."""
+
+
+def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
+    """Yield each scope that misses a target."""
+    missed: dict[str, list[SloVerdict]] = {}
+    for verdict in summary.slo:
+        if _is_missed(verdict, verdict.scope in standing, summary.window_s):
+            missed.setdefault(verdict.scope, []).append(verdict)
+    for scope, verdicts in missed.items():
+        yield _finding(summary, scope, verdicts)
+
+
+def _is_missed(verdict: SloVerdict, stands: bool, window_s: float) -> bool:
+    if verdict.value is None or verdict.met is None:
+        return False
+    least = MIN_P99_REQUESTS if verdict.slo.startswith("p99") else MIN_REQUESTS
+    if verdict.requests is not None and verdict.requests < least:
+        return False
+    if verdict.slo.startswith("rps"):
+        # That there were requests shows that there are clients: a service nobody calls misses nothing.
+        return not verdict.met and window_s >= MIN_RATE_WINDOW_S
+    hardly_met = verdict.bound is not None and verdict.value >= LEAVES_AT * verdict.bound
+    return not verdict.met or (stands and hardly_met)
+
+
+def _finding(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> Finding:
+    verdicts = sorted(verdicts, key=_excess, reverse=True)
+    off = max(_excess(verdict) for verdict in verdicts)
+    route = summary.route(scope)
+    requests = route.requests if route else summary.totals.requests
+    sentence = ", ".join(f"{_value(each)} against {each.slo}" for each in verdicts)
+    return Finding(
+        kind=KIND,
+        severity=_severity(verdicts, off, scope),
+        subject=scope,
+        sentence=quoted(f"{sentence}, over {requests:,} requests in {span(summary.window_s)}"),
+        evidence={
+            "requests": requests,
+            "window_s": round(summary.window_s, 3),
+            "missed": [
+                {"slo": each.slo, "value": each.value, "bound": each.bound, "requests": each.requests}
+                for each in verdicts
+            ],
+        },
+        advice=_advice(verdicts, scope),
+        impact=requests / max(summary.window_s, 1.0) * off,
+        route=route.route if route else None,
+    )
+
+
+def _severity(verdicts: list[SloVerdict], off: float, scope: str) -> Severity:
+    if all(verdict.slo.startswith("rps") for verdict in verdicts):
+        return "low"  # requests that nobody sends cannot be served
+    return "high" if off >= FAR_OFF or scope == "all" else "medium"
+
+
+def _excess(verdict: SloVerdict) -> float:
+    """Return how many times the target its value is; for a rate, how many times the rate the target is."""
+    value, bound = verdict.value or 0.0, verdict.bound or 0.0
+    over, under = (bound, value) if verdict.slo.startswith("rps") else (value, bound)
+    return min(over / under, MOST_EXCESS) if under else MOST_EXCESS if over else 1.0
+
+
+def _value(verdict: SloVerdict) -> str:
+    value = verdict.value or 0.0
+    if verdict.slo.startswith("rps"):
+        return f"{rate(value)} requests a second"
+    if verdict.slo.startswith("err"):
+        return f"{percent(value)} errors"
+    return f"{verdict.slo.split('<')[0]} {ms(value)}"
+
+
+def _advice(verdicts: list[SloVerdict], scope: str) -> str:
+    if verdicts[0].slo.startswith("rps"):
+        return (
+            "If requests queue (in flight, pool wait), look at the findings beside this one; "
+            "if not, fewer requests come in than were promised: look at what sends them."
+        )
+    if verdicts[0].slo.startswith("err"):
+        return "Open the route's exceptions: type and place say what fails."
+    if scope == "all":
+        return "Open the route with the highest cost: the findings about it say where its time goes."
+    return "Open the route: its breakdown says whether SQL, waiting or its own code takes the time."

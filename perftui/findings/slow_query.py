@@ -1,0 +1,92 @@
+"""`slow-query`: a statement that is beyond the agent's threshold (`slow_query_ms`) as a habit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perftui.findings.figures import ms, percent, times
+from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
+from perftui.model.summary import Finding, QuerySummary, Summary
+
+KIND = "slow-query"
+
+MIN_SLOW = 3
+"""One or two may be a cold page cache, a lock, a busy machine."""
+
+SHARE = Bar(0.05, 0.03)
+"""Of its executions: its p95 is then beyond the threshold."""
+
+SHARE_BESIDE_BLOCKS = Bar(0.5, 0.4)
+"""While something holds the loop, an async statement's time has that wait in it: only a statement that
+is slow more often than not is slow by itself then."""
+
+HELD_LAG_MS = 50.0
+"""From this p99 of the loop's lag on, waits for the loop are in the statements' times."""
+
+MEDIUM_P95_MS = Bar(200.0, 150.0)
+HIGH_P95_MS = Bar(1000.0, 750.0)
+
+
+def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
+    """Yield each statement that is slow, unless all it serves is meant to be slow and keeps its targets."""
+    share = SHARE_BESIDE_BLOCKS if _loop_is_held(summary) else SHARE
+    tolerated = _routes_within_own_targets(summary)
+    for query in summary.queries:
+        if query.slow < MIN_SLOW or not query.count or query.latency.p95_ms is None:
+            continue
+        if query.routes and tolerated.issuperset(query.routes):
+            continue
+        if share.reached(query.slow / query.count, query.fingerprint in standing):
+            yield _finding(summary, query, standing)
+
+
+def _loop_is_held(summary: Summary) -> bool:
+    return bool(summary.incidents) or any(
+        (worker.loop_lag_p99_ms or 0.0) >= HELD_LAG_MS for worker in summary.workers
+    )
+
+
+def _routes_within_own_targets(summary: Summary) -> frozenset[str]:
+    """Return the routes that have a target of their own for latency, and meet it."""
+    verdicts = [each for each in summary.slo if each.scope != "all" and each.slo.startswith("p")]
+    missed = {each.scope for each in verdicts if not each.met}
+    return frozenset(each.scope for each in verdicts) - missed
+
+
+def _finding(summary: Summary, query: QuerySummary, standing: Standing) -> Finding:
+    p95_ms = query.latency.p95_ms or 0.0
+    whole_ms = sum(route.total_ms for route in summary.routes)
+    routes = ", ".join(query.routes[:2]) + (" …" if len(query.routes) > 2 else "")
+    place = f" from {query.call_site}" if query.call_site else ""
+    serves = f" for {routes}" if routes else ""
+    return Finding(
+        kind=KIND,
+        severity=graded(p95_ms, MEDIUM_P95_MS, HIGH_P95_MS, standing.get(query.fingerprint)),
+        subject=quoted(query.statement or query.fingerprint, MAX_SUBJECT),
+        sentence=f"p95 {ms(p95_ms)}, {times(query.slow)} slow of {query.count:,} "
+        f"({percent(query.slow / query.count)}){place}{serves}",
+        evidence={
+            "statement": quoted(query.statement),
+            "fingerprint": query.fingerprint,
+            "executions": query.count,
+            "slow": query.slow,
+            "p50_ms": _rounded(query.latency.p50_ms),
+            "p95_ms": _rounded(query.latency.p95_ms),
+            "max_ms": _rounded(query.latency.max_ms),
+            "total_ms": round(query.total_ms, 3),
+            "share_of_all_requests": round(query.total_ms / whole_ms, 4) if whole_ms else None,
+            "routes": list(query.routes[:5]),
+            "call_site": query.call_site,
+            "database": query.database or None,
+        },
+        advice="Explain it: a scan of a large table wants an index on what it filters or sorts by; "
+        "otherwise fetch fewer rows or columns.",
+        impact=query.total_ms / max(summary.window_s, 1.0),
+        key=query.fingerprint,
+        route=query.routes[0] if query.routes and summary.route(query.routes[0]) else None,
+        statement=query.fingerprint,
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

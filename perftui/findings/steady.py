@@ -1,0 +1,53 @@
+"""Findings over time: each appears once, stays while it holds, and knows since when.
+
+A state machine without a clock and without memory of its own: the state is handed in and given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from perftui.findings.find import find
+from perftui.model.summary import Finding, Severity, Summary
+
+GAP_S = 120.0
+"""After so long without a picture, what stood before says nothing about now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """One finding that stands."""
+
+    severity: Severity
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """Which findings stand, and since when; a new one knows of none."""
+
+    at: float | None = None
+    """The moment of the last picture."""
+    stands: Mapping[tuple[str, str], Stand] = field(default_factory=dict)
+
+    def next(self, summary: Summary) -> tuple[Steady, tuple[Finding, ...]]:
+        """Return the state after `summary`, and the findings to show with it.
+
+        A picture from before the last one (time was stepped back) or long after it is judged afresh.
+        """
+        at = summary.at
+        afresh = self.at is None or not 0 <= at - self.at <= GAP_S
+        stands = {} if afresh else self.stands
+        by_kind: dict[str, dict[str, Severity]] = {}
+        for (kind, key), stand in stands.items():
+            by_kind.setdefault(kind, {})[key] = stand.severity
+        found = tuple(_since(each, stands, at) for each in find(summary, by_kind))
+        after = {each.identity: Stand(each.severity, each.since or at) for each in reversed(found)}
+        return Steady(at, after), found
+
+
+def _since(finding: Finding, stands: Mapping[tuple[str, str], Stand], at: float) -> Finding:
+    stand = stands.get(finding.identity)
+    known = [moment for moment in (finding.since, stand.since if stand else None) if moment is not None]
+    return replace(finding, since=min(known, default=at))
