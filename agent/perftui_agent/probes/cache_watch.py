@@ -12,7 +12,6 @@ since. Keys are remembered by their hashes alone, and at most `MAX_MARKS` of eac
 
 from __future__ import annotations
 
-from contextlib import suppress
 from threading import get_ident
 from typing import Any, TypeAlias
 
@@ -20,7 +19,9 @@ from perftui_agent.probes.cache_rows import CacheRow
 from perftui_agent.records import RequestRecord, current_request
 
 MAX_MARKS = 512
-"""Lookups under way that a cache remembers; past it the oldest is forgotten, and may count twice."""
+"""Lookups under way that a cache remembers; past it they are forgotten, and those few may count twice.
+
+All at once: the oldest alone would cost each lookup a search of up to 2 µs through emptied places."""
 
 ATTRIBUTE = "_perftui_watch"
 """Where a watched cache keeps its watch."""
@@ -59,19 +60,7 @@ class Watch:
         """Tell whether an `in` has counted this lookup, or the cache itself is looking."""
         if self.inside and self.inside == get_ident():
             return True
-        return self.asked.pop(_mark(key), False)
-
-    def looked(self, key: object, found: object) -> None:
-        """Count an `in`."""
-        if self.inside and self.inside == get_ident():
-            return
-        mark = _mark(key)
-        if found:
-            self.row.returned += 1
-        else:
-            self.row.misses += 1
-            self._missed(mark)
-        _remember(self.asked, mark, True)
+        return self.asked.pop((hash(key), current_request.get() or get_ident()), False)
 
     def hit(self, key: object) -> None:
         """Count a lookup that found something."""
@@ -81,8 +70,25 @@ class Watch:
     def miss(self, key: object) -> None:
         """Count a lookup that found nothing."""
         if not ((self.asked or self.inside) and self.is_counted(key)):
-            self.row.misses += 1
-            self._missed(_mark(key))
+            self.missed_by((hash(key), current_request.get() or get_ident()))
+
+    def missed_by(self, mark: Mark) -> None:
+        """Count a miss, and a stampede if another request is at work on the key."""
+        self.row.misses += 1
+        missed = self.missed
+        missed[mark] = True
+        if len(missed) > MAX_MARKS:
+            missed.clear()
+        key, who = mark
+        if isinstance(who, int):
+            return
+        first = self.open.get(key)
+        if first is None or first.ended_ns:
+            self.open[key] = who
+            if len(self.open) > MAX_MARKS:
+                self.open.clear()
+        elif first is not who:
+            self.row.stampedes += 1
 
     def settles(self, key: object) -> bool:
         """Tell whether a `setdefault` is the end of a lookup that has been counted."""
@@ -100,7 +106,7 @@ class Watch:
     def begin_making(self, key: object) -> Mark:
         """Note that a `__missing__` of the app is at work: looking the key up is part of that."""
         mark = _mark(key)
-        _remember(self.asked, mark, True)
+        self.asked[mark] = True
         return mark
 
     def made(self, mark: Mark) -> None:
@@ -109,25 +115,6 @@ class Watch:
         if self.inside != get_ident():
             self.row.filled += 1
 
-    def _missed(self, mark: Mark) -> None:
-        _remember(self.missed, mark, True)
-        key, who = mark
-        if isinstance(who, int):
-            return
-        first = self.open.get(key)
-        if first is None or first.ended_ns:
-            _remember(self.open, key, who)
-        elif first is not who:
-            self.row.stampedes += 1
-
 
 def _mark(key: object) -> Mark:
     return hash(key), current_request.get() or get_ident()
-
-
-def _remember(marks: dict[Any, Any], mark: object, value: object) -> None:
-    marks[mark] = value
-    if len(marks) > MAX_MARKS:
-        # Another thread may be at it too.
-        with suppress(RuntimeError, StopIteration):
-            marks.pop(next(iter(marks)), None)

@@ -12,7 +12,8 @@ from threading import get_ident
 from typing import Any, TypeAlias
 
 from perftui_agent.probes.cache_rows import CacheRow
-from perftui_agent.probes.cache_watch import ATTRIBUTE, Watch
+from perftui_agent.probes.cache_watch import ATTRIBUTE, MAX_MARKS, Watch
+from perftui_agent.records import current_request
 
 Methods: TypeAlias = dict[str, Any]
 """What a generated class defines, by name."""
@@ -62,7 +63,18 @@ def _lookups(original: Any) -> Methods:
 
     def ask(self: Any, key: Any) -> Any:
         found = contains(self, key)
-        self._perftui_watch.looked(key, found)
+        watch = self._perftui_watch
+        if watch.inside and watch.inside == get_ident():
+            return found
+        mark = (hash(key), current_request.get() or get_ident())
+        if found:
+            watch.row.returned += 1
+        else:
+            watch.missed_by(mark)
+        asked = watch.asked
+        asked[mark] = True
+        if len(asked) > MAX_MARKS:
+            asked.clear()
         return found
 
     def miss(self: Any, key: Any) -> Any:
