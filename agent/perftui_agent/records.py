@@ -6,7 +6,7 @@ lock: a record goes to the agent through one `deque.append`, and is not written 
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias
 
@@ -14,6 +14,10 @@ import msgspec
 
 Scope: TypeAlias = MutableMapping[str, Any]
 """An ASGI scope."""
+
+
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+"""ASGI headers."""
 
 
 class Labels(Protocol):
@@ -52,6 +56,17 @@ class RequestRecord(msgspec.Struct, eq=False, gc=False):
     """The message that started the response, None before it and when the request has ended."""
     disconnected: bool = False
     preflight: bool = False
+    path: str = ""
+    """Without the query string; known when it has ended."""
+    request_headers: Headers | None = None
+    """Of a request that may have a body, once it has ended."""
+    response_headers: Headers | None = None
+    """Of a response that is large enough to be worth compressing, once it has ended."""
+    serialize_started_ns: int = 0
+    serialize_ns: int = 0
+    """How long it took to make bytes of what the endpoint returned."""
+    story: Any = None
+    """What it has spent its time on so far; the agent's thread alone reads and writes it."""
 
 
 class FailureRecord(msgspec.Struct, eq=False):

@@ -50,8 +50,8 @@ class RouteLedger:
             )
         return route
 
-    def fold_request(self, record: RequestRecord) -> None:
-        """Count a request that has ended."""
+    def fold_request(self, record: RequestRecord) -> RouteFrame:
+        """Count a request that has ended; return its route's frame."""
         route = self.route(record.route)
         status = route.status
         code = record.status
@@ -78,6 +78,7 @@ class RouteLedger:
             route.ttfb.add(record.first_byte_ns - started)
         if record.streaming != EVENTS and not record.disconnected:
             route.body_bytes.add(record.body_bytes)
+        return route
 
     def fold_failure(self, record: FailureRecord) -> None:
         """Count an exception that no handler took."""

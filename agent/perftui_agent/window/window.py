@@ -21,10 +21,12 @@ from perftui_agent.records import (
     StatementRecord,
     StatementText,
 )
+from perftui_agent.window.bodies import fold_bodies
 from perftui_agent.window.pools import PoolLedger
 from perftui_agent.window.routes import RouteLedger
 from perftui_agent.window.shapes import ShapeTable
 from perftui_agent.window.statements import StatementLedger
+from perftui_agent.window.stories import StoryLedger
 from perftui_agent.wire.frames import Frame
 
 MAX_PENDING = 65_536
@@ -72,22 +74,25 @@ class Window:
 
     def close(self, *, seq: int, ended_at_ns: int, span_ns: int) -> Frame:
         """Return the frame of everything folded since the last one, and start the next."""
-        streams = sum(1 for record in list(self.in_flight) if record.streaming)
+        in_flight = list(self.in_flight)
+        streams = sum(1 for record in in_flight if record.streaming)
         frame = Frame(
             seq=seq,
             ended_at=ended_at_ns,
             span_ns=span_ns,
-            in_flight=max(0, len(self.in_flight) - streams),
+            in_flight=len(in_flight) - streams,
             open_streams=streams,
             open_websockets=self.open_websockets,
         )
         self._statements.close(frame)
         self._pools.close(frame)
         self._routes.close(frame)
+        self._stories.close(frame, in_flight)
         return frame
 
     def loop_was_held(self, name: str, began_ns: int, ended_ns: int, by: RequestRecord | None) -> None:
         """Take a stretch in which no other request could go on; on the agent's thread."""
+        self._stories.fold_block(name, began_ns, ended_ns, by)
 
     def take_bounded(self) -> dict[str, int]:
         """Return what the bounds have folded away since the last call."""
@@ -109,18 +114,22 @@ class Window:
         self._routes = RouteLedger(self.bounded)
         self._statements = StatementLedger(self.shapes, self.bounded)
         self._pools = PoolLedger()
+        self._stories = StoryLedger(self.bounded)
         self._folds: dict[type, Callable[[Any], None]] = {
             RequestRecord: self._fold_request,
             FailureRecord: self._routes.fold_failure,
             BackgroundRecord: self._routes.fold_background,
-            SpanRecord: lambda span: None,
+            SpanRecord: self._stories.fold_span,
             StatementRecord: self._fold_statement,
             CheckoutRecord: self._fold_checkout,
         }
 
     def _fold_request(self, record: RequestRecord) -> None:
-        self._routes.fold_request(record)
-        self._statements.fold_request(record, self._routes.route(record.route))
+        route = self._routes.fold_request(record)
+        self._statements.fold_request(record, route)
+        self._stories.fold_request(record, route)
+        if record.request_headers is not None or record.response_headers is not None:
+            fold_bodies(record, route)
 
     def _fold_statement(self, record: StatementRecord) -> None:
         self._statements.fold(record)  # which says what it was: before it becomes part of a story

@@ -1,0 +1,41 @@
+"""What the headers tell of bodies: how large a request's was, whether a response's is compressed.
+
+Headers are read here, on the agent's thread, and let go of; the request's path keeps a reference to
+them at most. A body that comes in chunks announces no length and is not counted.
+"""
+
+from __future__ import annotations
+
+from perftui_agent.records import Headers, RequestRecord
+from perftui_agent.sketch import LatencySketch
+from perftui_agent.wire.frames import RouteFrame
+
+_ENCODINGS = (b"gzip", b"br", b"zstd", b"deflate")
+
+_MAX_DIGITS = 18
+
+
+def fold_bodies(record: RequestRecord, route: RouteFrame) -> None:
+    """Count the bodies of a request that has ended."""
+    if record.request_headers is not None:
+        size = _length(record.request_headers)
+        if size is not None:
+            if route.request_bytes is None:
+                route.request_bytes = LatencySketch()
+            route.request_bytes.add(size)
+    if record.response_headers is not None:
+        encoding = _value(record.response_headers, b"content-encoding")
+        if encoding is not None and encoding.lower().startswith(_ENCODINGS):
+            route.compressed += 1
+
+
+def _length(headers: Headers) -> int | None:
+    value = _value(headers, b"content-length")
+    return int(value) if value is not None and value.isdigit() and len(value) <= _MAX_DIGITS else None
+
+
+def _value(headers: Headers, wanted: bytes) -> bytes | None:
+    for name, value in headers:
+        if len(name) == len(wanted) and name.lower() == wanted:
+            return value
+    return None
