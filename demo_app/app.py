@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import async_sessionmaker
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
 from demo_app.database import database_url, make_engine
 from demo_app.routers import (
@@ -41,6 +43,13 @@ TARGETS = Slo(
 """What the shop promises: a page in 200 ms, and more time only where a person expects to wait."""
 
 
+async def warm_up(engine: AsyncEngine) -> None:
+    """Import and open now what the first customer would wait for otherwise."""
+    await run_in_threadpool(str)
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+
+
 def create_app() -> FastAPI:
     """Return the shop; it connects to its database, and fills it if need be, when it starts."""
     url = database_url()
@@ -49,6 +58,7 @@ def create_app() -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await ensure_seeded(url)
+        await warm_up(engine)
         yield
         await engine.dispose()
 

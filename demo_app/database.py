@@ -23,9 +23,9 @@ def database_url() -> str:
 def make_engine(url: str) -> AsyncEngine:
     """Return an engine that hasn't connected yet.
 
-    Fault `small-pool`: three connections are fewer than the requests that run at once.
+    Fault `small-pool`: four connections are fewer than the requests that run at once.
     """
-    size = 3 if faults.active("small-pool") else 20
+    size = 4 if faults.active("small-pool") else 20
     engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=5)
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _configure_sqlite)

@@ -62,7 +62,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def shop(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Service]:
     """Return the shop with all its faults, on each of its databases."""
     if request.param == "sqlite":
@@ -79,13 +79,13 @@ def watched(data_dir: Path, directory: Path, faults: str) -> Iterator[Service]:
         yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def faulty(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Return the watched shop with all its faults."""
     yield from watched(data_dir, tmp_path_factory.mktemp("faulty"), "all")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def healthy(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Return the watched shop with none of its faults."""
     yield from watched(data_dir, tmp_path_factory.mktemp("healthy"), "none")

@@ -86,8 +86,8 @@ def connections(shop: Service) -> tuple[int, int]:
 
 
 def test_small_pool(faulty: Service, healthy: Service) -> None:
-    """A checkout holds one of three connections while the bank is asked, or none of twenty."""
-    assert connections(faulty) == (3, 1)
+    """A checkout holds one of four connections while the bank is asked, or none of twenty."""
+    assert connections(faulty) == (4, 1)
     assert connections(healthy) == (20, 0)
 
 

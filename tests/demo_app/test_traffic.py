@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from demo_app import traffic
 from demo_app.traffic import CYCLE, Traffic, check_local, parse_duration, rate_at
 from demo_app.visits import MIX, pick
-from tests.support.servers import Service, free_port
+from tests.support.servers import free_port, running
 
 DURATIONS_S = st.floats(10, 10_000)
 
@@ -107,11 +108,12 @@ def test_customers_go_home_when_the_shop_is_gone(monkeypatch: pytest.MonkeyPatch
     assert run.results["ConnectError"] > 0
 
 
-def test_a_run_ends_with_its_time_and_says_what_happened(shop: Service) -> None:
+def test_a_run_ends_with_its_time_and_says_what_happened(data_dir: Path) -> None:
     """The command sends its requests, prints how they ended, and returns 0."""
-    options = [shop.url, "--rps", "30", "--for", "3s", "--seed", "5"]
-    command = [sys.executable, "-W", "error", "-m", "demo_app.traffic", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    with running(workers=1, env={"SHOP_DATA_DIR": str(data_dir)}) as shop:
+        options = [shop.url, "--rps", "30", "--for", "3s", "--seed", "5"]
+        command = [sys.executable, "-W", "error", "-m", "demo_app.traffic", *options]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "2xx" in done.stdout
     assert "Error" not in done.stdout

@@ -72,6 +72,11 @@ def headless(scratch: Path) -> Iterator[Demo]:
                     survivor.kill()
 
 
+def children() -> set[psutil.Process]:
+    """Return what this test process has started and is alive, servers of other tests included."""
+    return set(filter(is_alive, psutil.Process().children(recursive=True)))
+
+
 def wait_all_gone(family: list[psutil.Process]) -> None:
     wait_until(
         lambda: not any(map(is_alive, family)),
@@ -134,13 +139,13 @@ def dashboard(monkeypatch: pytest.MonkeyPatch, run: Callable[[list[str]], int]) 
 
 def test_the_dashboard_opens_on_the_shop(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The dashboard gets the shop as its target, its result is the command's, and then all is over."""
-    family: list[psutil.Process] = []
+    before, family = children(), list[psutil.Process]()
 
     def run(targets: list[str]) -> int:
         [target] = targets
         answer = httpx.get(f"http://127.0.0.1:{target.removeprefix('localhost:')}/healthz", trust_env=False)
         assert answer.status_code == 200
-        family.extend(psutil.Process().children(recursive=True))
+        family.extend(children() - before)
         return 7
 
     with dashboard(monkeypatch, run):
@@ -152,10 +157,10 @@ def test_the_dashboard_opens_on_the_shop(scratch: Path, monkeypatch: pytest.Monk
 
 def test_a_dashboard_that_breaks_leaves_nothing(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the dashboard raises, the shop is stopped and the exception goes on."""
-    family: list[psutil.Process] = []
+    before, family = children(), list[psutil.Process]()
 
     def run(targets: list[str]) -> int:
-        family.extend(psutil.Process().children(recursive=True))
+        family.extend(children() - before)
         raise RuntimeError("the dashboard broke")
 
     with dashboard(monkeypatch, run):
@@ -186,12 +191,12 @@ def test_a_taken_port_is_one_line() -> None:
 def test_a_shop_that_does_not_start_names_its_log(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the server fails, the error names the file with the reason, and nothing runs on."""
     monkeypatch.setenv("DATABASE_URL", "sqlite+aiosqlite:////nowhere/shop.sqlite3")
-    before = set(psutil.Process().children(recursive=True))
+    before = children()
     result = CliRunner().invoke(demo, ["--headless"])
     assert (result.exit_code, result.stdout) == (2, "")
     log = Path(result.stderr.split("read ")[1].strip())
     assert "/nowhere/" in log.read_text()
-    assert set() == set(psutil.Process().children(recursive=True)) - before
+    assert set() == children() - before
 
 
 @pytest.mark.parametrize(
