@@ -67,7 +67,9 @@ async def _fold(
     deadline = time.monotonic() + longest_s
     while not until(dashboard) and (left := deadline - time.monotonic()) > 0:
         try:
-            event = await asyncio.wait_for(anext(source), left)
+            # Not `wait_for`: before Python 3.12 it forgets a ctrl+c that comes together with an event.
+            async with asyncio.timeout(left):
+                event = await anext(source)
         except TimeoutError:
             break
         if not isinstance(event, HistoryReceived):

@@ -151,6 +151,13 @@ class WorkerSummary:
     errors: int = 0
     latency: Latency = Latency()
     cpu_percent: float | None = None
+    cpu_mean_percent: float | None = None
+    """Over the window; `cpu_percent` is that of the last second."""
+    cpu_limit: float | None = None
+    """Cores the container may use."""
+    memory_limit_bytes: int | None = None
+    memory: tuple[tuple[float, int], ...] = ()
+    """Moments and RSS, evenly spaced, from as far back as is known."""
     rss_bytes: int | None = None
     threads: int | None = None
     open_files: int | None = None
@@ -162,6 +169,11 @@ class WorkerSummary:
     blocked_at: str | None = None
     blocked_route: RouteLabel | None = None
     gc_pause_p99_ms: float | None = None
+    gc_pauses: LatencySketch | None = None
+    """In nanoseconds, as `threadpool_wait`: how long it took to get a thread when none was free."""
+    threadpool_wait: LatencySketch | None = None
+    covered_s: float = 0.0
+    """How much of the window its frames cover."""
     threadpool: ThreadpoolStats | None = None
     agent_cpu_percent: float | None = None
     agent_rss_bytes: int | None = None
@@ -170,6 +182,8 @@ class WorkerSummary:
     probes: Mapping[str, str] = field(default_factory=dict)
     last_seen: float | None = None
     gone_since: float | None = None
+    lost_in_flight: int | None = None
+    """Requests that were in flight when one that is gone was last heard."""
     trend: tuple[float | None, ...] = ()
     """p95 in ms for each of `Summary.points`."""
 

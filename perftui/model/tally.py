@@ -61,6 +61,10 @@ class WorkerTally:
     latency: LatencySketch = field(default_factory=LatencySketch)
     lag: LatencySketch = field(default_factory=LatencySketch)
     gc_pauses: LatencySketch = field(default_factory=LatencySketch)
+    threadpool_wait: LatencySketch = field(default_factory=LatencySketch)
+    cpu_s: float = 0.0
+    cpu_over_s: float = 0.0
+    """For how long `cpu_s` was measured."""
 
     def copy(self) -> WorkerTally:
         """Return one of its own that has counted the same."""
@@ -69,6 +73,7 @@ class WorkerTally:
             latency=copy_sketch(self.latency),
             lag=copy_sketch(self.lag),
             gc_pauses=copy_sketch(self.gc_pauses),
+            threadpool_wait=copy_sketch(self.threadpool_wait),
         )
 
     def add(self, other: WorkerTally) -> None:
@@ -82,6 +87,9 @@ class WorkerTally:
         self.latency.merge(other.latency)
         self.lag.merge(other.lag)
         self.gc_pauses.merge(other.gc_pauses)
+        self.threadpool_wait.merge(other.threadpool_wait)
+        self.cpu_s += other.cpu_s
+        self.cpu_over_s += other.cpu_over_s
 
 
 @dataclass(slots=True)
@@ -159,6 +167,11 @@ def _add_frame(result: Tally, worker: WorkerId, frame: Frame) -> None:
         one.lag.merge(frame.loop.lag)
     if frame.gc is not None:
         one.gc_pauses.merge(frame.gc.pauses)
+    if frame.threadpool is not None:
+        one.threadpool_wait.merge(frame.threadpool.wait)
+    if frame.process.cpu_percent is not None:
+        one.cpu_over_s = frame.span_ns / 1e9
+        one.cpu_s = frame.process.cpu_percent / 100.0 * one.cpu_over_s
     _add_worker(result, worker, one)
     for statement in frame.statements:
         _add_statement(result, statement)

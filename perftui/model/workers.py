@@ -54,7 +54,7 @@ def _rows(
             frame = counted.last if counted else None
             heard_at = frame.ended_at / 1e9 if frame else track.found_at
         state = worker_state(track, frame, heard_at, at)
-        yield _row(track, state, counted, frame, axis.worker(worker), at, heard_at)
+        yield _row(track, state, counted, frame, axis.worker(worker), axis.memory(worker), at, heard_at)
 
 
 def _row(
@@ -63,6 +63,7 @@ def _row(
     counted: WorkerTally | None,
     frame: Frame | None,
     trend: tuple[float | None, ...],
+    memory: tuple[tuple[float, int], ...],
     at: float,
     heard_at: float,
 ) -> WorkerSummary:
@@ -80,6 +81,10 @@ def _row(
         errors=counted.errors,
         latency=latency_of(counted.latency),
         cpu_percent=process.cpu_percent,
+        cpu_mean_percent=100.0 * counted.cpu_s / counted.cpu_over_s if counted.cpu_over_s else None,
+        cpu_limit=process.cpu_limit,
+        memory_limit_bytes=process.memory_limit_bytes,
+        memory=memory,
         rss_bytes=process.rss_bytes,
         threads=process.threads,
         open_files=process.open_files,
@@ -90,6 +95,9 @@ def _row(
         blocked_at=loop.blocked_at if loop else None,
         blocked_route=loop.blocked_route if loop else None,
         gc_pause_p99_ms=quantile_ms(counted.gc_pauses, 0.99),
+        gc_pauses=counted.gc_pauses if counted.gc_pauses.count else None,
+        threadpool_wait=counted.threadpool_wait if counted.threadpool_wait.count else None,
+        covered_s=covered_s,
         threadpool=frame.threadpool if frame else None,
         agent_cpu_percent=agent.cpu_percent if agent else None,
         agent_rss_bytes=agent.rss_bytes if agent else None,
@@ -98,6 +106,7 @@ def _row(
         probes=frame.probes if frame else {},
         last_seen=heard_at if frame else None,
         gone_since=track.gone_at if gone else None,
+        lost_in_flight=frame.in_flight if frame and gone else None,
         trend=trend,
     )
 

@@ -143,7 +143,8 @@ class LocalSource:
         while "connecting" in map(self.phase, self._streams) and (left := deadline - time.monotonic()) > 0:
             self._heard.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._heard.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._heard.wait()
 
     async def _watch(self) -> None:
         while True:

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 import psutil
 from websockets.asyncio.server import Server, ServerConnection, unix_serve
+from websockets.exceptions import ConnectionClosed
 
 from perftui_agent.wire.codec import decode_from_client, encode
 from perftui_agent.wire.frames import (
@@ -83,12 +84,13 @@ class FakeAgent:
         self.connections.add(connection)
         self.connected.set()
         try:
-            async for data in connection:
-                assert isinstance(data, bytes)
-                request = decode_from_client(data)
-                self.requests.append(request)
-                if (reply := self.answer(request)) is not None:
-                    await connection.send(encode(reply))
+            with contextlib.suppress(ConnectionClosed):
+                async for data in connection:
+                    assert isinstance(data, bytes)
+                    request = decode_from_client(data)
+                    self.requests.append(request)
+                    if (reply := self.answer(request)) is not None:
+                        await connection.send(encode(reply))
         finally:
             self.connections.discard(connection)
             if not self.connections:

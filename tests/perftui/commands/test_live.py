@@ -1,0 +1,269 @@
+"""The verbs on live workers, each played by an agent of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perftui_agent.wire.frames import Dump, DumpRequest, SloTarget, StackFrame, ThreadDump
+from tests.support.fake_agent import FakeAgent, fake_agent
+from tests.support.frames import frame, route
+from tests.support.servers import private_dir
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A runtime directory with a name short enough for sockets."""
+    path = private_dir()
+    yield path
+    shutil.rmtree(path)
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(40):
+            await scenario()
+
+    asyncio.run(bounded())
+
+
+async def start(directory: Path, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "perftui", *arguments,
+        env=os.environ | {"PERFTUI_RUNTIME_DIR": str(directory)},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
+async def perftui(directory: Path, *arguments: str) -> tuple[int | None, str, str]:
+    """Run the command; return its exit code, stdout and stderr."""
+    process = await start(directory, *arguments)
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def talking(agent: FakeAgent, requests: int = 0) -> AsyncIterator[None]:
+    """Have an agent send a frame at each whole second, each with `requests` requests."""
+
+    async def talk() -> None:
+        second = int(time.time())
+        for seq in itertools.count(1):
+            await asyncio.sleep(second + seq - time.time())
+            await agent.send(frame(seq, second + seq, [route("GET /", [5.0] * requests)]))
+
+    task = asyncio.create_task(talk())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_ls_tells_who_is_there_and_how_they_are(directory: Path) -> None:
+    """A service is its workers with addresses, versions and health."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory, tcp=["0.0.0.0:8000"]) as agent, talking(agent):
+            code, out, err = await perftui(directory, "ls", "--json")
+            assert (code, err) == (0, "")
+            service = json.loads(out)["services"][0]
+            assert (service["service"], service["target"], service["ports"]) == (
+                "shop",
+                "localhost:8000",
+                [8000],
+            )
+            worker = service["workers"][0]
+            assert (worker["pid"], worker["state"], worker["server"]) == (agent.pid, "ok", "uvicorn 0.54.0")
+            code, out, err = await perftui(directory, "ls")
+            assert (code, err) == (0, "")
+            heading, line = out.splitlines()
+            assert heading.split()[:4] == ["service", "target", "pid", "state"]
+            assert line.split()[:4] == ["shop", "localhost:8000", str(agent.pid), "ok"]
+
+    run(scenario)
+
+
+def test_ls_tells_a_worker_that_does_not_answer(directory: Path) -> None:
+    """A live process whose agent sends nothing is silent."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory):
+            _, out, _ = await perftui(directory, "ls", "--json")
+            assert json.loads(out)["services"][0]["workers"][0]["state"] == "silent"
+
+    run(scenario)
+
+
+def test_a_snapshot_counts_every_request_of_the_watch(directory: Path) -> None:
+    """The totals are those of the frames that cover the watch, over all workers."""
+
+    async def scenario() -> None:
+        slo = [SloTarget(p95_ms=200), SloTarget(route="GET /", p95_ms=1)]
+        async with (
+            fake_agent(directory, slo=slo) as one,
+            fake_agent(directory, slo=slo) as other,
+            talking(one, requests=3),
+            talking(other, requests=4),
+        ):
+            code, out, err = await perftui(directory, "snapshot", "localhost:8000", "--for", "2s", "--json")
+            document = json.loads(out)
+            assert code == 0
+            assert err == "watching localhost:8000 for 2 s (2 of 2 workers)\n"
+            assert document["coverage"] == {"workers_seen": 2, "workers_known": 2, "frames_dropped": 0}
+            served = {row["pid"]: row["requests"] for row in document["workers"]}
+            assert document["totals"]["requests"] == sum(served.values())
+            frames = (served[one.pid] / 3, served[other.pid] / 4)
+            assert all(each.is_integer() for each in frames)
+            assert document["window_s"] >= max(frames) >= min(frames) >= 2
+            assert [(each["scope"], each["met"]) for each in document["slo"]] == [
+                ("all", True),
+                ("GET /", False),
+            ]
+            assert document["routes"][0]["slo"] == [
+                {"slo": "p95<1ms", "value": document["routes"][0]["p95_ms"], "met": False}
+            ]
+
+    run(scenario)
+
+
+def test_a_snapshot_for_people_is_text(directory: Path) -> None:
+    """Without --json the same figures come aligned and with their units."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory) as agent, talking(agent, requests=2):
+            code, out, _ = await perftui(directory, "snapshot", "--for", "500ms")
+            assert code == 0
+            lines = out.splitlines()
+            assert lines[0].startswith("shop · localhost:8000 · ")
+            assert lines[0].endswith(" · workers 1/1")
+            assert "2/s" in lines[1].replace("2.0/s", "2/s")
+            row = next(line for line in lines if line.strip().startswith("GET /"))
+            assert "5.0ms" in row
+
+    run(scenario)
+
+
+def test_a_snapshot_of_workers_that_say_nothing_cannot_be_done(directory: Path) -> None:
+    """Without a single frame there is no state to print, and the way on is a dump."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory):
+            code, out, err = await perftui(directory, "snapshot", "8000", "--for", "100ms")
+            assert (code, out) == (2, "")
+            assert err.splitlines()[-2:] == [
+                "perftui: none of the workers of 8000 answered",
+                "  what they do: perftui dump 8000",
+            ]
+
+    run(scenario)
+
+
+def test_an_interrupt_ends_with_130(directory: Path) -> None:
+    """ctrl+c during a watch prints nothing more and says so by its code."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory) as agent, talking(agent):
+            process = await start(directory, "snapshot", "8000", "--for", "60s")
+            assert process.stderr is not None
+            assert (await process.stderr.readline()).startswith(b"watching")
+            process.send_signal(signal.SIGINT)
+            out, err = await process.communicate()
+            assert (process.returncode, out, err) == (130, b"", b"\n")
+
+    run(scenario)
+
+
+def dumped(request: DumpRequest) -> Dump:
+    """Answer with one thread in the service's code, and three idle ones."""
+    busy = StackFrame(
+        function="pay", file="/srv/shop/app.py", line=7, short_file="app.py", source="time.sleep(9)"
+    )
+    wait = StackFrame(
+        function="wait", file="/usr/lib/python3.12/threading.py", line=1, short_file="threading.py"
+    )
+    return Dump(
+        id=request.id,
+        pid=request.pid or 1,
+        taken_at=1_700_000_000_000_000_000,
+        took_ns=21_000_000,
+        taken_by=1,
+        threads=[
+            *(
+                ThreadDump(name="AnyIO worker thread", thread_id=number, frames=[wait])
+                for number in (1, 2, 3)
+            ),
+            ThreadDump(name="MainThread", thread_id=9, is_main=True, active=True, frames=[busy]),
+        ],
+    )
+
+
+def test_a_dump_shows_who_works_first_and_folds_the_idle(directory: Path) -> None:
+    """The thread in the service's code is in full, the pool in one line."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory, answer=dumped):
+            code, out, err = await perftui(directory, "dump", "8000")
+            assert (code, err) == (0, "")
+            assert out.splitlines() == [
+                "worker 1 · 2023-11-14T22:13:20.000Z · py-spy in 21ms",
+                "",
+                "MainThread (running)",
+                "  → app.py:7 pay  time.sleep(9)",
+                "",
+                "AnyIO worker × 3 idle in wait at threading.py:1",
+            ]
+
+    run(scenario)
+
+
+def test_a_dump_as_json_is_one_document_or_a_list_of_them(directory: Path) -> None:
+    """One worker is the dump itself, several are `dumps`."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory, answer=dumped) as agent, fake_agent(directory, answer=dumped):
+            code, out, _ = await perftui(directory, "dump", "8000", "--worker", str(agent.pid), "--json")
+            one: dict[str, Any] = json.loads(out)
+            assert code == 0
+            assert set(one) == {"target", "worker", "at", "took_ms", "taken_by", "method", "threads"}
+            assert (one["target"], one["took_ms"], len(one["threads"])) == ("8000", 21.0, 4)
+            code, out, _ = await perftui(directory, "dump", "8000", "--json")
+            assert [len(each["threads"]) for each in json.loads(out)["dumps"]] == [4, 4]
+
+    run(scenario)
+
+
+def test_a_refused_dump_is_told_with_its_reason(directory: Path) -> None:
+    """A worker that says no is an error with its own words, and exit 2."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory) as agent:
+            code, out, err = await perftui(directory, "dump", "8000")
+            assert (code, out) == (2, "")
+            assert err == f"worker {agent.pid}: not today\n  come back tomorrow\n"
+
+    run(scenario)
+
+
+def test_a_worker_that_is_not_there_is_answered_with_those_that_are(directory: Path) -> None:
+    """A wrong pid is told together with the right ones."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory) as agent:
+            code, _, err = await perftui(directory, "dump", "8000", "--worker", "1")
+            assert code == 2
+            assert err == f"perftui: 8000 has no worker 1\n  it has: {agent.pid}\n"
+
+    run(scenario)

@@ -1,0 +1,126 @@
+"""Fifteen minutes in bins that thin as they age."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from perftui.model.history import BLOCK_S, KEPT_S, MINUTE_S, NO_HISTORY, History
+from perftui.model.tally import tally_of
+from perftui.model.window import sum_of
+from tests.support.frames import T, frame, route, worker
+
+A, B = worker(1).id, worker(2).id
+
+
+def history_of(*seconds: int, worker: str = A) -> History:
+    """Return a history with one request in each of these seconds after T."""
+    history = NO_HISTORY
+    for seq, second in enumerate(seconds, 1):
+        history = history.with_frame(worker, frame(seq, T + second, [route("GET /", [5.0])]))
+    return history
+
+
+def requests(history: History, first: int, last: int) -> int:
+    return sum_of(history.cover(T + first, T + last)).requests
+
+
+def test_frames_of_one_second_meet_in_one_bin() -> None:
+    """A stagger of some milliseconds doesn't part the workers."""
+    history = NO_HISTORY
+    for worker_id, stagger_s in ((A, 0.0), (B, 0.12)):
+        history = history.with_frame(worker_id, frame(1, T + 1 + stagger_s, [route("GET /", [5.0])]))
+    assert [node.tally.requests for node in history.cover(T + 1, T + 1)] == [2]
+
+
+def test_a_window_of_a_minute_is_exact_to_the_second() -> None:
+    """For eighty seconds nothing is rounded, wherever the window begins."""
+    history = history_of(*range(1, 300))
+    for first in range(300 - 80, 299):
+        assert requests(history, first, 299) == 300 - first
+
+
+def test_a_window_is_covered_with_few_nodes() -> None:
+    """Sixty seconds are five blocks and ten seconds, not sixty of them."""
+    nodes = history_of(*range(1, 200)).cover(T + 133, T + 192)
+    assert sum(node.span_s for node in nodes) == 60
+    assert len(nodes) == 15
+
+
+@given(st.lists(st.integers(1, 1500), min_size=1, max_size=80))
+@settings(max_examples=40)
+def test_no_request_is_lost_or_counted_twice_as_time_goes_by(seconds: list[int]) -> None:
+    """In whatever order frames come, everything within what is kept is counted once."""
+    history = NO_HISTORY
+    expected = 0
+    for seq, second in enumerate(seconds, 1):
+        history = history.with_frame(A, frame(seq, T + second, [route("GET /", [5.0])]))
+    newest = max(seconds)
+    counted = requests(history, 0, newest)
+    expected = sum(second > newest - KEPT_S + MINUTE_S for second in seconds)
+    assert expected <= counted <= len(seconds)
+    if newest <= KEPT_S:
+        assert counted == len(seconds)
+
+
+def test_old_time_is_coarser_and_loses_nothing() -> None:
+    """What has been thinned still adds up to every request."""
+    assert requests(history_of(*range(1, 841)), 0, 840) == 840
+
+
+def test_time_beyond_what_is_kept_is_forgotten() -> None:
+    """After an hour there are no more than sixteen minutes of it, frames of the newest alone."""
+    history = history_of(*range(1, 3601))
+    assert len(history.minutes) <= KEPT_S // MINUTE_S + 1
+    with_frames = [
+        second
+        for minute in history.minutes.values()
+        for block in minute.children.values()
+        for second in block.children.values()
+        if second.frames
+    ]
+    assert len(with_frames) <= 2 * BLOCK_S
+
+
+def test_a_late_frame_finds_its_place() -> None:
+    """A frame of a minute that has been thinned is added to it."""
+    history = history_of(*range(1, 600))
+    before = requests(history, 0, 119)
+    history = history.with_frame(A, frame(1000, T + 61, [route("GET /", [5.0])]))
+    assert requests(history, 0, 119) == before + 1
+    assert requests(history, 0, 599) == 600
+
+
+def test_what_is_older_than_all_that_is_kept_is_passed_over() -> None:
+    """A frame from an hour ago changes nothing."""
+    history = history_of(3600)
+    assert history.with_frame(A, frame(2, T + 1)) is history
+
+
+def test_adding_a_frame_leaves_the_history_before_it_as_it_was() -> None:
+    """A paused picture keeps the history it holds."""
+    before = history_of(1, 2, 3)
+    before.with_frame(A, frame(9, T + 3, [route("GET /", [5.0])]))
+    assert requests(before, 0, 3) == 3
+
+
+def test_a_tally_shares_nothing_with_what_it_was_made_of() -> None:
+    """Adding up never changes the parts: they are in other sums as well."""
+    sent = frame(1, T + 1, [route("GET /", [5.0])])
+    first = tally_of([(A, sent)])
+    tally_of([(B, sent)], [first, first])
+    assert sent.routes[0].latency.count == 1
+    assert first.routes["GET /"].latency.count == 1
+    assert first.workers[A].latency.count == 1
+
+
+def test_routes_beyond_the_bound_become_one() -> None:
+    """However many labels an agent makes up, memory stays bounded and no request is lost."""
+    history = NO_HISTORY
+    for second in range(1, 5):
+        routes = [route(f"GET /{second}/{number}", [5.0]) for number in range(1000)]
+        history = history.with_frame(A, frame(second, T + second, routes))
+    tally = sum_of(history.cover(T, T + 5))
+    assert len(tally.routes) == 2001
+    assert tally.routes["(other)"].status.total() == 2000
+    assert tally.requests == 4000
