@@ -25,9 +25,11 @@ from perftui_agent.inspect.ptrace import permit_tracing
 from perftui_agent.probes.caches import CacheProbe
 from perftui_agent.probes.event_loop import LoopProbe
 from perftui_agent.probes.garbage import GarbageProbe
+from perftui_agent.probes.in_flight import InFlightProbe
 from perftui_agent.probes.pool import PoolProbe
 from perftui_agent.probes.probe import ON, Probe
 from perftui_agent.probes.process import ProcessProbe
+from perftui_agent.probes.redis import RedisProbe
 from perftui_agent.probes.sqlalchemy import SqlAlchemyProbe
 from perftui_agent.probes.threadpool import ThreadpoolProbe
 from perftui_agent.serve.introduction import introduce
@@ -137,9 +139,11 @@ class _Run:
             self.process_probe,
             ThreadpoolProbe(agent.window),
             GarbageProbe(),
+            InFlightProbe(agent.window, self.loop_probe),
             SqlAlchemyProbe(agent.window, agent.guard, agent.settings.slow_query_ms),
             PoolProbe(agent.window, agent.guard),
             CacheProbe(agent.window),
+            RedisProbe(agent.window, agent.guard),
         ]
 
     def start(self) -> None:

@@ -143,8 +143,26 @@ class StatementRecord(SpanRecord, eq=False, gc=False):
     call_site: str = ""
     slow: bool = False
     text: str = ""
+    """What is kept of the statement: see `kept_of`."""
+    text_hash: int = 0
     engine: Any = None
     database: str = ""
+
+
+KEPT_CHARACTERS = 16_384
+"""More of a statement's text is not kept while it waits for the agent's thread: inserts can have megabytes."""
+
+KEPT_AT_THE_END = 4_096
+
+CUT = "\0"
+"""Stands where the middle of a long text was."""
+
+
+def kept_of(text: str) -> str:
+    """Return a text, or the beginning and end of a long one: in between it is a list."""
+    if len(text) <= KEPT_CHARACTERS:
+        return text
+    return text[: KEPT_CHARACTERS - KEPT_AT_THE_END] + CUT + text[-KEPT_AT_THE_END:]
 
 
 class CheckoutRecord(SpanRecord, eq=False, gc=False):
@@ -156,8 +174,39 @@ class CheckoutRecord(SpanRecord, eq=False, gc=False):
     """False for pools in which nobody ever waits: they open a connection for each checkout, or share one."""
 
 
+class CacheRecord(SpanRecord, eq=False, gc=False):
+    """One command to a cache in another process."""
+
+    hits: int = 0
+    misses: int = 0
+
+
+class CachePart(msgspec.Struct, eq=False, gc=False):
+    """One command of a pipeline."""
+
+    name: str
+    hits: int = 0
+    misses: int = 0
+    failed: bool = False
+
+
+class CacheBatchRecord(SpanRecord, eq=False, gc=False):
+    """The one round trip of several commands."""
+
+    parts: list[CachePart] = []
+    commands: int = 0
+    """How many there were: not all of a long pipeline are parts."""
+
+
 Record: TypeAlias = (
-    RequestRecord | FailureRecord | BackgroundRecord | SpanRecord | StatementRecord | CheckoutRecord
+    RequestRecord
+    | FailureRecord
+    | BackgroundRecord
+    | SpanRecord
+    | StatementRecord
+    | CheckoutRecord
+    | CacheRecord
+    | CacheBatchRecord
 )
 """Anything a probe hands to the window."""
 

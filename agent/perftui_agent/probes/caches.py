@@ -97,7 +97,7 @@ class CacheProbe:
                 rows.drop(row)
         self._seen = now
         if folded := rows.folded_away + functions.refused:
-            self._sink.bounded["caches"] = folded
+            self._sink.bounded["caches"] = self._sink.bounded.get("caches", 0) + folded
 
 
 _NOTHING = Totals(0, 0, 0, 0, 0)

@@ -13,6 +13,8 @@ from typing import Any
 
 from perftui_agent.records import (
     BackgroundRecord,
+    CacheBatchRecord,
+    CacheRecord,
     CheckoutRecord,
     FailureRecord,
     Record,
@@ -22,6 +24,7 @@ from perftui_agent.records import (
     StatementText,
 )
 from perftui_agent.window.bodies import fold_bodies
+from perftui_agent.window.caches import CacheLedger
 from perftui_agent.window.pools import PoolLedger
 from perftui_agent.window.routes import RouteLedger
 from perftui_agent.window.shapes import ShapeTable
@@ -86,6 +89,7 @@ class Window:
         )
         self._statements.close(frame)
         self._pools.close(frame)
+        self._caches.close(frame)
         self._routes.close(frame)
         self._stories.close(frame, in_flight)
         return frame
@@ -114,6 +118,7 @@ class Window:
         self._routes = RouteLedger(self.bounded)
         self._statements = StatementLedger(self.shapes, self.bounded)
         self._pools = PoolLedger()
+        self._caches = CacheLedger(self.bounded)
         self._stories = StoryLedger(self.bounded)
         self._folds: dict[type, Callable[[Any], None]] = {
             RequestRecord: self._fold_request,
@@ -122,6 +127,8 @@ class Window:
             SpanRecord: self._stories.fold_span,
             StatementRecord: self._fold_statement,
             CheckoutRecord: self._fold_checkout,
+            CacheRecord: self._fold_command,
+            CacheBatchRecord: self._fold_batch,
         }
 
     def _fold_request(self, record: RequestRecord) -> None:
@@ -138,3 +145,11 @@ class Window:
     def _fold_checkout(self, record: CheckoutRecord) -> None:
         if self._pools.fold(record):
             self._folds[SpanRecord](record)
+
+    def _fold_command(self, record: CacheRecord) -> None:
+        self._caches.fold(record)
+        self._folds[SpanRecord](record)
+
+    def _fold_batch(self, record: CacheBatchRecord) -> None:
+        self._caches.fold_batch(record)
+        self._folds[SpanRecord](record)

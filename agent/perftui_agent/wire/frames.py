@@ -230,7 +230,9 @@ class CacheFrame(_Part):
     expirations: Count = 0
     stampedes: Count = 0
     """Misses of a key while another request was already at work on the same key."""
+    errors: Count = 0
     latency: LatencySketch | None = None
+    """Of each command to a cache in another process, found or not; its count is that of the commands."""
     size: int | None = None
     maxsize: int | None = None
 

