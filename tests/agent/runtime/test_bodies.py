@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from perftui_agent.records import Headers, RequestRecord, Scope
+from perftui_agent.sketch import LatencySketch
 from perftui_agent.window.bodies import fold_bodies
-from perftui_agent.wire.frames import LatencySketch, RouteFrame, StatusCounts
+from perftui_agent.wire.frames import RouteFrame, StatusCounts
 
 
 class Labels:

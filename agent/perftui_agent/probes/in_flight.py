@@ -1,0 +1,200 @@
+"""Lists the requests in flight, the oldest first, and says where those that take long wait.
+
+A request knows neither its task nor its line, since keeping them would cost every request. So, when one
+is older than a second, the tasks of the app's loop are asked which request they work for, and the await
+chain of that request's own task is walked to the app's innermost line. Where the request itself waits
+for tasks it made (a TaskGroup, `gather`, a middleware that runs the app in a task), the way leads on
+through those; where it waits for a thread, into the stack of that thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterable
+from heapq import nsmallest
+from time import perf_counter_ns
+from types import FrameType
+from typing import Any, Protocol
+
+from perftui_agent.places import is_user_code, place_of_frame, stack_of
+from perftui_agent.probes.await_chain import chain_of, request_of, route_of
+from perftui_agent.probes.probe import ON, ProbeStatus
+from perftui_agent.records import RequestRecord
+from perftui_agent.wire.frames import CodePlace, Frame, InFlight
+
+MAX_ROWS = 50
+
+MAX_PATH = 300
+"""Characters of a path."""
+
+LONG_NS = 1_000_000_000
+"""From this age on it is asked where a request waits."""
+
+MAX_TASKS_OF_ONE = 20
+"""Tasks of one request that are followed."""
+
+TASKS_AT_ONCE = 500
+"""Tasks asked before the GIL is let go of for a moment: 1 ms."""
+
+REST = 100
+"""After asking the tasks, the agent's thread rests a hundred times as long: 1 % of a core at most."""
+
+_WRAPPER = ("perftui_agent/probes/http.py", "__call__")
+"""The frame of our own that each request's own task has."""
+
+_JOINS = frozenset({"TaskGroup.__aexit__", "_wait", "wait", "wait_for"})
+"""Functions that wait for other tasks; with those of Starlette's middleware."""
+
+_MIDDLEWARE = "starlette/middleware/base.py"
+
+_IN_A_THREAD = "run_sync_in_worker_thread"
+"""anyio's function that waits for a thread's result, and knows the thread."""
+
+
+class Requests(Protocol):
+    """Who knows the requests in flight: the window."""
+
+    in_flight: set[RequestRecord]
+
+
+class Watched(Protocol):
+    """Who knows the app's loop: the loop's probe."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The app's loop."""
+
+
+class InFlightProbe:
+    """Reads the requests in flight as a frame closes."""
+
+    name = "in flight"
+
+    def __init__(self, requests: Requests, watched: Watched) -> None:
+        self._requests = requests
+        self._watched = watched
+        self._rested_ns = 0
+        self.follows_tasks = True
+        """False when the agent has no time for it: then nobody is told where a request waits."""
+
+    def attach(self) -> ProbeStatus:
+        """There is nothing to attach to."""
+        return ON
+
+    def detach(self) -> None:
+        """There is nothing to take back."""
+
+    def fill(self, frame: Frame) -> None:
+        """Add the oldest requests in flight; open streams are no part of them."""
+        now = perf_counter_ns()
+        records = [record for record in list(self._requests.in_flight) if not record.streaming]
+        oldest = nsmallest(MAX_ROWS, records, key=lambda record: record.started_ns)
+        long = [record for record in oldest if now - record.started_ns >= LONG_NS]
+        places = self._places(long) if long and self.follows_tasks and now >= self._rested_ns else {}
+        for record in oldest:
+            row = _row(record, now, places.get(record))
+            if row is not None:
+                frame.in_flight_rows.append(row)
+
+    def _places(self, records: list[RequestRecord]) -> dict[RequestRecord, CodePlace]:
+        loop = self._watched.loop
+        if loop is None:
+            return {}
+        started_ns = perf_counter_ns()
+        tasks = _tasks_of(records, asyncio.all_tasks(loop))
+        threads = sys._current_frames()
+        places = {record: _waiting_at(own, threads) for record, own in tasks.items()}
+        self._rested_ns = perf_counter_ns() + REST * (perf_counter_ns() - started_ns)
+        return {record: place for record, place in places.items() if place is not None}
+
+
+def _row(record: RequestRecord, now: int, place: CodePlace | None) -> InFlight | None:
+    scope = record.scope
+    if scope is None:  # it has just ended
+        return None
+    return InFlight(
+        route=route_of(record),
+        method=str(scope["method"]),
+        path=str(scope["path"])[:MAX_PATH],
+        age_ns=max(0, now - record.started_ns),
+        waiting_at=place,
+    )
+
+
+def _tasks_of(
+    records: list[RequestRecord], tasks: Iterable[asyncio.Task[Any]]
+) -> dict[RequestRecord, list[asyncio.Task[Any]]]:
+    """Return the tasks that work for each of `records`."""
+    found: dict[RequestRecord, list[asyncio.Task[Any]]] = {record: [] for record in records}
+    for number, task in enumerate(tasks, 1):
+        if number % TASKS_AT_ONCE == 0:
+            time.sleep(0.001)
+        request = request_of(task)
+        if request is not None and request in found and len(found[request]) < MAX_TASKS_OF_ONE:
+            found[request].append(task)
+    return found
+
+
+def _waiting_at(tasks: list[asyncio.Task[Any]], threads: dict[int, FrameType]) -> CodePlace | None:
+    """Return the line that a request waits at, whose tasks these are."""
+    chains = {task: chain_of(task) for task in tasks}
+    own = next((task for task, (frames, _) in chains.items() if any(map(_is_wrapper, frames))), None)
+    best: FrameType | None = None
+    last: FrameType | None = None
+    while own is not None:
+        frames, future = chains.pop(own)
+        inside = _inside_of_wrapper(frames)
+        if not inside:
+            break
+        last = inside[-1]
+        best = next((frame for frame in reversed(inside) if _is_user(frame)), best)
+        if (in_thread := _user_frame_of_thread(last, threads)) is not None:
+            best = in_thread
+        own = _joined(inside, future, chains)
+    chosen = best or last
+    return place_of_frame(chosen) if chosen is not None else None
+
+
+def _joined(
+    frames: list[FrameType],
+    future: asyncio.Future[Any] | None,
+    others: dict[asyncio.Task[Any], tuple[list[FrameType], asyncio.Future[Any] | None]],
+) -> asyncio.Task[Any] | None:
+    """Return one of the other tasks if the chain waits for them, one in the app's own code if any is."""
+    children = getattr(future, "_children", [future])  # of `gather`
+    awaited = [task for task in children if task in others]
+    innermost = max((at for at, frame in enumerate(frames) if _is_user(frame)), default=-1)
+    if not awaited and any(map(_waits_for_tasks, frames[innermost + 1 :])):
+        awaited = list(others)
+    return next((task for task in awaited if any(map(_is_user, others[task][0]))), None)
+
+
+def _waits_for_tasks(frame: FrameType) -> bool:
+    code = frame.f_code
+    return code.co_qualname in _JOINS or code.co_filename.endswith(_MIDDLEWARE)
+
+
+def _user_frame_of_thread(frame: FrameType, threads: dict[int, FrameType]) -> FrameType | None:
+    """Return where the thread is that this frame of anyio's waits for."""
+    if frame.f_code.co_name != _IN_A_THREAD:
+        return None
+    ident = getattr(frame.f_locals.get("worker"), "ident", None)
+    stack = stack_of(threads.get(ident) if ident is not None else None, limit=100)
+    return next((frame for frame in stack if _is_user(frame)), None)
+
+
+def _inside_of_wrapper(frames: list[FrameType]) -> list[FrameType]:
+    for at in range(len(frames) - 1, -1, -1):
+        if _is_wrapper(frames[at]):
+            return frames[at + 1 :]
+    return frames
+
+
+def _is_wrapper(frame: FrameType) -> bool:
+    return frame.f_code.co_name == _WRAPPER[1] and frame.f_code.co_filename.endswith(_WRAPPER[0])
+
+
+def _is_user(frame: FrameType) -> bool:
+    return is_user_code(frame.f_code.co_filename)
