@@ -26,11 +26,12 @@ All at once: the oldest alone would cost each lookup a search of up to 2 µs thr
 ATTRIBUTE = "_perftui_watch"
 """Where a watched cache keeps its watch."""
 
-Who: TypeAlias = RequestRecord | int
-"""The request that looks something up; outside of any the thread."""
+MAX_OPEN = 128
+"""Keys at a time that are watched for stampedes; of each a request's record is held."""
 
-Mark: TypeAlias = tuple[int, Who]
-"""The hash of a key, and who looked it up."""
+Mark: TypeAlias = tuple[int, int]
+"""The hash of a key, and who looked it up: when the request started, to the nanosecond; outside of any
+the thread. Not the request itself, which a mark that nobody takes would keep alive."""
 
 
 class Watch:
@@ -60,7 +61,7 @@ class Watch:
         """Tell whether an `in` has counted this lookup, or the cache itself is looking."""
         if self.inside and self.inside == get_ident():
             return True
-        return self.asked.pop((hash(key), current_request.get() or get_ident()), False)
+        return self.asked.pop(_mark(key), False)
 
     def hit(self, key: object) -> None:
         """Count a lookup that found something."""
@@ -70,24 +71,24 @@ class Watch:
     def miss(self, key: object) -> None:
         """Count a lookup that found nothing."""
         if not ((self.asked or self.inside) and self.is_counted(key)):
-            self.missed_by((hash(key), current_request.get() or get_ident()))
+            request = current_request.get()
+            self.missed_by((hash(key), get_ident() if request is None else request.started_ns), request)
 
-    def missed_by(self, mark: Mark) -> None:
+    def missed_by(self, mark: Mark, request: RequestRecord | None) -> None:
         """Count a miss, and a stampede if another request is at work on the key."""
         self.row.misses += 1
         missed = self.missed
         missed[mark] = True
         if len(missed) > MAX_MARKS:
             missed.clear()
-        key, who = mark
-        if isinstance(who, int):
+        if request is None:
             return
-        first = self.open.get(key)
+        first = self.open.get(mark[0])
         if first is None or first.ended_ns:
-            self.open[key] = who
-            if len(self.open) > MAX_MARKS:
-                self.open.clear()
-        elif first is not who:
+            self.open[mark[0]] = request
+            if len(self.open) > MAX_OPEN:
+                self._forget_ended()
+        elif first is not request:
             self.row.stampedes += 1
 
     def settles(self, key: object) -> bool:
@@ -99,9 +100,11 @@ class Watch:
 
     def stored(self, key: object) -> None:
         """Note that a key which may have been missed is there now."""
-        mark = _mark(key)
-        self.open.pop(mark[0], None)
-        self.missed.pop(mark, None)
+        hashed = hash(key)
+        if self.open:
+            self.open.pop(hashed, None)
+        request = current_request.get()
+        self.missed.pop((hashed, get_ident() if request is None else request.started_ns), None)
 
     def begin_making(self, key: object) -> Mark:
         """Note that a `__missing__` of the app is at work: looking the key up is part of that."""
@@ -115,6 +118,14 @@ class Watch:
         if self.inside != get_ident():
             self.row.filled += 1
 
+    def _forget_ended(self) -> None:
+        for key, request in list(self.open.items()):
+            if request.ended_ns:
+                self.open.pop(key, None)
+        if len(self.open) > MAX_OPEN:
+            self.open.clear()
+
 
 def _mark(key: object) -> Mark:
-    return hash(key), current_request.get() or get_ident()
+    request = current_request.get()
+    return hash(key), get_ident() if request is None else request.started_ns

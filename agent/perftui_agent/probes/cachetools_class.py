@@ -66,11 +66,12 @@ def _lookups(original: Any) -> Methods:
         watch = self._perftui_watch
         if watch.inside and watch.inside == get_ident():
             return found
-        mark = (hash(key), current_request.get() or get_ident())
+        request = current_request.get()
+        mark = (hash(key), get_ident() if request is None else request.started_ns)
         if found:
             watch.row.returned += 1
         else:
-            watch.missed_by(mark)
+            watch.missed_by(mark, request)
         asked = watch.asked
         asked[mark] = True
         if len(asked) > MAX_MARKS:

@@ -118,7 +118,7 @@ class CommandNames:
     def name(self, command: Command, arguments: tuple[Any, ...]) -> str:
         """Return what a command with these arguments is called."""
         key_at = command.key_at
-        if not key_at or len(arguments) <= key_at:
+        if not key_at or len(arguments) <= key_at or (key_at == 3 and not _has_keys(arguments[2])):
             return command.plain
         key = arguments[key_at]
         prefix: str | bytes
@@ -156,6 +156,14 @@ def _command(spelling: Any) -> Command:
         return Command(OTHER_COMMANDS, OTHER_COMMANDS, 0, None, {})
     key_at = 1 if name in KEY_FIRST else 3 if name in KEY_THIRD else 0
     return Command(name, f"{name} *" if key_at else name, key_at, READERS.get(name), {})
+
+
+def _has_keys(count: Any) -> bool:
+    """Tell whether a script is given keys: without any, what follows is a value."""
+    try:
+        return int(count) > 0
+    except (TypeError, ValueError):
+        return False
 
 
 def _shown(prefix: str | bytes) -> str | None:
