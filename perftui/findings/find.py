@@ -6,12 +6,25 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from perftui.findings import (
+    cache_stampede,
+    cache_thrash,
+    cpu_saturated,
     error_burst,
+    gc_pause,
+    large_payload,
     loop_blocked,
+    low_hit_ratio,
+    memory_growth,
     n_plus_one,
     pool_exhausted,
+    repeated_query,
     slo_breach,
     slow_query,
+    slow_serialization,
+    stuck_request,
+    threadpool_exhausted,
+    worker_gone,
+    worker_imbalance,
 )
 from perftui.findings.rule import NONE_STANDS, RANK, Rule, Standing
 from perftui.model.summary import Finding, Summary
@@ -21,9 +34,23 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         slo_breach.KIND: slo_breach.check,
         loop_blocked.KIND: loop_blocked.check,
         n_plus_one.KIND: n_plus_one.check,
+        repeated_query.KIND: repeated_query.check,
         slow_query.KIND: slow_query.check,
         pool_exhausted.KIND: pool_exhausted.check,
+        threadpool_exhausted.KIND: threadpool_exhausted.check,
+        low_hit_ratio.KIND: low_hit_ratio.check,
+        cache_thrash.KIND: cache_thrash.check,
+        cache_stampede.KIND: cache_stampede.check,
+        large_payload.KIND: large_payload.check,
+        slow_serialization.KIND: slow_serialization.check,
         error_burst.KIND: error_burst.check,
+        stuck_request.KIND: stuck_request.check,
+        worker_imbalance.KIND: worker_imbalance.check,
+        cpu_saturated.KIND: cpu_saturated.check,
+        memory_growth.KIND: memory_growth.check,
+        gc_pause.KIND: gc_pause.check,
+        worker_gone.LOST: worker_gone.check_lost,
+        worker_gone.RESTARTED: worker_gone.check_restarted,
     }
 )
 """Every kind and what checks for it: the file of the same name."""

@@ -1,0 +1,70 @@
+"""`cpu-saturated`: a worker has no CPU left, and work queues.
+
+A worker's Python code runs on one core at a time; in a container with less than that, its limit counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perftui.findings.figures import ms, percent
+from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded
+from perftui.findings.workers import at_work, name_of
+from perftui.model.summary import Finding, Severity, Summary, WorkerSummary
+
+KIND = "cpu-saturated"
+
+MIN_COVERED_S = 10.0
+"""A shorter burst at full speed is what a CPU is for."""
+
+SHARE = Bar(0.9, 0.8)
+"""Of what it can get, over the window: queueing grows without bound from here on."""
+
+LAG_P99_MS = Bar(50.0, 30.0)
+"""How late the loop answers: work queues for it."""
+
+MEDIUM_LAG_MS = Bar(100.0, 70.0)
+HIGH_LAG_MS = Bar(500.0, 350.0)
+
+
+def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
+    """Yield each worker at its limit. Busy without a queue is well used, without requests a batch job."""
+    for worker in at_work(summary):
+        cpu = worker.cpu_mean_percent
+        if cpu is None or worker.covered_s < MIN_COVERED_S or worker.requests < MIN_REQUESTS:
+            continue
+        stands = worker.identity.id in standing
+        ceiling = min(1.0, worker.cpu_limit) if worker.cpu_limit else 1.0
+        share = cpu / 100.0 / ceiling
+        if SHARE.reached(share, stands) and LAG_P99_MS.reached(worker.loop_lag_p99_ms, stands):
+            yield _finding(summary, worker, share, ceiling, standing.get(worker.identity.id))
+
+
+def _finding(
+    summary: Summary, worker: WorkerSummary, share: float, ceiling: float, was: Severity | None
+) -> Finding:
+    lag_ms = worker.loop_lag_p99_ms or 0.0
+    of = f"its {ceiling:g} of a core" if ceiling < 1.0 else "a core"
+    return Finding(
+        kind=KIND,
+        severity=graded(lag_ms, MEDIUM_LAG_MS, HIGH_LAG_MS, was),
+        subject=name_of(worker, summary),
+        sentence=f"uses {percent(min(share, 1.0))} of {of} while its loop answers {ms(lag_ms)} late (p99), "
+        f"{worker.in_flight or 0} in flight",
+        evidence={
+            "pid": worker.pid,
+            "cpu_mean_percent": round(worker.cpu_mean_percent or 0.0, 2),
+            "cpu_limit": worker.cpu_limit,
+            "share": round(share, 4),
+            "loop_lag_p99_ms": round(lag_ms, 3),
+            "in_flight": worker.in_flight,
+            "requests": worker.requests,
+            "rps": None if worker.rps is None else round(worker.rps, 3),
+            "p95_ms": worker.latency.p95_ms,
+        },
+        advice=f"Profile worker {worker.pid} to see what burns it. If that is the work itself: more workers, "
+        "as long as the host has cores to spare.",
+        impact=lag_ms * (worker.rps or 0.0),
+        key=worker.identity.id,
+        worker=worker.identity.id,
+    )

@@ -1,0 +1,82 @@
+"""`gc-pause`: garbage collection stops every thread of a worker for too long, or too often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perftui.findings.figures import ms, percent, span, times
+from perftui.findings.rule import Bar, Standing, graded, worst
+from perftui.findings.workers import at_work, name_of
+from perftui.model.summary import Finding, Severity, Summary, WorkerSummary
+from perftui_agent.sketch import LatencySketch, bucket_bounds
+
+KIND = "gc-pause"
+
+LONG_MS = 50.0
+"""One such pause is a quarter of a target of 200 ms, for every request of the worker. Most are below 5 ms."""
+
+LONG_PAUSES = Bar(3, 1)
+"""A busy machine can stretch one pause; three are the heap."""
+
+SHARE = Bar(0.05, 0.035)
+"""Of the worker's time, in however short pauses."""
+
+MEDIUM_MS = Bar(100.0, 70.0)
+HIGH_MS = Bar(500.0, 350.0)
+MEDIUM_SHARE = Bar(0.10, 0.07)
+HIGH_SHARE = Bar(0.25, 0.18)
+
+
+def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
+    """Yield each worker that its collector stops too long."""
+    for worker in at_work(summary):
+        pauses = worker.gc_pauses
+        if pauses is None or not worker.covered_s:
+            continue
+        stands = worker.identity.id in standing
+        long = pauses_over(pauses, LONG_MS)
+        share = pauses.total / 1e9 / worker.covered_s
+        often = pauses.count >= LONG_PAUSES.enter and SHARE.reached(share, stands)
+        if LONG_PAUSES.reached(long, stands) or often:
+            yield _finding(summary, worker, pauses, long, share, standing.get(worker.identity.id))
+
+
+def pauses_over(pauses: LatencySketch, longer_than_ms: float) -> int:
+    """Return how many pauses were longer, to within the sketch's 1 %."""
+    least_ns = longer_than_ms * 1e6
+    return sum(count for bucket, count in pauses.buckets.items() if bucket_bounds(bucket)[0] >= least_ns)
+
+
+def _finding(
+    summary: Summary,
+    worker: WorkerSummary,
+    pauses: LatencySketch,
+    long: int,
+    share: float,
+    was: Severity | None,
+) -> Finding:
+    longest_ms = pauses.max / 1e6
+    return Finding(
+        kind=KIND,
+        severity=worst(
+            graded(longest_ms, MEDIUM_MS, HIGH_MS, was), graded(share, MEDIUM_SHARE, HIGH_SHARE, was)
+        ),
+        subject=name_of(worker, summary),
+        sentence=f"collecting garbage stopped it up to {ms(longest_ms)}, {times(long)} over {ms(LONG_MS)} "
+        f"and {percent(share)} of the time in {span(worker.covered_s)}",
+        evidence={
+            "pid": worker.pid,
+            "collections": pauses.count,
+            "over_50_ms": long,
+            "longest_ms": round(longest_ms, 3),
+            "total_ms": round(pauses.total / 1e6, 3),
+            "share": round(share, 4),
+            "covered_s": round(worker.covered_s, 3),
+            "rss_bytes": worker.rss_bytes,
+        },
+        advice="Call gc.freeze() once the app has started, raise gc.set_threshold(), "
+        "and keep fewer objects alive for long.",
+        impact=share * 1000.0 * (worker.rps or 0.0),
+        key=worker.identity.id,
+        worker=worker.identity.id,
+    )

@@ -1,0 +1,94 @@
+"""`low-hit-ratio`: a cache that seldom hits costs memory and a look-up, and saves little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perftui.findings.figures import percent
+from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
+from perftui.findings.workers import at_work
+from perftui.model.summary import Finding, Summary
+from perftui_agent.wire.frames import CacheFrame
+
+KIND = "low-hit-ratio"
+
+MIN_LOOKUPS = 200
+"""Of fewer, the ratio says more of what came first than of the cache."""
+
+MISS_RATIO = Bar(0.7, 0.6)
+"""In other words: hits below 30 %, until they are above 40 %."""
+
+MEDIUM_MISS_RATIO = Bar(0.9, 0.85)
+HIGH_MISS_RATIO = Bar(2.0, 2.0)
+"""Never: a useless cache makes nothing slower than it is without."""
+
+WARM_AFTER_S = 60.0
+"""A worker this young has met most keys for the first time."""
+
+LOOKUPS_PER_ENTRY = 2.0
+"""A cache that holds nearly as many entries as it was asked for is being filled, not missed."""
+
+FILLED_AFTER_S = 300.0
+"""One that still fills after so long is asked for something new each time."""
+
+
+def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
+    """Yield each warm cache that misses most of the time."""
+    age_s = max((worker.uptime_s or 0.0 for worker in at_work(summary)), default=0.0)
+    for cache in summary.caches:
+        lookups = cache.hits + cache.misses
+        if lookups < MIN_LOOKUPS or is_cold(cache, age_s):
+            continue
+        if MISS_RATIO.reached(cache.misses / lookups, cache.name in standing):
+            yield _finding(summary, cache, standing)
+
+
+def is_cold(cache: CacheFrame, age_s: float) -> bool:
+    """Say whether its misses may just be first looks, `age_s` after its process started."""
+    if age_s < WARM_AFTER_S:
+        return True
+    lookups = cache.hits + cache.misses
+    fills = not cache.evictions and lookups < LOOKUPS_PER_ENTRY * (cache.size or 0)
+    return fills and age_s < FILLED_AFTER_S
+
+
+def _finding(summary: Summary, cache: CacheFrame, standing: Standing) -> Finding:
+    lookups = cache.hits + cache.misses
+    full = f", {cache.size:,} of {cache.maxsize:,} entries" if cache.size and cache.maxsize else ""
+    aged = f", {cache.expirations:,} expired" if cache.expirations else ""
+    return Finding(
+        kind=KIND,
+        severity=graded(cache.misses / lookups, MEDIUM_MISS_RATIO, HIGH_MISS_RATIO, standing.get(cache.name)),
+        subject=quoted(cache.name, MAX_SUBJECT),
+        sentence=f"hits {percent(cache.hits / lookups)} of {lookups:,} lookups{full}{aged}",
+        evidence=cache_evidence(cache),
+        advice=_advice(cache),
+        impact=cache.misses / max(summary.window_s, 1.0),
+        key=cache.name,
+        cache=cache.name,
+    )
+
+
+def cache_evidence(cache: CacheFrame) -> dict[str, str | int | float | None]:
+    """Return the figures that all findings about a cache rest on."""
+    lookups = cache.hits + cache.misses
+    return {
+        "kind": cache.kind,
+        "lookups": lookups,
+        "hits": cache.hits,
+        "misses": cache.misses,
+        "hit_ratio": round(cache.hits / lookups, 6) if lookups else None,
+        "evictions": cache.evictions,
+        "expirations": cache.expirations,
+        "stampedes": cache.stampedes,
+        "size": cache.size,
+        "maxsize": cache.maxsize,
+    }
+
+
+def _advice(cache: CacheFrame) -> str:
+    if cache.expirations > cache.evictions:
+        return "Entries expire before they are asked for again: a longer TTL, if the data may be that old."
+    if cache.evictions:
+        return "Entries are evicted before they are asked for again: a larger maxsize, or fewer keys."
+    return "Look at its key: something in it differs from call to call. If that must be, drop the cache."

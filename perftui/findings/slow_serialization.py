@@ -1,0 +1,60 @@
+"""`slow-serialization`: building the response costs more than the work that led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perftui.findings.figures import ms, percent
+from perftui.findings.rule import Bar, Standing, graded
+from perftui.model.summary import Finding, RouteSummary, Summary
+
+KIND = "slow-serialization"
+
+MIN_REQUESTS = 5
+"""What it takes to serialize a response hardly varies: a few tell it."""
+
+MS = Bar(20.0, 14.0)
+"""Per request, on the event loop: below, there is little to win."""
+
+SHARE = Bar(0.5, 0.4)
+"""Of the mean latency: the rest is the work."""
+
+MEDIUM_MS = Bar(50.0, 35.0)
+HIGH_MS = Bar(250.0, 180.0)
+
+
+def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
+    """Yield each route that spends its time on turning objects into JSON."""
+    for route in summary.routes:
+        spent_ms = route.serialize_ms_per_request
+        if spent_ms is None or route.latency.count < MIN_REQUESTS:
+            continue
+        mean_ms = route.total_ms / route.latency.count
+        stands = route.route in standing
+        if mean_ms and MS.reached(spent_ms, stands) and SHARE.reached(spent_ms / mean_ms, stands):
+            yield _finding(summary, route, spent_ms, mean_ms, standing)
+
+
+def _finding(
+    summary: Summary, route: RouteSummary, spent_ms: float, mean_ms: float, standing: Standing
+) -> Finding:
+    share = min(spent_ms / mean_ms, 1.0)
+    return Finding(
+        kind=KIND,
+        severity=graded(spent_ms, MEDIUM_MS, HIGH_MS, standing.get(route.route)),
+        subject=route.route,
+        sentence=f"building the response takes {ms(spent_ms)} of {ms(mean_ms)} per request "
+        f"({percent(share)})",
+        evidence={
+            "requests": route.requests,
+            "serialize_ms_per_request": round(spent_ms, 3),
+            "mean_ms": round(mean_ms, 3),
+            "share": round(share, 4),
+            "sql_ms_per_request": route.sql_ms_per_request,
+            "bytes_p95": route.bytes_p95,
+        },
+        advice="Return less (pages, fewer fields), skip validating what is valid already "
+        "(a Response of ready JSON), or use a quicker encoder.",
+        impact=spent_ms * route.requests / max(summary.window_s, 1.0),
+        route=route.route,
+    )

@@ -1,0 +1,89 @@
+"""`stuck-request`: in flight far beyond what its route takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from perftui.findings.figures import ms, plural
+from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded, quoted
+from perftui.model.summary import Finding, FlightRow, RouteSummary, Summary
+
+KIND = "stuck-request"
+
+TIMES_P99 = 5.0
+"""Beyond its route's p99: one in a hundred takes longer than that anyway."""
+
+MIN_AGE_MS = 5_000.0
+"""A request that is younger may still be merely slow."""
+
+MIN_AGE_UNKNOWN_MS = 30_000.0
+"""For a route of which too little is known: what servers and proxies commonly give a request."""
+
+MEDIUM_AGE_MS = Bar(10_000.0, 10_000.0)
+HIGH_AGE_MS = Bar(60_000.0, 60_000.0)
+"""An age only grows: a stuck request stays until it ends, and needs no lower bar."""
+
+
+def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
+    """Yield each route with stuck requests.
+
+    Streams last as long as their clients want. What a blocked worker has in flight waits for its loop,
+    which is a finding of its own.
+    """
+    held = {worker.identity.id for worker in summary.workers if worker.state in {"blocked", "silent", "gone"}}
+    stuck = [row for row in summary.in_flight if row.worker not in held and _is_stuck(row, summary)]
+    stuck.sort(key=lambda row: (row.request.route, -row.request.age_ns))
+    for label, rows in groupby(stuck, key=lambda row: row.request.route):
+        yield _finding(summary, label, list(rows), standing)
+
+
+def _is_stuck(row: FlightRow, summary: Summary) -> bool:
+    age_ms = row.request.age_ns / 1e6
+    route = summary.route(row.request.route)
+    if route is not None and route.streaming:
+        return False
+    p99_ms = _p99_ms(route)
+    if p99_ms is None:
+        return age_ms >= MIN_AGE_UNKNOWN_MS
+    return age_ms >= max(MIN_AGE_MS, TIMES_P99 * p99_ms)
+
+
+def _p99_ms(route: RouteSummary | None) -> float | None:
+    """Return what the route takes at most, if enough is known of it."""
+    return route.latency.p99_ms if route is not None and route.latency.count >= MIN_REQUESTS else None
+
+
+def _finding(summary: Summary, label: str, rows: list[FlightRow], standing: Standing) -> Finding:
+    oldest = rows[0]
+    age_ms = oldest.request.age_ns / 1e6
+    p99_ms = _p99_ms(summary.route(label))
+    usual = f", where p99 is {ms(p99_ms)}" if p99_ms is not None else ""
+    at = f", at {quoted(oldest.request.waiting_at)}" if oldest.request.waiting_at else ""
+    return Finding(
+        kind=KIND,
+        severity=graded(age_ms, MEDIUM_AGE_MS, HIGH_AGE_MS, standing.get(label)),
+        subject=label,
+        sentence=f"{plural(len(rows), 'request')} in flight for up to {ms(age_ms)}{usual}, "
+        f"on worker {oldest.pid}{at}",
+        evidence={
+            "requests": len(rows),
+            "oldest_ms": round(age_ms, 3),
+            "route_p99_ms": None if p99_ms is None else round(p99_ms, 3),
+            "oldest": [
+                {
+                    "path": quoted(row.request.path),
+                    "pid": row.pid,
+                    "age_ms": round(row.request.age_ns / 1e6, 3),
+                    "waiting_at": row.request.waiting_at,
+                }
+                for row in rows[:5]
+            ],
+        },
+        advice=f"Open what it waits at; a dump of worker {oldest.pid} shows the whole stack. "
+        "What is awaited there wants a time-out.",
+        impact=sum(row.request.age_ns for row in rows) / 1e6 / max(summary.window_s, 1.0),
+        since=summary.at - age_ms / 1e3,
+        route=label,
+        worker=oldest.worker,
+    )

@@ -1,0 +1,108 @@
+"""`worker-lost` and `worker-restarted`: a worker's process vanished, and was or wasn't replaced.
+
+Two kinds of one event: the first becomes the second when a new process takes the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perftui.findings.figures import ms, percent, plural, size, span
+from perftui.findings.rule import Standing, quoted
+from perftui.findings.workers import name_of
+from perftui.model.summary import Event, Finding, Severity, Summary, WorkerSummary
+from perftui_agent.wire.frames import Incident
+
+LOST = "worker-lost"
+RESTARTED = "worker-restarted"
+
+NEAR_LIMIT = 0.9
+"""From this share of its memory limit on, the kernel may well have ended it."""
+
+
+def check_lost(summary: Summary, standing: Standing) -> Iterator[Finding]:  # noqa: ARG001 - every rule takes both
+    """Yield each worker that went within the window and has no successor."""
+    replaced = _replaced(summary)
+    for worker in _gone(summary):
+        if str(worker.pid) not in replaced:
+            yield _finding(summary, worker, LOST, "high", "is gone, and nothing has taken its place")
+
+
+def check_restarted(summary: Summary, standing: Standing) -> Iterator[Finding]:  # noqa: ARG001 - as above
+    """Yield each worker that was replaced within the window."""
+    replaced = _replaced(summary)
+    for worker in _gone(summary):
+        event = replaced.get(str(worker.pid))
+        if event is not None:
+            yield _finding(summary, worker, RESTARTED, "medium", "was replaced")
+
+
+def _gone(summary: Summary) -> Iterator[WorkerSummary]:
+    for worker in summary.workers:
+        since = worker.gone_since
+        if worker.state == "gone" and since is not None and since >= summary.at - max(summary.window_s, 1.0):
+            yield worker
+
+
+def _replaced(summary: Summary) -> dict[str, Event]:
+    return {event.subject: event for event in summary.events if event.kind == RESTARTED}
+
+
+def _finding(summary: Summary, worker: WorkerSummary, kind: str, severity: Severity, what: str) -> Finding:
+    since = worker.gone_since or summary.at
+    block = _last_block(summary, worker)
+    return Finding(
+        kind=kind,
+        severity=severity,
+        subject=name_of(worker, summary),
+        sentence=f"{what}, {span(max(0.0, summary.at - since))} ago after {span(worker.uptime_s or 0.0)}"
+        + _last_words(worker, block),
+        evidence={
+            "pid": worker.pid,
+            "gone_since": since,
+            "uptime_s": worker.uptime_s,
+            "last_rss_bytes": worker.rss_bytes,
+            "memory_limit_bytes": worker.memory_limit_bytes,
+            "last_cpu_percent": worker.cpu_percent,
+            "lost_in_flight": worker.lost_in_flight,
+            "last_block": None if block is None else {"where": block.where, "ms": round(block.ns / 1e6, 3)},
+            "events": [event.sentence for event in summary.events if event.subject == str(worker.pid)][-3:],
+        },
+        advice=_advice(worker, block),
+        impact=float(worker.lost_in_flight or 0),
+        key=worker.identity.id,
+        since=since,
+        worker=worker.identity.id,
+    )
+
+
+def _last_block(summary: Summary, worker: WorkerSummary) -> Incident | None:
+    """Return what held its loop last, if that was in its last ten seconds."""
+    since_ns = ((worker.gone_since or summary.at) - 10.0) * 1e9
+    blocks = [row.incident for row in summary.incidents if row.worker == worker.identity.id]
+    return next((block for block in reversed(blocks) if block.at + block.ns >= since_ns), None)
+
+
+def _last_words(worker: WorkerSummary, block: Incident | None) -> str:
+    words = []
+    if worker.rss_bytes is not None:
+        limit = worker.memory_limit_bytes
+        words.append(size(worker.rss_bytes) + (f" of {size(limit)}" if limit else ""))
+    if worker.cpu_percent is not None:
+        words.append(f"CPU {percent(worker.cpu_percent / 100)}")
+    if worker.lost_in_flight:
+        words.append(f"{plural(worker.lost_in_flight, 'request')} in flight")
+    if block is not None:
+        words.append(f"loop held {ms(block.ns / 1e6)} by {quoted(block.where)}")
+    return f"; last seen: {', '.join(words)}" if words else ""
+
+
+def _advice(worker: WorkerSummary, block: Incident | None) -> str:
+    limit, rss = worker.memory_limit_bytes, worker.rss_bytes
+    if limit and rss and rss >= NEAR_LIMIT * limit:
+        return "It was close to its memory limit: look for an OOM kill in the kernel's log (dmesg)."
+    if block is not None:
+        return (
+            "Its loop was held at the end: the supervisor or a health check may have ended it. See its log."
+        )
+    return "Its log, the supervisor's and the kernel's (dmesg) say what ended it; its last seconds are kept."
