@@ -34,23 +34,35 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
         if cpu is None or worker.covered_s < MIN_COVERED_S or worker.requests < MIN_REQUESTS:
             continue
         stands = worker.identity.id in standing
-        ceiling = min(1.0, worker.cpu_limit) if worker.cpu_limit else 1.0
-        share = cpu / 100.0 / ceiling
+        share = max(cpu / 100.0, _share_of_limit(summary, worker))
         if SHARE.reached(share, stands) and LAG_P99_MS.reached(worker.loop_lag_p99_ms, stands):
-            yield _finding(summary, worker, share, ceiling, standing.get(worker.identity.id))
+            yield _finding(summary, worker, share, standing.get(worker.identity.id))
 
 
-def _finding(
-    summary: Summary, worker: WorkerSummary, share: float, ceiling: float, was: Severity | None
-) -> Finding:
+def _share_of_limit(summary: Summary, worker: WorkerSummary) -> float:
+    """Return how much of its container's cores this worker and its siblings use together."""
+    if not worker.cpu_limit:
+        return 0.0
+    together = sum(
+        each.cpu_mean_percent or 0.0
+        for each in at_work(summary)
+        if each.identity.host == worker.identity.host
+        and each.identity.supervisor_pid == worker.identity.supervisor_pid
+    )
+    return together / 100.0 / worker.cpu_limit
+
+
+def _finding(summary: Summary, worker: WorkerSummary, share: float, was: Severity | None) -> Finding:
     lag_ms = worker.loop_lag_p99_ms or 0.0
-    of = f"its {ceiling:g} of a core" if ceiling < 1.0 else "a core"
+    own = (worker.cpu_mean_percent or 0.0) / 100.0
+    uses = f"uses {percent(own)} of a core"
+    if share > own:
+        uses = f"and its siblings use {percent(share)} of the {worker.cpu_limit:g} cores they may"
     return Finding(
         kind=KIND,
         severity=graded(lag_ms, MEDIUM_LAG_MS, HIGH_LAG_MS, was),
         subject=name_of(worker, summary),
-        sentence=f"uses {percent(min(share, 1.0))} of {of} while its loop answers {ms(lag_ms)} late (p99), "
-        f"{worker.in_flight or 0} in flight",
+        sentence=f"{uses} while its loop answers {ms(lag_ms)} late (p99), {worker.in_flight or 0} in flight",
         evidence={
             "pid": worker.pid,
             "cpu_mean_percent": round(worker.cpu_mean_percent or 0.0, 2),

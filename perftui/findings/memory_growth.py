@@ -7,6 +7,7 @@ a warm-up lifts the first quarters; a leak lifts the floor of every quarter.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from perftui.findings.figures import size, span
 from perftui.findings.rule import Bar, Standing, graded, worst
@@ -51,16 +52,14 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
 def _floors(points: Sequence[tuple[float, int]]) -> list[int]:
     """Return the least of each quarter."""
     edges = [round(len(points) * quarter / 4) for quarter in range(5)]
-    return [min(rss for _, rss in points[begin:end]) for begin, end in zip(edges, edges[1:], strict=False)]
+    return [min(rss for _, rss in points[begin:end]) for begin, end in pairwise(edges)]
 
 
 def _climbs(floors: Sequence[int], stands: bool) -> bool:
     grown = floors[-1] - floors[0]
     if not (GROWN_BYTES.reached(grown, stands) and GROWN_SHARE.reached(grown / max(floors[0], 1), stands)):
         return False
-    return all(
-        after - before >= EACH_QUARTER * grown for before, after in zip(floors, floors[1:], strict=False)
-    )
+    return all(after - before >= EACH_QUARTER * grown for before, after in pairwise(floors))
 
 
 def _finding(

@@ -16,6 +16,9 @@ MIN_CHECKOUTS = 20
 WAIT_P95_MS = Bar(20.0, 10.0)
 """A free connection is there in well under 1 ms, however full the pool is: 20 ms are a queue."""
 
+STUCK_MS = 1000.0
+"""A wait that is not over yet: of an empty pool, the first waits end after half a minute, with time-outs."""
+
 MEDIUM_MS = Bar(50.0, 35.0)
 HIGH_MS = Bar(500.0, 350.0)
 
@@ -24,13 +27,18 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     """Yield each pool that is waited for. A full pool that nobody waits for is a well-sized one."""
     for pool in summary.pools:
         waits = pool.waits >= MIN_CHECKOUTS and WAIT_P95_MS.reached(pool.wait_p95_ms, pool.name in standing)
-        if waits or pool.timeouts:
+        stuck = (pool.longest_wait_ms or 0.0) >= STUCK_MS
+        if waits or stuck or pool.timeouts:
             yield _finding(summary, pool, standing.get(pool.name))
 
 
 def _finding(summary: Summary, pool: PoolSummary, was: Severity | None) -> Finding:
     wait_ms = pool.wait_p95_ms
+    longest_ms = pool.longest_wait_ms or 0.0
+    worst_ms = max(wait_ms or 0.0, longest_ms)
     parts = [_usage(pool)]
+    if longest_ms >= STUCK_MS and pool.waiting:
+        parts.append(f"{pool.waiting:,} waiting for up to {ms(longest_ms)}")
     if wait_ms is not None:
         parts.append(f"p95 wait {ms(wait_ms)} over {plural(pool.waits, 'checkout')}")
     if pool.timeouts:
@@ -41,7 +49,9 @@ def _finding(summary: Summary, pool: PoolSummary, was: Severity | None) -> Findi
     )
     return Finding(
         kind=KIND,
-        severity="high" if pool.timeouts else graded(wait_ms or 0.0, MEDIUM_MS, HIGH_MS, was),
+        severity="high"
+        if pool.timeouts
+        else graded(max(wait_ms or 0.0, longest_ms), MEDIUM_MS, HIGH_MS, was),
         subject=quoted(pool.name, MAX_SUBJECT),
         sentence=", ".join(filter(None, parts)),
         evidence={
@@ -53,6 +63,8 @@ def _finding(summary: Summary, pool: PoolSummary, was: Severity | None) -> Findi
             "waits_measured": pool.waits,
             "wait_p95_ms": None if wait_ms is None else round(wait_ms, 3),
             "timeouts": pool.timeouts,
+            "waiting": pool.waiting,
+            "longest_wait_ms": pool.longest_wait_ms,
             "routes": {route.route: round(route.pool_wait_ms_per_request or 0.0, 3) for route in routes[:5]},
         },
         advice="See who holds connections long: a route that awaits something else while it has one "

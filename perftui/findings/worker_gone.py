@@ -102,7 +102,5 @@ def _advice(worker: WorkerSummary, block: Incident | None) -> str:
     if limit and rss and rss >= NEAR_LIMIT * limit:
         return "It was close to its memory limit: look for an OOM kill in the kernel's log (dmesg)."
     if block is not None:
-        return (
-            "Its loop was held at the end: the supervisor or a health check may have ended it. See its log."
-        )
+        return "Its loop was held at the end: a supervisor or health check may have ended it."
     return "Its log, the supervisor's and the kernel's (dmesg) say what ended it; its last seconds are kept."

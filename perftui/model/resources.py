@@ -64,6 +64,8 @@ def _pool(counted: PoolFrame, gauges: list[PoolFrame]) -> PoolSummary:
         timeouts=counted.timeouts,
         checkouts=counted.checkouts,
         waits=counted.wait.count,
+        waiting=_sum(pool.waiting for pool in gauges),
+        longest_wait_ms=max((pool.longest_wait_ns for pool in gauges), default=0) / 1e6 or None,
     )
 
 

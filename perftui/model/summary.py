@@ -227,6 +227,9 @@ class PoolSummary:
     checkouts: int = 0
     waits: int = 0
     """Checkouts whose wait was measured."""
+    waiting: int | None = None
+    """Checkouts that wait now, and for how long the one that has waited longest."""
+    longest_wait_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
