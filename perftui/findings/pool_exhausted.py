@@ -49,9 +49,7 @@ def _finding(summary: Summary, pool: PoolSummary, was: Severity | None) -> Findi
     )
     return Finding(
         kind=KIND,
-        severity="high"
-        if pool.timeouts
-        else graded(max(wait_ms or 0.0, longest_ms), MEDIUM_MS, HIGH_MS, was),
+        severity="high" if pool.timeouts else graded(worst_ms, MEDIUM_MS, HIGH_MS, was),
         subject=quoted(pool.name, MAX_SUBJECT),
         sentence=", ".join(filter(None, parts)),
         evidence={
