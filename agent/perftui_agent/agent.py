@@ -30,6 +30,7 @@ from perftui_agent.probes.pool import PoolProbe
 from perftui_agent.probes.probe import ON, Probe
 from perftui_agent.probes.process import ProcessProbe
 from perftui_agent.probes.redis import RedisProbe
+from perftui_agent.probes.serialization import SerializationProbe
 from perftui_agent.probes.sqlalchemy import SqlAlchemyProbe
 from perftui_agent.probes.threadpool import ThreadpoolProbe
 from perftui_agent.serve.introduction import introduce
@@ -140,6 +141,7 @@ class _Run:
             ThreadpoolProbe(agent.window),
             GarbageProbe(),
             InFlightProbe(agent.window, self.loop_probe),
+            SerializationProbe(),
             SqlAlchemyProbe(agent.window, agent.guard, agent.settings.slow_query_ms),
             PoolProbe(agent.window, agent.guard),
             CacheProbe(agent.window),

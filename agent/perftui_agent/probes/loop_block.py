@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from inspect import CO_COROUTINE
 from types import CodeType, FrameType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from perftui_agent.places import is_user_code, place_of
 from perftui_agent.probes.await_chain import route_of
@@ -90,8 +90,8 @@ def request_in(stack: list[Line], in_flight: list[RequestRecord]) -> RequestReco
     """Return a request in flight whose endpoint is in `stack`."""
     codes = {code for code, _ in stack}
     for record in in_flight[:MAX_IN_FLIGHT]:
-        endpoint = (record.scope or {}).get("endpoint")
-        if getattr(inspect.unwrap(endpoint), "__code__", None) in codes:
+        endpoint: Any = (record.scope or {}).get("endpoint")
+        if endpoint is not None and getattr(inspect.unwrap(endpoint), "__code__", None) in codes:
             return record
     return None
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import resource
 import time
 
 import psutil
 
+from perftui_agent.probes.cgroup import NO_LIMITS, read_limits
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.wire.frames import Frame, ProcessStats
 
 _COUNT_FILES_EVERY_S = 5.0
+
+_READ_LIMITS_EVERY_S = 30.0
+"""A container's limits may be changed while it runs."""
 
 
 class ProcessProbe:
@@ -24,6 +29,8 @@ class ProcessProbe:
         """CPU seconds and the monotonic moment they were read at."""
         self._open_files: int | None = None
         self._files_counted_at = float("-inf")
+        self._limits = NO_LIMITS
+        self._limits_read_at = float("-inf")
 
     def attach(self) -> ProbeStatus:
         """There is nothing to attach to."""
@@ -47,6 +54,9 @@ class ProcessProbe:
             # Counting descriptors lists a directory: with 10,000 of them that is milliseconds.
             self._files_counted_at = now
             self._open_files = self._count_open_files()
+        if now - self._limits_read_at >= _READ_LIMITS_EVERY_S:
+            self._limits_read_at = now
+            self._limits = read_limits()
         used = cpu.user + cpu.system
         percent = None
         if self._cpu is not None and now > self._cpu[1]:
@@ -59,6 +69,9 @@ class ProcessProbe:
             rss_bytes=rss,
             threads=threads,
             open_files=self._open_files,
+            open_files_limit=_open_files_limit(),
+            cpu_limit=self._limits.cores,
+            memory_limit_bytes=self._limits.memory_bytes,
             uptime_s=max(0.0, time.time() - self.started_at),
         )
 
@@ -67,3 +80,8 @@ class ProcessProbe:
             return self._process.num_fds()
         except (psutil.Error, OSError):
             return None
+
+
+def _open_files_limit() -> int | None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft in {resource.RLIM_INFINITY, -1} else soft

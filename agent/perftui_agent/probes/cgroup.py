@@ -1,0 +1,101 @@
+"""What a container lets this process have: cores and memory, from its control groups.
+
+Reads version 2 and version 1, or both side by side. A group cannot use more than any group it is in, so
+the least of all limits on the way up counts. Inside of a container the path to its own group may be one
+of the host's, which isn't mounted there: then what is mounted is the container's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+MAX_DEPTH = 32
+"""Groups within groups."""
+
+NO_MEMORY_LIMIT = 1 << 60
+"""Version 1 says so with the largest number of pages there could be."""
+
+_MAX_FILE_BYTES = 64 * 1024
+
+
+class Limits(NamedTuple):
+    """None: as much as the machine has."""
+
+    cores: float | None
+    memory_bytes: int | None
+
+
+NO_LIMITS = Limits(None, None)
+
+
+def read_limits(root: str = "/") -> Limits:
+    """Return the limits of this process; `root` is where `proc` and `sys` are found."""
+    cores: list[float] = []
+    memory: list[int] = []
+    for controllers, path in _own_groups(root):
+        if not controllers:
+            for base in ("sys/fs/cgroup", "sys/fs/cgroup/unified"):
+                for group in _upwards(os.path.join(root, base), path):
+                    cores += _quota(*_numbers(group, "cpu.max", 2))
+                    memory += _numbers(group, "memory.max", 1)
+        if "cpu" in controllers:
+            for group in _upwards(_mounted(root, controllers, "cpu"), path):
+                quota, period = (
+                    _numbers(group, "cpu.cfs_quota_us", 1),
+                    _numbers(group, "cpu.cfs_period_us", 1),
+                )
+                cores += _quota(*quota, *period)
+        if "memory" in controllers:
+            for group in _upwards(_mounted(root, controllers, "memory"), path):
+                memory += _numbers(group, "memory.limit_in_bytes", 1)
+    limits = [limit for limit in memory if limit < NO_MEMORY_LIMIT]
+    return Limits(min(cores, default=None), min(limits, default=None))
+
+
+def _own_groups(root: str) -> Iterator[tuple[list[str], str]]:
+    """Yield the controllers (none for version 2) and the path of each group this process is in."""
+    for line in _read(os.path.join(root, "proc/self/cgroup")).splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        yield [name for name in controllers.split(",") if name], path
+
+
+def _mounted(root: str, controllers: list[str], controller: str) -> str:
+    together = os.path.join(root, "sys/fs/cgroup", ",".join(controllers))
+    return together if os.path.isdir(together) else os.path.join(root, "sys/fs/cgroup", controller)
+
+
+def _upwards(mount: str, path: str) -> Iterator[str]:
+    """Yield the directory of a group and of each one it is in, as far as they are mounted."""
+    parts = [part for part in path.split("/") if part]
+    if ".." in parts or len(parts) > MAX_DEPTH:
+        parts = []
+    for length in range(len(parts), -1, -1):
+        yield os.path.join(mount, *parts[:length])
+
+
+def _quota(*numbers: int) -> list[float]:
+    """Return the cores that a quota and its period make; none without a quota."""
+    if len(numbers) != 2 or numbers[0] <= 0 or numbers[1] <= 0:
+        return []
+    return [numbers[0] / numbers[1]]
+
+
+def _numbers(group: str, name: str, count: int) -> list[int]:
+    """Return the numbers in a file of a group; none if it says `max`, or is not there."""
+    with contextlib.suppress(ValueError):
+        numbers = [int(word) for word in _read(os.path.join(group, name)).split()]
+        if len(numbers) == count:
+            return numbers
+    return []
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(_MAX_FILE_BYTES)
+    except OSError:
+        return ""
