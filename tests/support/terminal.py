@@ -1,0 +1,101 @@
+"""A real terminal for tests: a command in a pty, and what a person in front of it would see."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+
+import pexpect
+import pyte
+
+KEYS = {"enter": "\r", "esc": "\x1b", "tab": "\t", "space": " ", "down": "\x1b[B", "up": "\x1b[A"}
+
+WAIT_S = 30.0
+
+
+@dataclass(slots=True)
+class Terminal:
+    """A pty with a command in it; its screen is what the bytes so far have drawn."""
+
+    child: pexpect.spawn[bytes]
+    screen: pyte.Screen
+    raw: bytearray = field(default_factory=bytearray)
+    _stream: pyte.ByteStream = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._stream = pyte.ByteStream(self.screen)
+
+    def lines(self) -> list[str]:
+        """Return the screen, without trailing blanks."""
+        return [line.rstrip() for line in self.screen.display]
+
+    def text(self) -> str:
+        """Return the screen as one text."""
+        return "\n".join(self.lines())
+
+    def read(self, timeout_s: float = 0.1) -> bool:
+        """Take in what has been written; say whether there may be more."""
+        try:
+            data = self.child.read_nonblocking(65536, timeout_s)
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        self.raw += data
+        self._stream.feed(data)
+        return True
+
+    def wait(self, seen: Callable[[str], bool], what: str, timeout_s: float = WAIT_S) -> str:
+        """Wait until the screen shows what `seen` looks for; return the screen."""
+        deadline = monotonic() + timeout_s
+        while not seen(self.text()):
+            if not self.read() or monotonic() > deadline:
+                raise AssertionError(f"waited in vain for {what}; the screen:\n{self.text()}")
+        return self.text()
+
+    def wait_for(self, *words: str) -> str:
+        """Wait until the screen shows all of these words; return the screen."""
+        return self.wait(lambda text: all(word in text for word in words), " and ".join(words))
+
+    def press(self, *keys: str) -> None:
+        """Press keys, by name or as what they type."""
+        for key in keys:
+            self.child.send(KEYS.get(key, key))
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the terminal another size."""
+        self.screen.resize(lines, columns)
+        self.child.setwinsize(lines, columns)
+
+    def end(self) -> int:
+        """Wait until the command has ended; return its exit code, minus the signal if one ended it."""
+        deadline = monotonic() + WAIT_S
+        while self.read():
+            if monotonic() > deadline:
+                raise AssertionError(f"waited in vain for it to end; the screen:\n{self.text()}")
+        self.child.wait()
+        return self.child.exitstatus if self.child.exitstatus is not None else -(self.child.signalstatus or 0)
+
+
+@contextmanager
+def terminal(*command: str, env: Mapping[str, str], size: tuple[int, int] = (80, 24)) -> Iterator[Terminal]:
+    """Run a command in a pty of this size (columns, lines); it is gone at the end."""
+    columns, lines = size
+    child = pexpect.spawn(
+        command[0],
+        list(command[1:]),
+        env={**env, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"},
+        dimensions=(lines, columns),
+    )
+    try:
+        yield Terminal(child, pyte.Screen(columns, lines))
+    finally:
+        child.close(force=True)
+
+
+def perftui(*args: str) -> tuple[str, ...]:
+    """Return the command line of the real CLI."""
+    return (sys.executable, "-m", "perftui", *args)
