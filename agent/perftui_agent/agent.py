@@ -37,6 +37,7 @@ from perftui_agent.serve.introduction import introduce
 from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.settings import Settings
+from perftui_agent.window.degrade import NO_STORIES, SPANS_S, TOLD, Degradation
 from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import encode
 from perftui_agent.wire.frames import (
@@ -135,12 +136,13 @@ class _Run:
         agent.window.shapes.show_text = agent.settings.sql_text == "shape"
         self.loop_probe = LoopProbe(agent.settings.block_ms, agent.window)
         self.process_probe = ProcessProbe()
+        self.in_flight_probe = InFlightProbe(agent.window, self.loop_probe)
         self.probes: list[Probe] = [
             self.loop_probe,
             self.process_probe,
             ThreadpoolProbe(agent.window),
             GarbageProbe(),
-            InFlightProbe(agent.window, self.loop_probe),
+            self.in_flight_probe,
             SerializationProbe(),
             SqlAlchemyProbe(agent.window, agent.guard, agent.settings.slow_query_ms),
             PoolProbe(agent.window, agent.guard),
@@ -263,6 +265,8 @@ class _Beats:
         self._seq = 0
         self._opened_ns = perf_counter_ns()
         self._cpu_s = time.thread_time()
+        self._degradation = Degradation()
+        self._window.degrade(self._degradation.level)
         self._offset_s = (os.getpid() % 16) * STAGGER_S
 
     async def run(self) -> None:
@@ -274,13 +278,14 @@ class _Beats:
             await self._fold()
             now = time.time()
             # The wall clock may have been stepped back: then the next boundary is the new clock's.
-            if now >= boundary or boundary - now > 2.0:
+            if now >= boundary or boundary - now > 1.0 + max(SPANS_S):
                 with self._guard.guarding("agent.frame"):
                     self._close_frame(now)
                 boundary = self._next_boundary()
 
     def _next_boundary(self) -> float:
-        return int(time.time() - self._offset_s) + 1 + self._offset_s
+        span_s = SPANS_S[self._degradation.level]
+        return int(time.time() - self._offset_s) + span_s + self._offset_s
 
     async def _fold(self) -> None:
         while True:
@@ -316,16 +321,26 @@ class _Beats:
             with self._guard.guarding(f"probes.{probe.name}"):
                 probe.fill(frame)
         cpu_s = time.thread_time()
+        cpu_percent = 100.0 * (cpu_s - self._cpu_s) / (frame.span_ns / 1e9) if frame.span_ns else 0.0
         frame.agent = AgentStats(
-            cpu_percent=100.0 * (cpu_s - self._cpu_s) / (frame.span_ns / 1e9) if frame.span_ns else 0.0,
+            cpu_percent=cpu_percent,
             records_dropped=self._window.records_dropped,
             clients=self._stream.clients,
             bytes_sent=self._stream.bytes_sent,
             faults=dict(self._guard.faults),
             bounded=self._window.take_bounded(),
+            degraded=TOLD[self._degradation.level],
         )
         self._cpu_s = cpu_s
         frame.probes = dict(self._run.probe_status)
+        self._degrade(cpu_percent)
+
+    def _degrade(self, cpu_percent: float) -> None:
+        before = self._degradation.level
+        level = self._degradation.after_span(cpu_percent)
+        if level != before:
+            self._window.degrade(level)
+            self._run.in_flight_probe.follows_tasks = level < NO_STORIES
 
 
 async def _act(inspector: Inspector, request: DumpRequest, peer: str) -> Dump | Refusal:

@@ -25,6 +25,7 @@ from perftui_agent.records import (
 )
 from perftui_agent.window.bodies import fold_bodies
 from perftui_agent.window.caches import CacheLedger
+from perftui_agent.window.degrade import FULL, NO_PARTS, NO_STORIES
 from perftui_agent.window.pools import PoolLedger
 from perftui_agent.window.routes import RouteLedger
 from perftui_agent.window.shapes import ShapeTable
@@ -98,6 +99,12 @@ class Window:
         """Take a stretch in which no other request could go on; on the agent's thread."""
         self._stories.fold_block(name, began_ns, ended_ns, by)
 
+    def degrade(self, level: int) -> None:
+        """Fold with as much detail as `level` leaves: see `window.degrade`."""
+        self._stories.keeps_stories = level < NO_STORIES
+        parts = self._part_folds if level < NO_PARTS else dict.fromkeys(self._part_folds, self._drop)
+        self._folds = {**self._folds, **parts}
+
     def take_bounded(self) -> dict[str, int]:
         """Return what the bounds have folded away since the last call."""
         bounded = dict(self.bounded)
@@ -124,12 +131,15 @@ class Window:
             RequestRecord: self._fold_request,
             FailureRecord: self._routes.fold_failure,
             BackgroundRecord: self._routes.fold_background,
+        }
+        self._part_folds: dict[type, Callable[[Any], None]] = {
             SpanRecord: self._stories.fold_span,
             StatementRecord: self._fold_statement,
             CheckoutRecord: self._fold_checkout,
             CacheRecord: self._fold_command,
             CacheBatchRecord: self._fold_batch,
         }
+        self.degrade(FULL)
 
     def _fold_request(self, record: RequestRecord) -> None:
         route = self._routes.fold_request(record)
@@ -138,18 +148,21 @@ class Window:
         if record.request_headers is not None or record.response_headers is not None:
             fold_bodies(record, route)
 
+    def _drop(self, _: Record) -> None:
+        self.records_dropped += 1
+
     def _fold_statement(self, record: StatementRecord) -> None:
         self._statements.fold(record)  # which says what it was: before it becomes part of a story
-        self._folds[SpanRecord](record)
+        self._stories.fold_span(record)
 
     def _fold_checkout(self, record: CheckoutRecord) -> None:
         if self._pools.fold(record):
-            self._folds[SpanRecord](record)
+            self._stories.fold_span(record)
 
     def _fold_command(self, record: CacheRecord) -> None:
         self._caches.fold(record)
-        self._folds[SpanRecord](record)
+        self._stories.fold_span(record)
 
     def _fold_batch(self, record: CacheBatchRecord) -> None:
         self._caches.fold_batch(record)
-        self._folds[SpanRecord](record)
+        self._stories.fold_span(record)
