@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import overhead
+from tests.benchmarks import overhead, statements
 
-BENCHMARKS = {"overhead": overhead.main}
+BENCHMARKS = {"overhead": overhead.main, "statements": statements.main}
 
 
 def main() -> int:

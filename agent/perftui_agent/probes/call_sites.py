@@ -31,7 +31,7 @@ _files: dict[str, int] = {}
 
 
 def call_site() -> CodePlace:
-    """Return the innermost place in the app's own code on this stack; else whoever calls SQLAlchemy; or ''."""
+    """Return the innermost place in the app's own code, else in what calls SQLAlchemy, else ''."""
     frame: FrameType | None = sys._getframe(1)
     greenlet = _running_greenlet()
     caller: FrameType | None = None

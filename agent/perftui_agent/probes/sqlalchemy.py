@@ -19,7 +19,7 @@ from perftui_agent.probes.binds import hash_of_binds
 from perftui_agent.probes.call_sites import call_site
 from perftui_agent.probes.databases import database_of
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
-from perftui_agent.records import StatementRecord, StatementText, current_request
+from perftui_agent.records import StatementRecord, StatementText, current_request, kept_of
 from perftui_agent.wire.frames import Frame
 
 NEW_CALL_SITES_A_SECOND = 50
@@ -27,9 +27,6 @@ NEW_CALL_SITES_A_SECOND = 50
 
 RUN_WITH_CALL_SITE = 2
 """The third execution in a row by one request brings its call site: that is where repetition begins."""
-
-MAX_TEXT_CHARACTERS = 16_384
-"""More of a text is not kept while it waits for the agent's thread."""
 
 
 class StatementSink(Protocol):
@@ -154,10 +151,12 @@ class _Listeners:
             return
         started_ns, text = began
         request = current_request.get()
-        known = self._known(hash(text))
+        text_hash = hash(text)
+        known = self._known(text_hash)
         if known is None:
             record = StatementRecord(request, "sql", "", started_ns, ended_ns, failed)
-            record.text = text if len(text) <= MAX_TEXT_CHARACTERS else text[:MAX_TEXT_CHARACTERS]
+            record.text = kept_of(text)
+            record.text_hash = text_hash
             record.engine = conn.engine
             record.database = database_of(conn.engine)
             record.binds = hash_of_binds(parameters)
@@ -173,8 +172,8 @@ class _Listeners:
         binds = None
         if request is not None and known.compared:
             binds = hash_of_binds(parameters)
-            if shape.last_request is not request:
-                shape.last_request = request
+            if shape.run_of != request.started_ns:
+                shape.run_of = request.started_ns
                 shape.run = 0
             elif not known.many:
                 shape.run = run = shape.run + 1

@@ -1,12 +1,15 @@
 """The statements' section of a frame, and which of them single requests repeat.
 
-A statement is counted when it is over; whose route it belongs to is known only when its request has
-ended, so until then the executions wait by request. That is also how repetition is seen: one request,
-one shape, again and again, with other values (a join would do it once) or the same (nobody needs it
-twice). Across requests, the same statement with the same values is what a cache would have saved.
+A statement is counted when it is over; which route it belongs to is known only when its request has
+ended, so until then the executions wait on the request's record. That is also how repetition is seen:
+one request, one shape, again and again, with other values (a join would do it once) or the same (nobody
+needs it twice). Across requests, the same statement with the same values is what a cache would have
+saved.
 """
 
 from __future__ import annotations
+
+import msgspec
 
 from perftui_agent.records import RequestRecord, Shape, StatementRecord, StatementText
 from perftui_agent.window.shapes import OTHER_SHAPES, ShapeTable
@@ -21,9 +24,6 @@ REPEATED_FROM = 3
 
 MAX_REPEATS = 20
 """Repeated shapes per route and frame."""
-
-MAX_OPEN_REQUESTS = 10_000
-"""Requests whose statements wait for their end."""
 
 MAX_ROUTES = 50
 """Routes per statement and frame."""
@@ -40,31 +40,20 @@ REMEMBER_BINDS_FRAMES = 300
 MAX_CALL_SITES = 1_000
 
 
-class _Executions:
-    """Of one shape by one request."""
+class _Executions(msgspec.Struct, eq=False, gc=False):
+    """Of one shape by one request. A Struct is made in a third of the time, and most statements make one."""
 
-    __slots__ = ("binds", "call_site", "compared", "count", "ns", "unknown_binds")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.compared = 0
-        """Those that make a repetition: single selects."""
-        self.ns = 0
-        self.binds: list[int] = []
-        self.unknown_binds = 0
-        self.call_site: CodePlace = ""
+    count: int = 0
+    compared: int = 0
+    """Those that make a repetition: single selects."""
+    ns: int = 0
+    binds: list[int] = []
+    unknown_binds: int = 0
+    call_site: CodePlace = ""
 
 
-class _OpenRequest(dict[Shape, _Executions]):
-    """The statements of a request that has not ended."""
-
-    __slots__ = ("abandoned", "number")
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-        self.abandoned = False
-        """Whether it had ended when the last frame was closed: then its own record came before this."""
+_SETTLED: dict[Shape, _Executions] = {}
+"""What a request has executed, once it has gone to its route."""
 
 
 class StatementLedger:
@@ -74,10 +63,8 @@ class StatementLedger:
         self._shapes = shapes
         self._bounded = bounded
         self._statements: dict[Shape, StatementFrame] = {}
-        self._requests: dict[RequestRecord, _OpenRequest] = {}
-        self._requests_seen = 0
         self._binds: dict[int, int] = {}
-        """The last request (by number) that ran a statement with these values."""
+        """The last request (by when it began) that ran a statement with these values."""
         self._older_binds: dict[int, int] = {}
         self._binds_since = 0
         self._call_sites: dict[tuple[str, Shape], CodePlace] = {}
@@ -87,13 +74,17 @@ class StatementLedger:
         """Count an execution, and say in the record what it was."""
         known = record.known
         if known is None:
-            known = self._shapes.know(record.text, record.engine, record.database)
+            known = self._shapes.know(record.text_hash, record.text, record.engine, record.database)
             record.known = known
             record.engine = None
             record.text = ""
         shape = known.shape
-        record.name = self._shapes.shown(shape)
-        statement = self._statement(shape)
+        record.name = shape.shown
+        statement = self._statements.get(shape)
+        if statement is None:
+            statement = self._begin(shape)
+        if shape.fingerprint == OTHER_SHAPES:
+            self._count_bound("statements")
         ns = record.ended_ns - record.started_ns
         statement.latency.add(ns)
         if record.failed:
@@ -105,14 +96,15 @@ class StatementLedger:
         request = record.request
         if request is None:
             _count_route(statement, OUTSIDE_REQUESTS)
-        elif request.ended_ns and record.started_ns >= request.ended_ns:
+        elif request.executed is _SETTLED:
             _count_route(statement, request.route)
         else:
             self._fold_part(record, known, request, statement)
 
     def fold_request(self, record: RequestRecord, route: RouteFrame) -> None:
         """Attribute what a request has executed to its route, now that the route is known."""
-        executed = self._requests.pop(record, None)
+        executed = record.executed
+        record.executed = _SETTLED
         if executed is None:
             return
         for shape, executions in executed.items():
@@ -122,7 +114,6 @@ class StatementLedger:
 
     def close(self, frame: Frame) -> None:
         """Hand the span's statements over to `frame`."""
-        self._let_go_of_abandoned()
         frame.statements = list(self._statements.values())
         self._statements = {}
         self._binds_since += 1
@@ -130,30 +121,24 @@ class StatementLedger:
             self._forget_older_binds()
 
     def _statement(self, shape: Shape) -> StatementFrame:
-        statement = self._statements.get(shape)
-        if statement is None:
-            statement = self._statements[shape] = StatementFrame(
-                fingerprint=shape.fingerprint,
-                statement=self._shapes.shown(shape),
-                database=shape.database,
-                call_site=shape.call_site or None,
-            )
-        if shape.fingerprint == OTHER_SHAPES:
-            self._count_bound("statements")
+        return self._statements.get(shape) or self._begin(shape)
+
+    def _begin(self, shape: Shape) -> StatementFrame:
+        statement = self._statements[shape] = StatementFrame(
+            fingerprint=shape.fingerprint,
+            statement=shape.shown,
+            database=shape.database,
+            call_site=shape.call_site or None,
+        )
         return statement
 
     def _fold_part(
         self, record: StatementRecord, known: StatementText, request: RequestRecord, statement: StatementFrame
     ) -> None:
         """Keep an execution with its request, which has not ended."""
-        executed = self._requests.get(request)
+        executed = request.executed
         if executed is None:
-            if len(self._requests) >= MAX_OPEN_REQUESTS:
-                self._count_bound("requests with statements")
-                _count_route(statement, OTHER_ROUTES)
-                return
-            self._requests_seen += 1
-            executed = self._requests[request] = _OpenRequest(self._requests_seen)
+            executed = request.executed = {}
         executions = executed.get(known.shape)
         if executions is None:
             executions = executed[known.shape] = _Executions()
@@ -170,18 +155,18 @@ class StatementLedger:
                 executions.binds.append(binds)
             if record.call_site:
                 executions.call_site = record.call_site
-        if binds is not None and self._seen_in_other_request(binds ^ id(known.shape), executed.number):
+        if binds is not None and self._seen_in_other_request(binds ^ id(known.shape), request.started_ns):
             statement.same_binds += 1
 
-    def _seen_in_other_request(self, key: int, number: int) -> bool:
+    def _seen_in_other_request(self, key: int, request: int) -> bool:
         """Say whether another request has run this statement with these values; note that this one has."""
         before = self._binds.get(key)
         if before is None:
-            before = self._older_binds.get(key, number)
+            before = self._older_binds.get(key, request)
             if len(self._binds) >= MAX_REMEMBERED_BINDS:
                 self._forget_older_binds()
-        self._binds[key] = number
-        return before != number
+        self._binds[key] = request
+        return before != request
 
     def _forget_older_binds(self) -> None:
         self._older_binds = self._binds
@@ -217,16 +202,6 @@ class StatementLedger:
         if key in self._call_sites or len(self._call_sites) < MAX_CALL_SITES:
             self._call_sites[key] = place
         return place
-
-    def _let_go_of_abandoned(self) -> None:
-        """Settle requests whose own record came before that of a statement, and so won't come again."""
-        for request, executed in list(self._requests.items()):
-            if executed.abandoned:
-                del self._requests[request]
-                for shape, executions in executed.items():
-                    _count_route(self._statement(shape), request.route or OTHER_ROUTES, executions.count)
-            elif request.ended_ns:
-                executed.abandoned = True
 
 
 def _count_route(statement: StatementFrame, route: str, executions: int = 1) -> None:

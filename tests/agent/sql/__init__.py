@@ -1,0 +1,1 @@
+"""Statements and pools, on real databases."""
