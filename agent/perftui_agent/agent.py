@@ -140,7 +140,7 @@ class _Run:
         self.probes: list[Probe] = [
             self.loop_probe,
             self.process_probe,
-            ThreadpoolProbe(agent.window),
+            ThreadpoolProbe(agent.window, self.loop_probe),
             GarbageProbe(),
             self.in_flight_probe,
             SerializationProbe(),

@@ -7,6 +7,7 @@ its class, and does what it did, unless the pool is full. Waits of nothing are n
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import math
 import sys
@@ -34,13 +35,22 @@ class Sink(Protocol):
         """Take a record that will not be written to any more."""
 
 
+class Watched(Protocol):
+    """Who knows the app's loop: the loop's probe."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The app's loop."""
+
+
 class ThreadpoolProbe:
     """Watches the default limiter of the loop that the app runs on."""
 
     name = "threadpool"
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, watched: Watched) -> None:
         self._sink = sink
+        self._watched = watched
         self._limiter: Any = None
         self._limiter_class: Any = None
         self._original: Any = None
@@ -86,11 +96,12 @@ class ThreadpoolProbe:
             stats.wait.add(self._waits.popleft())
 
     def find(self) -> None:
-        """Ask for the default limiter; anyio tells it in a task of the app's loop, and nowhere else."""
+        """Ask for the default limiter, which each loop has one of: anyio tells it in a task of the app's."""
         to_thread = sys.modules.get("anyio.to_thread")
         if self._limiter is None and self._limiter_class is not None and to_thread is not None:
             try:
-                self._limiter = to_thread.current_default_thread_limiter()
+                if asyncio.get_running_loop() is self._watched.loop:
+                    self._limiter = to_thread.current_default_thread_limiter()
             except Exception:  # noqa: BLE001 - no loop here, or an anyio of another make
                 return
 

@@ -34,6 +34,20 @@ class Labels:
         return ""
 
 
+class AnyLoop:
+    """Takes whatever loop runs for the app's."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+
+class AnotherLoop:
+    """Has the app on a loop that does not run here."""
+
+    loop = None
+
+
 @pytest.fixture
 def sink() -> Sink:
     return Sink()
@@ -41,7 +55,7 @@ def sink() -> Sink:
 
 @pytest.fixture
 def probe(sink: Sink) -> Iterator[ThreadpoolProbe]:
-    probe = ThreadpoolProbe(sink)
+    probe = ThreadpoolProbe(sink, AnyLoop())
     yield probe
     probe.detach()
 
@@ -147,6 +161,14 @@ def test_other_limiters_are_left_alone(probe: ThreadpoolProbe, sink: Sink) -> No
         await waiting
 
     asyncio.run(run())
+    assert sink.spans == []
+
+
+def test_the_pools_of_other_loops_are_left_alone(sink: Sink) -> None:
+    """The agent's own loop would have a pool too, if it asked for one: that is not the app's."""
+    probe = ThreadpoolProbe(sink, AnotherLoop())
+    assert asyncio.run(fill_up(probe, threads=1, callers=3)) is None
+    probe.detach()
     assert sink.spans == []
 
 
