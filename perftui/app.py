@@ -24,7 +24,7 @@ from perftui.screens.view import View
 from perftui.sources.local import LocalSource
 from perftui.sources.target import parse_local
 from perftui.widgets.bindings import bindings
-from perftui.widgets.painter import Painter
+from perftui.widgets.painter import Painter, wants_ascii
 from perftui.widgets.palette import ANSI, DARK, Depth, depth_of
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
@@ -34,6 +34,9 @@ REMARK_S = 3.0
 
 TICK_S = 0.25
 """How often it is asked whether to paint: nothing is painted more often."""
+
+CONNECTING_TICK_S = 0.05
+"""The same before the first frame: the first picture is the one that is waited for."""
 
 
 class Dashboard(App[int], inherit_bindings=False):
@@ -50,7 +53,7 @@ class Dashboard(App[int], inherit_bindings=False):
         no_color = "NO_COLOR" in os.environ
         super().__init__(ansi_color=True if no_color else None)
         self.depth = depth or depth_of(self.console.color_system, no_color)
-        self.painter = Painter()
+        self.painter = Painter(ascii_only=wants_ascii(os.environ))
         self._feed = feed
         self._clock = clock
         self._window_s = WINDOWS_S[1]
@@ -69,16 +72,18 @@ class Dashboard(App[int], inherit_bindings=False):
         return TriageView(self)
 
     def on_mount(self) -> None:
-        """Follow the feed, and look four times a second whether there is something to paint."""
+        """Follow the feed, and look again and again whether there is something to paint."""
         self.run_worker(self._follow(), exit_on_error=True)
-        self.set_interval(TICK_S, self._tick)
+        self.set_timer(CONNECTING_TICK_S, self._tick)
 
     async def _follow(self) -> None:
         await self._feed.run(self._pace.arrived)
 
     def _tick(self) -> None:
-        if self._pace.due(self._clock(), self._expected()):
+        connecting = self.picture.summary.link == "connecting"
+        if self._pace.due(self._clock(), self._expected()) or (connecting and self._pace.news):
             self.repaint()
+        self.set_timer(CONNECTING_TICK_S if connecting else TICK_S, self._tick)
 
     def _expected(self) -> set[WorkerId]:
         """Return the workers whose frames are waited for before a paint."""

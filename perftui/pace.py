@@ -23,22 +23,18 @@ class Pace:
         self.period_s = 1.0
         self._painted_at = now - self.period_s
         self._arrived: set[WorkerId] = set()
-        self._news = True
+        self.news = True
 
     def arrived(self, worker: WorkerId | None) -> None:
         """Note that a worker has spoken, or that something else is new (None)."""
-        self._news = True
+        self.news = True
         if worker is not None:
             self._arrived.add(worker)
 
     def due(self, now: float, expected: Collection[WorkerId]) -> bool:
         """Tell whether to paint now: all `expected` have spoken, or it has been long enough."""
         waited = now - self._painted_at
-        if (
-            self._news
-            and self._arrived.issuperset(expected)
-            and waited >= self.period_s * (1 - _EARLY) - 0.01
-        ):
+        if self.news and self._arrived.issuperset(expected) and waited >= self.period_s * (1 - _EARLY) - 0.01:
             return True
         # Even without news: the time since something was last heard of is news as well.
         return waited >= self.period_s * (1 + _EARLY) - 0.01
@@ -47,7 +43,7 @@ class Pace:
         """Note that the picture has been painted."""
         self._painted_at = now
         self._arrived.clear()
-        self._news = False
+        self.news = False
 
     def step(self, by: int) -> None:
         """Take the next longer period, or the next shorter one."""

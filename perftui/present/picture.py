@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from perftui.model.summary import Summary
-from perftui.present.cells import Cell, Line, clean, spread, width_of
+from perftui.present.cells import Cell, Line, clean, fit_middle, spread, width_of
 from perftui.present.signs import verdict_cells
 from perftui.present.units import age, count, window
 
@@ -31,26 +33,42 @@ def header_line(
     `scope` is the route whose targets are shown, or `all` for those of the service.
     """
     summary = picture.summary
-    names = tuple(clean(name) for name in (summary.service or summary.target, *crumbs))
-    left = [Cell(" "), Cell(names[0], "title")]
-    for name in names[1:]:
-        left += [Cell(" › ", "faint"), Cell(name, "bright")]
-    if not crumbs:
-        if summary.service:
-            left += [_DOT, Cell(clean(summary.target))]
-        left += [_DOT, *_coverage(summary)]
+    state: list[Cell] = [] if crumbs else [_DOT, *_coverage(summary)]
     if note:
-        state = [] if summary.link == "live" else [*link_cells(picture), Cell("  ")]
-        right = [*state, Cell(f"{note} ", "dim")]
+        state += [_DOT, *link_cells(picture)] if summary.link != "live" else []
     else:
-        left += [_DOT, *link_cells(picture), _DOT, Cell(_window(picture))]
-        right = _right(summary, scope, width - width_of(left) - 3)
+        state += [_DOT, *link_cells(picture), _DOT, Cell(_window(picture))]
+    # Names may be as long as they like: how fresh the picture is stays on the screen.
+    remark = [Cell(f"{note} ", "dim")] if note else []
+    room = width - width_of(state) - width_of(remark) - 2
+    left = [Cell(" "), *_names(summary, crumbs, room), *state]
+    right = remark or _right(summary, scope, width - width_of(left) - 3)
     line = spread(left, right, width)
     if summary.link in {"stale", "lost"}:
         # A banner: what stands below is the past.
         return tuple(Cell(cell.text, "alarm") for cell in line)
     return line
 
+
+def _names(summary: Summary, crumbs: tuple[str, ...], room: int) -> list[Cell]:
+    """Return whose picture this is, the longest name cut first."""
+    service = (summary.service,) if summary.service else ()
+    names = [clean(name) for name in (*service, *(crumbs or (summary.target,)))]
+    if crumbs and not service:
+        names.insert(0, clean(summary.target))
+    lengths = [min(cell_len(name), room) for name in names]
+    while sum(lengths) > room - 3 * len(names) and max(lengths) > _SHORTEST:
+        lengths[lengths.index(max(lengths))] -= 1
+    parts = Cell(" › ", "faint") if crumbs else _DOT
+    cells: list[Cell] = []
+    for place, (name, length) in enumerate(zip(names, lengths, strict=True)):
+        style = "title" if place == 0 else "bright" if crumbs else "text"
+        cells += [*([parts] if place else []), Cell(fit_middle(name, length), style)]
+    return cells
+
+
+_SHORTEST = 8
+"""A name cut to fewer cells tells nothing."""
 
 _DOT = Cell(" · ", "faint")
 

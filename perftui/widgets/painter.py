@@ -10,7 +10,7 @@ It relies on two of Textual's inner classes (`Compositor` and its two updates); 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -45,12 +45,16 @@ class Drawn(NamedTuple):
 
 _PLAIN = Ink("", "", "")
 
+_ASCII = dict(zip("▁▂▃▄▅▆▇█━╸▲△▴·✗✓●○›…–─┴⏎↑↓“”×", '__..-=##=-!?^.xv*o>~--+<^v""x', strict=True))
+"""What stands for our signs and charts on a terminal that knows nothing but ASCII."""
+
 
 class Painter:
     """Remembers what the terminal shows and turns a new picture into the bytes that differ."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ascii_only: bool = False) -> None:
         self.bytes_sent = 0
+        self._ascii_only = ascii_only
         self._shown: dict[int, list[Drawn | None]] = {}
         self._width = 0
 
@@ -65,6 +69,8 @@ class Painter:
             self._width = width
         pen = _Pen()
         for y, x, cells in spans:
+            if self._ascii_only:
+                cells = [Drawn(_as_ascii(drawn.text), drawn.ink) for drawn in cells]
             line = self._shown.setdefault(y, [None] * width)
             for start, end in _changes(line, x, cells):
                 pen.go(y, x + start)
@@ -74,6 +80,20 @@ class Painter:
         text = pen.lift()
         self.bytes_sent += len(text.encode("utf-8", "replace"))
         return text
+
+
+def wants_ascii(environ: Mapping[str, str]) -> bool:
+    """Tell whether the terminal is known not to show UTF-8: by its locale, or because it is said so."""
+    if chosen := environ.get("PERFTUI_ASCII"):
+        return chosen != "0"
+    locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or ""
+    charset = locale.partition(".")[2].lower().replace("-", "")
+    return bool(charset) and not charset.startswith("utf8")
+
+
+def _as_ascii(text: str) -> str:
+    """Return one cell in ASCII; the second half of a wide character becomes a cell of its own."""
+    return text if text.isascii() and text else _ASCII.get(text, "?")
 
 
 def _changes(line: list[Drawn | None], x: int, cells: list[Drawn]) -> Iterator[tuple[int, int]]:

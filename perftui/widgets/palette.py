@@ -135,8 +135,8 @@ def _plain() -> Palette:
     attributes = {
         "alarm": "bold reverse",
         "notice": "reverse",
-        "focus": "reverse",
-        "focus-sorted": "bold reverse",
+        "focus": "bold underline",
+        "focus-sorted": "bold underline",
         "bottom-key": "bold",
         "bottom-ask": "bold reverse",
         "medium": "bold",
@@ -169,8 +169,9 @@ def depth_of(color_system: str | None, no_color: bool) -> Depth:
 def style_of(depth: Depth, name: StyleName, under_cursor: bool = False) -> Style:
     """Return the rich style of a name; on the row under the cursor, with its ground."""
     palette = PALETTES[depth]
-    style = palette[name]
-    return style + palette["cursor"] if under_cursor else style
+    style, cursor = palette[name], palette["cursor"]
+    # A reversed chart is a hole in the row, not a chart.
+    return style + cursor if under_cursor and not (cursor.reverse and name.startswith("chart")) else style
 
 
 def depth_for(widget: Widget) -> Depth:

@@ -84,7 +84,7 @@ class Terminal:
 def terminal(*command: str, env: Mapping[str, str], size: tuple[int, int] = (80, 24)) -> Iterator[Terminal]:
     """Run a command in a pty of this size (columns, lines); it is gone at the end."""
     columns, lines = size
-    child = pexpect.spawn(
+    child: pexpect.spawn[bytes] = pexpect.spawn(
         command[0],
         list(command[1:]),
         env={**env, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"},

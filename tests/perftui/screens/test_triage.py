@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -126,6 +127,26 @@ def test_hostile_names_move_no_column() -> None:
     assert len({cell_len(row[: row.index("0.0%")]) for row in rows}) == 1
     assert not any("\x1b" in line for line in lines)
     assert any("[bold]x" in row for row in rows)
+
+
+def test_absurdly_long_names_leave_the_state_in_sight() -> None:
+    """However long service and target are, coverage, state and window stay in the header."""
+
+    class Long(FakeFeed):
+        def summary(self, window_s: float) -> Summary:
+            return replace(super().summary(window_s), service="s" * 300, target="t" * 300)
+
+    first = look(Long()).splitlines()[0]
+    assert "4/4 workers · ● live · 1m" in first
+    assert "s…s" in first
+    assert "t…t" in first
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 5), (40, 12), (60, 15), (79, 23)])
+def test_a_screen_too_small_is_cut_and_not_broken(size: tuple[int, int]) -> None:
+    """Any size shows what it can."""
+    text = look(FakeFeed(troubles=("blocked", "slo")), "j", "tab", size=size)
+    assert len(text.split("\n")) == size[1]
 
 
 def test_targets_are_told_in_the_header() -> None:

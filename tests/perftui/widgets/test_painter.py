@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from perftui.widgets.painter import Painter, cells_of, ink_of
+from perftui.widgets.painter import Painter, cells_of, ink_of, wants_ascii
 
 STYLES = [
     Style.parse(text)
@@ -98,6 +98,23 @@ def test_after_an_emoji_the_cursor_is_placed_anew() -> None:
     """Terminals disagree on widths: what follows such a character is put where it belongs."""
     painted = paint(Painter(), [strip(("a🎉b", 0))])
     assert "🎉\x1b[1;4Hb" in painted
+
+
+def test_a_terminal_without_utf8_gets_ascii() -> None:
+    """Signs and charts have a stand-in, other characters a question mark, and each cell stays a cell."""
+    painter = Painter(ascii_only=True)
+    text = painter.paint([(0, 0, cells_of(strip(("▲▁█日é x", 0)), SYSTEM))], WIDTH)
+    assert text.isascii()
+    assert "!_#??? x" in text
+
+
+def test_ascii_is_for_those_who_say_so() -> None:
+    """A locale that names another charset, or the variable; a locale that names none is taken for UTF-8."""
+    assert wants_ascii({"LANG": "de_DE.ISO-8859-1"})
+    assert wants_ascii({"PERFTUI_ASCII": "1", "LANG": "C.UTF-8"})
+    assert not wants_ascii({"LC_ALL": "en_US.UTF-8", "LANG": "de_DE.ISO-8859-1"})
+    assert not wants_ascii({"LANG": "C"})
+    assert not wants_ascii({})
 
 
 def test_bytes_are_counted() -> None:
