@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from perftui.findings import (
@@ -26,7 +27,7 @@ from perftui.findings import (
     worker_gone,
     worker_imbalance,
 )
-from perftui.findings.rule import NONE_STANDS, RANK, Rule, Standing
+from perftui.findings.rule import MAX_SUBJECT, NONE_STANDS, RANK, Rule, Standing, quoted
 from perftui.model.summary import Finding, Summary
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -55,6 +56,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 )
 """Every kind and what checks for it: the file of the same name."""
 
+MAX_SENTENCE = 500
+"""Characters of a sentence, and of an advice."""
+
 MAX_OF_A_KIND = 20
 """Findings of one kind; beyond them, more of the same tell nothing new."""
 
@@ -68,7 +72,20 @@ def find(summary: Summary, standing: Mapping[str, Standing] = MappingProxyType({
     found: list[Finding] = []
     for kind, check in RULES.items():
         found += sorted(check(summary, standing.get(kind, NONE_STANDS)), key=_order)[:MAX_OF_A_KIND]
-    return tuple(sorted(found, key=_order))
+    return tuple(_bounded(finding) for finding in sorted(found, key=_order))
+
+
+def _bounded(finding: Finding) -> Finding:
+    """Return a finding that fits a screen, however long the names in it are."""
+    if len(finding.subject) <= MAX_SUBJECT and len(finding.sentence + finding.advice) <= MAX_SENTENCE:
+        return finding
+    return replace(
+        finding,
+        key=finding.identity[1],
+        subject=quoted(finding.subject, MAX_SUBJECT),
+        sentence=quoted(finding.sentence, MAX_SENTENCE),
+        advice=quoted(finding.advice, MAX_SENTENCE),
+    )
 
 
 def _order(finding: Finding) -> tuple[int, float, str, str]:

@@ -27,6 +27,10 @@ HIGH_SHARE = Bar(0.10, 0.07)
 """Of one worker's time: a tenth of it held makes a tenth of its requests wait behind it."""
 MEDIUM_SHARE = Bar(0.02, 0.014)
 
+OURS = "perftui_agent/"
+"""The only code of the agent that runs on the loop at length is its garbage collection callback, or so it
+looks from another thread while the collector works: that is `gc-pause`."""
+
 MAX_STACK = 10
 
 
@@ -34,8 +38,9 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     """Yield each function that held a loop long enough or often enough."""
     by_function: dict[str, list[IncidentRow]] = {}
     for row in summary.incidents:
-        if row.incident.kind == KIND and row.incident.where:
-            by_function.setdefault(_function_of(row.incident.where), []).append(row)
+        where = row.incident.where
+        if row.incident.kind == KIND and where and not where.startswith(OURS):
+            by_function.setdefault(_function_of(where), []).append(row)
     for function, rows in by_function.items():
         longest_ms = max(row.incident.ns for row in rows) / 1e6
         if function in standing or len(rows) >= OFTEN or longest_ms >= LONG_MS:

@@ -1,12 +1,20 @@
-"""`slo-breach`: a target is missed over the window. One finding per route, and one for `all`."""
+"""`slo-breach`: a target is missed over the window. One finding per route, and one for `all`.
+
+A latency target for `all` says nothing of routes that have one of their own: a checkout that may take
+700 ms would make a service miss 200 ms for ever. It is a finding if the other routes miss it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from perftui.findings.figures import ms, percent, rate, span
 from perftui.findings.rule import MIN_REQUESTS, Standing, quoted
+from perftui.model.quantiles import quantile_ms
+from perftui.model.slo import ALL
 from perftui.model.summary import Finding, Severity, SloVerdict, Summary
+from perftui_agent.sketch import LatencySketch
 
 KIND = "slo-breach"
 
@@ -15,6 +23,8 @@ LEAVES_AT = 0.95
 
 FAR_OFF = 2.0
 """From this multiple of its target on, a missed latency or error rate is high: users have left by then."""
+
+_QUANTILES = {"p95": 0.95, "p99": 0.99}
 
 MOST_EXCESS = 100.0
 """Of a target of 0, any value would be infinitely far off."""
@@ -30,10 +40,23 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     """Yield each scope that misses a target."""
     missed: dict[str, list[SloVerdict]] = {}
     for verdict in summary.slo:
+        verdict = _without_exempt(summary, verdict)
         if _is_missed(verdict, verdict.scope in standing, summary.window_s):
             missed.setdefault(verdict.scope, []).append(verdict)
     for scope, verdicts in missed.items():
         yield _finding(summary, scope, verdicts)
+
+
+def _without_exempt(summary: Summary, verdict: SloVerdict) -> SloVerdict:
+    """Return a latency verdict on `all` as it is without the routes that have their own such target."""
+    metric, _, _ = verdict.slo.partition("<")
+    own = {each.scope for each in summary.slo if each.scope != ALL and each.slo.partition("<")[0] == metric}
+    if verdict.scope != ALL or metric not in _QUANTILES or not own or verdict.bound is None:
+        return verdict
+    others = LatencySketch.merged(route.sketch for route in summary.routes if route.route not in own)
+    value = quantile_ms(others, _QUANTILES[metric])
+    met = None if value is None else value < verdict.bound
+    return replace(verdict, value=value, met=met, requests=others.count)
 
 
 def _is_missed(verdict: SloVerdict, stands: bool, window_s: float) -> bool:
@@ -53,7 +76,9 @@ def _finding(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> Findin
     verdicts = sorted(verdicts, key=_excess, reverse=True)
     off = max(_excess(verdict) for verdict in verdicts)
     route = summary.route(scope)
-    requests = route.requests if route else summary.totals.requests
+    requests = verdicts[0].requests
+    if requests is None:
+        requests = route.requests if route else summary.totals.requests
     sentence = ", ".join(f"{_value(each)} against {each.slo}" for each in verdicts)
     return Finding(
         kind=KIND,
@@ -77,7 +102,7 @@ def _finding(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> Findin
 def _severity(verdicts: list[SloVerdict], off: float, scope: str) -> Severity:
     if all(verdict.slo.startswith("rps") for verdict in verdicts):
         return "low"  # requests that nobody sends cannot be served
-    return "high" if off >= FAR_OFF or scope == "all" else "medium"
+    return "high" if off >= FAR_OFF or scope == ALL else "medium"
 
 
 def _excess(verdict: SloVerdict) -> float:
@@ -104,6 +129,6 @@ def _advice(verdicts: list[SloVerdict], scope: str) -> str:
         )
     if verdicts[0].slo.startswith("err"):
         return "Open the route's exceptions: type and place say what fails."
-    if scope == "all":
+    if scope == ALL:
         return "Open the route with the highest cost: the findings about it say where its time goes."
     return "Open the route: its breakdown says whether SQL, waiting or its own code takes the time."

@@ -34,7 +34,9 @@ def check_restarted(summary: Summary, standing: Standing) -> Iterator[Finding]: 
     for worker in _gone(summary):
         event = replaced.get(str(worker.pid))
         if event is not None:
-            yield _finding(summary, worker, RESTARTED, "medium", "was replaced")
+            # Workers are recycled and deployed anew as a matter of course, but then they finish first.
+            violently = worker.lost_in_flight or _near_limit(worker) or _last_block(summary, worker)
+            yield _finding(summary, worker, RESTARTED, "medium" if violently else "low", "was replaced")
 
 
 def _gone(summary: Summary) -> Iterator[WorkerSummary]:
@@ -83,6 +85,11 @@ def _last_block(summary: Summary, worker: WorkerSummary) -> Incident | None:
     return next((block for block in reversed(blocks) if block.at + block.ns >= since_ns), None)
 
 
+def _near_limit(worker: WorkerSummary) -> bool:
+    limit, rss = worker.memory_limit_bytes, worker.rss_bytes
+    return bool(limit and rss and rss >= NEAR_LIMIT * limit)
+
+
 def _last_words(worker: WorkerSummary, block: Incident | None) -> str:
     words = []
     if worker.rss_bytes is not None:
@@ -98,8 +105,7 @@ def _last_words(worker: WorkerSummary, block: Incident | None) -> str:
 
 
 def _advice(worker: WorkerSummary, block: Incident | None) -> str:
-    limit, rss = worker.memory_limit_bytes, worker.rss_bytes
-    if limit and rss and rss >= NEAR_LIMIT * limit:
+    if _near_limit(worker):
         return "It was close to its memory limit: look for an OOM kill in the kernel's log (dmesg)."
     if block is not None:
         return "Its loop was held at the end: a supervisor or health check may have ended it."

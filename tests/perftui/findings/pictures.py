@@ -1,0 +1,138 @@
+"""Pictures of a service to judge: `picture(routes=[a_route("GET /orders", [210.0] * 40)])`.
+
+Times are milliseconds, the window is a minute; everything that isn't named is healthy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from perftui.findings.find import RULES
+from perftui.model.quantiles import latency_of
+from perftui.model.summary import (
+    Finding,
+    IncidentRow,
+    QuerySummary,
+    RouteSummary,
+    Severity,
+    Summary,
+    Totals,
+    WorkerState,
+    WorkerSummary,
+)
+from perftui_agent.wire.frames import Incident, WorkerIdentity
+from tests.support.frames import T, sketch
+
+WINDOW_S = 60.0
+
+
+def picture(**parts: Any) -> Summary:
+    """Return a picture of a minute; `routes`, `workers` and so on as in `Summary`."""
+    routes: Sequence[RouteSummary] = parts.pop("routes", ())
+    requests = sum(route.requests for route in routes)
+    parts.setdefault("at", float(T))
+    parts.setdefault("window_s", WINDOW_S)
+    parts.setdefault("totals", Totals(requests, requests / parts["window_s"]))
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in parts.items()
+    }
+    return Summary("localhost:8000", "shop", routes=tuple(routes), **given)
+
+
+def found(kind: str, summary: Summary, standing: Mapping[str, Severity] | None = None) -> list[Finding]:
+    """Return what the rule of one kind says of a picture."""
+    return list(RULES[kind](summary, standing or {}))
+
+
+def only(kind: str, summary: Summary, standing: Mapping[str, Severity] | None = None) -> Finding:
+    """Return the one finding of a kind that there must be."""
+    findings = found(kind, summary, standing)
+    assert [finding.kind for finding in findings] == [kind]
+    return findings[0]
+
+
+def a_route(label: str, latencies_ms: Sequence[float] = (20.0,) * 100, **more: Any) -> RouteSummary:
+    """Return a route whose requests took so long and, unless told otherwise, all succeeded."""
+    times = sketch(latencies_ms)
+    requests = more.pop("requests", len(latencies_ms))
+    errors = more.pop("errors", 0)
+    return RouteSummary(
+        route=label,
+        requests=requests,
+        rps=requests / WINDOW_S,
+        errors=errors,
+        error_rate=errors / requests if requests else 0.0,
+        status={"2xx": requests - errors, "3xx": 0, "4xx": 0, "5xx": errors, "disconnected": 0},
+        latency=latency_of(times),
+        sketch=times,
+        total_ms=times.total / 1e6,
+        **more,
+    )
+
+
+def a_worker(
+    pid: int = 4121,
+    state: WorkerState = "ok",
+    *,
+    latencies_ms: Sequence[float] = (20.0,) * 200,
+    age_s: float = 3600.0,
+    **more: Any,
+) -> WorkerSummary:
+    """Return a worker that is well, and has been up for an hour."""
+    values: dict[str, Any] = {
+        "requests": len(latencies_ms),
+        "rps": len(latencies_ms) / WINDOW_S,
+        "latency": latency_of(sketch(latencies_ms)),
+        "cpu_percent": 40.0,
+        "cpu_mean_percent": 40.0,
+        "rss_bytes": 180_000_000,
+        "uptime_s": age_s,
+        "in_flight": 2,
+        "loop_lag_p99_ms": 2.0,
+        "covered_s": WINDOW_S,
+        "last_seen": T - 0.5,
+    }
+    return WorkerSummary(identity=identity(pid, T - age_s), state=state, **{**values, **more})
+
+
+def identity(pid: int, started_at: float = T - 3600.0) -> WorkerIdentity:
+    """Return who a worker of the shop is."""
+    return WorkerIdentity(host="web-1", pid=pid, started_at=started_at, service="shop", supervisor_pid=4120)
+
+
+def a_query(latencies_ms: Sequence[float], **more: Any) -> QuerySummary:
+    """Return a SELECT of one item with these execution times."""
+    times = sketch(latencies_ms)
+    values: dict[str, Any] = {
+        "statement": "SELECT items.name FROM items WHERE items.id = ?",
+        "fingerprint": "f1",
+        "count": len(latencies_ms),
+        "errors": 0,
+        "latency": latency_of(times),
+        "total_ms": times.total / 1e6,
+        "routes": ("GET /items/{item_id}",),
+        "call_site": "app/crud.py:42 get_item",
+    }
+    return QuerySummary(**{**values, **more})
+
+
+def a_block(
+    ms: float,
+    where: str = "app/reports.py:42 build",
+    *,
+    ago_s: float = 10.0,
+    pid: int = 4121,
+    ongoing: bool = False,
+) -> IncidentRow:
+    """Return a stretch in which a worker's loop was held."""
+    incident = Incident(
+        kind="loop-blocked",
+        at=round((T - ago_s) * 1e9),
+        ns=round(ms * 1e6),
+        where=where,
+        route="GET /reports",
+        stack=[where],
+        ongoing=ongoing,
+    )
+    return IncidentRow(identity(pid).id, pid, incident)

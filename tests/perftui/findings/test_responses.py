@@ -1,0 +1,186 @@
+"""Responses that are too big, cost too much to build, fail, or never come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from perftui.findings.find import find
+from perftui.model.summary import FlightRow, Summary
+from perftui_agent.wire.frames import ExceptionCount, InFlight
+from tests.perftui.findings.pictures import a_route, a_worker, found, only, picture
+from tests.support.frames import T
+
+LARGE, SERIALIZE, ERRORS, STUCK = "large-payload", "slow-serialization", "error-burst", "stuck-request"
+
+
+def sending(p50: int, p95: int, bodies: int = 40, **more: Any) -> Summary:
+    """Return a picture of a route with bodies of this size."""
+    route = a_route("GET /catalog", [90.0] * bodies, bytes_p50=p50, bytes_p95=p95, bodies=bodies, **more)
+    return picture(routes=[route])
+
+
+def test_megabytes_of_json_are_found() -> None:
+    """How big, whether compressed, how often."""
+    finding = only(LARGE, sending(2_300_000, 2_400_000))
+    assert finding.subject == finding.route == "GET /catalog"
+    assert finding.sentence == "bodies of 2.3 MB (p50), 2.4 MB (p95), none compressed, 0.7 a second"
+    assert finding.severity == "medium"
+
+
+def test_pages_are_healthy() -> None:
+    """Eighty kilobytes are a page."""
+    assert not find(sending(38_000, 91_000))
+
+
+def test_one_big_body_among_many_is_healthy() -> None:
+    """A p95 that is big needs twenty bodies."""
+    assert not find(sending(20_000, 1_500_000, bodies=10))
+    assert found(LARGE, sending(20_000, 1_500_000, bodies=30))
+
+
+def test_a_stream_may_be_large() -> None:
+    """An export is meant to be."""
+    assert not find(sending(9_000_000, 9_000_000, streaming=True))
+
+
+def test_a_compressed_body_counts_for_what_it_is() -> None:
+    """600 kB compressed are some megabytes of JSON that somebody took the trouble to compress."""
+    assert not found(LARGE, sending(600_000, 700_000, compressed=40))
+    finding = only(LARGE, sending(3_000_000, 3_000_000, compressed=30))
+    assert "75 % of them compressed" in finding.sentence
+
+
+def test_two_bodies_are_not_enough() -> None:
+    """Neither would be a habit."""
+    assert not find(sending(5_000_000, 5_000_000, bodies=2))
+
+
+def building(serialize_ms: float, latency_ms: float = 120.0, requests: int = 40) -> Summary:
+    """Return a picture of a route that takes so long to build its responses."""
+    route = a_route("GET /catalog", [latency_ms] * requests, serialize_ms_per_request=serialize_ms)
+    return picture(routes=[route])
+
+
+def test_a_response_that_costs_more_than_the_work_is_found() -> None:
+    """How much of how much."""
+    finding = only(SERIALIZE, building(90.0))
+    assert finding.sentence == "building the response takes 90 ms of 120 ms per request (75 %)"
+    assert finding.severity == "medium"
+
+
+@pytest.mark.parametrize(
+    "healthy", [building(6.0, 8.0), building(30.0, 400.0), building(90.0, requests=3), building(0.0)]
+)
+def test_building_a_response_is_part_of_the_work(healthy: Summary) -> None:
+    """Little of it, or little of the whole, or too few to tell."""
+    assert not find(healthy)
+
+
+def test_a_serialization_finding_stays_until_clearly_below() -> None:
+    """At 45 % it stays if it stands."""
+    assert not found(SERIALIZE, building(54.0))
+    assert found(SERIALIZE, building(54.0), {"GET /catalog": "medium"})
+
+
+def failing(errors: int, requests: int = 200, exceptions: int = 0) -> Summary:
+    """Return a picture of a route that fails so often, and how many of those were exceptions."""
+    known = (ExceptionCount(type="CardDeclinedError", place="app/pay.py:88 charge", count=exceptions),)
+    route = a_route("POST /pay", [40.0] * requests, errors=errors, exceptions=known if exceptions else ())
+    return picture(routes=[route])
+
+
+def test_failures_are_found_with_type_and_place() -> None:
+    """How many of how many, and what was raised where."""
+    finding = only(ERRORS, failing(22, exceptions=20))
+    assert finding.subject == "POST /pay"
+    assert finding.sentence == (
+        "22 of 200 requests failed (11 %) in 1 m: 20× CardDeclinedError at app/pay.py:88 charge"
+    )
+    assert finding.severity == "high"
+    assert finding.advice.startswith("Open app/pay.py:88 charge")
+    assert finding.evidence["exceptions"] == [
+        {"type": "CardDeclinedError", "place": "app/pay.py:88 charge", "count": 20}
+    ]
+
+
+def test_failures_without_an_exception_are_found_too() -> None:
+    """A route can answer 503 by itself."""
+    assert "No exception left the app" in only(ERRORS, failing(10)).advice
+
+
+def test_a_failure_now_and_then_is_healthy() -> None:
+    """Two of twenty, three of a thousand."""
+    assert not find(failing(2, 20))
+    assert not find(failing(3, 1000))
+
+
+def test_a_route_that_hardly_ever_works_is_found_early() -> None:
+    """Four of five fail: no need to wait for twenty requests."""
+    assert only(ERRORS, failing(4, 5)).severity == "high"
+    assert not found(ERRORS, failing(3, 10))
+
+
+def test_an_error_finding_stays_until_clearly_below() -> None:
+    """At 0.7 % it stays if it stands."""
+    assert not found(ERRORS, failing(7, 1000))
+    assert found(ERRORS, failing(7, 1000), {"POST /pay": "medium"})
+    assert not found(ERRORS, failing(4, 1000), {"POST /pay": "medium"})
+
+
+def in_flight(*ages_s: float, latency_ms: float = 20.0, known: int = 100, **worker: Any) -> Summary:
+    """Return a picture of requests of these ages on a route with this usual latency."""
+    serving = a_worker(**worker)
+    rows = tuple(
+        FlightRow(
+            serving.identity.id,
+            serving.pid,
+            InFlight(
+                route="GET /pay",
+                method="GET",
+                path="/pay",
+                age_ns=round(age_s * 1e9),
+                waiting_at="app/bank.py:12 ask",
+            ),
+        )
+        for age_s in ages_s
+    )
+    routes = [a_route("GET /pay", [latency_ms] * known)] if known else []
+    return picture(in_flight=rows, workers=(serving,), routes=routes)
+
+
+def test_requests_in_flight_far_beyond_p99_are_found() -> None:
+    """How many, how long, on which worker, and what they wait at."""
+    finding = only(STUCK, in_flight(42.0, 12.0))
+    assert finding.subject == finding.route == "GET /pay"
+    assert finding.sentence == (
+        "2 requests in flight for up to 42.0 s, where p99 is 20 ms, on worker 4121, at app/bank.py:12 ask"
+    )
+    assert finding.severity == "medium"
+    assert finding.since == T - 42.0
+    assert finding.worker == "web-1/4121/" + finding.worker.rsplit("/", 1)[1] if finding.worker else False
+
+
+def test_a_slow_request_is_not_stuck() -> None:
+    """Four seconds where p99 is 20 ms are slow; twelve where it is 4 s are its way."""
+    assert not find(in_flight(4.0))
+    assert not found(STUCK, in_flight(12.0, latency_ms=4000.0))
+
+
+def test_without_a_p99_half_a_minute_must_pass() -> None:
+    """Of a route without ended requests nothing is known."""
+    assert not find(in_flight(20.0, known=0))
+    assert found(STUCK, in_flight(31.0, known=0))
+
+
+def test_what_a_blocked_worker_has_in_flight_waits_for_its_loop() -> None:
+    """That is a finding of its own."""
+    assert not found(STUCK, in_flight(42.0, state="blocked"))
+
+
+def test_a_long_download_is_not_stuck() -> None:
+    """Streams last as long as clients read."""
+    summary = in_flight(300.0, known=0)
+    route = a_route("GET /pay", [20.0] * 30, streaming=True)
+    assert not found(STUCK, picture(in_flight=summary.in_flight, routes=[route]))

@@ -1,0 +1,96 @@
+"""Targets that are missed."""
+
+from __future__ import annotations
+
+from perftui.findings.find import find
+from perftui.model.slo import judge
+from perftui.model.summary import Latency, Summary, Totals
+from perftui_agent.wire.frames import SloTarget
+from tests.perftui.findings.pictures import a_route, found, only, picture
+
+KIND = "slo-breach"
+
+OVERALL = SloTarget(p95_ms=200, error_rate=0.01)
+
+
+def judged(*targets: SloTarget, window_s: float = 60.0, **routes: list[float]) -> Summary:
+    """Return the picture of routes with these latencies, held against targets."""
+    rows = [a_route(f"GET /{name}", latencies) for name, latencies in routes.items()]
+    every = [ms for latencies in routes.values() for ms in latencies]
+    p95 = sorted(every)[int(len(every) * 0.95)] if every else None
+    totals = Totals(len(every), len(every) / window_s, 0, 0.0, Latency(len(every), p95_ms=p95))
+    return picture(routes=rows, totals=totals, window_s=window_s, slo=judge(targets, totals, rows))
+
+
+def test_a_missed_target_is_found_with_its_figures() -> None:
+    """The sentence says the value, the target and how many requests were judged."""
+    finding = only(KIND, judged(OVERALL, items=[840.0] * 100))
+    assert finding.subject == "all"
+    assert finding.severity == "high"
+    assert finding.sentence == "p95 840 ms against p95<200ms, over 100 requests in 1 m"
+    assert finding.evidence["missed"][0]["value"] == 840.0
+    assert finding.evidence["requests"] == 100
+
+
+def test_a_route_that_misses_its_own_target_can_be_opened() -> None:
+    """A finding about a route says which."""
+    target = SloTarget(route="GET /reports", p95_ms=800)
+    finding = only(KIND, judged(target, reports=[1000.0] * 30))
+    assert (finding.subject, finding.route, finding.severity) == ("GET /reports", "GET /reports", "medium")
+
+
+def test_a_slow_route_within_its_own_target_is_healthy() -> None:
+    """A report may take 700 ms when 800 are allowed."""
+    assert not find(judged(SloTarget(route="GET /reports", p95_ms=800), reports=[700.0] * 200))
+
+
+def test_routes_with_a_target_of_their_own_are_not_held_against_everyones() -> None:
+    """A tenth of all requests are checkouts that may take 700 ms: the others keep 200 ms."""
+    own = SloTarget(route="GET /checkout", p95_ms=700)
+    assert not found(KIND, judged(OVERALL, own, items=[20.0] * 180, checkout=[400.0] * 20))
+    finding = only(KIND, judged(OVERALL, own, items=[300.0] * 180, checkout=[400.0] * 20))
+    assert finding.subject == "all"
+    assert finding.evidence["requests"] == 180
+
+
+def test_too_few_requests_miss_nothing() -> None:
+    """One slow request of ten is no p95."""
+    assert not found(KIND, judged(OVERALL, items=[20.0] * 18 + [5000.0]))
+
+
+def test_p99_needs_a_hundred_requests() -> None:
+    """Of fifty, p99 is the slowest single one."""
+    target = SloTarget(p99_ms=100)
+    totals = Totals(50, 0.8, 0, 0.0, Latency(50, p99_ms=900.0))
+    assert not found(KIND, picture(totals=totals, slo=judge([target], totals, [])))
+    totals = Totals(100, 1.6, 0, 0.0, Latency(100, p99_ms=900.0))
+    assert found(KIND, picture(totals=totals, slo=judge([target], totals, [])))
+
+
+def test_a_target_hardly_met_again_keeps_its_finding() -> None:
+    """At 198 ms of 200 it stays if it stands, and doesn't appear if it doesn't."""
+    hardly = judged(OVERALL, items=[198.0] * 100)
+    assert not found(KIND, hardly)
+    assert only(KIND, hardly, {"all": "high"}).subject == "all"
+    assert not found(KIND, judged(OVERALL, items=[180.0] * 100), {"all": "high"})
+
+
+def test_a_service_that_nobody_calls_misses_no_rate() -> None:
+    """Without clients, requests per second say nothing."""
+    assert not found(KIND, judged(SloTarget(rps=50), items=[5.0] * 3))
+
+
+def test_a_missed_rate_alone_is_low() -> None:
+    """Requests that nobody sends can't be served; and ten seconds must have been seen."""
+    assert only(KIND, judged(SloTarget(rps=50), items=[5.0] * 60)).severity == "low"
+    assert not found(KIND, judged(SloTarget(rps=50), window_s=5.0, items=[5.0] * 60))
+
+
+def test_targets_missed_by_one_route_are_one_finding() -> None:
+    """The one that is furthest off comes first."""
+    rows = [a_route("GET /pay", [900.0] * 100, errors=2)]
+    totals = Totals()
+    target = SloTarget(route="GET /pay", p95_ms=600, error_rate=0.001)
+    finding = only(KIND, picture(routes=rows, slo=judge([target], totals, rows)))
+    assert finding.sentence.startswith("2.0 % errors against errors<0.1%, p95 900 ms against p95<600ms")
+    assert finding.severity == "high"
