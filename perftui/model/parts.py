@@ -126,6 +126,7 @@ def add_cache(into: CacheFrame, other: CacheFrame) -> None:
     into.evictions += other.evictions
     into.expirations += other.expirations
     into.stampedes += other.stampedes
+    into.errors += other.errors
     into.latency = _add_sketch(into.latency, other.latency)
 
 

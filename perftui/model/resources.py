@@ -78,6 +78,7 @@ def _cache(counted: CacheFrame, gauges: list[CacheFrame]) -> CacheFrame:
         evictions=counted.evictions,
         expirations=counted.expirations,
         stampedes=counted.stampedes,
+        errors=counted.errors,
         latency=counted.latency,
         size=_sum(cache.size for cache in gauges),
         maxsize=_sum(cache.maxsize for cache in gauges),

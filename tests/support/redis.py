@@ -53,7 +53,8 @@ def redis_server(*, cluster: bool = False) -> Iterator[RedisServer]:
         port = free_port()
     log_file = base / "redis.log"
     command = [REDIS_SERVER_PATH, "--port", str(port), "--bind", "127.0.0.1"]
-    command += ["--unixsocket", str(base / "redis.sock"), "--dir", str(base), "--save", "", "--appendonly", "no"]
+    command += ["--unixsocket", str(base / "redis.sock"), "--dir", str(base)]
+    command += ["--save", "", "--appendonly", "no"]
     if cluster:
         command += ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"]
     try:
@@ -61,12 +62,11 @@ def redis_server(*, cluster: bool = False) -> Iterator[RedisServer]:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         server = RedisServer(process, port, str(base / "redis.sock"), log_file)
         try:
-            wait_until(lambda: _answers(server), "redis-server to answer", lambda: log_file.read_text())
+            wait_until(lambda: _answers(server), "redis-server to answer", log_file.read_text)
             if cluster:
-                _say(server, "CLUSTER ADDSLOTS " + " ".join(map(str, range(16384))))
-                wait_until(
-                    lambda: "cluster_state:ok" in _say(server, "CLUSTER INFO"), "the cluster to have all slots"
-                )
+                for first in range(0, 16384, 4096):  # a line has at most 64 KB
+                    _say(server, "CLUSTER ADDSLOTS " + " ".join(map(str, range(first, first + 4096))))
+                wait_until(lambda: "cluster_state:ok" in _say(server, "CLUSTER INFO"), "a whole cluster")
             yield server
         finally:
             server.stop()

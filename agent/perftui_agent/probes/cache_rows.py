@@ -105,6 +105,8 @@ class CacheRows:
                 row = self._rows[name] = CacheRow(name, kind)
             if row is None:
                 row = self._other = self._other or CacheRow(OTHER_CACHES, kind)
+            if not row.live:
+                row.kind = kind
             row.add(gauge)
             return row
 
