@@ -15,6 +15,7 @@ from textual.app import App
 from textual.screen import Screen
 
 from perftui.feed import Feed, LiveFeed
+from perftui.findings.steady import Steady
 from perftui.pace import Pace
 from perftui.present.picture import Picture
 from perftui.present.units import period, size
@@ -62,6 +63,7 @@ class Dashboard(App[int], inherit_bindings=False):
         self._sent = (clock(), 0)
         self._rate = ""
         self._remark = ("", 0.0)
+        self._steady = Steady()
         self.picture = self._new_picture()
         for theme in (DARK, ANSI):
             self.register_theme(theme)
@@ -104,10 +106,12 @@ class Dashboard(App[int], inherit_bindings=False):
 
     def _new_picture(self) -> Picture:
         summary, held = self._feed.summary(self._window_s), self._held_at
+        self._steady, findings = self._steady.next(summary)
         covered_s = summary.window_s
         return Picture(
             # Charts and words go by the window asked for, however much of it there is by now.
             replace(summary, window_s=self._window_s),
+            findings=findings,
             covered_s=covered_s if covered_s < 0.95 * self._window_s else None,
             paused_s=self._clock() - held[0] if held else None,
             paused_at=held[1] if held else "",

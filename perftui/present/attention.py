@@ -1,19 +1,19 @@
-"""What asks to be looked at, worst first, one line each: state and figures, no guesses."""
+"""What asks to be looked at, worst first, one line each: what is so now, then what the findings say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from perftui.model.summary import Summary
+from perftui.model.summary import Finding, Severity, Summary
 from perftui.present.cells import Cell, Line, clean, fit, fit_line, spread, width_of
-from perftui.present.signs import RANK, Severity, sign
-from perftui.present.units import age, count, ms, percent
+from perftui.present.signs import RANK, sign
+from perftui.present.units import age, count
 
-_KIND = 13
+_KIND = 14
 
-HELD_LONG_MS = 1000.0
-"""A loop held for longer than this was as good as blocked."""
+_WITH_AGE = 100
+"""From this width on a line ends with how long it has been so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,42 +24,59 @@ class Notice:
     kind: str
     subject: str
     detail: str
+    since: float | None = None
 
 
-def notices(summary: Summary) -> list[Notice]:
+def notices(summary: Summary, findings: Sequence[Finding] = ()) -> list[Notice]:
     """Return all there is to say, the worst first; what is equally bad keeps its order."""
-    rules = (_workers, _targets, _blocks, _exceptions, _losses)
-    found = [notice for rule in rules for notice in rule(summary)]
+    said = {_function_of(worker.blocked_at or "") for worker in summary.workers if worker.state == "blocked"}
+    judged = [
+        Notice(each.severity, each.kind, each.subject, each.sentence, each.since)
+        for each in findings
+        # A block that goes on now is told by the worker that is in it.
+        if not (each.kind == "loop-blocked" and _function_of(each.subject) in said)
+    ]
+    found = [*_in_trouble(summary), *judged, *_losses(summary)]
     return sorted(found, key=lambda notice: RANK[notice.severity])
 
 
-def attention_lines(found: list[Notice], width: int, height: int) -> list[Line]:
+def attention_lines(found: list[Notice], now: float, width: int, height: int) -> list[Line]:
     """Return the worst `height` notices; the last line tells how many there are besides."""
     if not found:
         return [(Cell(" "), sign("low"), Cell(" nothing stands out", "faint"))]
-    lines = [_line(notice, width) for notice in found[:height]]
+    lines = [_line(notice, now, width) for notice in found[:height]]
     if len(found) > height:
-        more = (Cell(f"+ {len(found) - height} more ", "dim"),)
+        more = (Cell(f"  + {len(found) - height} more ", "dim"),)
         lines[-1] = spread(fit_line(lines[-1], width - width_of(more) - 1), more, width)
     return lines
 
 
-def _line(notice: Notice, width: int) -> Line:
+def _line(notice: Notice, now: float, width: int) -> Line:
     style = {"high": "high", "medium": "medium", "low": "dim"}[notice.severity]
-    cells = (
+    said = (
         Cell(" "),
         sign(notice.severity),
         Cell(" "),
-        Cell(fit(notice.kind, _KIND), style),
+        Cell(fit(notice.kind, max(_KIND, len(notice.kind))), style),
         Cell(" "),
         Cell(clean(notice.subject), "bright"),
         Cell("  "),
         Cell(clean(notice.detail), "text"),
     )
-    return fit_line(cells, width)
+    if notice.since is None or width < _WITH_AGE:
+        return fit_line(said, width - 1)
+    lasting = (Cell(f"  {age(max(now - notice.since, 0.0))} ", "dim"),)
+    return spread(fit_line(said, width - width_of(lasting) - 1), lasting, width)
 
 
-def _workers(summary: Summary) -> Iterator[Notice]:
+def _function_of(place: str) -> str:
+    """Return a place without its line: `app/reports.py build` of `app/reports.py:42 build`."""
+    path, _, rest = place.rpartition(":")
+    return f"{path} {rest.partition(' ')[2]}"
+
+
+def _in_trouble(summary: Summary) -> Iterator[Notice]:
+    """Yield the workers that don't work at this moment."""
     for worker in summary.workers:
         if worker.state == "blocked":
             where = worker.blocked_at or "an unknown place"
@@ -68,57 +85,16 @@ def _workers(summary: Summary) -> Iterator[Notice]:
             yield Notice("high", "blocked", where, f"holds worker {worker.pid} for {held}{route}")
         elif worker.state == "silent":
             quiet = f" for {age(summary.at - worker.last_seen)}" if worker.last_seen else ""
-            yield Notice(
-                "high", "silent", f"worker {worker.pid}", f"no word{quiet}: stopped, or its GIL is held"
-            )
-        elif worker.state == "gone":
-            since = f" {age(summary.at - worker.gone_since)} ago" if worker.gone_since else ""
-            yield Notice("medium", "gone", f"worker {worker.pid}", f"ended{since}")
-
-
-def _targets(summary: Summary) -> Iterator[Notice]:
-    for verdict in summary.slo:
-        if verdict.met is False:
-            yield Notice(
-                "high",
-                "slo-breach",
-                verdict.scope,
-                f"misses {verdict.slo}: {_slo_value(verdict.slo, verdict.value)}",
-            )
-
-
-def _slo_value(slo: str, value: float | None) -> str:
-    if slo.startswith("p"):
-        return ms(value)
-    return percent(value) if slo.startswith("err") else f"{value:.1f}" if value is not None else "no data"
-
-
-def _blocks(summary: Summary) -> Iterator[Notice]:
-    """Fold incidents of one place into one notice: how often, how long at most, serving what."""
-    by_place: dict[str, list[tuple[float, str]]] = {}
-    for row in summary.incidents:
-        held_ms = row.incident.ns / 1e6
-        by_place.setdefault(row.incident.where, []).append((held_ms, row.incident.route or ""))
-    for where, held in sorted(by_place.items(), key=lambda item: -max(item[1])[0]):
-        longest, route = max(held)
-        severity: Severity = "high" if longest >= HELD_LONG_MS else "medium"
-        served = f" · {route}" if route else ""
-        yield Notice(severity, "loop-blocked", where, f"{len(held)}×, {ms(longest)} at most{served}")
-
-
-def _exceptions(summary: Summary) -> Iterator[Notice]:
-    for route in summary.routes:
-        for exception in route.exceptions[:1]:
-            detail = f"{count(exception.count)}× at {exception.place} · {route.route}"
-            yield Notice("medium", "exception", exception.type, detail)
+            detail = f"no word{quiet}: stopped, or its GIL is held"
+            yield Notice("high", "silent", f"worker {worker.pid}", detail)
 
 
 def _losses(summary: Summary) -> Iterator[Notice]:
+    """Yield what the picture lacks through the agents' own fault."""
     for worker in summary.workers:
         if worker.agent_faults:
             places = ", ".join(worker.agent_faults)
             yield Notice("low", "agent-fault", f"worker {worker.pid}", f"the agent had faults in {places}")
         elif worker.agent_dropped:
-            yield Notice(
-                "low", "dropped", f"worker {worker.pid}", f"{count(worker.agent_dropped)} records not counted"
-            )
+            detail = f"{count(worker.agent_dropped)} records not counted"
+            yield Notice("low", "dropped", f"worker {worker.pid}", detail)

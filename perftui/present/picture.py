@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from perftui.model.summary import Summary
+from perftui.model.summary import Finding, Summary
 from perftui.present.cells import Cell, Line, clean, fit_middle, spread, width_of
 from perftui.present.signs import verdict_cells
 from perftui.present.units import age, count, window
@@ -17,6 +17,8 @@ class Picture:
     """A summary as it is being looked at."""
 
     summary: Summary
+    findings: tuple[Finding, ...] = ()
+    """What is wrong, the worst first."""
     covered_s: float | None = None
     """How much of the window there is data of; None if all of it."""
     paused_s: float | None = None

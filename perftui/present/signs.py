@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
-from perftui.model.summary import RouteSummary, SloVerdict, Summary, WorkerSummary
+from perftui.model.summary import RouteSummary, Severity, SloVerdict, Summary, WorkerSummary
 from perftui.present.cells import Cell, Style
-
-Severity: TypeAlias = Literal["high", "medium", "low"]
 
 SIGNS: dict[Severity, str] = {"high": "▲", "medium": "△", "low": "·"}
 

@@ -10,7 +10,7 @@ from textual.containers import Container
 
 from perftui.keys import Place
 from perftui.messages import FilterChanged, RowOpened
-from perftui.present.attention import attention_lines, notices
+from perftui.present.attention import Notice, attention_lines, notices
 from perftui.present.cells import Line
 from perftui.present.grid import Grid, RowKey, Sort
 from perftui.present.layout import Triage, triage_layout
@@ -70,7 +70,7 @@ class TriageView(View[None], inherit_bindings=False):
         if not width or not self.is_mounted:
             return
         self._most_routes = max(self._most_routes, len(summary.routes))
-        layout = triage_layout(width, height, len(notices(summary)), len(summary.workers), self._most_routes)
+        layout = triage_layout(width, height, len(self._notices()), len(summary.workers), self._most_routes)
         if layout == self._arranged:
             return
         self._arranged = layout
@@ -84,7 +84,10 @@ class TriageView(View[None], inherit_bindings=False):
         return vitals_lines(self.picture.summary, width, max(height // 3, 1))
 
     def _attention_lines(self, width: int, height: int) -> list[Line]:
-        return attention_lines(notices(self.picture.summary), width, height)
+        return attention_lines(self._notices(), self.picture.summary.at, width, height)
+
+    def _notices(self) -> list[Notice]:
+        return notices(self.picture.summary, self.picture.findings)
 
     def _routes_grid(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
         return routes_grid(self.picture.summary, width, sort, before, self._wanted)

@@ -283,7 +283,8 @@ def _with_troubles(summary: Summary, troubles: Collection[str]) -> Summary:
             in_flight=(FlightRow(first, 4121, flight),),
         )
     if "silent" in troubles:
-        workers[-1] = replace(workers[-1], state="silent", last_seen=summary.at - 4.2)
+        place = -2 if "gone" in troubles else -1
+        workers[place] = replace(workers[place], state="silent", last_seen=summary.at - 4.2)
     if "gone" in troubles:
         workers[-1] = WorkerSummary(workers[-1].identity, "gone", gone_since=summary.at - 38.0)
         summary = replace(summary, coverage=Coverage(len(workers) - 1, len(workers), 0))
