@@ -18,7 +18,6 @@ import contextlib
 import resource
 import sys
 import threading
-import time
 from collections.abc import Iterable
 from time import perf_counter_ns
 from typing import Protocol
@@ -38,6 +37,9 @@ from perftui_agent.wire.frames import Frame, Incident, LoopStats
 
 BEAT_NS = 50_000_000
 """How often the agent's thread beats."""
+
+SURE_SHARE = 0.75
+"""Of the threshold, what a beat itself must have waited: before it, the loop may have turned unseen."""
 
 MAX_INCIDENTS = 20
 """Blocks told of in one frame, the longest of them."""
@@ -145,7 +147,7 @@ class LoopWatch:
         stats, self._stats = self._stats, self._new_stats()
         incidents, self._incidents = self._incidents, []
         if self._sent_ns and not self._answered_ns:
-            block = self._block = self._block or Block(self._sent_ns, _wall_clock_at(self._sent_ns))
+            block = self._block = self._block or Block(self._sent_ns)
             held_ns = perf_counter_ns() - block.began_ns
             if held_ns >= self._block_ns:
                 stats.blocked_ns = held_ns
@@ -172,14 +174,15 @@ class LoopWatch:
         self._answered_ns = perf_counter_ns()
 
     def _answered(self) -> None:
-        answered_ns, self._turned_ns = self._answered_ns, self._answered_ns
+        answered_ns, sent_ns = self._answered_ns, self._sent_ns
         block, self._block = self._block, None
-        if block is None:
-            block = Block(self._sent_ns, _wall_clock_at(self._sent_ns))
+        self._turned_ns = answered_ns
         self._sent_ns = self._samples = 0
+        self._stats.lag.add(answered_ns - (block.began_ns if block is not None else sent_ns))
+        if block is None or not block.seen:
+            return
         held_ns = answered_ns - block.began_ns
-        self._stats.lag.add(held_ns)
-        if held_ns >= self._block_ns and block.seen:
+        if held_ns >= self._block_ns and answered_ns - block.known_ns >= self._block_ns * SURE_SHARE:
             incident = block.incident(held_ns)
             self._incidents.append(incident)
             self._told.loop_was_held(incident.where, block.began_ns, answered_ns, block.request)
@@ -187,7 +190,7 @@ class LoopWatch:
     def _look(self, began_ns: int) -> None:
         """Sample what runs on the loop, which has not turned since `began_ns` at the least."""
         if self._block is None:
-            self._block = Block(began_ns, _wall_clock_at(began_ns))
+            self._block = Block(began_ns)
         self._samples += 1
         if self._samples > SAMPLES_AT_EVERY_BEAT and self._samples % 10:
             return
@@ -206,7 +209,7 @@ class LoopWatch:
         if block is not None:
             block.add(stack, request)
             if request is not None and self._turned_ns < request.started_ns < block.began_ns:
-                block.begin_at(request.started_ns)
+                block.began_ns = request.started_ns
 
     def _current_request(self) -> RequestRecord | None:
         with contextlib.suppress(Exception):  # each Python tells in its own way who is current
@@ -234,7 +237,7 @@ class LoopWatch:
         if block is None or request is None:
             self._block, self._samples = None, 0
         elif request.started_ns > block.began_ns:
-            block.begin_at(request.started_ns)
+            block.began_ns = request.started_ns
 
     def _new_stats(self) -> LoopStats:
         kind = type(self.loop).__module__.partition(".")[0]
@@ -244,7 +247,3 @@ class LoopWatch:
 def _switches_of_this_thread() -> int:
     """Return how often this thread has gone to wait, for the GIL or anything else; 0.6 µs."""
     return 0 if _RUSAGE_THREAD is None else resource.getrusage(_RUSAGE_THREAD).ru_nvcsw
-
-
-def _wall_clock_at(moment_ns: int) -> int:
-    return time.time_ns() - (perf_counter_ns() - moment_ns)

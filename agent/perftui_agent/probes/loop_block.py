@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from inspect import CO_COROUTINE
+from time import perf_counter_ns
 from types import CodeType, FrameType
 from typing import Any, TypeAlias
 
@@ -99,20 +101,17 @@ def request_in(stack: list[Line], in_flight: list[RequestRecord]) -> RequestReco
 class Block:
     """The stretch from `began_ns` on, as far as it has been looked at."""
 
-    def __init__(self, began_ns: int, began_at: int) -> None:
-        self.began_ns = began_ns
-        """By `perf_counter_ns`."""
-        self.began_at = began_at
-        """By the wall clock, ns since the epoch: the same in each frame that tells of this block."""
+    def __init__(self, known_ns: int) -> None:
+        self.known_ns = known_ns
+        """Since when it is known that the loop did not turn, by `perf_counter_ns`."""
+        self.began_ns = known_ns
+        """When it most likely began: a little earlier, with the request that runs."""
+        # Read once: each frame that tells of this block gives the same moment.
+        self._wall_ns = time.time_ns() - perf_counter_ns()
         self._functions: Counter[CodeType] = Counter()
         self._lines: dict[CodeType, Counter[int]] = {}
         self._stacks: dict[CodeType, list[Line]] = {}
         self._requests: dict[CodeType, RequestRecord] = {}
-
-    def begin_at(self, began_ns: int) -> None:
-        """Set the beginning back, or forth, to when it can have been."""
-        self.began_at += began_ns - self.began_ns
-        self.began_ns = began_ns
 
     def add(self, stack: list[Line], request: RequestRecord | None) -> None:
         """Count one sample; `request` is the one that ran."""
@@ -163,7 +162,7 @@ class Block:
         request = self.request
         return Incident(
             kind="loop-blocked",
-            at=self.began_at,
+            at=self._wall_ns + self.began_ns,
             ns=ns,
             where=self.where,
             route=None if request is None else route_of(request),
