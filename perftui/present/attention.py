@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from perftui.model.summary import Finding, Severity, Summary
-from perftui.present.cells import Cell, Line, clean, fit, fit_line, spread, width_of
+from perftui.present.cells import Cell, Line, clean, fit, fit_line, shortened, spread, width_of
 from perftui.present.signs import RANK, sign
 from perftui.present.units import age, count
 
 _KIND = 14
+
+_COLUMNS = re.compile(r"\bSELECT\b.{20,}?\bFROM\b")
 
 _WITH_AGE = 100
 """From this width on a line ends with how long it has been so."""
@@ -59,14 +62,19 @@ def _line(notice: Notice, now: float, width: int) -> Line:
         Cell(" "),
         Cell(fit(notice.kind, max(_KIND, len(notice.kind))), style),
         Cell(" "),
-        Cell(clean(notice.subject), "bright"),
+        Cell(shortened(_brief(notice.subject), max(width * 2 // 5, 24)), "bright"),
         Cell("  "),
-        Cell(clean(notice.detail), "text"),
+        Cell(_brief(notice.detail), "text"),
     )
     if notice.since is None or width < _WITH_AGE:
         return fit_line(said, width - 1)
     lasting = (Cell(f"  {age(max(now - notice.since, 0.0))} ", "dim"),)
     return spread(fit_line(said, width - width_of(lasting) - 1), lasting, width)
+
+
+def _brief(text: str) -> str:
+    """Return a text with the columns of its statements left out: the tables tell more."""
+    return _COLUMNS.sub("SELECT … FROM", clean(text))
 
 
 def _function_of(place: str) -> str:

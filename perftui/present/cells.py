@@ -80,6 +80,11 @@ def fit(text: str, width: int, align: Align = "left") -> str:
     return padding + text if align == "right" else text + padding
 
 
+def shortened(text: str, most: int) -> str:
+    """Return `text` in at most `most` cells."""
+    return text if cell_len(text) <= most else fit(text, most)
+
+
 @lru_cache(8192)
 def fit_middle(text: str, width: int) -> str:
     """Return `text` in exactly `width` cells, cut in the middle: a path is told by both its ends."""

@@ -53,6 +53,15 @@ def test_what_has_no_room_is_counted() -> None:
     assert all(width_of(line) <= 60 for line in lines)
 
 
+def test_a_long_statement_leaves_room_for_its_figures() -> None:
+    """Of a statement the tables are told and the columns left out; what is said of it stays in sight."""
+    columns = ", ".join(f"items.column_{number}" for number in range(30))
+    long = Notice("high", "slow-query", f"SELECT {columns} FROM items WHERE id = ?", "p95 480 ms, 12×")
+    text = text_of(attention_lines([long], NOON, 80, 1)[0])
+    assert "SELECT … FROM items WHERE" in text
+    assert "p95 480 ms" in text
+
+
 def test_where_there_is_room_it_is_told_for_how_long() -> None:
     """A wide line ends with how long the finding has stood."""
     assert text_of(attention_lines([notice("high", NOON - 38)], NOON, 120, 1)[0]).endswith(" 38 s ")
