@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import overhead, statements
+from tests.benchmarks import caches, overhead, statements
 
-BENCHMARKS = {"overhead": overhead.main, "statements": statements.main}
+BENCHMARKS = {"overhead": overhead.main, "statements": statements.main, "caches": caches.main}
 
 
 def main() -> int:

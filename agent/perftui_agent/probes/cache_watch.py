@@ -15,10 +15,12 @@ from __future__ import annotations
 from threading import get_ident
 from typing import Any, TypeAlias
 
+import msgspec
+
 from perftui_agent.probes.cache_rows import CacheRow
 from perftui_agent.records import RequestRecord, current_request
 
-MAX_MARKS = 512
+MAX_MARKS = 256
 """Lookups under way that a cache remembers; past it they are forgotten, and those few may count twice.
 
 All at once: the oldest alone would cost each lookup a search of up to 2 µs through emptied places."""
@@ -26,27 +28,31 @@ All at once: the oldest alone would cost each lookup a search of up to 2 µs thr
 ATTRIBUTE = "_perftui_watch"
 """Where a watched cache keeps its watch."""
 
-MAX_OPEN = 128
-"""Keys at a time that are watched for stampedes; of each a request's record is held."""
-
 Mark: TypeAlias = tuple[int, int]
 """The hash of a key, and who looked it up: when the request started, to the nanosecond; outside of any
 the thread. Not the request itself, which a mark that nobody takes would keep alive."""
 
 
+class Work(msgspec.Struct, eq=False, gc=False):
+    """What goes on about a key that was missed. A struct is made in a third of an object's time."""
+
+    first: RequestRecord | None
+    """The request that missed it first, until somebody has stored it."""
+    missed_by: tuple[int, ...]
+    """Who has not stored it yet."""
+
+
 class Watch:
     """One cache under observation; lives in the cache and ends with it."""
 
-    __slots__ = ("asked", "inside", "missed", "open", "row")
+    __slots__ = ("asked", "inside", "row", "work")
 
     def __init__(self, row: CacheRow) -> None:
         self.row = row
         self.asked: dict[Mark, bool] = {}
         """Lookups that an `in` has counted."""
-        self.missed: dict[Mark, bool] = {}
-        """Misses that have not been stored yet."""
-        self.open: dict[int, RequestRecord] = {}
-        """By the hash of a key, the request that missed it first and is at work on it."""
+        self.work: dict[int, Work] = {}
+        """By the hashes of keys that were missed."""
         self.inside = 0
         """The thread in which the cache is storing or evicting; 0 when none is."""
 
@@ -61,7 +67,8 @@ class Watch:
         """Tell whether an `in` has counted this lookup, or the cache itself is looking."""
         if self.inside and self.inside == get_ident():
             return True
-        return self.asked.pop(_mark(key), False)
+        request = current_request.get()
+        return self.asked.pop((hash(key), get_ident() if request is None else request.started_ns), False)
 
     def hit(self, key: object) -> None:
         """Count a lookup that found something."""
@@ -72,43 +79,41 @@ class Watch:
         """Count a lookup that found nothing."""
         if not ((self.asked or self.inside) and self.is_counted(key)):
             request = current_request.get()
-            self.missed_by((hash(key), get_ident() if request is None else request.started_ns), request)
+            self.missed(hash(key), get_ident() if request is None else request.started_ns, request)
 
-    def missed_by(self, mark: Mark, request: RequestRecord | None) -> None:
+    def missed(self, key: int, who: int, request: RequestRecord | None) -> None:
         """Count a miss, and a stampede if another request is at work on the key."""
         self.row.misses += 1
-        missed = self.missed
-        missed[mark] = True
-        if len(missed) > MAX_MARKS:
-            missed.clear()
-        if request is None:
+        work = self.work.get(key)
+        if work is None:
+            self.work[key] = Work(request, (who,))
+            if len(self.work) > MAX_MARKS:
+                self._forget()
             return
-        first = self.open.get(mark[0])
-        if first is None or first.ended_ns:
-            self.open[mark[0]] = request
-            if len(self.open) > MAX_OPEN:
-                self._forget_ended()
-        elif first is not request:
-            self.row.stampedes += 1
-
-    def settles(self, key: object) -> bool:
-        """Tell whether a `setdefault` is the end of a lookup that has been counted."""
-        if not (self.missed or self.asked or self.inside):
-            return False
-        missed = self.missed.pop(_mark(key), False)
-        return self.is_counted(key) or missed
+        if who not in work.missed_by:
+            work.missed_by += (who,)
+        if request is not None:
+            first = work.first
+            if first is None or first.ended_ns:
+                work.first = request
+            elif first is not request:
+                self.row.stampedes += 1
 
     def stored(self, key: object) -> None:
         """Note that a key which may have been missed is there now."""
         hashed = hash(key)
-        if self.open:
-            self.open.pop(hashed, None)
-        request = current_request.get()
-        self.missed.pop((hashed, get_ident() if request is None else request.started_ns), None)
+        if hashed in self.work:
+            self._done(hashed)
+
+    def settles(self, key: object) -> bool:
+        """Tell whether a `setdefault` is the end of a lookup that has been counted."""
+        missed = bool(self.work) and self._done(hash(key))
+        return bool((self.asked or self.inside) and self.is_counted(key)) or missed
 
     def begin_making(self, key: object) -> Mark:
         """Note that a `__missing__` of the app is at work: looking the key up is part of that."""
-        mark = _mark(key)
+        request = current_request.get()
+        mark = hash(key), get_ident() if request is None else request.started_ns
         self.asked[mark] = True
         return mark
 
@@ -118,14 +123,25 @@ class Watch:
         if self.inside != get_ident():
             self.row.filled += 1
 
-    def _forget_ended(self) -> None:
-        for key, request in list(self.open.items()):
-            if request.ended_ns:
-                self.open.pop(key, None)
-        if len(self.open) > MAX_OPEN:
-            self.open.clear()
+    def _done(self, key: int) -> bool:
+        """Note that the work on a key is done here; tell whether it had been missed here."""
+        work = self.work.get(key)
+        if work is None:
+            return False
+        work.first = None
+        request = current_request.get()
+        who = get_ident() if request is None else request.started_ns
+        missed = who in work.missed_by
+        if missed:
+            work.missed_by = tuple(other for other in work.missed_by if other != who)
+        if not work.missed_by:
+            self.work.pop(key, None)
+        return missed
 
-
-def _mark(key: object) -> Mark:
-    request = current_request.get()
-    return hash(key), get_ident() if request is None else request.started_ns
+    def _forget(self) -> None:
+        """Forget the keys that nobody in flight is at work on, or all if that is not enough."""
+        for key, work in list(self.work.items()):
+            if work.first is None or work.first.ended_ns:
+                self.work.pop(key, None)
+        if len(self.work) > MAX_MARKS // 2:
+            self.work.clear()

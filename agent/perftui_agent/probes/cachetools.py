@@ -37,6 +37,7 @@ def watch(cache: Any, name: str | None, default_name: str) -> None:
         subclass = _watched_class(cls)
         attributes[ATTRIBUTE] = _new_watch(cache, cls, name or default_name)
         set_class(cache, subclass)
+        _unshare(attributes)
 
 
 def gauge_of(cache: Any) -> Gauge:
@@ -59,6 +60,16 @@ def whole(size: Any) -> int | None:
         return int(size)
     except (OverflowError, ValueError, TypeError):
         return None
+
+
+def _unshare(attributes: dict[str, Any]) -> None:
+    """Have an instance's attributes in a table of their own, by taking the last one out and putting it back.
+
+    After its change of class a cache still shares the table of names of its old one, where the interpreter
+    finds each attribute the slow way: 0.6 µs more for storing and evicting. Taking an item out parts them.
+    """
+    name, value = attributes.popitem()
+    attributes[name] = value
 
 
 def _new_watch(cache: Any, cls: type, name: str) -> Watch:

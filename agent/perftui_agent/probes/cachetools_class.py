@@ -67,13 +67,14 @@ def _lookups(original: Any) -> Methods:
         if watch.inside and watch.inside == get_ident():
             return found
         request = current_request.get()
-        mark = (hash(key), get_ident() if request is None else request.started_ns)
+        hashed = hash(key)
+        who = get_ident() if request is None else request.started_ns
         if found:
             watch.row.returned += 1
         else:
-            watch.missed_by(mark, request)
+            watch.missed(hashed, who, request)
         asked = watch.asked
-        asked[mark] = True
+        asked[hashed, who] = True
         if len(asked) > MAX_MARKS:
             asked.clear()
         return found
@@ -195,7 +196,7 @@ def _changes(original: Any) -> Methods:
             setitem(self, key, value)
         finally:
             watch.inside = 0
-        if watch.open or watch.missed:
+        if watch.work:
             watch.stored(key)
 
     def pop_one(self: Any) -> Any:
@@ -211,9 +212,9 @@ def _changes(original: Any) -> Methods:
         finally:
             watch.inside = 0
 
-    def throw_out(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def throw_out(self: Any, time: Any = None) -> Any:
         before = length(self)
-        expired = expire(self, *args, **kwargs)  # type: ignore[misc] # it is defined then
+        expired = expire(self, time)  # type: ignore[misc] # it is defined then
         gone = before - length(self)
         if gone > 0:
             self._perftui_watch.row.expirations += gone

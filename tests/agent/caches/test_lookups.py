@@ -342,4 +342,4 @@ def test_lookups_under_way_are_bounded(lru: Watched) -> None:
     watch = vars(lru.cache)["_perftui_watch"]
 
     assert lru.lookups == (0, 101_000)
-    assert max(len(watch.asked), len(watch.missed), len(watch.open)) <= 512
+    assert max(len(watch.asked), len(watch.work)) <= 256
