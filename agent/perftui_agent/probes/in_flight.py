@@ -41,8 +41,8 @@ TASKS_AT_ONCE = 500
 REST = 100
 """After asking the tasks, the agent's thread rests a hundred times as long: 1 % of a core at most."""
 
-_WRAPPER = ("perftui_agent/probes/http.py", "__call__")
-"""The frame of our own that each request's own task has."""
+_WRAPPER = "perftui_agent/probes/http.py"
+"""Where the frame of our own is that each request's own task has; those that pass messages on are not it."""
 
 _JOINS = frozenset({"TaskGroup.__aexit__", "_wait", "wait", "wait_for"})
 """Functions that wait for other tasks; with those of Starlette's middleware."""
@@ -193,7 +193,8 @@ def _inside_of_wrapper(frames: list[FrameType]) -> list[FrameType]:
 
 
 def _is_wrapper(frame: FrameType) -> bool:
-    return frame.f_code.co_name == _WRAPPER[1] and frame.f_code.co_filename.endswith(_WRAPPER[0])
+    code = frame.f_code
+    return code.co_filename.endswith(_WRAPPER) and not code.co_name.startswith("observed_")
 
 
 def _is_user(frame: FrameType) -> bool:
