@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from perftui.findings.figures import percent, span
 from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded, quoted
 from perftui.model.summary import Finding, RouteSummary, Summary
+from perftui_agent.wire.frames import ExceptionCount
 
 KIND = "error-burst"
 
@@ -21,6 +22,9 @@ MOST_FAIL = 0.5
 
 MEDIUM_RATE = RATE
 HIGH_RATE = Bar(0.05, 0.035)
+
+POOL_TIMEOUT = "TimeoutError"
+"""What gives up waiting for a connection raises."""
 
 
 def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
@@ -43,9 +47,14 @@ def _finding(summary: Summary, route: RouteSummary, standing: Standing) -> Findi
         place = f" at {first.place}" if first.place else ""
         more = f" and {len(route.exceptions) - 1} more kinds" if len(route.exceptions) > 1 else ""
         why = f": {first.count:,}× {quoted(first.type, 80)}{place}{more}"
+    severity = graded(route.error_rate, MEDIUM_RATE, HIGH_RATE, standing.get(route.route))
+    # An empty pool fails every route that needs it: it is the finding to begin with, these follow from it.
+    pool = _exhausted_pool(summary) if first is not None and first.type == POOL_TIMEOUT else None
+    if pool is not None and severity == "high":
+        severity = "medium"
     return Finding(
         kind=KIND,
-        severity=graded(route.error_rate, MEDIUM_RATE, HIGH_RATE, standing.get(route.route)),
+        severity=severity,
         subject=route.route,
         sentence=f"{route.errors:,} of {route.requests:,} requests failed ({percent(route.error_rate)}) "
         f"in {span(window_s)}{quoted(why)}",
@@ -59,9 +68,22 @@ def _finding(summary: Summary, route: RouteSummary, standing: Standing) -> Findi
                 for each in route.exceptions[:5]
             ],
         },
-        advice=f"Open {first.place}: handle what is expected there with a 4xx, and mend what is not."
-        if first is not None and first.place
-        else "No exception left the app: its own code answers 5xx. Open the route.",
+        advice=_advice(first, pool),
         impact=1000.0 * route.errors / window_s,
         route=route.route,
+        pool=pool,
     )
+
+
+def _exhausted_pool(summary: Summary) -> str | None:
+    """Return the pool that most checkouts have given up on."""
+    timeouts, name = max(((pool.timeouts, pool.name) for pool in summary.pools), default=(0, ""))
+    return name if timeouts else None
+
+
+def _advice(first: ExceptionCount | None, pool: str | None) -> str:
+    if first is None or not first.place:
+        return "No exception left the app: its own code answers 5xx. Open the route."
+    if pool is not None:
+        return f"Begin with the pool {quoted(pool)}: checkouts time out there, which looks like this here."
+    return f"Open {first.place}: handle what is expected there with a 4xx, and mend what is not."

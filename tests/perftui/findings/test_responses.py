@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from perftui.findings.find import find
-from perftui.model.summary import FlightRow, Summary
+from perftui.model.summary import FlightRow, PoolSummary, Summary
 from perftui_agent.wire.frames import ExceptionCount, InFlight
 from tests.perftui.findings.pictures import a_route, a_worker, found, only, picture
 from tests.support.frames import T
@@ -108,6 +108,17 @@ def test_failures_are_found_with_type_and_place() -> None:
 def test_failures_without_an_exception_are_found_too() -> None:
     """A route can answer 503 by itself."""
     assert "No exception left the app" in only(ERRORS, failing(10)).advice
+
+
+def test_failures_of_an_empty_pool_point_to_the_pool() -> None:
+    """Nine routes that time out have one cause, which comes first."""
+    timed_out = ExceptionCount(type="TimeoutError", place="app/crud.py:28 search", count=20)
+    route = a_route("GET /search", [5000.0] * 200, errors=20, exceptions=(timed_out,))
+    pool = PoolSummary("main", "QueuePool", 5, 5, 0, 5, wait_p95_ms=5000.0, timeouts=20)
+    finding = only(ERRORS, picture(routes=[route], pools=(pool,)))
+    assert (finding.severity, finding.pool) == ("medium", "main")
+    assert finding.advice.startswith("Begin with the pool main")
+    assert only(ERRORS, picture(routes=[route])).severity == "high"
 
 
 def test_a_failure_now_and_then_is_healthy() -> None:
