@@ -8,7 +8,7 @@ from perftui.findings.figures import ms, percent, span, times
 from perftui.findings.rule import Bar, Standing, graded, worst
 from perftui.findings.workers import at_work, name_of
 from perftui.model.summary import Finding, Severity, Summary, WorkerSummary
-from perftui_agent.sketch import LatencySketch, bucket_bounds
+from perftui_agent.sketch import LatencySketch
 
 KIND = "gc-pause"
 
@@ -44,7 +44,7 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
 def pauses_over(pauses: LatencySketch, longer_than_ms: float) -> int:
     """Return how many pauses were longer, to within the sketch's 1 %."""
     least_ns = longer_than_ms * 1e6
-    return sum(count for bucket, count in pauses.buckets.items() if bucket_bounds(bucket)[0] >= least_ns)
+    return sum(count for low, _, count in pauses.ranges() if low >= least_ns)
 
 
 def _finding(

@@ -6,15 +6,15 @@ A latency target for `all` says nothing of routes that have one of their own: a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from perftui.findings.figures import ms, percent, rate, span
 from perftui.findings.rule import MIN_REQUESTS, Standing, quoted
 from perftui.model.quantiles import quantile_ms
 from perftui.model.slo import ALL
-from perftui.model.summary import Finding, Severity, SloVerdict, Summary
-from perftui_agent.sketch import LatencySketch
+from perftui.model.summary import Finding, RouteSummary, Severity, SloVerdict, Summary
+from perftui_agent.sketch import LatencySketch, bucket_of
 
 KIND = "slo-breach"
 
@@ -53,10 +53,22 @@ def _without_exempt(summary: Summary, verdict: SloVerdict) -> SloVerdict:
     own = {each.scope for each in summary.slo if each.scope != ALL and each.slo.partition("<")[0] == metric}
     if verdict.scope != ALL or metric not in _QUANTILES or not own or verdict.bound is None:
         return verdict
-    others = LatencySketch.merged(route.sketch for route in summary.routes if route.route not in own)
+    others = _together(route for route in summary.routes if route.route not in own)
     value = quantile_ms(others, _QUANTILES[metric])
     met = None if value is None else value < verdict.bound
     return replace(verdict, value=value, met=met, requests=others.count)
+
+
+def _together(routes: Iterable[RouteSummary]) -> LatencySketch:
+    """Return the latencies of several routes as one sketch, to the bucket."""
+    sketch = LatencySketch()
+    for route in routes:
+        for low, high, count in route.sketch.ranges():
+            bucket = bucket_of(low)
+            sketch.buckets[bucket] = sketch.buckets.get(bucket, 0) + count
+            sketch.count += count
+            sketch.max = max(sketch.max, high - 1)
+    return sketch
 
 
 def _is_missed(verdict: SloVerdict, stands: bool, window_s: float) -> bool:
