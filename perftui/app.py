@@ -25,7 +25,8 @@ from perftui.screens.view import View
 from perftui.sources.local import LocalSource
 from perftui.sources.target import parse_local
 from perftui.widgets.bindings import bindings
-from perftui.widgets.painter import Painter, wants_ascii
+from perftui.widgets.ink import wants_ascii
+from perftui.widgets.painter import Painter
 from perftui.widgets.palette import ANSI, DARK, Depth, depth_of
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 

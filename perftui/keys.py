@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Place: TypeAlias = Literal[
-    "everywhere", "triage", "table", "detail", "route", "worker", "dump", "help", "confirm", "filter"
+    "everywhere",
+    "triage",
+    "view",
+    "table",
+    "rows",
+    "evidence",
+    "detail",
+    "worker",
+    "dump",
+    "help",
+    "confirm",
+    "filter",
 ]
 """Where a key works: on every screen, on one of them, or in what has the focus."""
 
@@ -56,6 +67,18 @@ KEYS = (
         "triage",
         35,
     ),
+    Key(("tab",), "tab", "app.focus_next", "pane", "The next pane.", "view", 40),
+    Key(("shift+tab",), "shift+tab", "app.focus_previous", "", "The previous pane.", "view"),
+    Key(("slash",), "/", "filter", "filter", "Show only rows that contain what you type.", "view", 20),
+    Key(("escape",), "esc", "back", "back", "Clear the filter; without one, back to Triage.", "view", 90),
+    Key(("enter",), "⏎", "open", "open", "Open what the selected line is about.", "rows", 10),
+    Key(("up", "k"), "↑ k", "cursor(-1)", "", "To the line before that leads somewhere.", "rows"),
+    Key(("down", "j"), "↓ j", "cursor(1)", "", "To the next line that leads somewhere.", "rows"),
+    Key(("pageup", "ctrl+u"), "PgUp ctrl+u", "page(-1)", "", "A screenful up.", "rows"),
+    Key(("pagedown", "ctrl+d"), "PgDn ctrl+d", "page(1)", "", "A screenful down.", "rows"),
+    Key(("g",), "gg", "top", "", "To the first line.", "rows"),
+    Key(("G", "shift+g"), "G", "bottom", "", "To the last line.", "rows"),
+    Key(("escape",), "esc", "back", "back", "Back, to the row this was opened from.", "evidence", 90),
     Key(("escape",), "esc", "back", "back", "Back, to the same row.", "detail", 90),
     Key(("up", "k"), "↑ k", "scroll(-1)", "", "One line up.", "detail"),
     Key(("down", "j"), "↓ j", "scroll(1)", "", "One line down.", "detail"),
@@ -77,6 +100,15 @@ KEYS = (
     Key(("pageup", "ctrl+u"), "PgUp ctrl+u", "cursor(-10)", "", "Ten lines up.", "dump"),
     Key(("pagedown", "ctrl+d"), "PgDn ctrl+d", "cursor(10)", "", "Ten lines down.", "dump"),
     Key(("escape",), "esc", "back", "back", "Back to the worker.", "dump", 90),
+    Key(
+        ("1", "2", "3", "4", "5", "6", "7"),
+        "1–7",
+        "view({key})",
+        "views",
+        "Triage, Routes, Requests, SQL and pools, Caches, Workers, Timeline.",
+        "everywhere",
+        45,
+    ),
     Key(("w",), "w", "window", "window", "The next window: 10 s, 1 m, 5 m, 15 m.", "everywhere", 60),
     Key(
         ("space", "p"),
@@ -101,9 +133,12 @@ KEYS = (
 
 TITLES: dict[Place, str] = {
     "triage": "Triage",
+    "view": "Views 2 to 7",
     "table": "In a table",
+    "rows": "In findings and details",
+    "evidence": "Details",
     "everywhere": "Everywhere",
-    "detail": "Details, help",
+    "detail": "Texts",
     "worker": "Worker",
     "dump": "Dump",
     "confirm": "When asked",

@@ -9,4 +9,8 @@ from perftui.keys import Place, keys_of
 
 def bindings(*places: Place) -> list[BindingType]:
     """Return a binding for every key of these places."""
-    return [Binding(",".join(key.keys), key.action, key.label or key.sentence) for key in keys_of(*places)]
+    return [
+        Binding(",".join(keys), key.action.format(key=keys[0]), key.label or key.sentence)
+        for key in keys_of(*places)
+        for keys in ([(name,) for name in key.keys] if "{key}" in key.action else [key.keys])
+    ]

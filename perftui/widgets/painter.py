@@ -10,43 +10,19 @@ It relies on two of Textual's inner classes (`Compositor` and its two updates); 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 from rich.cells import cell_len
-from rich.color import Color, ColorSystem, ColorType
+from rich.color import ColorSystem
 from rich.console import Console
-from rich.style import Style
 from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual.strip import Strip
 
+from perftui.widgets.ink import PLAIN, SURE, Drawn, Ink, as_ascii, cells_of, marks_blanks
+
 _GAP = 4
 """As many unchanged cells are sent again rather than jumped over."""
-
-_SURE = frozenset(map(chr, range(32, 127))) | frozenset("▁▂▃▄▅▆▇█━╸▲△▴·✗✓●○›…–─┴⏎↑↓“”×")
-"""Characters every terminal gives one cell; after any other the cursor is placed anew."""
-
-
-class Ink(NamedTuple):
-    """How a cell looks, as parameters of SGR; empty where it is the terminal's own."""
-
-    attributes: str
-    front: str
-    back: str
-
-
-class Drawn(NamedTuple):
-    """One cell as it was sent; the second cell of a wide character is an empty text."""
-
-    text: str
-    ink: Ink
-
-
-_PLAIN = Ink("", "", "")
-
-_ASCII = dict(zip("▁▂▃▄▅▆▇█━╸▲△▴·✗✓●○›…–─┴⏎↑↓“”×", '__..-=##=-!?^.xv*o>~--+<^v""x', strict=True))
-"""What stands for our signs and charts on a terminal that knows nothing but ASCII."""
 
 
 class Painter:
@@ -70,7 +46,7 @@ class Painter:
         pen = _Pen()
         for y, x, cells in spans:
             if self._ascii_only:
-                cells = [Drawn(_as_ascii(drawn.text), drawn.ink) for drawn in cells]
+                cells = [Drawn(as_ascii(drawn.text), drawn.ink) for drawn in cells]
             line = self._shown.setdefault(y, [None] * width)
             for start, end in _changes(line, x, cells):
                 pen.go(y, x + start)
@@ -80,20 +56,6 @@ class Painter:
         text = pen.lift()
         self.bytes_sent += len(text.encode("utf-8", "replace"))
         return text
-
-
-def wants_ascii(environ: Mapping[str, str]) -> bool:
-    """Tell whether the terminal is known not to show UTF-8: by its locale, or because it is said so."""
-    if chosen := environ.get("PERFTUI_ASCII"):
-        return chosen != "0"
-    locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or ""
-    charset = locale.partition(".")[2].lower().replace("-", "")
-    return bool(charset) and not charset.startswith("utf8")
-
-
-def _as_ascii(text: str) -> str:
-    """Return one cell in ASCII; the second half of a wide character becomes a cell of its own."""
-    return text if text.isascii() and text else _ASCII.get(text, "?")
 
 
 def _changes(line: list[Drawn | None], x: int, cells: list[Drawn]) -> Iterator[tuple[int, int]]:
@@ -126,7 +88,7 @@ class _Pen:
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._at = (-1, -1)
-        self._ink = _PLAIN
+        self._ink = PLAIN
 
     def go(self, y: int, x: int) -> None:
         if self._at == (y, x):
@@ -145,13 +107,13 @@ class _Pen:
         self._ink = _after(self._ink, drawn.ink, drawn.text == " ")
         y, x = self._at
         self._at = (y, x + 1)
-        if drawn.text not in _SURE:
+        if drawn.text not in SURE:
             # Terminals disagree on the widths of emoji and accents: say where the next cell is.
             self._at = (y, x + max(cell_len(drawn.text), 1))
             self._parts.append(f"\x1b[{y + 1};{self._at[1] + 1}H")
 
     def lift(self) -> str:
-        if self._ink != _PLAIN:
+        if self._ink != PLAIN:
             self._parts.append("\x1b[0m")
         return "".join(self._parts)
 
@@ -175,86 +137,9 @@ def _change(before: Ink, after: Ink, blank: bool) -> str:
 
 def _after(before: Ink, after: Ink, blank: bool) -> Ink:
     """Return the ink in hand after a cell: over a blank any front colour and boldness will do."""
-    if blank and not _marks_blanks(after.attributes) and not _marks_blanks(before.attributes):
+    if blank and not marks_blanks(after.attributes) and not marks_blanks(before.attributes):
         return Ink(before.attributes, before.front, after.back)
     return after
-
-
-def _marks_blanks(attributes: str) -> bool:
-    return any(code in {"4", "7", "9", "21", "53"} for code in attributes.split(";"))
-
-
-@lru_cache(4096)
-def ink_of(style: Style | None, color_system: ColorSystem | None) -> Ink:
-    """Return a style as SGR parameters for a terminal of this colour system."""
-    if style is None:
-        return _PLAIN
-    marks = (
-        (style.bold, "1"),
-        (style.dim, "2"),
-        (style.italic, "3"),
-        (style.underline, "4"),
-        (style.reverse, "7"),
-        (style.strike, "9"),
-    )
-    attributes = ";".join(code for on, code in marks if on)
-    if color_system is None:
-        return Ink(attributes, "", "")
-    return Ink(
-        attributes, _codes(style.color, color_system, True), _codes(style.bgcolor, color_system, False)
-    )
-
-
-def _codes(color: Color | None, color_system: ColorSystem, front: bool) -> str:
-    if color is None or color.is_default:
-        return ""
-    exact = _exact_256(color)
-    if exact is not None and color_system in {ColorSystem.TRUECOLOR, ColorSystem.EIGHT_BIT}:
-        return f"{38 if front else 48};5;{exact}"
-    return ";".join(color.downgrade(color_system).get_ansi_codes(foreground=front))
-
-
-def _exact_256(color: Color) -> int | None:
-    """Return the number of a 24-bit colour in the 256-colour table, if the table holds it exactly."""
-    if color.type is not ColorType.TRUECOLOR or color.triplet is None:
-        return None
-    red, green, blue = color.triplet
-    if red == green == blue and (red - 8) % 10 == 0 and 8 <= red <= 238:
-        return 232 + (red - 8) // 10
-    steps = {0: 0, 95: 1, 135: 2, 175: 3, 215: 4, 255: 5}
-    if red in steps and green in steps and blue in steps:
-        return 16 + 36 * steps[red] + 6 * steps[green] + steps[blue]
-    return None
-
-
-def cells_of(strip: Strip, color_system: ColorSystem | None) -> list[Drawn]:
-    """Return a strip cell by cell; accents stay with their letter."""
-    cells: list[Drawn] = []
-    for text, style, control in strip:
-        if control:
-            continue
-        ink = ink_of(style, color_system)
-        if text.isascii():
-            cells.extend([_drawn(char, ink) for char in text])
-            continue
-        for char in text:
-            length = 1 if char in _SURE else cell_len(char)
-            if length == 0:
-                if cells and cells[-1].text:
-                    cells[-1] = Drawn(cells[-1].text + char, cells[-1].ink)
-                continue
-            cells.append(_drawn(char, ink))
-            if length == 2:
-                cells.append(Drawn("", ink))
-    return cells
-
-
-@lru_cache(8192)
-def _drawn(char: str, ink: Ink) -> Drawn:
-    """Return a cell; blanks that look alike are alike, whatever their front colour was."""
-    if char == " " and not _marks_blanks(ink.attributes):
-        return Drawn(char, Ink("", "", ink.back))
-    return Drawn(char, ink)
 
 
 class _Whole(LayoutUpdate):

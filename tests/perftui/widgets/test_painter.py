@@ -10,7 +10,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from perftui.widgets.painter import Painter, cells_of, ink_of, wants_ascii
+from perftui.widgets.ink import cells_of, ink_of, wants_ascii
+from perftui.widgets.painter import Painter
 
 STYLES = [
     Style.parse(text)
