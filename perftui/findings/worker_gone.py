@@ -19,6 +19,9 @@ RESTARTED = "worker-restarted"
 NEAR_LIMIT = 0.9
 """From this share of its memory limit on, the kernel may well have ended it."""
 
+LONG_BLOCK_NS = 1_000_000_000
+"""A shorter block makes nobody end a worker."""
+
 
 def check_lost(summary: Summary, standing: Standing) -> Iterator[Finding]:  # noqa: ARG001 - every rule takes both
     """Yield each worker that went within the window and has no successor."""
@@ -79,9 +82,13 @@ def _finding(summary: Summary, worker: WorkerSummary, kind: str, severity: Sever
 
 
 def _last_block(summary: Summary, worker: WorkerSummary) -> Incident | None:
-    """Return what held its loop last, if that was in its last ten seconds."""
+    """Return what held its loop last, if that was in its last ten seconds and long enough to matter."""
     since_ns = ((worker.gone_since or summary.at) - 10.0) * 1e9
-    blocks = [row.incident for row in summary.incidents if row.worker == worker.identity.id]
+    blocks = [
+        row.incident
+        for row in summary.incidents
+        if row.worker == worker.identity.id and row.incident.ns >= LONG_BLOCK_NS
+    ]
     return next((block for block in reversed(blocks) if block.at + block.ns >= since_ns), None)
 
 

@@ -191,6 +191,12 @@ def test_what_held_its_loop_at_the_end_is_told() -> None:
     assert "ended it" in only(LOST, summary).advice
 
 
+def test_a_short_block_at_the_end_is_no_last_word() -> None:
+    """Nobody ends a worker for 200 ms."""
+    summary = picture(workers=(a_gone_worker(),), incidents=(a_block(200.0, ago_s=21.0),))
+    assert "loop held" not in only(LOST, summary).sentence
+
+
 def test_a_memory_limit_that_was_near_is_told() -> None:
     """The kernel's log is where to look then."""
     worker = a_gone_worker(memory_limit_bytes=190 * MB)
