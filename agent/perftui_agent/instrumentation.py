@@ -15,7 +15,7 @@ from types import MethodType
 from typing import Any, TypeVar
 
 from perftui_agent.agent import Agent
-from perftui_agent.probes.http import MARKER, HttpProbe, Receive, Send
+from perftui_agent.probes.http import MARKER, HttpProbe, timed_call
 from perftui_agent.records import Scope
 from perftui_agent.settings import Settings, read_settings
 
@@ -98,27 +98,18 @@ def _wrap_call(starlette: Any) -> Any:
         return wrapped
 
     # A coroutine function, as before: servers look at it to tell ASGI 3 from ASGI 2.
-    @functools.wraps(current)
-    async def call(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
-        probe = self.__dict__.get(PROBE_ATTRIBUTE)
-        if probe is not None:
-            await probe(scope, receive, send)
-        elif _wants_probe(self, scope):
-            await _instrumented(self)(scope, receive, send)
-        else:
-            await current(self, scope, receive, send)
-
+    call = functools.wraps(current)(timed_call(current, _adopt))
     setattr(call, _WRAPPED, current)
+    setattr(starlette, PROBE_ATTRIBUTE, None)
     starlette.__call__ = call
     return current
 
 
-def _wants_probe(app: Any, scope: Scope) -> bool:
+def _adopt(app: Any, scope: Scope) -> HttpProbe | None:
+    """Return a probe for an app that runs without one, if every app is to be instrumented."""
     # A sub-app's requests are timed by the app it is mounted in.
-    return MARKER not in scope and getattr(app, EVERY_APP, False)
-
-
-def _instrumented(app: Any) -> HttpProbe:
+    if MARKER in scope or not getattr(app, EVERY_APP, False):
+        return None
     attach(app, read_settings(current_settings()))
     probe: HttpProbe = vars(app)[PROBE_ATTRIBUTE]
     return probe

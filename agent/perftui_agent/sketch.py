@@ -61,17 +61,19 @@ class LatencySketch(msgspec.Struct, array_like=True, gc=False):
 
     def add(self, value: int) -> None:
         """Count one value."""
-        if value < 0:
-            value = 0
-        elif value > LARGEST:
-            value = LARGEST
-        self.count += 1
-        self.total += value
-        if value > self.max:
-            self.max = value
         # `bucket_of`, unrolled: this runs several times per request.
-        shift = value.bit_length() - 7
-        bucket = value if shift <= 0 else (shift << 6) + (value >> shift)
+        if 0 < value <= LARGEST:
+            shift = value.bit_length() - 7
+            bucket = value if shift <= 0 else (shift << 6) + (value >> shift)
+            self.total += value
+            if value > self.max:
+                self.max = value
+        elif value <= 0:
+            bucket = 0
+        else:
+            self.add(LARGEST)
+            return
+        self.count += 1
         buckets = self.buckets
         buckets[bucket] = buckets.get(bucket, 0) + 1
 

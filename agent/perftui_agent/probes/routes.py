@@ -50,16 +50,16 @@ class RouteLabels:
         self._app = app
         self._built_at = float("-inf")
         self._by_endpoint: dict[int, list[Candidate]] = {}
-        self._labels: dict[tuple[int, str], str] = {}
+        self.known: dict[int, dict[str, str]] = {}
+        """By endpoint and method; endpoints that only one template leads to."""
 
     def label(self, scope: Scope, status: int = 0) -> str:
         """Return the label of a request; with no `status`, of one that is still in flight."""
-        endpoint = scope.get("endpoint")
-        label = self._labels.get((id(endpoint), scope["method"]))
-        if label is not None:
-            return label
-        template = self._template(scope, endpoint, status)
-        return f"{method_of(scope)} {template}"
+        try:
+            return self.known[id(scope["endpoint"])][scope["method"]]
+        except KeyError:
+            template = self._template(scope, scope.get("endpoint"), status)
+            return f"{method_of(scope)} {template}"
 
     def _template(self, scope: Scope, endpoint: object, status: int) -> str:
         if endpoint is None:
@@ -78,7 +78,8 @@ class RouteLabels:
             return self._by_path(scope, candidates)
         template = candidates[0].template
         if scope["method"] in KNOWN_METHODS:
-            self._labels[id(endpoint), scope["method"]] = f"{scope['method']} {template}"
+            labels = self.known.setdefault(id(endpoint), {})
+            labels[scope["method"]] = f"{scope['method']} {template}"
         return template
 
     def _told_by_scope(self, scope: Scope) -> str:
@@ -110,8 +111,8 @@ class RouteLabels:
         by_endpoint: dict[int, list[Candidate]] = {}
         for candidate in _walk(_routes_of(self._app), "", "", 0):
             by_endpoint.setdefault(id(candidate.endpoint), []).append(candidate)
-        # The candidates hold their endpoints, so no id is used again while its label is remembered.
-        self._labels = {}
+        # The candidates hold their endpoints, so no id is used again while its label is known.
+        self.known.clear()
         self._by_endpoint = by_endpoint
 
 

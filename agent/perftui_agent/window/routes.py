@@ -22,16 +22,29 @@ class RouteLedger:
         self._bounded = bounded
         self._known: set[str] = set()
         self._routes: dict[str, RouteFrame] = {}
+        self._whole: dict[str, LatencySketch] = {}
+        """Of bodies sent in one: the first byte is also the last, so one sketch is both."""
         self._exceptions: dict[str, dict[tuple[str, str], int]] = {}
 
     def close(self, frame: Frame) -> None:
         """Hand the span's routes over to `frame`."""
-        for route, counts in self._exceptions.items():
-            self._routes[route].exceptions = [
+        for label, counts in self._exceptions.items():
+            self._routes[label].exceptions = [
                 ExceptionCount(type=kind, place=place, count=count) for (kind, place), count in counts.items()
             ]
+        for label, whole in self._whole.items():
+            route = self._routes[label]
+            if route.ttfb.count:
+                route.ttfb.merge(whole)
+            else:
+                route.ttfb = whole
+            if route.latency.count:
+                route.latency.merge(whole)
+            else:
+                route.latency = whole
         frame.routes = list(self._routes.values())
         self._routes = {}
+        self._whole = {}
         self._exceptions = {}
 
     def route(self, label: str) -> RouteFrame:
@@ -51,34 +64,42 @@ class RouteLedger:
         return route
 
     def fold_request(self, record: RequestRecord) -> RouteFrame:
-        """Count a request that has ended; return its route's frame."""
-        route = self.route(record.route)
-        status = route.status
-        code = record.status
+        """Count a request that has ended; return its route."""
+        label = record.route
+        route = self._routes.get(label) or self.route(label)
         if record.disconnected:
-            status.disconnected += 1
-        elif 200 <= code < 300:
-            status.success += 1
-        elif 400 <= code < 500:
-            status.client_error += 1
-        elif 300 <= code < 400:
-            status.redirect += 1
-        elif 100 <= code < 200:
-            status.informational += 1
+            # It says nothing about how fast the route is, nor how large its bodies are.
+            route.status.disconnected += 1
+            if record.streaming is not None:
+                self._fold_parts(record, route)
+            return route
+        code = record.status
+        if 200 <= code < 300:
+            route.status.success += 1
         else:
-            status.server_error += 1
-        started = record.started_ns
-        if record.streaming:
-            route.streaming += 1
-        # A client that left says nothing about how fast the route is, and an event stream lasts as
-        # long as somebody listens.
-        if not (record.disconnected or record.preflight or record.streaming == EVENTS):
-            route.latency.add(record.ended_ns - started)
-        if record.first_byte_ns and not record.preflight:
-            route.ttfb.add(record.first_byte_ns - started)
-        if record.streaming != EVENTS and not record.disconnected:
+            _count(route.status, code)
+        if record.streaming is not None:
+            self._fold_parts(record, route)
+        elif not record.preflight:
+            # `(other)` has its own label.
+            label = route.route
+            whole = self._whole.get(label)
+            if whole is None:
+                whole = self._whole[label] = LatencySketch()
+            whole.add(record.ended_ns - record.started_ns)
+        if record.streaming != EVENTS:
             route.body_bytes.add(record.body_bytes)
         return route
+
+    def _fold_parts(self, record: RequestRecord, route: RouteFrame) -> None:
+        """Count the times of a request whose body went out in parts."""
+        if record.streaming:
+            route.streaming += 1
+        if not record.preflight:
+            route.ttfb.add(record.first_byte_ns - record.started_ns)
+            # An event stream lasts as long as somebody listens.
+            if not (record.disconnected or record.streaming == EVENTS):
+                route.latency.add(record.ended_ns - record.started_ns)
 
     def fold_failure(self, record: FailureRecord) -> None:
         """Count an exception that no handler took."""
@@ -95,3 +116,15 @@ class RouteLedger:
         if route.background is None:
             route.background = LatencySketch()
         route.background.add(record.ns)
+
+
+def _count(status: StatusCounts, code: int) -> None:
+    """Count a response that was no plain success."""
+    if 400 <= code < 500:
+        status.client_error += 1
+    elif 300 <= code < 400:
+        status.redirect += 1
+    elif 100 <= code < 200:
+        status.informational += 1
+    else:
+        status.server_error += 1

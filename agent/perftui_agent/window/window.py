@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from perftui_agent.records import (
+    MAX_PENDING,
     BackgroundRecord,
     CacheBatchRecord,
     CacheRecord,
@@ -33,9 +34,6 @@ from perftui_agent.window.statements import StatementLedger
 from perftui_agent.window.stories import StoryLedger
 from perftui_agent.wire.frames import Frame
 
-MAX_PENDING = 65_536
-"""Records that wait for the agent's thread: 10 s of a worker that does 6,000 requests a second."""
-
 
 class Window:
     """Takes records from any thread; gives frames to the agent's."""
@@ -50,6 +48,7 @@ class Window:
         self.bounded: dict[str, int] = {}
         """What each bound has folded away in this span."""
         self.shapes = ShapeTable()
+        self._folds: dict[type, Callable[[Any], None]] = {}
         self._start_ledgers()
 
     @property
@@ -127,7 +126,7 @@ class Window:
         self._pools = PoolLedger()
         self._caches = CacheLedger(self.bounded)
         self._stories = StoryLedger(self.bounded)
-        self._folds: dict[type, Callable[[Any], None]] = {
+        self._folds = {
             RequestRecord: self._fold_request,
             FailureRecord: self._routes.fold_failure,
             BackgroundRecord: self._routes.fold_background,
