@@ -8,77 +8,18 @@ Then, on the same host: `perftui connect localhost:8000`.
 
 from __future__ import annotations
 
-import sys
-from typing import TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from perftui_agent.instrumentation import attach, current_settings
-from perftui_agent.places import short_file
-from perftui_agent.probes import caches
-from perftui_agent.settings import Slo, enabled_by_environment, read_settings
+if TYPE_CHECKING:
+    from perftui_agent.public import Slo, instrument, watch_cache
 
 __all__ = ["Slo", "instrument", "watch_cache"]
 
-App = TypeVar("App")
-Cache = TypeVar("Cache")
 
-
-def instrument(
-    app: App,
-    *,
-    service: str | None = None,
-    slo: Slo | None = None,
-    token: str | None = None,
-    actions: bool | None = None,
-    slow_query_ms: float | None = None,
-    sql_text: str | None = None,
-    blackbox_mb: float | None = None,
-    block_ms: float | None = None,
-    enabled: bool | None = None,
-) -> App:
-    """Have the agent watch `app`; return the app to serve.
-
-    A FastAPI or Starlette app comes back as the same object. Any other ASGI callable comes back
-    wrapped (the original is its `.app`): serve what is returned. Calling it again changes the settings
-    and nothing else. It may be called before or after routes, middleware and engines are made. Nothing
-    starts here: the agent's thread and socket come with the app's lifespan or its first request, in
-    the worker's own process.
-
-    `service` names it in `perftui ls` (default: the app's title, else the folder's name). `slo` are
-    the targets it is held against. `actions=False` forbids dumps. `block_ms`: for how long code may
-    hold the event loop before it is named. Every argument but `slo` can come from the environment as
-    `PERFTUI_SERVICE`, `PERFTUI_ACTIONS` and so on; the argument wins. With `enabled=False` (or
-    `PERFTUI_ENABLED=0`) the agent does nothing at all.
-
-    Raises ValueError for an argument out of its range.
-    """
-    settings = read_settings(
-        current_settings(),
-        service=service,
-        token=token,
-        actions=actions,
-        slow_query_ms=slow_query_ms,
-        sql_text=sql_text,
-        blackbox_mb=blackbox_mb,
-        block_ms=block_ms,
-        enabled=enabled,
-        slo=slo,
-    )
-    return attach(app, settings) if settings.enabled else app
-
-
-def watch_cache(cache: Cache, name: str | None = None) -> Cache:
-    """Have the lookups of a cache counted; return the same object, which works as before.
-
-    Takes any cachetools cache, or a function that counts for itself: `functools.lru_cache`,
-    `cachetools.cached(…, info=True)`. `name` is what it is called in the dashboard (default: the
-    function's name, or where this was called); caches of one name are shown as one. It may be called at
-    any time, before or after `instrument`, and again. The cache is not kept alive. With
-    `PERFTUI_ENABLED=0` (or `instrument(…, enabled=False)` before) nothing is done at all.
-
-    Raises TypeError for anything else.
-    """
-    settings = current_settings()
-    if settings.enabled if settings is not None else enabled_by_environment():
-        caller = sys._getframe(1)
-        caches.watch(cache, name, f"{short_file(caller.f_code.co_filename)}:{caller.f_lineno}")
-    return cache
+def __getattr__(name: str) -> Any:
+    # The dashboard imports `perftui_agent.wire` and nothing else: with the agent behind it, that would
+    # cost it 0.1 s of its start-up.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("perftui_agent.public"), name)

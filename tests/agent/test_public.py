@@ -1,0 +1,35 @@
+"""The package's own name: what it gives out, and what it costs those who want only the wire."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import perftui_agent
+
+
+def test_the_contract_s_names_are_there() -> None:
+    """`instrument`, `watch_cache` and `Slo` come from the package itself."""
+    from perftui_agent import Slo, instrument, watch_cache
+
+    assert Slo(p95_ms=200).p95_ms == 200
+    assert callable(instrument)
+    assert callable(watch_cache)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    """Late import does not hide misspellings."""
+    with pytest.raises(AttributeError, match="instrumnt"):
+        perftui_agent.instrumnt  # noqa: B018 - the access is the test
+
+
+def test_the_wire_comes_without_the_agent() -> None:
+    """Who imports the wire and the sketch pays for neither sockets nor process readings."""
+    program = (
+        "import sys, perftui_agent.wire.codec, perftui_agent.wire.registration, perftui_agent.sketch;"
+        "print(*sorted({'websockets', 'psutil', 'asyncio', 'perftui_agent.agent'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""
