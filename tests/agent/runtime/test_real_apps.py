@@ -111,10 +111,8 @@ def test_an_exhausted_threadpool_shows_who_waits(service: Service, frames: Frame
     full = frames.until(lambda frame: frame.threadpool is not None and frame.threadpool.waiting)
     assert full.threadpool is not None
     assert (full.threadpool.used, full.threadpool.total) == (2, 2)
-    waited = frames.until(lambda frame: frame.threadpool is not None and frame.threadpool.wait.count)
-    assert waited.threadpool is not None
-    assert waited.threadpool.wait.max > 200e6
-    assert route(frames, "GET /in-a-thread").threadpool_wait_ns > 0
+    frames.until(lambda frame: frame.threadpool is not None and frame.threadpool.wait.max > 200e6)
+    frames.until(lambda frame: any(one.threadpool_wait_ns for one in frame.routes))
     last = frames.until(lambda frame: any(one.total_ns > 1000e6 for one in frame.slowest)).slowest[0]
     (span,) = spans(last, "threadpool")
     assert span.ns > last.total_ns / 2
