@@ -45,7 +45,7 @@ class Work(msgspec.Struct, eq=False, gc=False):
 class Watch:
     """One cache under observation; lives in the cache and ends with it."""
 
-    __slots__ = ("asked", "inside", "row", "work")
+    __slots__ = ("asked", "inside", "looking", "row", "work")
 
     def __init__(self, row: CacheRow) -> None:
         self.row = row
@@ -55,6 +55,8 @@ class Watch:
         """By the hashes of keys that were missed."""
         self.inside = 0
         """The thread in which the cache is storing or evicting; 0 when none is."""
+        self.looking = 0
+        """The thread in which a `[]` is at work that may use `in`; 0 when none is."""
 
     def __del__(self) -> None:
         self.row.live -= 1

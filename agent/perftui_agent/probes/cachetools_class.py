@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
+from opcode import opmap
 from threading import get_ident
 from typing import Any, TypeAlias
 
@@ -48,9 +49,35 @@ def make_class(original: Any) -> type:
     return made
 
 
+def _silent_getitem(original: Any) -> Any:
+    """Return the original's `[]`, whose own use of `in` is no lookup: up to version 7 most of them ask."""
+    getitem = original.__getitem__
+    if not any(_asks(vars(base).get("__getitem__")) for base in original.__mro__):
+        return getitem
+
+    def look_silently(self: Any, key: Any) -> Any:
+        watch = self._perftui_watch
+        watch.looking = me = get_ident()
+        try:
+            return getitem(self, key)
+        finally:
+            if watch.looking == me:
+                watch.looking = 0
+
+    return look_silently
+
+
+def _asks(getitem: Any) -> bool:
+    """Tell whether a `__getitem__` may ask by `in`; of those that are not cachetools' own nobody knows."""
+    module = getattr(getitem, "__module__", None)
+    if getitem is None or module in {"collections.abc", "typing"}:
+        return False
+    return module != "cachetools" or opmap["CONTAINS_OP"] in getitem.__code__.co_code[::2]
+
+
 def _lookups(original: Any) -> Methods:
     """Return `[]`, `in` and what happens on a miss."""
-    getitem = original.__getitem__
+    getitem = _silent_getitem(original)
     contains = original.__contains__
     missing = original.__missing__
 
@@ -64,7 +91,7 @@ def _lookups(original: Any) -> Methods:
     def ask(self: Any, key: Any) -> Any:
         found = contains(self, key)
         watch = self._perftui_watch
-        if watch.inside and watch.inside == get_ident():
+        if (watch.inside or watch.looking) and get_ident() in (watch.inside, watch.looking):
             return found
         request = current_request.get()
         hashed = hash(key)
@@ -88,11 +115,14 @@ def _lookups(original: Any) -> Methods:
         watch.miss(key)
         # It may store the value and look it up again: that is still the same lookup.
         mark = watch.begin_making(key)
+        looking, watch.looking = watch.looking, 0
         try:
             value = missing(self, key)
         except BaseException:
             watch.asked.pop(mark, None)
             raise
+        finally:
+            watch.looking = looking
         watch.made(mark)
         return value
 
@@ -119,7 +149,7 @@ def _shortcuts(original: Any) -> Methods:
 
 def _spelled_out(original: Any) -> Methods:
     """Return the three as `Cache` has them, with the calls to `[]` and `in` made directly."""
-    getitem = original.__getitem__
+    getitem = _silent_getitem(original)
     contains = original.__contains__
     no_default = object()
 
@@ -228,7 +258,7 @@ def _changes(original: Any) -> Methods:
 
 def _listings(original: Any) -> Methods:
     """Return `items` and `values`, which look every key up, as does `==`: nobody asked for them."""
-    getitem = original.__getitem__
+    getitem = _silent_getitem(original)
 
     class UncountedItems(ItemsView[Any, Any]):
         __slots__ = ()
