@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from perftui_agent.guard import Guard
 from perftui_agent.probes.databases import database_of
+from perftui_agent.probes.patches import Patches
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.probes.sqlalchemy import imported_sqlalchemy
 from perftui_agent.records import CheckoutRecord, SpanRecord, current_request
@@ -67,13 +68,13 @@ class PoolProbe:
         self._guard = guard
         self._pools: dict[str, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
         """Each named pool, and its dialect: `Engine.dispose` replaces the one and keeps the other."""
-        self._take_back: list[Callable[[], None]] = []
+        self._patches = Patches()
         self._queue_pool: type | None = None
         self._timeout: type[BaseException] = TimeoutError
 
     def attach(self) -> ProbeStatus:
         """Wrap the checkout, unless it is."""
-        if self._take_back:
+        if self._patches:
             return ON
         sqlalchemy = imported_sqlalchemy()
         if sqlalchemy is None:
@@ -86,15 +87,13 @@ class PoolProbe:
             self._timeout = sqlalchemy.exc.TimeoutError
         except (AttributeError, KeyError) as error:
             return f"off: SQLAlchemy {sqlalchemy.__version__} has no {error}"
-        self._replace(record, "checkout", classmethod(self._timed_checkout(checkout)))
-        self._replace(record, "_ConnectionRecord__connect", _timed_connect(connect))
+        self._patches.replace(record, "checkout", classmethod(self._timed_checkout(checkout)))
+        self._patches.replace(record, "_ConnectionRecord__connect", _timed_connect(connect))
         return ON
 
     def detach(self) -> None:
         """Put the originals back."""
-        for take_back in self._take_back:
-            take_back()
-        self._take_back.clear()
+        self._patches.take_back()
 
     def fill(self, frame: Frame) -> None:
         """Add how full each pool is now."""
@@ -111,19 +110,9 @@ class PoolProbe:
             if known.waits:
                 _read(pool, known, frames[name])
 
-    def _replace(self, owner: Any, name: str, ours: Any) -> None:
-        theirs = vars(owner)[name]
-
-        def take_back() -> None:
-            if vars(owner)[name] is ours:
-                setattr(owner, name, theirs)
-
-        setattr(owner, name, ours)
-        self._take_back.append(take_back)
-
     def _timed_checkout(self, checkout: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         def timed_checkout(cls: Any, pool: Any) -> Any:
-            if not self._sink.open:
+            if not (self._sink.open and self._patches):
                 return checkout(cls, pool)
             known: _KnownPool = getattr(pool, "_perftui_known", None) or self._meet(pool)
             started_ns = perf_counter_ns()

@@ -1,25 +1,27 @@
 """Sees every statement that SQLAlchemy runs: sync and async, of engines made earlier or later.
 
-Listens on the Engine class. From `before_cursor_execute` to `after_cursor_execute` or `handle_error`
-(which cancelled statements reach too) the moment a statement began is kept on its execution context,
-so nothing outlives it. What comes out is one record per statement that went to the driver: an
-insert in three batches is three. Measured is the driver's execute; rows that are fetched later
-(server-side cursors, sync sqlite3) are not in it. Statements on a raw DBAPI connection are not seen.
+Wraps the dialects' `do_execute`, `do_executemany` and `do_execute_no_params`, through which each
+statement goes to the driver once. Listening to events costs 4.7 µs a statement before anything is done
+with them (12.2 µs became 16.9), since SQLAlchemy takes other paths as soon as anyone listens; the wrapper
+costs 0.3. What comes out is one record per statement that went to the driver, failed and cancelled ones
+included: an insert in three batches is three. Measured is the driver's execute; rows that are fetched
+later (server-side cursors, sync sqlite3) are not in it. Statements on a raw DBAPI connection are not seen.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import perf_counter_ns
 from typing import Any, Protocol
 
 from perftui_agent.guard import Guard
-from perftui_agent.probes.binds import hash_of_binds
+from perftui_agent.probes.binds import MAX_BINDS, SALT, hash_of_binds
 from perftui_agent.probes.call_sites import call_site
 from perftui_agent.probes.databases import database_of
+from perftui_agent.probes.patches import Patches
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
-from perftui_agent.records import StatementRecord, StatementText, current_request, kept_of
+from perftui_agent.records import RequestRecord, StatementRecord, StatementText, current_request, kept_of
 from perftui_agent.wire.frames import Frame
 
 NEW_CALL_SITES_A_SECOND = 50
@@ -49,28 +51,192 @@ class SqlAlchemyProbe:
 
     def __init__(self, sink: StatementSink, guard: Guard, slow_query_ms: float) -> None:
         self._sink = sink
+        self._put = sink.put
+        self._known = sink.known_texts.get
         self._guard = guard
         self._slow_ns = int(slow_query_ms * 1_000_000)
+        self._patches = Patches()
+        self._attached = False
+        self._wraps = {
+            "do_execute": self._timed,
+            "do_executemany": self._timed,
+            "do_execute_no_params": self._timed_without_parameters,
+        }
+        self._new_call_sites = NEW_CALL_SITES_A_SECOND
 
     def attach(self) -> ProbeStatus:
-        """Listen on the Engine class, once in the life of the process."""
+        """Wrap the methods of every dialect that is there, and see to those that come."""
+        if self._attached:
+            return ON
         sqlalchemy = imported_sqlalchemy()
         if sqlalchemy is None:
             return NOT_IMPORTED
         try:
-            _listen(sqlalchemy)
-        except Exception as error:  # noqa: BLE001 - an unknown version is no fault of the app
-            return f"off: SQLAlchemy {sqlalchemy.__version__}: {error}"
-        _listeners.report_to(self._sink, self._guard, self._slow_ns)
+            dialect = sqlalchemy.engine.default.DefaultDialect
+            missing = [name for name in (*self._wraps, "initialize") if name not in vars(dialect)]
+        except AttributeError as error:
+            missing = [str(error)]
+        if missing:
+            return f"off: SQLAlchemy {sqlalchemy.__version__} is unknown: no {', '.join(missing)}"
+        self._attached = True
+        for cls in _with_subclasses(dialect):
+            self._cover(cls)
+        self._patches.replace(dialect, "initialize", self._covering(vars(dialect)["initialize"]))
         return ON
 
     def detach(self) -> None:
-        """Report to nobody: without a sink the listeners return at once."""
-        _listeners.report_to(None, self._guard, self._slow_ns)
+        """Put the originals back; what somebody else has wrapped in the meantime stays, and does nothing."""
+        self._attached = False
+        self._patches.take_back()
 
     def fill(self, _frame: Frame) -> None:
         """Let new texts bring their call sites again."""
-        _listeners.new_call_sites = NEW_CALL_SITES_A_SECOND
+        self._new_call_sites = NEW_CALL_SITES_A_SECOND
+
+    def _cover(self, dialect: type) -> None:
+        """Wrap the methods that a class of dialects has of its own."""
+        for name, wrap in self._wraps.items():
+            theirs = vars(dialect).get(name)
+            if theirs is not None and not self._patches.have(dialect, name):
+                self._patches.replace(dialect, name, wrap(name, theirs))
+
+    def _covering(self, initialize: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what each engine's first connection calls: its dialect may have come after us."""
+
+        def covering_initialize(dialect: Any, connection: Any) -> Any:
+            if self._attached:
+                try:
+                    for cls in type(dialect).__mro__:
+                        self._cover(cls)
+                except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a connection
+                    self._guard.fault("probes.sqlalchemy", error)
+            return initialize(dialect, connection)
+
+        return covering_initialize
+
+    def _timed(self, name: str, execute: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `do_execute` or `do_executemany`, with a record of each call."""
+        sink = self._sink
+        counted: set[type] = set()
+        """The dialects whose method this is; others call it by `super()` and are counted outside."""
+
+        def timed(dialect: Any, cursor: Any, statement: str, parameters: Any, context: Any = None) -> Any:
+            if not (sink.open and self._attached):
+                return execute(dialect, cursor, statement, parameters, context)
+            if dialect.__class__ not in counted:
+                if getattr(dialect.__class__, name) is not timed:
+                    return execute(dialect, cursor, statement, parameters, context)
+                counted.add(dialect.__class__)
+            started_ns = perf_counter_ns()
+            try:
+                result = execute(dialect, cursor, statement, parameters, context)
+            except BaseException:
+                self._record(started_ns, perf_counter_ns(), statement, None, context, failed=True)
+                raise
+            self._record(started_ns, perf_counter_ns(), statement, parameters, context)
+            return result
+
+        return timed
+
+    def _timed_without_parameters(self, name: str, execute: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `do_execute_no_params`, with a record of each call."""
+
+        def timed(dialect: Any, cursor: Any, statement: str, context: Any = None) -> Any:
+            if not (self._sink.open and self._attached) or getattr(dialect.__class__, name) is not timed:
+                return execute(dialect, cursor, statement, context)
+            started_ns = perf_counter_ns()
+            try:
+                result = execute(dialect, cursor, statement, context)
+            except BaseException:
+                self._record(started_ns, perf_counter_ns(), statement, None, context, failed=True)
+                raise
+            self._record(started_ns, perf_counter_ns(), statement, (), context)
+            return result
+
+        return timed
+
+    def _record(
+        self,
+        started_ns: int,
+        ended_ns: int,
+        text: str,
+        parameters: Any,
+        context: Any,
+        *,
+        failed: bool = False,
+    ) -> None:
+        """Put the record of a statement.
+
+        In one function, with few calls: in the middle of a statement the caches are cold, and what takes
+        60 ns in a loop was measured at 300.
+        """
+        try:
+            request = current_request.get()
+            known = self._known(hash(text)) or self._known_by_original(text, context)
+            if known is None:
+                self._put_unknown(request, started_ns, ended_ns, text, parameters, context, failed)
+                return
+            shape = known.shape
+            slow = ended_ns - started_ns >= self._slow_ns
+            wanted = slow or failed or shape.call_site_wanted
+            binds = None
+            if request is not None and known.compared:
+                if type(parameters) is tuple and len(parameters) <= MAX_BINDS:
+                    try:
+                        binds = hash((SALT, parameters))
+                    except TypeError:
+                        binds = hash_of_binds(parameters)
+                else:
+                    binds = hash_of_binds(parameters)
+                if shape.run_of != request.started_ns:
+                    shape.run_of = request.started_ns
+                    shape.run = 0
+                else:
+                    shape.run += 1
+                    if shape.run == RUN_WITH_CALL_SITE and not known.many:
+                        wanted = True
+            place = ""
+            if wanted:
+                shape.call_site_wanted = False
+                place = call_site()
+            self._put(
+                StatementRecord(request, "sql", "", started_ns, ended_ns, failed, known, binds, place, slow)
+            )
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a statement
+            self._guard.fault("probes.sqlalchemy", error)
+
+    def _known_by_original(self, text: str, context: Any) -> StatementText | None:
+        """Look for a statement under the text it had before others added a comment, each time another."""
+        original = getattr(context, "statement", None)
+        if type(original) is str and original is not text and "/*" in text and text.startswith(original):
+            return self._known(hash(original))
+        return None
+
+    def _put_unknown(
+        self,
+        request: RequestRecord | None,
+        started_ns: int,
+        ended_ns: int,
+        text: str,
+        parameters: Any,
+        context: Any,
+        failed: bool,
+    ) -> None:
+        """Put a record with a text that is met for the first time: the agent's thread will read it."""
+        record = StatementRecord(request, "sql", "", started_ns, ended_ns, failed)
+        original = getattr(context, "statement", None)
+        if type(original) is str and text.startswith(original):
+            text = original
+        record.text = kept_of(text)
+        record.text_hash = hash(text)
+        record.engine = getattr(getattr(context, "root_connection", None), "engine", None)
+        record.database = database_of(record.engine)
+        record.binds = hash_of_binds(parameters) if request is not None else None
+        record.slow = ended_ns - started_ns >= self._slow_ns
+        if self._new_call_sites > 0:
+            self._new_call_sites -= 1
+            record.call_site = call_site()
+        self._put(record)
 
 
 def imported_sqlalchemy() -> Any | None:
@@ -82,121 +248,8 @@ def imported_sqlalchemy() -> Any | None:
     return module if hasattr(module, "create_engine") and hasattr(module, "event") else None
 
 
-class _Listeners:
-    """The functions that SQLAlchemy calls: one set per process, reporting to whoever attached last.
-
-    They are never taken off again: a thread that is walking through them just then would trip.
-    """
-
-    def __init__(self) -> None:
-        self.listening = False
-        self.new_call_sites = NEW_CALL_SITES_A_SECOND
-        self._sink: StatementSink | None = None
-        self._known: Callable[[int], StatementText | None] = dict[int, StatementText]().get
-        self._guard = Guard()
-        self._slow_ns = 0
-
-    def report_to(self, sink: StatementSink | None, guard: Guard, slow_ns: int) -> None:
-        """Put records there from now on; nowhere without a sink."""
-        self._guard = guard
-        self._slow_ns = slow_ns
-        if sink is not None:
-            self._known = sink.known_texts.get
-        self._sink = sink
-
-    def before(
-        self, _conn: Any, _cursor: Any, statement: str, parameters: Any, context: Any, _executemany: bool
-    ) -> tuple[str, Any]:
-        """Note when a statement begins, and its text: other listeners may rewrite it, each time anew."""
-        sink = self._sink
-        if sink is not None and sink.open:
-            try:
-                context._perftui_began = perf_counter_ns(), statement
-            except AttributeError as error:
-                self._guard.fault("probes.sqlalchemy", error)
-        return statement, parameters
-
-    def after(
-        self, conn: Any, _cursor: Any, _statement: str, parameters: Any, context: Any, executemany: bool
-    ) -> None:
-        """Put the record of a statement that the database has executed."""
-        ended_ns = perf_counter_ns()
-        began = getattr(context, "_perftui_began", None)
-        if began is None:
-            return
-        context._perftui_began = None
-        try:
-            self._close(conn, began, ended_ns, None if executemany else parameters, failed=False)
-        except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a statement
-            self._guard.fault("probes.sqlalchemy", error)
-
-    def failed(self, exception: Any) -> None:
-        """Put the record of a statement that has failed or was cancelled; the exception is left alone."""
-        ended_ns = perf_counter_ns()
-        context = exception.execution_context
-        began = getattr(context, "_perftui_began", None)
-        if began is None:
-            return
-        context._perftui_began = None
-        try:
-            self._close(exception.connection, began, ended_ns, None, failed=True)
-        except Exception as error:  # noqa: BLE001 - as above
-            self._guard.fault("probes.sqlalchemy", error)
-
-    def _close(
-        self, conn: Any, began: tuple[int, str], ended_ns: int, parameters: Any, *, failed: bool
-    ) -> None:
-        sink = self._sink
-        if sink is None:
-            return
-        started_ns, text = began
-        request = current_request.get()
-        text_hash = hash(text)
-        known = self._known(text_hash)
-        if known is None:
-            record = StatementRecord(request, "sql", "", started_ns, ended_ns, failed)
-            record.text = kept_of(text)
-            record.text_hash = text_hash
-            record.engine = conn.engine
-            record.database = database_of(conn.engine)
-            record.binds = hash_of_binds(parameters)
-            record.slow = ended_ns - started_ns >= self._slow_ns
-            if self.new_call_sites > 0:
-                self.new_call_sites -= 1
-                record.call_site = call_site()
-            sink.put(record)
-            return
-        shape = known.shape
-        slow = ended_ns - started_ns >= self._slow_ns
-        wanted = slow or failed or shape.call_site_wanted
-        binds = None
-        if request is not None and known.compared:
-            binds = hash_of_binds(parameters)
-            if shape.run_of != request.started_ns:
-                shape.run_of = request.started_ns
-                shape.run = 0
-            elif not known.many:
-                shape.run = run = shape.run + 1
-                if run == RUN_WITH_CALL_SITE:
-                    wanted = True
-        place = ""
-        if wanted:
-            shape.call_site_wanted = False
-            place = call_site()
-        sink.put(StatementRecord(request, "sql", "", started_ns, ended_ns, failed, known, binds, place, slow))
-
-
-_listeners = _Listeners()
-
-
-def _listen(sqlalchemy: Any) -> None:
-    if _listeners.listening:
-        return
-    # As the class has them, they count for every engine and subclass, whenever it is made.
-    engine = sqlalchemy.engine.Engine
-    listen = sqlalchemy.event.listen
-    listen(engine, "after_cursor_execute", _listeners.after)
-    listen(engine, "handle_error", _listeners.failed)
-    # Last, and with `retval`, which saves a wrapper's call per statement: without it the others do nothing.
-    listen(engine, "before_cursor_execute", _listeners.before, retval=True)
-    _listeners.listening = True
+def _with_subclasses(cls: type) -> Iterator[type]:
+    yield cls
+    subclasses: list[type] = cls.__subclasses__()
+    for subclass in subclasses:
+        yield from _with_subclasses(subclass)

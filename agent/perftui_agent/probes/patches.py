@@ -1,0 +1,33 @@
+"""Puts our functions in the place of other people's, and takes them back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Patches:
+    """What was replaced on classes. Setting an attribute is atomic: no thread ever sees half of it."""
+
+    def __init__(self) -> None:
+        self._replaced: list[tuple[Any, str, Any, Any]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._replaced)
+
+    def replace(self, owner: Any, name: str, ours: Any) -> None:
+        """Put `ours` where `owner` itself (not a base of it) has an attribute."""
+        theirs = vars(owner)[name]
+        setattr(owner, name, ours)
+        self._replaced.append((owner, name, ours, theirs))
+
+    def have(self, owner: Any, name: str) -> bool:
+        """Say whether what is there is ours."""
+        there = vars(owner).get(name)
+        return any(ours is there for _, _, ours, _ in self._replaced)
+
+    def take_back(self) -> None:
+        """Put the originals back, but for what somebody else has replaced in the meantime."""
+        while self._replaced:
+            owner, name, ours, theirs = self._replaced.pop()
+            if vars(owner).get(name) is ours:
+                setattr(owner, name, theirs)
