@@ -41,7 +41,7 @@ _VERBS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", 
 """What a WITH can lead up to."""
 
 _REST_OF_LIST = re.compile(
-    r"[^,()]*+[,()]"  # the first element is cut as well
+    r"[^,]*+,"  # the first element is cut as well
     r"(?:[\s,()?]|\$\d++|%\(\w++\)s|%s|::\w++(?:\ WITH(?:OUT)?\ TIME\ ZONE|\ PRECISION|\ VARYING)?(?:\[\])?"
     r"|:\w++|-?\d[\w.]*+|(?:NULL|DEFAULT|TRUE|FALSE)\b)*+",
     re.IGNORECASE,
