@@ -31,12 +31,17 @@ SPANS_S = (1, 1, 2, 2)
 TOO_MUCH_PERCENT = 1.5
 """Of a core: the promise is to stay below 2."""
 
+FAR_TOO_MUCH_PERCENT = 4.0
+
 LITTLE_PERCENT = 0.9
 
 WORSE_AFTER = 5
 """Spans, by their median: a single slow one, as at start-up, is no load."""
 
-BETTER_AFTER = 15
+FAR_WORSE_AFTER = 3
+"""Spans that all took far too much: then the details go at once."""
+
+BETTER_AFTER = 12
 """Spans that all took little."""
 
 MOST_PATIENCE = 480
@@ -45,6 +50,8 @@ MOST_PATIENCE = 480
 
 def next_level(level: int, percents: list[float], patience: int) -> int:
     """Return the level for the next span, given the percents of the spans at this one."""
+    if len(percents) >= FAR_WORSE_AFTER and min(percents[-FAR_WORSE_AFTER:]) > FAR_TOO_MUCH_PERCENT:
+        return NO_PARTS
     if len(percents) >= WORSE_AFTER and median(percents[-WORSE_AFTER:]) > TOO_MUCH_PERCENT:
         return min(level + 1, NO_PARTS)
     if len(percents) >= patience and max(percents[-patience:]) < LITTLE_PERCENT:
