@@ -7,7 +7,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Callable
-from types import ModuleType, SimpleNamespace
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import fakeredis
@@ -124,6 +124,53 @@ def test_a_wrapper_that_came_later_survives(attached: Callable[[], Seen], server
         second.probe.detach()
     finally:
         cls.execute_command = original
+
+
+class Bound:
+    """A wrapper as wrapt makes them: says it is a function, and has to be bound like one."""
+
+    __class__ = property(lambda _: FunctionType)
+
+    def __init__(self, wrapped: Any, calls: list[Any]) -> None:
+        self.__wrapped__ = wrapped
+        self.calls = calls
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            self.calls.append(args)
+            return self.__wrapped__(instance, *args, **options)
+
+        return call
+
+    def __call__(self, *args: Any) -> Any:
+        raise AssertionError("called without being bound")
+
+
+def test_a_wrapper_that_came_earlier_is_bound(
+    attached: Callable[[], Seen], server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other instruments' wrappers underneath ours see what they would see without it."""
+    calls: list[Any] = []
+    for cls, method in (
+        (redis.Redis, "execute_command"),
+        (aredis.Redis, "execute_command"),
+        (redis.client.Pipeline, "execute"),
+    ):
+        monkeypatch.setattr(cls, method, Bound(vars(cls)[method], calls))
+    seen = attached()
+
+    async def ask() -> None:
+        async with aredis.Redis(unix_socket_path=server.socket) as client:
+            await client.get("b:1")
+
+    with redis.Redis(unix_socket_path=server.socket) as client:
+        client.get("a:1")
+        client.pipeline().get("a:2").execute()
+    asyncio.run(ask())
+
+    assert calls == [("GET", "a:1"), (), ("GET", "b:1")]
+    assert seen.commands() == {"GET a:*": 2, "GET b:*": 1}
+    seen.probe.detach()
 
 
 def test_fakeredis_works_and_is_counted(seen: Seen) -> None:
