@@ -23,9 +23,9 @@ SALT = random.SystemRandom().getrandbits(62)
 
 def hash_of_binds(parameters: Any) -> BindHash | None:
     """Return the hash of one execution's values, as the driver gets them; None if they are not compared."""
-    if parameters is None or len(parameters) > MAX_BINDS:
-        return None
     try:
+        if parameters is None or len(parameters) > MAX_BINDS:
+            return None
         values = tuple(parameters.values() if type(parameters) is dict else parameters)
         try:
             return hash((SALT, values))

@@ -32,7 +32,7 @@ SHAPES = {
         "INSERT INTO t (a) SELECT p0::INTEGER FROM (VALUES (…)) AS s(p0, n) ORDER BY n"
     ),
     "UPDATE t SET n = n - 1 WHERE id = 7": "UPDATE t SET n = n - ? WHERE id = ?",
-    'SELECT "a" FROM "order" WHERE "order".a = "user".b': 'SELECT "a" FROM "order" WHERE "order".a = "user".b',
+    'SELECT "a" FROM "order" WHERE "order".a = "u".b': 'SELECT "a" FROM "order" WHERE "order".a = "u".b',
     'SELECT * FROM t WHERE name = "alice"': "SELECT * FROM t WHERE name = ?",
     "SELECT a WHERE b->>'key' = ? AND b ?| ARRAY['a']": "SELECT a WHERE b->>? = ? AND b ?| ARRAY[…]",
     "SELECT $tag$ it's $tag$, $$x$$": "SELECT ?, ?",
