@@ -9,28 +9,28 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
+from textual import events
 from textual.app import App
 from textual.screen import Screen
 
 from perftui.feed import Feed, LiveFeed
-from perftui.findings.steady import Steady
 from perftui.pace import Pace
-from perftui.present.picture import Picture
 from perftui.present.units import period, size
+from perftui.screens.export import Export, Format, as_markdown, clipboard_codes, copied, write_file
 from perftui.screens.help import HelpView
+from perftui.screens.palette import Command, Palette
 from perftui.screens.triage import TriageView
 from perftui.screens.view import View
 from perftui.sources.local import LocalSource
 from perftui.sources.target import parse_local
+from perftui.terminal import given_back
+from perftui.viewing import Viewing
 from perftui.widgets.bindings import bindings
 from perftui.widgets.ink import wants_ascii
 from perftui.widgets.painter import Painter
 from perftui.widgets.palette import ANSI, DARK, Depth, depth_of
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
-
-WINDOWS_S = (10.0, 60.0, 300.0, 900.0)
 
 REMARK_S = 3.0
 
@@ -50,7 +50,12 @@ class Dashboard(App[int], inherit_bindings=False):
     TITLE = "perftui"
 
     def __init__(
-        self, feed: Feed, *, depth: Depth | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        feed: Feed,
+        *,
+        depth: Depth | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        slow: bool = False,
     ) -> None:
         no_color = "NO_COLOR" in os.environ
         super().__init__(ansi_color=True if no_color else None)
@@ -58,14 +63,12 @@ class Dashboard(App[int], inherit_bindings=False):
         self.painter = Painter(ascii_only=wants_ascii(os.environ))
         self._feed = feed
         self._clock = clock
-        self._window_s = WINDOWS_S[1]
-        self._pace = Pace(clock())
-        self._held_at: tuple[float, str] | None = None
+        self._pace = Pace(clock(), slow=slow)
         self._sent = (clock(), 0)
         self._rate = ""
         self._remark = ("", 0.0)
-        self._steady = Steady()
-        self.picture = self._new_picture()
+        self._viewing = Viewing(feed, clock)
+        self.picture = self._viewing.picture()
         for theme in (DARK, ANSI):
             self.register_theme(theme)
         self.theme = DARK.name if self.depth == "full" else ANSI.name
@@ -77,6 +80,8 @@ class Dashboard(App[int], inherit_bindings=False):
     def on_mount(self) -> None:
         """Follow the feed, and look again and again whether there is something to paint."""
         self.run_worker(self._follow(), exit_on_error=True)
+        # Back from the background: the shell has had the terminal since.
+        self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
         self.set_timer(CONNECTING_TICK_S, self._tick)
 
     async def _follow(self) -> None:
@@ -84,9 +89,16 @@ class Dashboard(App[int], inherit_bindings=False):
 
     def _tick(self) -> None:
         connecting = self.picture.summary.link == "connecting"
-        if self._pace.due(self._clock(), self._expected()) or (connecting and self._pace.news):
+        if self._pace.held_up(self._backlog()):
+            self.remark(f"slow line: repaints every {period(self._pace.period_s)}")
+        elif self._pace.due(self._clock(), self._expected()) or (connecting and self._pace.news):
             self.repaint()
         self.set_timer(CONNECTING_TICK_S if connecting else TICK_S, self._tick)
+
+    def _backlog(self) -> int:
+        """Return how many writes the terminal has not taken yet."""
+        writer = getattr(self._driver, "_writer_thread", None)
+        return writer._queue.qsize() if writer is not None else 0
 
     def _expected(self) -> set[WorkerId]:
         """Return the workers whose frames are waited for before a paint."""
@@ -97,26 +109,13 @@ class Dashboard(App[int], inherit_bindings=False):
     def repaint(self) -> None:
         """Take a new picture and show it on every screen."""
         self._pace.painted(self._clock())
-        self.picture = self._new_picture()
+        self.picture = self._viewing.picture()
         self._show()
 
     def _show(self) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, View):
                 screen.show()
-
-    def _new_picture(self) -> Picture:
-        summary, held = self._feed.summary(self._window_s), self._held_at
-        self._steady, findings = self._steady.next(summary)
-        covered_s = summary.window_s
-        return Picture(
-            # Charts and words go by the window asked for, however much of it there is by now.
-            replace(summary, window_s=self._window_s),
-            findings=findings,
-            covered_s=covered_s if covered_s < 0.95 * self._window_s else None,
-            paused_s=self._clock() - held[0] if held else None,
-            paused_at=held[1] if held else "",
-        )
 
     def on_resize(self) -> None:
         """Assume nothing of what a resized terminal still shows."""
@@ -146,17 +145,29 @@ class Dashboard(App[int], inherit_bindings=False):
 
     def action_pause(self) -> None:
         """Freeze the picture, or let it go on."""
-        if self._held_at is None:
-            self._held_at = (self._clock(), time.strftime("%H:%M:%S"))
-            self._feed.hold()
-        else:
-            self._held_at = None
-            self._feed.release()
-        self.repaint()
+        self._moved(self._viewing.pause())
+
+    def action_step(self, by: int) -> None:
+        """Step through time by a tick of the chart."""
+        self._moved(self._viewing.step(by))
+
+    def action_leap(self, by: int) -> None:
+        """Leap through time by a window."""
+        self._moved(self._viewing.leap(by))
+
+    def action_live(self) -> None:
+        """Return to the present."""
+        self._moved(self._viewing.to_live())
 
     def action_window(self) -> None:
         """Look at the next longer window; after the longest, the shortest."""
-        self._window_s = WINDOWS_S[(WINDOWS_S.index(self._window_s) + 1) % len(WINDOWS_S)]
+        self._viewing.next_window()
+        self.repaint()
+
+    def _moved(self, remark: str) -> None:
+        """Show where one is now, and what is to be said of it."""
+        if remark:
+            self.remark(remark)
         self.repaint()
 
     def action_refresh_rate(self, by: int) -> None:
@@ -164,10 +175,50 @@ class Dashboard(App[int], inherit_bindings=False):
         self._pace.step(by)
         self.remark(f"repaints every {period(self._pace.period_s)}")
 
+    def action_palette(self) -> None:
+        """Let something be chosen of all that can be done on this screen."""
+        view = self.screen
+        if not isinstance(view, View):
+            return
+
+        def chosen(command: Command | None) -> None:
+            for press in command.presses if command else ():
+                self.simulate_key(press)
+
+        self.push_screen(Palette(self, *dict.fromkeys((*view.PLACES, "everywhere"))), chosen)
+
+    def action_copy(self) -> None:
+        """Copy what is on the screen to the clipboard of the terminal."""
+        if isinstance(self.screen, View) and self._driver is not None:
+            text = as_markdown(self.screen)
+            self._driver.write(clipboard_codes(text, os.environ))
+            self.remark(copied(text, os.environ))
+
+    def action_export(self) -> None:
+        """Ask as what to write the view, and write it."""
+        view = self.screen
+
+        def answered(chosen: Format | None) -> None:
+            if chosen is not None and isinstance(view, View):
+                self.remark(write_file(view, chosen))
+
+        self.push_screen(Export(self), answered)
+
     def action_redraw(self) -> None:
         """Send the whole screen again."""
         self.painter.forget()
         self.screen.refresh(layout=True)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Take alt+letter for escape and the letter: pressed fast, they are the same bytes."""
+        if isinstance(event, events.Key) and event.key.startswith("alt+") and len(event.key) == 5:
+            letter = events.Key(event.key[4:], event.key[4:])
+            target = self.focused or self.screen
+            await super().on_event(events.Key("escape", "\x1b"))
+            # Behind the escape in the queue of who handles it: the letter is for the screen after it.
+            target.call_later(lambda: self.post_message(letter))
+            return
+        await super().on_event(event)
 
     def action_help(self) -> None:
         """Show the keys."""
@@ -182,17 +233,20 @@ class Dashboard(App[int], inherit_bindings=False):
 def show(feed: Feed) -> int:
     """Show the dashboard on a feed until it is left; return the exit code."""
     # The mouse stays the terminal's: its text can be selected, and nothing is sent as it moves.
-    return Dashboard(feed).run(mouse=False) or 0
+    with given_back():
+        return Dashboard(feed).run(mouse=False) or 0
 
 
-def run(targets: Sequence[str]) -> int:
+def run(targets: Sequence[str], *, slow: bool = False) -> int:
     """Open the dashboard on what `targets` mean, the only service there is if there are none.
 
-    Returns the exit code; raises `TargetError` when there is nothing to look at.
+    `slow` spares a thin line from the start. Returns the exit code; raises `TargetError` when there is
+    nothing to look at.
     """
-    return asyncio.run(_run(targets))
+    with given_back():
+        return asyncio.run(_run(targets, slow))
 
 
-async def _run(targets: Sequence[str]) -> int:
+async def _run(targets: Sequence[str], slow: bool) -> int:
     async with LocalSource(parse_local(targets)) as source:
-        return await Dashboard(LiveFeed(source)).run_async(mouse=False) or 0
+        return await Dashboard(LiveFeed(source), slow=slow).run_async(mouse=False) or 0

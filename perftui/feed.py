@@ -22,8 +22,11 @@ class Feed(Protocol):
     async def run(self, arrived: Callable[[WorkerId | None], None]) -> None:
         """Follow the target until cancelled; tell of each frame who sent it, None for any other news."""
 
-    def summary(self, window_s: float) -> Summary:
-        """Return the state over the window that ends now, or at the hold."""
+    def summary(self, window_s: float, cursor: float | None = None) -> Summary:
+        """Return the state over the window that ends at `cursor`, else now, or at the hold."""
+
+    def reach(self) -> tuple[float | None, float]:
+        """Return the first moment there is data of, None without any, and the present."""
 
     def hold(self) -> None:
         """Let `summary` tell of this moment from now on; data keeps coming."""
@@ -50,10 +53,15 @@ class LiveFeed:
             self._dashboard = merge(self._dashboard, event)
             arrived(event.worker if isinstance(event, FrameReceived) else None)
 
-    def summary(self, window_s: float) -> Summary:
-        """Return the state over the window that ends now, or at the hold."""
+    def summary(self, window_s: float, cursor: float | None = None) -> Summary:
+        """Return the state over the window that ends at `cursor`, else now, or at the hold."""
         dashboard, now = self._held or (self._dashboard, self._clock())
-        return summarize(dashboard, now, window_s)
+        return summarize(dashboard, now, window_s, cursor)
+
+    def reach(self) -> tuple[float | None, float]:
+        """Return the first moment there is data of, None without any, and the present."""
+        first = min(self._dashboard.history.blocks, default=None)
+        return (float(first) if first is not None else None), self._clock()
 
     def hold(self) -> None:
         """Stand still: a dashboard never changes, so the one of this moment is kept."""

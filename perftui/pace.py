@@ -12,6 +12,12 @@ from perftui_agent.wire.frames import WorkerId
 
 PERIODS_S = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 
+SLOW_S = 2.0
+"""On a thin line it is painted so often: about half the bytes."""
+
+BLOCKED_TICKS = 3
+"""Looks in a row at which the terminal has not taken what was written."""
+
 _EARLY = 0.25
 """Frames of the same second arrive within so much of a period of each other, early or late."""
 
@@ -19,8 +25,9 @@ _EARLY = 0.25
 class Pace:
     """Takes arrivals, says when a paint is due."""
 
-    def __init__(self, now: float) -> None:
-        self.period_s = 1.0
+    def __init__(self, now: float, *, slow: bool = False) -> None:
+        self.period_s = SLOW_S if slow else 1.0
+        self._blocked = 0
         self._painted_at = now - self.period_s
         self._arrived: set[WorkerId] = set()
         self.news = True
@@ -34,10 +41,23 @@ class Pace:
     def due(self, now: float, expected: Collection[WorkerId]) -> bool:
         """Tell whether to paint now: all `expected` have spoken, or it has been long enough."""
         waited = now - self._painted_at
+        if self._blocked:
+            return False
         if self.news and self._arrived.issuperset(expected) and waited >= self.period_s * (1 - _EARLY) - 0.01:
             return True
         # Even without news: the time since something was last heard of is news as well.
         return waited >= self.period_s * (1 + _EARLY) - 0.01
+
+    def held_up(self, backlog: int) -> bool:
+        """Note how many writes the terminal has not taken; tell whether that has just made it slow.
+
+        Nothing is due while it has not taken the last picture: it would only wait behind it.
+        """
+        self._blocked = self._blocked + 1 if backlog else 0
+        if self._blocked < BLOCKED_TICKS or self.period_s >= SLOW_S:
+            return False
+        self.period_s = SLOW_S
+        return True
 
     def painted(self, now: float) -> None:
         """Note that the picture has been painted."""

@@ -25,6 +25,10 @@ class Picture:
     """For how long the picture has stood still by request; None while it moves."""
     paused_at: str = ""
     """The clock time of the pause, `14:02:31`."""
+    rewound_s: float | None = None
+    """How long ago the moment is that is looked at; None for the present."""
+    rewound_to: str = ""
+    """Its clock time."""
 
 
 def header_line(
@@ -46,6 +50,8 @@ def header_line(
     left = [Cell(" "), *_names(summary, crumbs, room), *state]
     right = remark or _right(summary, scope, width - width_of(left) - 3)
     line = spread(left, right, width)
+    if picture.rewound_s is not None:
+        return tuple(Cell(cell.text, "notice") for cell in line)
     if summary.link in {"stale", "lost"}:
         # A banner: what stands below is the past.
         return tuple(Cell(cell.text, "alarm") for cell in line)
@@ -96,6 +102,9 @@ def link_cells(picture: Picture) -> list[Cell]:
     summary = picture.summary
     if summary.link == "connecting":
         return [Cell("○ connecting", "medium")]
+    if picture.rewound_s is not None:
+        lost = f" · {summary.link}" if summary.link != "live" else ""
+        return [Cell(f"◂ {picture.rewound_to} · {age(picture.rewound_s)} ago{lost}", "notice")]
     if summary.link in {"stale", "lost"}:
         since = f" {age(summary.stale_s)}" if summary.stale_s is not None else ""
         return [Cell(f" {summary.link}{since} ", "alarm")]

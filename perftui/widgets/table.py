@@ -46,6 +46,11 @@ class Table(Lines, can_focus=True, inherit_bindings=False):
         """The key of the row under the cursor."""
         return self._pointed
 
+    @property
+    def order(self) -> Sequence[RowKey]:
+        """The keys of all rows, as they stand."""
+        return self._grid.keys if self._grid is not None else ()
+
     def point(self, key: RowKey) -> None:
         """Put the cursor on a row."""
         if self._grid is not None and key in self._grid.keys:

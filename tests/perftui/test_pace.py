@@ -51,3 +51,24 @@ def test_the_period_has_bounds() -> None:
     for _ in range(20):
         pace.step(1)
     assert PERIODS_S[-1] == pace.period_s
+
+
+def test_a_line_that_takes_nothing_is_not_given_more() -> None:
+    """While the last picture is still waiting to be sent, no other one is due."""
+    pace = painted(Pace(0.0), 10.0)
+    pace.held_up(1)
+    assert not pace.due(12.0, ())
+    pace.held_up(0)
+    assert pace.due(12.0, ())
+
+
+def test_a_slow_line_is_painted_half_as_often() -> None:
+    """Blocked for three looks in a row it repaints every 2 s from then on, and says so once."""
+    pace = Pace(0.0)
+    assert [pace.held_up(number) for number in (1, 0, 1, 1, 1, 1)] == [False] * 4 + [True, False]
+    assert pace.period_s == 2.0
+
+
+def test_a_line_that_is_said_to_be_slow_is_spared_from_the_start() -> None:
+    """`--slow` begins with a repaint every 2 s."""
+    assert Pace(0.0, slow=True).period_s == 2.0

@@ -69,6 +69,8 @@ class FakeFeed:
     answer: Dump | Refusal | None = None
     dumped: list[WorkerId] = field(default_factory=list)
     held: float | None = None
+    memory_s: float = 900.0
+    """How far back it knows."""
 
     async def run(self, arrived: Callable[[WorkerId | None], None]) -> None:
         """Have every worker speak once a second."""
@@ -90,9 +92,14 @@ class FakeFeed:
         self.dumped.append(worker)
         return self.answer or blocked_dump(int(worker.split("/")[1]))
 
-    def summary(self, window_s: float) -> Summary:
+    def reach(self) -> tuple[float | None, float]:
+        """Return where the memory begins, and the present."""
+        now = self.clock()
+        return (None if "connecting" in self.troubles else math.floor(now) - self.memory_s), now
+
+    def summary(self, window_s: float, cursor: float | None = None) -> Summary:
         """Return the service at this moment."""
-        now = self.held if self.held is not None else self.clock()
+        now = cursor if cursor is not None else self.held if self.held is not None else self.clock()
         if "connecting" in self.troubles:
             return Summary("localhost:8000", None, now, window_s)
         quiet = "idle" in self.troubles

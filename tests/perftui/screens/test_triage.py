@@ -133,8 +133,8 @@ def test_absurdly_long_names_leave_the_state_in_sight() -> None:
     """However long service and target are, coverage, state and window stay in the header."""
 
     class Long(FakeFeed):
-        def summary(self, window_s: float) -> Summary:
-            return replace(super().summary(window_s), service="s" * 300, target="t" * 300)
+        def summary(self, window_s: float, cursor: float | None = None) -> Summary:
+            return replace(super().summary(window_s, cursor), service="s" * 300, target="t" * 300)
 
     first = look(Long()).splitlines()[0]
     assert "4/4 workers · ● live · 1m" in first
@@ -192,7 +192,7 @@ def test_a_summary_of_nothing_can_be_shown() -> None:
     """An empty summary is a picture too."""
 
     class Empty(FakeFeed):
-        def summary(self, window_s: float) -> Summary:
+        def summary(self, window_s: float, cursor: float | None = None) -> Summary:
             return Summary("pid:1", None, 0.0, window_s)
 
     assert "pid:1" in look(Empty())

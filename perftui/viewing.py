@@ -1,0 +1,120 @@
+"""How the service is being looked at: over which window, at which moment, moving or standing still.
+
+Takes a feed, gives pictures of it. Every screen shows the same picture, so all of them follow the one
+cursor. What the hand on the keys should know comes back as a remark, empty when the picture tells it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from perftui.feed import Feed
+from perftui.findings.steady import Steady
+from perftui.model.summary import Summary
+from perftui.present.picture import Picture
+
+WINDOWS_S = (10.0, 60.0, 300.0, 900.0)
+
+_WHOLE = 0.95
+"""A window of which so much is covered counts as covered."""
+
+
+class Viewing:
+    """The window, the cursor and the pause, and the picture they give."""
+
+    def __init__(self, feed: Feed, clock: Callable[[], float], window_s: float = WINDOWS_S[1]) -> None:
+        self._feed = feed
+        self._clock = clock
+        self._window_s = window_s
+        self._cursor: float | None = None
+        self._held_at: tuple[float, str] | None = None
+        self._steady = Steady()
+        self._summary = feed.summary(window_s)
+
+    def picture(self) -> Picture:
+        """Take a new picture."""
+        first, now = self._feed.reach()
+        if self._cursor is not None and first is not None:
+            # What is stood on may be forgotten while one looks at it.
+            self._cursor = max(self._cursor, first)
+        cursor, held = self._cursor, self._held_at
+        summary = self._summary = self._feed.summary(self._window_s, cursor)
+        # The past is judged by itself: what stands now is not to be judged by it afterwards.
+        steady, findings = (self._steady if cursor is None else Steady()).next(summary)
+        if cursor is None:
+            self._steady = steady
+        covered_s = summary.window_s
+        return Picture(
+            # Charts and words go by the window asked for, however much of it there is by now.
+            replace(summary, window_s=self._window_s),
+            findings=findings,
+            covered_s=covered_s if covered_s < _WHOLE * self._window_s else None,
+            paused_s=self._clock() - held[0] if held else None,
+            paused_at=held[1] if held else "",
+            rewound_s=max(now - cursor, 0.0) if cursor is not None else None,
+            rewound_to=_clock_time(cursor) if cursor is not None else "",
+        )
+
+    def pause(self) -> str:
+        """Stand still, or go on."""
+        if self._cursor is not None:
+            return "stands still already: End is live"
+        if self._held_at is None:
+            self._held_at = (self._clock(), time.strftime("%H:%M:%S"))
+            self._feed.hold()
+        else:
+            self._go_on()
+        return ""
+
+    def step(self, by: int) -> str:
+        """Move the cursor by ticks of the chart."""
+        return self._move(by * _tick_s(self._summary))
+
+    def leap(self, by: int) -> str:
+        """Move the cursor by whole windows."""
+        return self._move(by * self._window_s)
+
+    def to_live(self) -> str:
+        """Return to the present."""
+        if self._cursor is None and self._held_at is None:
+            return "live already"
+        self._cursor = None
+        self._go_on()
+        return ""
+
+    def next_window(self) -> None:
+        """Look at the next longer window; after the longest, the shortest."""
+        self._window_s = WINDOWS_S[(WINDOWS_S.index(self._window_s) + 1) % len(WINDOWS_S)]
+
+    def _move(self, by_s: float) -> str:
+        first, now = self._feed.reach()
+        if first is None:
+            return "no history yet"
+        standing = self._cursor is not None or self._held_at is not None
+        if by_s > 0 and not standing:
+            return "this is now: [ steps back"
+        at = math.floor(self._cursor if self._cursor is not None else self._summary.at) + by_s
+        self._go_on()
+        if at >= math.floor(now):
+            self._cursor = None
+            return "live again"
+        self._cursor = max(at, first)
+        return f"history begins here, at {_clock_time(first)}" if at <= first else ""
+
+    def _go_on(self) -> None:
+        self._held_at = None
+        self._feed.release()
+
+
+def _tick_s(summary: Summary) -> float:
+    """Return the time between two points of the charts."""
+    if len(summary.points) < 2:
+        return 1.0
+    return max(math.ceil(summary.points[1].at - summary.points[0].at), 1)
+
+
+def _clock_time(moment: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(moment))

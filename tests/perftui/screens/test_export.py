@@ -1,0 +1,89 @@
+"""Taking away what is on the screen."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from perftui.model.summary import Summary
+from perftui.screens.export import MAX_COPY, clipboard_codes
+from tests.perftui.screens.seen import LARGE, SMALL, look
+from tests.support.fake_feed import FakeFeed
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TMUX", raising=False)
+    return tmp_path
+
+
+def decoded(codes: str) -> str:
+    return base64.b64decode(codes.partition("52;c;")[2].partition("\x07")[0]).decode()
+
+
+def test_copying_says_what_it_did() -> None:
+    """`y` answers in the bottom line."""
+    assert "as Markdown" in look(FakeFeed(), "y", size=LARGE).splitlines()[-1]
+
+
+def test_the_clipboard_is_reached_by_osc_52() -> None:
+    """Plain for a terminal, wrapped as well for tmux, in short strings for screen."""
+    assert decoded(clipboard_codes("é\n", {})) == "é\n"
+    assert clipboard_codes("a", {"TMUX": "x"}) == "\x1b]52;c;YQ==\x07\x1bPtmux;\x1b\x1b]52;c;YQ==\x07\x1b\\"
+    pieces = clipboard_codes("a" * 3000, {"TERM": "screen"}).split("\x1b\\")[:-1]
+    assert decoded("".join(piece.removeprefix("\x1bP") for piece in pieces)) == "a" * 3000
+    assert max(map(len, pieces)) < 768
+
+
+def test_more_than_a_terminal_takes_is_cut() -> None:
+    """What is too long is cut at a whole character."""
+    assert decoded(clipboard_codes("é" * MAX_COPY, {})) == "é" * (MAX_COPY // 2)
+
+
+@pytest.mark.parametrize(("key", "kind"), [("s", "svg"), ("t", "txt"), ("j", "json")])
+def test_a_view_is_written_into_a_file(here: Path, key: str, kind: str) -> None:
+    """`E` asks as what; the file has the service and the moment in its name, and what was seen in it."""
+    assert "JSON" in look(FakeFeed(), "E").splitlines()[-1]
+    assert "written: " in look(FakeFeed(), "E", key, size=(200, 50))
+    (path,) = here.iterdir()
+    assert path.name == f"perftui-shop-20261122-120000.{kind}" or path.name.endswith(f".{kind}")
+    text = path.read_text()
+    assert "orders" in text
+    if kind == "json":
+        assert json.loads(text)["service"] == "shop"
+
+
+def test_no_file_is_written_over(here: Path) -> None:
+    """The same view twice makes two files."""
+    look(FakeFeed(), "E", "t", "E", "t")
+    assert len(list(here.iterdir())) == 2
+
+
+def test_nothing_is_written_unless_asked_for(here: Path) -> None:
+    """Escape leaves the folder as it was."""
+    assert "● live" in look(FakeFeed(), "E", "escape")
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_takes_nothing_is_said_in_one_line(here: Path) -> None:
+    """Why not, and where, in the bottom line."""
+    here.chmod(0o500)
+    assert "not written: Permission denied" in look(FakeFeed(), "E", "t", size=LARGE)
+
+
+def test_hostile_names_leave_the_folder_alone(here: Path) -> None:
+    """A service can be called anything: the file stays in this folder."""
+
+    class Hostile(FakeFeed):
+        def summary(self, window_s: float, cursor: float | None = None) -> Summary:
+            return replace(super().summary(window_s, cursor), service="../../x\x1b]")
+
+    look(Hostile(), "E", "t", size=SMALL)
+    assert [path.name.startswith("perftui-..") for path in here.iterdir()] == [True]

@@ -1,0 +1,91 @@
+"""Looking at the past."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.perftui.screens.seen import SMALL, look, opened
+from tests.support.fake_feed import NOON, FakeFeed
+
+
+def test_a_step_back_shows_the_picture_as_it_was() -> None:
+    """`[` goes back by one tick of the chart, and the numbers are those of that moment."""
+    then = look(FakeFeed(clock=lambda: NOON - 3)).splitlines()
+    rewound = look(FakeFeed(), *["left_square_bracket"] * 3).splitlines()
+    assert then[1:-1] == rewound[1:-1]
+
+
+def test_a_rewound_picture_says_so_above_all() -> None:
+    """The whole header is a banner that names the moment and how long ago it is."""
+    keys = ["left_square_bracket"] * 38
+    assert "◂ 11:59:22 · 38 s ago" in look(FakeFeed(), *keys).splitlines()[0]
+
+    async def scene() -> None:
+        async with opened(FakeFeed()) as seen:
+            await seen.press(*keys)
+            header = seen.app.screen._compositor.render_strips()[0]
+            grounds = {segment.style.bgcolor for segment in header if segment.style and segment.text.strip()}
+            assert len(grounds) == 1
+            await seen.press("end")
+            assert "● live" in seen.lines()[0]
+
+    asyncio.run(scene())
+
+
+def test_a_step_in_a_long_window_is_as_long_as_its_ticks() -> None:
+    """Over five minutes a point is 3 s here, so a step is."""
+    assert "◂ 11:59:57" in look(FakeFeed(), "w", "left_square_bracket")
+
+
+def test_a_leap_is_a_window() -> None:
+    """`{` goes back a minute, after `w` five; `}` comes forward again."""
+    assert "◂ 11:59:00" in look(FakeFeed(), "left_curly_bracket")
+    assert "◂ 11:54:00" in look(FakeFeed(), "left_curly_bracket", "w", "left_curly_bracket")
+    assert "◂ 11:58:00" in look(FakeFeed(), *["left_curly_bracket"] * 3, "right_curly_bracket")
+
+
+def test_the_beginning_of_history_is_said() -> None:
+    """Further back there is nothing: it stops there and says when that is."""
+    text = look(FakeFeed(memory_s=90.0), *["left_curly_bracket"] * 3)
+    assert "history begins here, at 11:58:30" in text
+    assert "◂ 11:58:30" in text
+
+
+def test_the_present_is_the_other_end() -> None:
+    """A step forward from now is answered; stepping forward from the past ends up live."""
+    assert "this is now: [ steps back" in look(FakeFeed(), "right_square_bracket")
+    text = look(FakeFeed(), "left_square_bracket", "right_square_bracket")
+    assert "live again" in text
+    assert "● live" in text.splitlines()[0]
+
+
+def test_before_any_data_there_is_no_history() -> None:
+    """Without a first frame the keys say why they do nothing."""
+    assert "no history yet" in look(FakeFeed(troubles=("connecting",)), "left_square_bracket")
+
+
+def test_all_screens_follow_the_one_cursor() -> None:
+    """Opened from the past, a route is that of the past, and steps go on there."""
+    text = look(FakeFeed(), "left_square_bracket", "enter", "left_square_bracket")
+    assert "shop › GET /orders · ◂ 11:59:58 · 2.0 s ago" in text.splitlines()[0]
+
+
+def test_stepping_back_from_a_pause_starts_where_it_stands() -> None:
+    """The moment before the pause, not the moment before now."""
+    moment = [NOON]
+
+    async def scene() -> str:
+        async with opened(FakeFeed(clock=lambda: moment[0]), SMALL) as seen:
+            await seen.press("space")
+            moment[0] += 30
+            await seen.press("left_square_bracket")
+            return seen.lines()[0]
+
+    assert "◂ 11:59:59 · 31 s ago" in asyncio.run(scene())
+
+
+def test_a_lost_service_can_be_rewound() -> None:
+    """What is known of the past is still there, and that the link is stale is still told."""
+    first = look(FakeFeed(troubles=("stale",)), "left_square_bracket").splitlines()[0]
+    assert "◂ 11:59:59" in first
+    assert "stale" in first
