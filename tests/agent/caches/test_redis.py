@@ -222,6 +222,32 @@ def test_an_asyncio_transaction_counts_once(seen: Seen, server: RedisServer) -> 
     assert seen.commands() == {"WATCH stock:*": 1, "GET stock:*": 1, "SET stock:*": 1}
 
 
+def test_a_transaction_of_a_cluster_counts_what_it_reads_at_once(seen: Seen, cluster: RedisServer) -> None:
+    """In a cluster too, commands between WATCH and MULTI count once each."""
+
+    async def buy() -> None:
+        client: Any = aredis.RedisCluster(host="127.0.0.1", port=cluster.port)
+        async with client, client.pipeline(transaction=True) as pipe:
+            await pipe.watch("plan:1")
+            await pipe.get("plan:1")
+            pipe.multi()
+            pipe.set("plan:1", "1")
+            await pipe.execute()
+
+    client: Any = redis.RedisCluster(host="127.0.0.1", port=cluster.port)
+    with client.pipeline(transaction=True) as pipe:
+        pipe.watch("stock:1")
+        pipe.get("stock:1")
+        pipe.multi()
+        pipe.set("stock:1", "1")
+        pipe.execute()
+    client.close()
+    asyncio.run(buy())
+
+    counted = {name: count for name, count in seen.commands().items() if name.endswith(":*")}
+    assert counted == {f"{verb} {key}:*": 1 for verb in ("WATCH", "GET", "SET") for key in ("stock", "plan")}
+
+
 def test_an_empty_pipeline_is_no_command(seen: Seen, server: RedisServer) -> None:
     """Nothing was sent, nothing is counted."""
     assert by_sync(server, lambda client: client.pipeline().execute()) == [[]]
