@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, TypeVar, overload
 
-from perftui.model.history import BLOCK_S, KEPT_S, SECOND_S, History, Second
+from perftui.model.history import BLOCK_S, KEPT_S, SECOND_S, History, Node
 from perftui.model.summary import Point
-from perftui.model.trace import Trace
+from perftui.model.tally import Second
 from perftui_agent.wire.frames import RouteLabel, WorkerId
 
 FINEST_WINDOW_S = 80
@@ -16,37 +18,75 @@ FINEST_WINDOW_S = 80
 LONG_PAST = 12
 """Blocks of ten seconds that tell how a figure goes; with fewer, seconds tell more."""
 
+Item = TypeVar("Item")
+
+
+class Lazy(Sequence[Item], Generic[Item]):
+    """A sequence that is worked out when it is first looked at: most rows are never on the screen."""
+
+    def __init__(self, make: Callable[[], tuple[Item, ...]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _items(self) -> tuple[Item, ...]:
+        return self._make()
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Item, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Item | tuple[Item, ...]:
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._items == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._items)
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """The points of a window, and the traces they are made from; None where nothing was measured."""
+    """The points of a window, and the bins they are made from; None where nothing was measured."""
 
     points: tuple[Point, ...]
-    traces: tuple[Trace | None, ...]
-    past: Mapping[Second, Trace]
+    nodes: Sequence[Node | None]
+    past: Sequence[Node]
     """The blocks of ten seconds that were over by the end of the window, as far back as is known."""
 
-    def route(self, label: RouteLabel) -> tuple[float | None, ...]:
+    def route(self, label: RouteLabel) -> Sequence[float | None]:
         """Return the p95 of a route at each point, in ms."""
-        return tuple([trace.route_p95_ms.get(label) if trace else None for trace in self.traces])
+        return Lazy(lambda: tuple([node.route_p95_ms(label) if node else None for node in self.nodes]))
 
-    def worker(self, worker: WorkerId) -> tuple[float | None, ...]:
+    def worker(self, worker: WorkerId) -> Sequence[float | None]:
         """Return the p95 of a worker at each point, in ms."""
-        return tuple([trace.worker_p95_ms.get(worker) if trace else None for trace in self.traces])
+        return Lazy(lambda: tuple([node.worker_p95_ms(worker) if node else None for node in self.nodes]))
 
-    def memory(self, worker: WorkerId) -> tuple[tuple[float, int], ...]:
+    def memory(self, worker: WorkerId) -> Sequence[tuple[float, int]]:
         """Return moments and RSS of a worker: all that is known if that is long, else of the window."""
-        past = [
-            (float(start + BLOCK_S), trace.worker_rss[worker])
-            for start, trace in sorted(self.past.items())
-            if worker in trace.worker_rss
-        ]
+        return Lazy(lambda: self._memory(worker))
+
+    def _memory(self, worker: WorkerId) -> tuple[tuple[float, int], ...]:
+        past = [(float(node.end), rss) for node in self.past if (rss := node.worker_rss(worker)) is not None]
         if len(past) >= LONG_PAST:
             return tuple(past)
         return tuple(
-            (point.at, trace.worker_rss[worker])
-            for point, trace in zip(self.points, self.traces, strict=True)
-            if trace is not None and worker in trace.worker_rss
+            [
+                (point.at, rss)
+                for point, node in zip(self.points, self.nodes, strict=True)
+                if node is not None and (rss := node.worker_rss(worker)) is not None
+            ]
         )
 
 
@@ -54,29 +94,31 @@ def axis_of(history: History, first: Second, last: Second) -> Axis:
     """Return the axis of the bins `first` to `last`."""
     fine = last - first < FINEST_WINDOW_S and first >= history.exact_from()
     step_s = SECOND_S if fine else BLOCK_S
-    traces = history.traces(first, last, step_s)
+    nodes = history.steps(first, last, step_s)
     starts = range(first - first % step_s, last + 1, step_s)
-    on_axis = tuple(traces.get(start) for start in starts)
     points = tuple(
-        _point(float(min(start + step_s - 1, last)), trace)
-        for start, trace in zip(starts, on_axis, strict=True)
+        [
+            _point(float(min(start + step_s - 1, last)), node)
+            for start, node in zip(starts, nodes, strict=True)
+        ]
     )
     # A block that isn't over yet would be added up anew each second.
-    over = min(last, history.newest) - BLOCK_S
-    past = history.traces(history.newest - KEPT_S, over, BLOCK_S)
-    return Axis(points, on_axis, {start: trace for start, trace in past.items() if start <= over})
+    over = min(last, history.newest) - 2 * BLOCK_S + 1
+    past = history.steps(history.newest - KEPT_S, over, BLOCK_S)
+    return Axis(points, nodes, [node for node in past if node is not None])
 
 
-def _point(at: float, trace: Trace | None) -> Point:
-    if trace is None:
+def _point(at: float, node: Node | None) -> Point:
+    if node is None:
         return Point(at)
-    latency = trace.latency
+    tally, latency = node.tally, node.latency
+    requests = tally.requests
     return Point(
         at=at,
-        rps=trace.requests / trace.covered_s if trace.covered_s else None,
-        error_rate=trace.errors / trace.requests if trace.requests else None,
+        rps=node.rps,
+        error_rate=tally.errors / requests if requests else None,
         p50_ms=latency.p50_ms,
         p95_ms=latency.p95_ms,
         p99_ms=latency.p99_ms,
-        in_flight=trace.in_flight,
+        in_flight=tally.in_flight,
     )

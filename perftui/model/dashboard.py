@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from perftui.model.history import NO_HISTORY, History
 from perftui.model.received import NOTHING, Received
+from perftui.model.shares import NO_RECENT, Recent
 from perftui.model.summary import Event, LinkState
 from perftui_agent.wire.frames import Frame, SloTarget, WorkerId, WorkerIdentity
 
@@ -32,6 +33,8 @@ class WorkerTrack:
     """The frames that came live."""
     history_until: int = 0
     """The `seq` of the last frame that came as history."""
+    recent: Recent = NO_RECENT
+    """What it did for each route in the last minute."""
     actions: bool = True
     """Whether dumps and profiles are allowed there."""
     gone_at: float | None = None

@@ -1,43 +1,37 @@
 """The last fifteen minutes of a service, in bins of wall-clock seconds.
 
-A tree: minutes hold blocks of ten seconds, blocks hold seconds, seconds hold the frames of that
-second, one per worker. A frame belongs to the whole second its span ended in, so frames of all
-workers of one second meet in one bin. Each node adds up what is below it once and remembers the
-result; a window is covered with the fewest, largest nodes that lie within it.
+Blocks of ten seconds hold seconds, seconds hold the frames of that second, one per worker. A frame
+belongs to the whole second its span ended in, so frames of all workers of one second meet in one bin;
+a thinned frame of ten seconds belongs to the block in which most of it lies. Each node adds up what is
+below it when it is first asked, and remembers.
 
-As nodes age they keep their tally and let go of what is below, so that memory is bounded whatever
-the load. Old time is therefore coarser: at the edges of a window an old node counts if its middle
-lies within. Nodes are values; adding a frame copies the path to its bin and nothing else.
+As they age, seconds let go of their frames and blocks of their seconds, so that memory is bounded
+whatever the load. Old time is therefore coarser: at the edges of a window an old block counts if its
+middle lies within. Nodes are values; adding a frame copies the path to its bin and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from operator import is_
 
-from perftui.model.splits import Splits, merge_splits, splits_of
-from perftui.model.tally import Tally, tally_of
-from perftui.model.trace import Trace, trace_of
-from perftui_agent.wire.frames import Frame, WorkerId
-
-Second = int
-"""A wall-clock second since the epoch, as in `frame.ended_at // 1e9`."""
+from perftui.model.quantiles import latency_of, quantile_ms
+from perftui.model.summary import Latency
+from perftui.model.tally import NO_TALLY, Second, Tally, tally_of, total
+from perftui_agent.wire.boxes import THINNED_FROM_NS
+from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
 
 SECOND_S = 1
 BLOCK_S = 10
-MINUTE_S = 60
 
-KEPT_S = 15 * MINUTE_S
+KEPT_S = 15 * 60
 
-_CHILD_SPAN = {MINUTE_S: BLOCK_S, BLOCK_S: SECOND_S}
+FRAMES_AGE_S = 1
+"""How old a second may be before it lets go of its frames: they are what takes the most memory."""
 
-# How old a node may be (from its end to the newest frame) before it lets go of …
-_FRAMES_AGE_S = 5  # … its seconds' frames: late ones have come by then
-_SPLITS_AGE_S = 80  # … what each worker's share of each route was
-_SECONDS_AGE_S = 80  # … its seconds: a window of one minute is exact to the second
-_BLOCKS_AGE_S = 310  # … its blocks: a window of five minutes is exact to ten seconds
+SECONDS_AGE_S = 80
+"""How old a block may be before it lets go of its seconds: a window of a minute is exact to the second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +40,12 @@ class Node:
 
     start: Second
     span_s: int
-    children: Mapping[Second, Node] = field(default_factory=dict)
+    seconds: Mapping[Second, Node] = field(default_factory=dict)
+    """Of a block."""
     frames: tuple[tuple[WorkerId, Frame], ...] = ()
-    """Of a second alone, and only while it is young."""
-    kept: Tally | None = None
+    """Of a second: those that `kept` doesn't hold yet."""
+    kept: Tally = NO_TALLY
     """What was below and has been let go."""
-    kept_splits: Splits = field(default_factory=dict)
-    kept_traces: Mapping[Second, Trace] = field(default_factory=dict)
-    """The traces of children that have been let go."""
 
     @property
     def end(self) -> Second:
@@ -63,133 +55,163 @@ class Node:
     @cached_property
     def tally(self) -> Tally:
         """Everything counted in it."""
-        below = [child.tally for child in self.children.values()]
-        if self.kept is not None:
-            if not below and not self.frames:
-                return self.kept
-            below.append(self.kept)
-        return tally_of(self.frames, below)
+        if self.seconds:
+            return total([self.kept, *(node.tally for node in self.seconds.values())])
+        if self.frames:
+            return total([self.kept, tally_of(self.frames, self.start)], same_time=True)
+        return self.kept
 
     @cached_property
-    def splits(self) -> Splits:
-        """Each worker's part of each route; empty once it is old."""
-        parts = [child.splits for child in self.children.values()]
-        parts += [splits_of(self.frames), self.kept_splits]
-        parts = [part for part in parts if part]
-        return parts[0] if len(parts) == 1 else merge_splits(parts)
+    def latency(self) -> Latency:
+        """That of all requests in it."""
+        return latency_of(self.tally.latency)
 
     @cached_property
-    def trace(self) -> Trace:
-        """Its figures for the time axis."""
-        return trace_of(self.tally)
+    def rps(self) -> float | None:
+        """Requests a second; of several workers the sum of theirs."""
+        covered_s = min(self.tally.covered_s, float(self.span_s))
+        if not covered_s:
+            return None
+        # A worker that sends a frame every other second has two seconds' requests in it.
+        return sum(each.requests / max(each.covered_s, covered_s) for each in self.tally.workers.values())
+
+    def route_p95_ms(self, route: RouteLabel) -> float | None:
+        """Return the p95 of a route in it; None if it had no request."""
+        if route not in self._routes_p95_ms:
+            part = self.tally.routes.get(route)
+            self._routes_p95_ms[route] = quantile_ms(part.latency, 0.95) if part else None
+        return self._routes_p95_ms[route]
+
+    def worker_p95_ms(self, worker: WorkerId) -> float | None:
+        """Return the p95 of a worker in it; None if it had no request."""
+        if worker not in self._workers_p95_ms:
+            part = self.tally.workers.get(worker)
+            self._workers_p95_ms[worker] = quantile_ms(part.latency, 0.95) if part else None
+        return self._workers_p95_ms[worker]
+
+    # Only what is on the screen is asked for, again and again: all routes of a second would be 2 ms.
+
+    @cached_property
+    def _routes_p95_ms(self) -> dict[RouteLabel, float | None]:
+        return {}
+
+    @cached_property
+    def _workers_p95_ms(self) -> dict[WorkerId, float | None]:
+        return {}
+
+    def worker_rss(self, worker: WorkerId) -> int | None:
+        """Return a worker's RSS at the end of it."""
+        part = self.tally.workers.get(worker)
+        return part.last.process.rss_bytes if part else None
 
     def with_frame(self, second: Second, worker: WorkerId, frame: Frame) -> Node:
         """Return it with one more frame."""
-        if self.span_s == SECOND_S:
-            return replace(self, frames=(*self.frames, (worker, frame)))
-        span_s = _CHILD_SPAN[self.span_s]
-        start = second - second % span_s
-        child = self.children.get(start) or Node(start, span_s)
-        return replace(self, children={**self.children, start: child.with_frame(second, worker, frame)})
+        if self.span_s == BLOCK_S:
+            node = self.seconds.get(second) or Node(second, SECOND_S)
+            return replace(self, seconds={**self.seconds, second: node.with_frame(second, worker, frame)})
+        known: Tally | None = self.__dict__.get("tally")
+        if known is not None:  # a frame is added up once, however often it is asked in between
+            return Node(second, SECOND_S, frames=((worker, frame),), kept=known)
+        return Node(second, SECOND_S, frames=(*self.frames, (worker, frame)), kept=self.kept)
 
-    def aged(self, newest: Second) -> Node:
-        """Return it without what it is too old to hold, when the newest bin is `newest`."""
-        age_s = newest - self.end
-        if self.span_s == MINUTE_S and age_s >= _BLOCKS_AGE_S and self.children:
-            traces = {start: child.trace for start, child in self.children.items()}
-            return Node(self.start, self.span_s, kept=self.tally, kept_traces={**traces, **self.kept_traces})
-        if self.span_s == BLOCK_S and age_s >= _FRAMES_AGE_S:
-            return self._aged_block(age_s)
-        if not self.children:
-            return self
-        children = {start: child.aged(newest) for start, child in self.children.items()}
-        unchanged = all(map(is_, children.values(), self.children.values()))
-        return self if unchanged else replace(self, children=children)
-
-    def _aged_block(self, age_s: int) -> Node:
-        splits = self.splits if age_s < _SPLITS_AGE_S else {}
-        if age_s >= _SECONDS_AGE_S:
-            if not self.children and bool(splits) == bool(self.kept_splits):
-                return self
-            return Node(self.start, self.span_s, kept=self.tally, kept_splits=splits)
-        if not any(child.frames for child in self.children.values()):
-            return self
-        seconds = {start: Node(start, SECOND_S, kept=child.tally) for start, child in self.children.items()}
-        return Node(self.start, self.span_s, seconds, kept=self.kept, kept_splits=splits)
+    def folded(self) -> Node:
+        """Return it with all that is below added up and let go."""
+        return Node(self.start, self.span_s, kept=self.tally) if self.seconds or self.frames else self
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """What is known of the past."""
 
-    minutes: Mapping[Second, Node] = field(default_factory=dict)
+    blocks: Mapping[Second, Node] = field(default_factory=dict)
     newest: Second = 0
     """The latest bin with a frame; 0 when there is none."""
 
     def with_frame(self, worker: WorkerId, frame: Frame) -> History:
         """Return it with one more frame; one too old to keep changes nothing."""
-        second = frame.ended_at // 1_000_000_000
+        second = _bin_of(frame)
         if second <= self.newest - KEPT_S:
             return self
-        start = second - second % MINUTE_S
-        minute = self.minutes.get(start) or Node(start, MINUTE_S)
-        minutes = {**self.minutes, start: minute.with_frame(second, worker, frame)}
+        start = second - second % BLOCK_S
+        block = (self.blocks.get(start) or Node(start, BLOCK_S)).with_frame(second, worker, frame)
         newest = max(second, self.newest)
-        if newest // BLOCK_S > self.newest // BLOCK_S or second < self.newest - _FRAMES_AGE_S:
-            minutes = {
-                start: minute.aged(newest)
-                for start, minute in minutes.items()
-                if minute.end > newest - KEPT_S
-            }
-        return History(minutes, newest)
+        if second < newest - FRAMES_AGE_S:
+            block = _with_folded(block, second)
+        blocks = {**self.blocks, start: block}
+        if newest > self.newest:
+            blocks = _aged(blocks, newest)
+        return History(blocks, newest)
 
     def until(self, last: Second) -> History:
         """Return it without what came after the bin `last`: for when the clock was set back."""
-        minutes = {start: minute for start, minute in self.minutes.items() if minute.end <= last + 1}
-        newest = max((minute.end - 1 for minute in minutes.values()), default=0)
-        return History(minutes, newest)
+        blocks = {start: block for start, block in self.blocks.items() if block.end <= last + 1}
+        newest = max((block.end - 1 for block in blocks.values()), default=0)
+        return History(blocks, newest)
 
     def cover(self, first: Second, last: Second) -> list[Node]:
         """Return the fewest nodes that make up the bins `first` to `last`, in order of time."""
         found: list[Node] = []
-        for start in sorted(self.minutes):
-            found += self._cover(self.minutes[start], first, last)
+        for start in sorted(self.blocks):
+            block = self.blocks[start]
+            if block.end > first and start <= last:
+                found += self._cover(block, first, last)
         return found
 
-    def _cover(self, node: Node, first: Second, last: Second) -> Iterator[Node]:
-        if node.end <= first or node.start > last:
-            return
-        within = first <= node.start and node.end <= last + 1
-        if within and (node.span_s == SECOND_S or node.end <= self.newest):
-            # What is not over yet grows every second; its parts remember their tallies better.
-            yield node
-        elif node.kept is not None or node.span_s == SECOND_S:
-            if first <= node.start + node.span_s // 2 <= last:
-                yield node
+    def _cover(self, block: Node, first: Second, last: Second) -> Iterator[Node]:
+        within = first <= block.start and block.end <= last + 1
+        # What is not over yet changes every second; its seconds remember their tallies better.
+        if block.kept.to_ns or (within and block.end <= self.newest):
+            if within or first <= block.start + BLOCK_S // 2 <= last:
+                yield block
         else:
-            for start in sorted(node.children):
-                yield from self._cover(node.children[start], first, last)
+            for second in sorted(block.seconds):
+                if first <= second <= last:
+                    yield block.seconds[second]
 
-    def traces(self, first: Second, last: Second, step_s: int) -> dict[Second, Trace]:
-        """Return the traces of the bins of `step_s` (1 or 10) seconds that `first` to `last` touch."""
-        found: dict[Second, Trace] = {}
-        for minute in self.minutes.values():
-            if minute.end <= first or minute.start > last:
-                continue
-            blocks = dict.fromkeys(minute.children) | dict(minute.kept_traces)
-            for start, kept in blocks.items():
-                if start + BLOCK_S <= first or start > last:
-                    continue
-                if step_s == BLOCK_S:
-                    found[start] = kept or minute.children[start].trace
-                elif start in minute.children:
-                    seconds = minute.children[start].children
-                    found |= {at: node.trace for at, node in seconds.items() if first <= at <= last}
+    def steps(self, first: Second, last: Second, step_s: int) -> list[Node | None]:
+        """Return the bins of `step_s` (1 or 10) seconds that `first` to `last` touch; None: nothing there."""
+        found: list[Node | None] = []
+        for start in range(first - first % step_s, last + 1, step_s):
+            node = self.blocks.get(start - start % BLOCK_S)
+            if node is not None and step_s == SECOND_S:
+                node = node.seconds.get(start)
+            found.append(node)
         return found
 
     def exact_from(self) -> Second:
         """Return the first bin from which on every second is still told apart."""
-        return self.newest - _SECONDS_AGE_S
+        return self.newest - SECONDS_AGE_S
 
 
 NO_HISTORY = History()
+
+
+def sum_of(nodes: Sequence[Node]) -> Tally:
+    """Return what all of `nodes` have counted."""
+    return total([node.tally for node in nodes])
+
+
+def _bin_of(frame: Frame) -> Second:
+    second = frame.ended_at // 1_000_000_000
+    if frame.span_ns < THINNED_FROM_NS:
+        return second
+    # At the beginning of its block: there the thinned frames of all workers meet.
+    middle = second - (round(frame.span_ns / 1e9) - 1) // 2
+    return middle - middle % BLOCK_S
+
+
+def _with_folded(block: Node, second: Second) -> Node:
+    return replace(block, seconds={**block.seconds, second: block.seconds[second].folded()})
+
+
+def _aged(blocks: Mapping[Second, Node], newest: Second) -> dict[Second, Node]:
+    """Return `blocks` without what they are too old to hold."""
+    aged = {start: block for start, block in blocks.items() if block.end > newest - KEPT_S}
+    for start, block in aged.items():
+        if block.end <= newest - SECONDS_AGE_S:
+            aged[start] = block.folded()
+            continue
+        for second, node in block.seconds.items():
+            if node.frames and second < newest - FRAMES_AGE_S:
+                aged[start] = _with_folded(aged[start], second)
+    return aged

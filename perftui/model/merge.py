@@ -22,8 +22,8 @@ from perftui.model.events import (
     WorkerJoined,
 )
 from perftui.model.history import KEPT_S
+from perftui.model.parts import without_counts
 from perftui.model.summary import Event
-from perftui.model.tally import without_counts
 from perftui.model.text import clean
 from perftui_agent.wire.frames import Frame, SloTarget, WorkerIdentity
 
@@ -94,6 +94,7 @@ def _with_frame(dashboard: Dashboard, event: FrameReceived) -> Dashboard:
         received=received,
         last_heard_at=heard_at,
         last_frame=without_counts(frame) if is_last else track.last_frame,
+        recent=track.recent.with_frame(frame) if is_last else track.recent,
     )
     history = dashboard.history
     if history.newest > event.received_at + CLOCK_TOLERANCE_S + 1:

@@ -1,22 +1,29 @@
-"""How each part of a frame adds up: over seconds, and over workers.
+"""What each thing a frame tells of adds up to: a route, a worker, a statement, a pool, a cache.
 
-Counts are summed and sketches merged. Gauges (a pool's size, a cache's entries) belong to a moment
-and don't add up over time; they are read from each worker's last frame instead.
+A part is made from the frames of one second (`…_of`) or from other parts (`…_sum`) and never changes,
+so sums share the parts that have nothing to be added to. Counts are summed and sketches merged. Gauges
+(a pool's size, a cache's entries) belong to a moment and don't add up over time; they are read from each
+worker's last frame instead.
 """
 
 from __future__ import annotations
 
-from perftui_agent.sketch import LatencySketch
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from perftui.model.packed import NOTHING, Counters, Packed, merged, packed
 from perftui_agent.wire.frames import (
     CacheFrame,
     CodePlace,
     ExceptionCount,
+    Frame,
     PoolFrame,
     RepeatedShape,
     RouteFrame,
     RouteLabel,
     StatementFrame,
-    StatusCounts,
+    WorkerId,
 )
 
 MAX_EXCEPTIONS = 50
@@ -24,139 +31,316 @@ MAX_REPEATS = 50
 MAX_ROUTES_OF_A_STATEMENT = 50
 
 
-def new_route(like: RouteFrame, label: RouteLabel) -> RouteFrame:
-    """Return a route of its own that has counted what `like` has.
+class RouteCounts(msgspec.Struct, frozen=True, gc=False):
+    """The counters of a route by name."""
 
-    Copying a sketch is several times quicker than merging it into an empty one, and most of what is
-    added up is a first.
-    """
-    into = RouteFrame(
-        route=label,
-        status=StatusCounts(),
-        latency=copy_sketch(like.latency),
-        ttfb=copy_sketch(like.ttfb),
-        body_bytes=copy_sketch(like.body_bytes),
+    informational: int
+    success: int
+    redirect: int
+    client_error: int
+    server_error: int
+    disconnected: int
+    streaming: int
+    compressed: int
+    sql_count: int
+    sql_ns: int
+    cache_count: int
+    cache_ns: int
+    pool_wait_ns: int
+    threadpool_wait_ns: int
+    loop_wait_ns: int
+
+    @property
+    def requests(self) -> int:
+        """Requests that ended, however."""
+        return (
+            self.informational
+            + self.success
+            + self.redirect
+            + self.client_error
+            + self.server_error
+            + self.disconnected
+        )
+
+
+_route_layout = Counters(len(RouteCounts.__struct_fields__))
+
+
+class RoutePart(msgspec.Struct, frozen=True, gc=False):
+    """What one route did."""
+
+    counters: int
+    """Those of `RouteCounts`, packed."""
+    latency: Packed
+    ttfb: Packed
+    body_bytes: Packed
+    background: Packed
+    serialize: Packed
+    exceptions: tuple[ExceptionCount, ...]
+    repeats: tuple[RepeatedShape, ...]
+
+    def counts(self) -> RouteCounts:
+        """Return its counters."""
+        return RouteCounts(*_route_layout.unpack(self.counters))
+
+
+def route_of(frames: Sequence[RouteFrame]) -> RoutePart:
+    """Return what one route did on several workers."""
+    return RoutePart(
+        counters=_route_counters(frames),
+        latency=packed([frame.latency for frame in frames]),
+        ttfb=packed([frame.ttfb for frame in frames]),
+        body_bytes=packed([frame.body_bytes for frame in frames]),
+        background=packed([frame.background for frame in frames if frame.background is not None]),
+        serialize=packed([frame.serialize for frame in frames if frame.serialize is not None]),
+        exceptions=_exceptions(frame.exceptions for frame in frames if frame.exceptions),
+        repeats=_repeats(frame.repeats for frame in frames if frame.repeats),
     )
-    _add_the_rest(into, like)
-    return into
 
 
-def add_route(into: RouteFrame, other: RouteFrame) -> None:
-    """Count in `into` what `other` has counted too."""
-    into.latency.merge(other.latency)
-    into.ttfb.merge(other.ttfb)
-    into.body_bytes.merge(other.body_bytes)
-    _add_the_rest(into, other)
+def _route_counters(frames: Sequence[RouteFrame]) -> int:
+    statuses = [frame.status for frame in frames]
+    return _route_layout.pack(
+        (
+            sum([status.informational for status in statuses]),
+            sum([status.success for status in statuses]),
+            sum([status.redirect for status in statuses]),
+            sum([status.client_error for status in statuses]),
+            sum([status.server_error for status in statuses]),
+            sum([status.disconnected for status in statuses]),
+            sum([frame.streaming for frame in frames]),
+            sum([frame.compressed for frame in frames]),
+            sum([frame.sql_count for frame in frames]),
+            sum([frame.sql_ns for frame in frames]),
+            sum([frame.cache_count for frame in frames]),
+            sum([frame.cache_ns for frame in frames]),
+            sum([frame.pool_wait_ns for frame in frames]),
+            sum([frame.threadpool_wait_ns for frame in frames]),
+            sum([frame.loop_wait_ns for frame in frames]),
+        )
+    )
 
 
-def _add_the_rest(into: RouteFrame, other: RouteFrame) -> None:
-    add_status(into.status, other.status)
-    into.request_bytes = _add_sketch(into.request_bytes, other.request_bytes)
-    into.background = _add_sketch(into.background, other.background)
-    into.serialize = _add_sketch(into.serialize, other.serialize)
-    into.streaming += other.streaming
-    into.compressed += other.compressed
-    into.sql_count += other.sql_count
-    into.sql_ns += other.sql_ns
-    into.cache_count += other.cache_count
-    into.cache_ns += other.cache_ns
-    into.pool_wait_ns += other.pool_wait_ns
-    into.threadpool_wait_ns += other.threadpool_wait_ns
-    into.loop_wait_ns += other.loop_wait_ns
-    if other.exceptions:
-        into.exceptions = _add_exceptions(into.exceptions, other.exceptions)
-    if other.repeats:
-        into.repeats = _add_repeats(into.repeats, other.repeats)
+def route_sum(parts: Sequence[RoutePart]) -> RoutePart:
+    """Return all `parts` added up."""
+    return RoutePart(
+        counters=sum([part.counters for part in parts]),
+        latency=merged([part.latency for part in parts]),
+        ttfb=merged([part.ttfb for part in parts]),
+        body_bytes=merged([part.body_bytes for part in parts]),
+        background=merged([part.background for part in parts]),
+        serialize=merged([part.serialize for part in parts]),
+        exceptions=_exceptions([part.exceptions for part in parts if part.exceptions]),
+        repeats=_repeats([part.repeats for part in parts if part.repeats]),
+    )
 
 
-def add_status(into: StatusCounts, other: StatusCounts) -> None:
-    """Count in `into` what `other` has counted too."""
-    into.informational += other.informational
-    into.success += other.success
-    into.redirect += other.redirect
-    into.client_error += other.client_error
-    into.server_error += other.server_error
-    into.disconnected += other.disconnected
+class WorkerPart(msgspec.Struct, frozen=True, gc=False):
+    """What one worker did, and its last frame without what is counted elsewhere."""
+
+    last: Frame
+    from_ns: int
+    to_ns: int
+    requests: int = 0
+    errors: int = 0
+    records_dropped: int = 0
+    cpu_s: float = 0.0
+    cpu_over_s: float = 0.0
+    """For how long `cpu_s` was measured."""
+    latency: Packed = NOTHING
+    lag: Packed = NOTHING
+    gc_pauses: Packed = NOTHING
+    threadpool_wait: Packed = NOTHING
+
+    @property
+    def covered_s(self) -> float:
+        """From the beginning of its first frame's span to the end of its last one's."""
+        return (self.to_ns - self.from_ns) / 1e9
 
 
-def copy_sketch(sketch: LatencySketch) -> LatencySketch:
-    """Return a sketch of its own that has counted what `sketch` has."""
-    return LatencySketch(sketch.count, sketch.total, sketch.max, sketch.buckets.copy())
+def worker_of(frame: Frame, to_ns: int) -> WorkerPart:
+    """Return what a worker did in one frame's span, which ends at `to_ns` as far as bins go."""
+    percent = frame.process.cpu_percent
+    span_s = frame.span_ns / 1e9
+    return WorkerPart(
+        last=without_counts(frame),
+        from_ns=to_ns - frame.span_ns,
+        to_ns=to_ns,
+        requests=sum([route.status.total() for route in frame.routes]),
+        errors=sum([route.status.server_error for route in frame.routes]),
+        records_dropped=frame.agent.records_dropped,
+        cpu_s=0.0 if percent is None else percent / 100.0 * span_s,
+        cpu_over_s=0.0 if percent is None else span_s,
+        latency=packed([route.latency for route in frame.routes]),
+        lag=packed([frame.loop.lag]) if frame.loop else NOTHING,
+        gc_pauses=packed([frame.gc.pauses]) if frame.gc else NOTHING,
+        threadpool_wait=packed([frame.threadpool.wait]) if frame.threadpool else NOTHING,
+    )
 
 
-def new_statement(like: StatementFrame) -> StatementFrame:
-    """Return a statement of the same shape as `like` that has counted nothing."""
-    return StatementFrame(fingerprint=like.fingerprint, statement=like.statement, database=like.database)
+def worker_sum(parts: Sequence[WorkerPart]) -> WorkerPart:
+    """Return all `parts` added up, in whatever order they are."""
+    return WorkerPart(
+        last=max(parts, key=lambda part: part.last.ended_at).last,
+        from_ns=min([part.from_ns for part in parts]),
+        to_ns=max([part.to_ns for part in parts]),
+        requests=sum([part.requests for part in parts]),
+        errors=sum([part.errors for part in parts]),
+        records_dropped=sum([part.records_dropped for part in parts]),
+        cpu_s=sum([part.cpu_s for part in parts]),
+        cpu_over_s=sum([part.cpu_over_s for part in parts]),
+        latency=merged([part.latency for part in parts]),
+        lag=merged([part.lag for part in parts]),
+        gc_pauses=merged([part.gc_pauses for part in parts]),
+        threadpool_wait=merged([part.threadpool_wait for part in parts]),
+    )
 
 
-def add_statement(into: StatementFrame, other: StatementFrame) -> None:
-    """Count in `into` what `other` has counted too."""
-    into.latency.merge(other.latency)
-    into.errors += other.errors
-    into.slow += other.slow
-    into.same_binds += other.same_binds
-    into.statement = into.statement or other.statement
-    into.call_site = into.call_site or other.call_site
-    for route, count in other.routes.items():
-        if route in into.routes or len(into.routes) < MAX_ROUTES_OF_A_STATEMENT:
-            into.routes[route] = into.routes.get(route, 0) + count
+def without_counts(frame: Frame) -> Frame:
+    """Return what the frame says of its last moment: gauges, and who was in flight."""
+    return msgspec.structs.replace(frame, routes=[], statements=[], slowest=[], incidents=[])
 
 
-def new_pool(like: PoolFrame) -> PoolFrame:
-    """Return a pool of the same name as `like` that has counted nothing."""
-    return PoolFrame(name=like.name, kind=like.kind)
+class StatementPart(msgspec.Struct, frozen=True, gc=False):
+    """What one statement shape did."""
+
+    statement: str
+    call_site: CodePlace | None
+    database: str
+    routes: Mapping[RouteLabel, int]
+    errors: int
+    slow: int
+    same_binds: int
+    latency: Packed
 
 
-def add_pool(into: PoolFrame, other: PoolFrame) -> None:
-    """Count in `into` what `other` has counted too; its gauges are left alone."""
-    into.checkouts += other.checkouts
-    into.timeouts += other.timeouts
-    into.wait.merge(other.wait)
+def statement_of(frames: Sequence[StatementFrame]) -> StatementPart:
+    """Return what one statement shape did on several workers."""
+    return _statement(frames, packed([frame.latency for frame in frames]))
 
 
-def new_cache(like: CacheFrame) -> CacheFrame:
-    """Return a cache of the same name as `like` that has counted nothing."""
-    return CacheFrame(name=like.name, kind=like.kind)
+def statement_sum(parts: Sequence[StatementPart]) -> StatementPart:
+    """Return all `parts` added up."""
+    return _statement(parts, merged([part.latency for part in parts]))
 
 
-def add_cache(into: CacheFrame, other: CacheFrame) -> None:
-    """Count in `into` what `other` has counted too; its gauges are left alone."""
-    into.hits += other.hits
-    into.misses += other.misses
-    into.evictions += other.evictions
-    into.expirations += other.expirations
-    into.stampedes += other.stampedes
-    into.errors += other.errors
-    into.latency = _add_sketch(into.latency, other.latency)
+def _statement(parts: Sequence[StatementFrame] | Sequence[StatementPart], latency: Packed) -> StatementPart:
+    first = parts[0]
+    return StatementPart(
+        statement=first.statement or next((part.statement for part in parts if part.statement), ""),
+        call_site=first.call_site or next((part.call_site for part in parts if part.call_site), None),
+        database=first.database,
+        routes=_routes([part.routes for part in parts]),
+        errors=sum([part.errors for part in parts]),
+        slow=sum([part.slow for part in parts]),
+        same_binds=sum([part.same_binds for part in parts]),
+        latency=latency,
+    )
 
 
-def _add_sketch(into: LatencySketch | None, other: LatencySketch | None) -> LatencySketch | None:
-    if other is None:
-        return into
-    if into is None:
-        return copy_sketch(other)
-    into.merge(other)
-    return into
+class PoolPart(msgspec.Struct, frozen=True, gc=False):
+    """What happened at one connection pool."""
+
+    kind: str
+    checkouts: int
+    timeouts: int
+    wait: Packed
 
 
-def _add_exceptions(into: list[ExceptionCount], other: list[ExceptionCount]) -> list[ExceptionCount]:
-    counts: dict[tuple[str, CodePlace], int] = {(each.type, each.place): each.count for each in into}
-    for each in other:
-        counts[each.type, each.place] = counts.get((each.type, each.place), 0) + each.count
+def pool_of(frames: Sequence[PoolFrame]) -> PoolPart:
+    """Return what happened at one pool of several workers."""
+    return _pool(frames, packed([frame.wait for frame in frames]))
+
+
+def pool_sum(parts: Sequence[PoolPart]) -> PoolPart:
+    """Return all `parts` added up."""
+    return _pool(parts, merged([part.wait for part in parts]))
+
+
+def _pool(parts: Sequence[PoolFrame] | Sequence[PoolPart], wait: Packed) -> PoolPart:
+    return PoolPart(
+        kind=parts[0].kind,
+        checkouts=sum([part.checkouts for part in parts]),
+        timeouts=sum([part.timeouts for part in parts]),
+        wait=wait,
+    )
+
+
+class CachePart(msgspec.Struct, frozen=True, gc=False):
+    """What happened at one cache."""
+
+    hits: int
+    misses: int
+    evictions: int
+    expirations: int
+    stampedes: int
+    errors: int
+    latency: Packed | None
+    """None: none of its commands were timed, as they never leave the process."""
+
+
+def cache_of(frames: Sequence[CacheFrame]) -> CachePart:
+    """Return what happened at one cache of several workers."""
+    timed = [frame.latency for frame in frames if frame.latency is not None]
+    return _cache(frames, packed(timed) if timed else None)
+
+
+def cache_sum(parts: Sequence[CachePart]) -> CachePart:
+    """Return all `parts` added up."""
+    timed = [part.latency for part in parts if part.latency is not None]
+    return _cache(parts, merged(timed) if timed else None)
+
+
+def _cache(parts: Sequence[CacheFrame] | Sequence[CachePart], latency: Packed | None) -> CachePart:
+    return CachePart(
+        hits=sum([part.hits for part in parts]),
+        misses=sum([part.misses for part in parts]),
+        evictions=sum([part.evictions for part in parts]),
+        expirations=sum([part.expirations for part in parts]),
+        stampedes=sum([part.stampedes for part in parts]),
+        errors=sum([part.errors for part in parts]),
+        latency=latency,
+    )
+
+
+def _routes(counted: Sequence[Mapping[RouteLabel, int]]) -> Mapping[RouteLabel, int]:
+    if len(counted) == 1 and len(counted[0]) <= MAX_ROUTES_OF_A_STATEMENT:
+        return counted[0]
+    added: dict[RouteLabel, int] = {}
+    for routes in counted:
+        for route, count in routes.items():
+            if route in added or len(added) < MAX_ROUTES_OF_A_STATEMENT:
+                added[route] = added.get(route, 0) + count
+    return added
+
+
+def _exceptions(several: Iterable[Iterable[ExceptionCount]]) -> tuple[ExceptionCount, ...]:
+    counts: dict[tuple[str, CodePlace], int] = {}
+    for exceptions in several:
+        for each in exceptions:
+            key = (each.type, each.place)
+            counts[key] = counts.get(key, 0) + each.count
     most = sorted(counts.items(), key=lambda item: -item[1])[:MAX_EXCEPTIONS]
-    return [ExceptionCount(type=kind, place=place, count=count) for (kind, place), count in most]
+    return tuple([ExceptionCount(type=kind, place=place, count=count) for (kind, place), count in most])
 
 
-def _add_repeats(into: list[RepeatedShape], other: list[RepeatedShape]) -> list[RepeatedShape]:
+def _repeats(several: Iterable[Iterable[RepeatedShape]]) -> tuple[RepeatedShape, ...]:
     shapes: dict[tuple[str, CodePlace], RepeatedShape] = {}
-    for each in (*into, *other):
-        key = (each.fingerprint, each.call_site)
-        have = shapes.get(key)
-        if have is None:
-            have = shapes[key] = RepeatedShape(fingerprint=each.fingerprint, call_site=each.call_site)
-        have.requests += each.requests
-        have.executions += each.executions
-        have.distinct_binds += each.distinct_binds
-        have.total_ns += each.total_ns
-        have.most = max(have.most, each.most)
-    return sorted(shapes.values(), key=lambda shape: -shape.executions)[:MAX_REPEATS]
+    for repeats in several:
+        for each in repeats:
+            key = (each.fingerprint, each.call_site)
+            have = shapes.get(key)
+            if have is None:
+                have = shapes[key] = RepeatedShape(fingerprint=each.fingerprint, call_site=each.call_site)
+            have.requests += each.requests
+            have.executions += each.executions
+            have.distinct_binds += each.distinct_binds
+            have.total_ns += each.total_ns
+            have.most = max(have.most, each.most)
+    return tuple(sorted(shapes.values(), key=lambda shape: -shape.executions)[:MAX_REPEATS])
+
+
+def pid_of(worker: WorkerId) -> int:
+    """Return the pid in a worker's id; 0 if it isn't one that an agent makes."""
+    parts = worker.rsplit("/", 2)
+    return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else 0

@@ -9,16 +9,21 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
+from perftui.model.packed import Packed, merged, packed
 from perftui.model.summary import Latency
 from perftui_agent.sketch import LatencySketch, bucket_bounds
 
 NO_LATENCY = Latency()
 
 
-def quantiles(sketch: LatencySketch, wanted: Sequence[float]) -> list[float | None]:
-    """Return what `sketch.quantile` returns for each of `wanted`, sorting the buckets once."""
-    ordered = sorted(sketch.buckets)
-    seen = list(accumulate(map(sketch.buckets.__getitem__, ordered)))
+def quantiles(sketch: LatencySketch | Packed, wanted: Sequence[float]) -> list[float | None]:
+    """Return what `LatencySketch.quantile` returns for each of `wanted`, going over the buckets once."""
+    if isinstance(sketch, Packed):
+        buckets: Sequence[int] = range(sketch.low, sketch.low + (sketch.lanes.bit_length() + 31) // 32)
+        seen = list(accumulate(sketch.counts()))
+    else:
+        buckets = sorted(sketch.buckets)
+        seen = list(accumulate(map(sketch.buckets.__getitem__, buckets)))
     if not seen or not seen[-1]:
         return [None] * len(wanted)
     total = seen[-1]
@@ -26,13 +31,18 @@ def quantiles(sketch: LatencySketch, wanted: Sequence[float]) -> list[float | No
     found: list[float | None] = []
     for q in wanted:
         rank = max(1, -((-round(q * 1_000_000) * total) // 1_000_000))
-        low, high = bucket_bounds(ordered[bisect_left(seen, rank)])
+        low, high = bucket_bounds(buckets[bisect_left(seen, rank)])
         middle = (low + high - 1) / 2
         found.append(min(middle, largest) if largest else middle)
     return found
 
 
-def latency_of(sketch: LatencySketch) -> Latency:
+def together(sketches: Iterable[LatencySketch | Packed]) -> Packed:
+    """Return one sketch of everything in `sketches`."""
+    return merged([each if isinstance(each, Packed) else packed([each]) for each in sketches])
+
+
+def latency_of(sketch: LatencySketch | Packed) -> Latency:
     """Return the usual quantiles of a sketch of nanoseconds, in milliseconds."""
     if not sketch.count:
         return NO_LATENCY
@@ -40,7 +50,7 @@ def latency_of(sketch: LatencySketch) -> Latency:
     return Latency(sketch.count, ms(p50), ms(p95), ms(p99), sketch.max / 1e6)
 
 
-def quantile_ms(sketch: LatencySketch | None, q: float) -> float | None:
+def quantile_ms(sketch: LatencySketch | Packed | None, q: float) -> float | None:
     """Return one quantile of a sketch of nanoseconds in milliseconds; None when it is empty."""
     return ms(quantiles(sketch, (q,))[0]) if sketch is not None and sketch.count else None
 
@@ -48,13 +58,3 @@ def quantile_ms(sketch: LatencySketch | None, q: float) -> float | None:
 def ms(nanoseconds: float | None) -> float | None:
     """Return nanoseconds as milliseconds; None stays None."""
     return None if nanoseconds is None else nanoseconds / 1e6
-
-
-def merged(sketches: Iterable[LatencySketch | None]) -> LatencySketch | None:
-    """Return one sketch of everything in `sketches`; None if nothing was measured at all."""
-    result: LatencySketch | None = None
-    for sketch in sketches:
-        if sketch is not None:
-            result = result or LatencySketch()
-            result.merge(sketch)
-    return result

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from perftui.model.parts import CachePart, PoolPart, StatementPart
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui.model.summary import PoolSummary, QuerySummary
 from perftui.model.tally import Tally
-from perftui_agent.wire.frames import CacheFrame, Frame, PoolFrame, StatementFrame
+from perftui_agent.wire.frames import CacheFrame, Frame, PoolFrame
 
 
 def query_rows(tally: Tally) -> tuple[QuerySummary, ...]:
     """Return every statement shape, those that cost most in total first."""
-    rows = [_query(statement) for statement in tally.statements.values()]
+    rows = [_query(*item) for item in tally.statements.items()]
     rows.sort(key=lambda row: (-row.total_ms, row.fingerprint))
     return tuple(rows)
 
@@ -23,23 +24,25 @@ def pool_rows(tally: Tally, last_frames: Iterable[Frame]) -> tuple[PoolSummary, 
     for frame in last_frames:
         for pool in frame.pools:
             gauges.setdefault(pool.name, []).append(pool)
-    return tuple(_pool(pool, gauges.get(name, [])) for name, pool in sorted(tally.pools.items()))
+    return tuple([_pool(name, pool, gauges.get(name, [])) for name, pool in sorted(tally.pools.items())])
 
 
 def cache_rows(tally: Tally, last_frames: Iterable[Frame]) -> tuple[CacheFrame, ...]:
     """Return every cache: lookups over the window, sizes summed over the workers' last frames."""
-    gauges: dict[str, list[CacheFrame]] = {}
+    gauges: dict[tuple[str, str], list[CacheFrame]] = {}
     for frame in last_frames:
         for cache in frame.caches:
-            gauges.setdefault(cache.name, []).append(cache)
-    return tuple(_cache(cache, gauges.get(name, [])) for name, cache in sorted(tally.caches.items()))
+            gauges.setdefault((cache.name, cache.kind), []).append(cache)
+    return tuple(
+        [_cache(*key, counted, gauges.get(key, [])) for key, counted in sorted(tally.caches.items())]
+    )
 
 
-def _query(statement: StatementFrame) -> QuerySummary:
+def _query(fingerprint: str, statement: StatementPart) -> QuerySummary:
     routes = sorted(statement.routes, key=lambda route: (-statement.routes[route], route))
     return QuerySummary(
         statement=statement.statement,
-        fingerprint=statement.fingerprint,
+        fingerprint=fingerprint,
         count=statement.latency.count,
         errors=statement.errors,
         latency=latency_of(statement.latency),
@@ -52,9 +55,9 @@ def _query(statement: StatementFrame) -> QuerySummary:
     )
 
 
-def _pool(counted: PoolFrame, gauges: list[PoolFrame]) -> PoolSummary:
+def _pool(name: str, counted: PoolPart, gauges: list[PoolFrame]) -> PoolSummary:
     return PoolSummary(
-        name=counted.name,
+        name=name,
         kind=counted.kind,
         size=_sum(pool.size for pool in gauges),
         checked_out=_sum(pool.checked_out for pool in gauges),
@@ -69,17 +72,17 @@ def _pool(counted: PoolFrame, gauges: list[PoolFrame]) -> PoolSummary:
     )
 
 
-def _cache(counted: CacheFrame, gauges: list[CacheFrame]) -> CacheFrame:
+def _cache(name: str, kind: str, counted: CachePart, gauges: list[CacheFrame]) -> CacheFrame:
     return CacheFrame(
-        name=counted.name,
-        kind=counted.kind,
+        name=name,
+        kind=kind,
         hits=counted.hits,
         misses=counted.misses,
         evictions=counted.evictions,
         expirations=counted.expirations,
         stampedes=counted.stampedes,
         errors=counted.errors,
-        latency=counted.latency,
+        latency=counted.latency.unpacked() if counted.latency else None,
         size=_sum(cache.size for cache in gauges),
         maxsize=_sum(cache.maxsize for cache in gauges),
     )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from perftui.model.axis import Axis
+from perftui.model.axis import Axis, Lazy
+from perftui.model.parts import RouteCounts, RoutePart
 from perftui.model.quantiles import latency_of, quantile_ms, quantiles
-from perftui.model.shares import Shares
-from perftui.model.splits import Splits
-from perftui.model.summary import RouteSummary
+from perftui.model.summary import RouteSummary, Share
 from perftui.model.tally import Tally
-from perftui_agent.wire.frames import Frame, RouteFrame, StatusCounts
+from perftui_agent.wire.frames import Frame, RouteLabel
 
 _CACHE_PROBES = ("caches", "cachetools", "functools", "redis")
 
@@ -37,70 +36,78 @@ class Measured:
         )
 
 
-def route_rows(tally: Tally, splits: Sequence[Splits], axis: Axis) -> tuple[RouteSummary, ...]:
+def route_rows(
+    tally: Tally, axis: Axis, shares: Callable[[RouteLabel], tuple[Share, ...]]
+) -> tuple[RouteSummary, ...]:
     """Return every route with a request, those with the highest total cost first."""
     measured = Measured.by(worker.last for worker in tally.workers.values())
     rows = [
-        _row(route, tally.covered_s, measured, Shares(splits, route.route), axis.route(route.route))
-        for route in tally.routes.values()
-        if route.status.total()
+        _row(label, part, counts, tally.covered_s, measured, _lazily(shares, label), axis.route(label))
+        for label, part in tally.routes.items()
+        if (counts := part.counts()).requests
     ]
     rows.sort(key=lambda row: (-row.total_ms, row.route))
     return tuple(rows)
 
 
-def status_by_name(status: StatusCounts) -> dict[str, int]:
+def _lazily(shares: Callable[[RouteLabel], tuple[Share, ...]], label: RouteLabel) -> Lazy[Share]:
+    return Lazy(lambda: shares(label))
+
+
+def _status_by_name(counts: RouteCounts) -> dict[str, int]:
     """Return the counts under the names that people know, `1xx` only where there are any."""
     named = {
-        "2xx": status.success,
-        "3xx": status.redirect,
-        "4xx": status.client_error,
-        "5xx": status.server_error,
-        "disconnected": status.disconnected,
+        "2xx": counts.success,
+        "3xx": counts.redirect,
+        "4xx": counts.client_error,
+        "5xx": counts.server_error,
+        "disconnected": counts.disconnected,
     }
-    return {"1xx": status.informational, **named} if status.informational else named
+    return {"1xx": counts.informational, **named} if counts.informational else named
 
 
 def _row(
-    route: RouteFrame,
+    label: RouteLabel,
+    part: RoutePart,
+    counts: RouteCounts,
     covered_s: float,
     measured: Measured,
-    shares: Shares,
-    trend: tuple[float | None, ...],
+    shares: Sequence[Share],
+    trend: Sequence[float | None],
 ) -> RouteSummary:
-    requests = route.status.total()
-    bytes_p50, bytes_p95 = quantiles(route.body_bytes, (0.5, 0.95))
+    requests = counts.requests
+    bytes_p50, bytes_p95 = quantiles(part.body_bytes, (0.5, 0.95))
 
     def per_request_ms(ns: int, seen: bool) -> float | None:
         return ns / 1e6 / requests if seen or ns else None
 
-    sql_seen = measured.sql or route.sql_count > 0
+    sql_seen = measured.sql or counts.sql_count > 0
     return RouteSummary(
-        route=route.route,
+        route=label,
         requests=requests,
         rps=requests / covered_s if covered_s else 0.0,
-        errors=route.status.server_error,
-        error_rate=route.status.server_error / requests,
-        status=status_by_name(route.status),
-        latency=latency_of(route.latency),
-        sketch=route.latency,
-        total_ms=route.latency.total / 1e6,
-        ttfb_p95_ms=quantile_ms(route.ttfb, 0.95),
-        background_p95_ms=quantile_ms(route.background, 0.95),
-        serialize_ms_per_request=None if route.serialize is None else route.serialize.total / 1e6 / requests,
+        errors=counts.server_error,
+        error_rate=counts.server_error / requests,
+        status=_status_by_name(counts),
+        latency=latency_of(part.latency),
+        sketch=part.latency,
+        total_ms=part.latency.total / 1e6,
+        ttfb_p95_ms=quantile_ms(part.ttfb, 0.95),
+        background_p95_ms=quantile_ms(part.background, 0.95),
+        serialize_ms_per_request=part.serialize.total / 1e6 / requests if part.serialize.count else None,
         bytes_p50=None if bytes_p50 is None else round(bytes_p50),
         bytes_p95=None if bytes_p95 is None else round(bytes_p95),
-        streaming=route.streaming > 0,
-        sql_per_request=route.sql_count / requests if sql_seen else None,
-        sql_ms_per_request=per_request_ms(route.sql_ns, sql_seen),
-        cache_ms_per_request=per_request_ms(route.cache_ns, measured.caches),
-        pool_wait_ms_per_request=per_request_ms(route.pool_wait_ns, sql_seen),
-        threadpool_wait_ms_per_request=per_request_ms(route.threadpool_wait_ns, measured.threadpool),
-        loop_wait_ms_per_request=per_request_ms(route.loop_wait_ns, measured.loop),
+        streaming=counts.streaming > 0,
+        sql_per_request=counts.sql_count / requests if sql_seen else None,
+        sql_ms_per_request=per_request_ms(counts.sql_ns, sql_seen),
+        cache_ms_per_request=per_request_ms(counts.cache_ns, measured.caches),
+        pool_wait_ms_per_request=per_request_ms(counts.pool_wait_ns, sql_seen),
+        threadpool_wait_ms_per_request=per_request_ms(counts.threadpool_wait_ns, measured.threadpool),
+        loop_wait_ms_per_request=per_request_ms(counts.loop_wait_ns, measured.loop),
         shares=shares,
-        exceptions=tuple(sorted(route.exceptions, key=lambda each: -each.count)),
-        repeats=tuple(sorted(route.repeats, key=lambda each: -each.executions)),
-        bodies=route.body_bytes.count,
-        compressed=route.compressed,
+        exceptions=part.exceptions,
+        repeats=part.repeats,
+        bodies=part.body_bytes.count,
+        compressed=counts.compressed,
         trend=trend,
     )

@@ -9,14 +9,14 @@ import math
 
 from perftui.model.axis import axis_of
 from perftui.model.dashboard import Dashboard
-from perftui.model.history import Second
+from perftui.model.history import sum_of
 from perftui.model.quantiles import latency_of
 from perftui.model.resources import cache_rows, pool_rows, query_rows
 from perftui.model.routes import route_rows
+from perftui.model.shares import shares_of
 from perftui.model.slo import judge
 from perftui.model.summary import Coverage, FlightRow, Summary, Totals, WorkerSummary
-from perftui.model.tally import Tally
-from perftui.model.window import sum_of
+from perftui.model.tally import Second, Tally
 from perftui.model.workers import SILENT_AFTER_S, worker_rows
 from perftui_agent.wire.frames import Frame, WorkerId
 
@@ -30,12 +30,12 @@ def summarize(
     live = cursor is None
     at = now if cursor is None else cursor
     first, last = _bins(dashboard, at, window_s, live)
-    nodes = dashboard.history.cover(first, last)
-    tally = sum_of(nodes)
+    tally = sum_of(dashboard.history.cover(first, last))
     axis = axis_of(dashboard.history, first, last)
     workers = worker_rows(dashboard, tally, axis, at, window_s, live=live)
     last_frames = _last_frames(dashboard, tally, workers, live)
-    routes = route_rows(tally, [node.splits for node in nodes], axis)
+    recents = [(worker, track.recent) for worker, track in dashboard.workers.items()]
+    routes = route_rows(tally, axis, lambda route: shares_of(recents, route, first, last))
     totals = _totals(tally, last_frames)
     frames = last_frames.values()
     return Summary(

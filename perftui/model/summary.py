@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from perftui.model.packed import Packed
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import (
     CacheFrame,
@@ -98,6 +99,15 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """The latencies of a route over one of the steps of a window, for a picture of how they move."""
+
+    at: float
+    """Where the step ends."""
+    latency: LatencySketch | Packed
+
+
+@dataclass(frozen=True, slots=True)
 class RouteSummary:
     """One route over the window."""
 
@@ -110,8 +120,8 @@ class RouteSummary:
     status: Mapping[str, int]
     """`2xx`, `3xx`, `4xx`, `5xx`, `disconnected` (and `1xx` where there are any)."""
     latency: Latency
-    sketch: LatencySketch
-    """The merged latencies in nanoseconds, for a histogram."""
+    sketch: LatencySketch | Packed
+    """The merged latencies in nanoseconds, for a histogram: `ranges()`."""
     total_ms: float
     """All its latencies summed: what it costs the service."""
     ttfb_p95_ms: float | None = None
@@ -127,7 +137,8 @@ class RouteSummary:
     threadpool_wait_ms_per_request: float | None = None
     loop_wait_ms_per_request: float | None = None
     shares: Sequence[Share] = ()
-    """By pid. Added up when first looked at: for all routes at once it would cost more than the rest."""
+    """By pid, of the last minute at most. Added up when first looked at, as `trend` is: for all routes at
+    once that would cost more than the rest."""
     exceptions: tuple[ExceptionCount, ...] = ()
     """Most frequent first."""
     repeats: tuple[RepeatedShape, ...] = ()
@@ -136,8 +147,10 @@ class RouteSummary:
     """Responses whose body was measured."""
     compressed: int = 0
     """Those of them that were compressed."""
-    trend: tuple[float | None, ...] = ()
+    trend: Sequence[float | None] = ()
     """p95 in ms for each of `Summary.points`."""
+    steps: Sequence[Step] = ()
+    """The oldest first; added up when first looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +169,7 @@ class WorkerSummary:
     cpu_limit: float | None = None
     """Cores the container may use."""
     memory_limit_bytes: int | None = None
-    memory: tuple[tuple[float, int], ...] = ()
+    memory: Sequence[tuple[float, int]] = ()
     """Moments and RSS, evenly spaced, from as far back as is known."""
     rss_bytes: int | None = None
     threads: int | None = None
@@ -184,8 +197,12 @@ class WorkerSummary:
     gone_since: float | None = None
     lost_in_flight: int | None = None
     """Requests that were in flight when one that is gone was last heard."""
-    trend: tuple[float | None, ...] = ()
+    trend: Sequence[float | None] = ()
     """p95 in ms for each of `Summary.points`."""
+    cpu_trend: Sequence[float | None] = ()
+    """In percent of a core, at each of them …"""
+    lag_trend: Sequence[float | None] = ()
+    """… and the loop's p99 lag in ms."""
 
     @property
     def pid(self) -> int:
@@ -204,6 +221,8 @@ class QuerySummary:
     latency: Latency
     total_ms: float
     routes: tuple[RouteLabel, ...] = ()
+    executions: Mapping[RouteLabel, int] = field(default_factory=dict)
+    """How often each of them ran it."""
     call_site: str | None = None
     slow: int = 0
     """Executions beyond the agent's threshold."""

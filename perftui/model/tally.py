@@ -1,40 +1,36 @@
 """Everything that frames have counted over a stretch of time, summed over workers.
 
-A tally is filled from frames or from other tallies, and never changed again once it is in a
-`History`. It speaks in the wire's own parts (`RouteFrame`, `StatementFrame` …): what one second of
-one worker looks like, many seconds of all workers look like as well. Nothing that is added is
-changed; what a tally counts in is its own.
+A tally is made from the frames of one second or from other tallies, and never changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
 
-import msgspec
-
+from perftui.model.packed import Packed, merged
 from perftui.model.parts import (
-    add_cache,
-    add_pool,
-    add_route,
-    add_statement,
-    copy_sketch,
-    new_cache,
-    new_pool,
-    new_route,
-    new_statement,
+    CachePart,
+    PoolPart,
+    RoutePart,
+    StatementPart,
+    WorkerPart,
+    cache_of,
+    cache_sum,
+    pid_of,
+    pool_of,
+    pool_sum,
+    route_of,
+    route_sum,
+    statement_of,
+    statement_sum,
+    worker_of,
+    worker_sum,
 )
 from perftui.model.summary import IncidentRow, SlowRow
-from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.frames import (
-    CacheFrame,
-    Frame,
-    PoolFrame,
-    RouteFrame,
-    RouteLabel,
-    StatementFrame,
-    WorkerId,
-)
+from perftui_agent.wire.boxes import THINNED_FROM_NS
+from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
 
 OTHER: RouteLabel = "(other)"
 
@@ -47,52 +43,15 @@ MAX_SLOW = 100
 MAX_SLOW_PER_ROUTE = 5
 MAX_INCIDENTS = 200
 
+Second: TypeAlias = int
+"""A wall-clock second since the epoch, as in `frame.ended_at // 1e9`."""
 
-@dataclass(slots=True)
-class WorkerTally:
-    """What one worker did, and its last frame without what is counted elsewhere."""
-
-    last: Frame
-    from_ns: int
-    to_ns: int
-    requests: int = 0
-    errors: int = 0
-    records_dropped: int = 0
-    latency: LatencySketch = field(default_factory=LatencySketch)
-    lag: LatencySketch = field(default_factory=LatencySketch)
-    gc_pauses: LatencySketch = field(default_factory=LatencySketch)
-    threadpool_wait: LatencySketch = field(default_factory=LatencySketch)
-    cpu_s: float = 0.0
-    cpu_over_s: float = 0.0
-    """For how long `cpu_s` was measured."""
-
-    def copy(self) -> WorkerTally:
-        """Return one of its own that has counted the same."""
-        return replace(
-            self,
-            latency=copy_sketch(self.latency),
-            lag=copy_sketch(self.lag),
-            gc_pauses=copy_sketch(self.gc_pauses),
-            threadpool_wait=copy_sketch(self.threadpool_wait),
-        )
-
-    def add(self, other: WorkerTally) -> None:
-        """Count what `other` has counted too."""
-        if other.to_ns >= self.to_ns:
-            self.last, self.to_ns = other.last, other.to_ns
-        self.from_ns = min(self.from_ns, other.from_ns)
-        self.requests += other.requests
-        self.errors += other.errors
-        self.records_dropped += other.records_dropped
-        self.latency.merge(other.latency)
-        self.lag.merge(other.lag)
-        self.gc_pauses.merge(other.gc_pauses)
-        self.threadpool_wait.merge(other.threadpool_wait)
-        self.cpu_s += other.cpu_s
-        self.cpu_over_s += other.cpu_over_s
+Key = TypeVar("Key", bound=Hashable)
+From = TypeVar("From")
+Part = TypeVar("Part")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Tally:
     """What all workers did over a stretch of time."""
 
@@ -100,11 +59,12 @@ class Tally:
     """When the earliest frame's span began; 0 when there is none."""
     to_ns: int = 0
     """When the latest frame's span ended."""
-    routes: dict[RouteLabel, RouteFrame] = field(default_factory=dict)
-    workers: dict[WorkerId, WorkerTally] = field(default_factory=dict)
-    statements: dict[str, StatementFrame] = field(default_factory=dict)
-    pools: dict[str, PoolFrame] = field(default_factory=dict)
-    caches: dict[str, CacheFrame] = field(default_factory=dict)
+    routes: Mapping[RouteLabel, RoutePart] = field(default_factory=dict)
+    workers: Mapping[WorkerId, WorkerPart] = field(default_factory=dict)
+    statements: Mapping[str, StatementPart] = field(default_factory=dict)
+    pools: Mapping[str, PoolPart] = field(default_factory=dict)
+    caches: Mapping[tuple[str, str], CachePart] = field(default_factory=dict)
+    """By name and kind."""
     slowest: tuple[SlowRow, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()
     in_flight: int = 0
@@ -118,142 +78,129 @@ class Tally:
     @property
     def requests(self) -> int:
         """Requests that ended."""
-        return sum(worker.requests for worker in self.workers.values())
+        return sum([worker.requests for worker in self.workers.values()])
 
     @property
     def errors(self) -> int:
         """Requests that ended in a 5xx."""
-        return sum(worker.errors for worker in self.workers.values())
+        return sum([worker.errors for worker in self.workers.values()])
 
     @property
-    def latency(self) -> LatencySketch:
+    def latency(self) -> Packed:
         """The latencies of all routes together."""
-        return LatencySketch.merged(worker.latency for worker in self.workers.values())
+        return merged([worker.latency for worker in self.workers.values()])
 
 
-def tally_of(frames: Iterable[tuple[WorkerId, Frame]], tallies: Iterable[Tally] = ()) -> Tally:
-    """Return the tally of `frames`, which belong to one moment, and of `tallies`."""
-    result = Tally()
-    slow: list[SlowRow] = []
-    incidents: list[IncidentRow] = []
-    in_flight: dict[WorkerId, int] = {}
-    for worker, frame in frames:
-        _add_frame(result, worker, frame)
-        pid = pid_of(worker)
-        slow += [SlowRow(worker, pid, request) for request in frame.slowest]
-        incidents += [IncidentRow(worker, pid, incident) for incident in frame.incidents]
-        in_flight[worker] = frame.in_flight
-    result.in_flight = sum(in_flight.values())
-    for tally in tallies:
-        _add_tally(result, tally)
-        slow += tally.slowest
-        incidents += tally.incidents
-    result.slowest = _slowest(slow)
-    result.incidents = _latest(incidents)
-    return result
+NO_TALLY = Tally()
 
 
-def _add_frame(result: Tally, worker: WorkerId, frame: Frame) -> None:
-    began_ns = frame.ended_at - frame.span_ns
-    _stretch(result, began_ns, frame.ended_at)
-    one = WorkerTally(last=without_counts(frame), from_ns=began_ns, to_ns=frame.ended_at)
-    one.records_dropped = frame.agent.records_dropped
-    for route in frame.routes:
-        _add_route(result, route)
-        one.requests += route.status.total()
-        one.errors += route.status.server_error
-        one.latency.merge(route.latency)
-    if frame.loop is not None:
-        one.lag.merge(frame.loop.lag)
-    if frame.gc is not None:
-        one.gc_pauses.merge(frame.gc.pauses)
-    if frame.threadpool is not None:
-        one.threadpool_wait.merge(frame.threadpool.wait)
-    if frame.process.cpu_percent is not None:
-        one.cpu_over_s = frame.span_ns / 1e9
-        one.cpu_s = frame.process.cpu_percent / 100.0 * one.cpu_over_s
-    _add_worker(result, worker, one)
-    for statement in frame.statements:
-        _add_statement(result, statement)
-    for pool in frame.pools:
-        _add_pool(result, pool)
-    for cache in frame.caches:
-        _add_cache(result, cache)
+def tally_of(frames: Sequence[tuple[WorkerId, Frame]], second: Second) -> Tally:
+    """Return the tally of the frames that belong to one second."""
+    one_by_one = [_worker(worker, frame, second) for worker, frame in frames]
+    workers = _added(one_by_one, worker_sum)
+    all_frames = [frame for _, frame in frames]
+    return Tally(
+        from_ns=min([each.from_ns for each in workers.values()], default=0),
+        to_ns=max([each.to_ns for each in workers.values()], default=0),
+        routes=_folded(
+            ((route.route, route) for frame in all_frames for route in frame.routes),
+            route_of,
+            MAX_ROUTES,
+            OTHER,
+        ),
+        workers=workers,
+        statements=_folded(
+            ((each.fingerprint, each) for frame in all_frames for each in frame.statements),
+            statement_of,
+            MAX_STATEMENTS,
+        ),
+        pools=_folded(
+            ((pool.name, pool) for frame in all_frames for pool in frame.pools), pool_of, MAX_POOLS_OR_CACHES
+        ),
+        caches=_folded(
+            (((cache.name, cache.kind), cache) for frame in all_frames for cache in frame.caches),
+            cache_of,
+            MAX_POOLS_OR_CACHES,
+        ),
+        slowest=_slowest(
+            [SlowRow(worker, pid_of(worker), each) for worker, frame in frames for each in frame.slowest]
+        ),
+        incidents=_latest(
+            [
+                IncidentRow(worker, pid_of(worker), each)
+                for worker, frame in frames
+                for each in frame.incidents
+            ]
+        ),
+        in_flight=sum([each.last.in_flight for each in workers.values()]),
+    )
 
 
-def _add_tally(result: Tally, other: Tally) -> None:
-    if other.to_ns:
-        _stretch(result, other.from_ns, other.to_ns)
-    result.in_flight = max(result.in_flight, other.in_flight)
-    for route in other.routes.values():
-        _add_route(result, route)
-    for worker, counted in other.workers.items():
-        if worker in result.workers:
-            result.workers[worker].add(counted)
-        else:
-            result.workers[worker] = counted.copy()
-    for statement in other.statements.values():
-        _add_statement(result, statement)
-    for pool in other.pools.values():
-        _add_pool(result, pool)
-    for cache in other.caches.values():
-        _add_cache(result, cache)
-
-
-def _stretch(result: Tally, from_ns: int, to_ns: int) -> None:
-    result.from_ns = min(result.from_ns, from_ns) if result.to_ns else from_ns
-    result.to_ns = max(result.to_ns, to_ns)
-
-
-def _add_route(result: Tally, route: RouteFrame) -> None:
-    label = route.route
-    have = result.routes.get(label)
-    if have is None and len(result.routes) >= MAX_ROUTES:
-        label = OTHER
-        have = result.routes.get(label)
-    if have is None:
-        result.routes[label] = new_route(route, label)
+def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Tally:
+    """Return all `tallies` added up; of the `same_time`, requests in flight add up as well."""
+    some = [tally for tally in tallies if tally.to_ns]
+    if len(some) < 2:
+        return some[0] if some else NO_TALLY
+    workers = _added([tally.workers for tally in some], worker_sum)
+    if same_time:
+        in_flight = sum([each.last.in_flight for each in workers.values()])
     else:
-        add_route(have, route)
+        in_flight = max([tally.in_flight for tally in some])
+    return Tally(
+        from_ns=min([tally.from_ns for tally in some]),
+        to_ns=max([tally.to_ns for tally in some]),
+        routes=_added([tally.routes for tally in some], route_sum, MAX_ROUTES, OTHER),
+        workers=workers,
+        statements=_added([tally.statements for tally in some], statement_sum, MAX_STATEMENTS),
+        pools=_added([tally.pools for tally in some], pool_sum, MAX_POOLS_OR_CACHES),
+        caches=_added([tally.caches for tally in some], cache_sum, MAX_POOLS_OR_CACHES),
+        slowest=_slowest([row for tally in some for row in tally.slowest]),
+        incidents=_latest([row for tally in some for row in tally.incidents]),
+        in_flight=in_flight,
+    )
 
 
-def _add_worker(result: Tally, worker: WorkerId, one: WorkerTally) -> None:
-    if worker in result.workers:
-        result.workers[worker].add(one)
-    else:
-        result.workers[worker] = one
+def _worker(worker: WorkerId, frame: Frame, second: Second) -> dict[WorkerId, WorkerPart]:
+    # What ends a moment after a second ends with it: or two workers of one second would cover two.
+    # A thinned frame lies at the beginning of what it covers.
+    covers_s = round(frame.span_ns / 1e9) if frame.span_ns >= THINNED_FROM_NS else 1
+    return {worker: worker_of(frame, (second + covers_s) * 1_000_000_000)}
 
 
-def _add_statement(result: Tally, statement: StatementFrame) -> None:
-    have = result.statements.get(statement.fingerprint)
-    if have is None:
-        if len(result.statements) >= MAX_STATEMENTS:
-            return
-        have = result.statements[statement.fingerprint] = new_statement(statement)
-    add_statement(have, statement)
+def _folded(
+    pairs: Iterable[tuple[Key, From]],
+    fold: Callable[[Sequence[From]], Part],
+    bound: int,
+    other: Key | None = None,
+) -> dict[Key, Part]:
+    """Return what `fold` makes of those with the same key; keys past the bound are `other`, or left out."""
+    grouped: dict[Key, list[From]] = {}
+    for key, each in pairs:
+        have = grouped.get(key)
+        if have is not None:
+            have.append(each)
+        elif len(grouped) < bound:
+            grouped[key] = [each]
+        elif other is not None:
+            grouped.setdefault(other, []).append(each)
+    return {key: fold(parts) for key, parts in grouped.items()}
 
 
-def _add_pool(result: Tally, pool: PoolFrame) -> None:
-    have = result.pools.get(pool.name)
-    if have is None:
-        if len(result.pools) >= MAX_POOLS_OR_CACHES:
-            return
-        have = result.pools[pool.name] = new_pool(pool)
-    add_pool(have, pool)
+def _added(
+    several: Sequence[Mapping[Key, Part]],
+    add: Callable[[Sequence[Part]], Part],
+    bound: int = 1 << 30,
+    other: Key | None = None,
+) -> Mapping[Key, Part]:
+    """Return the parts of the same key added up; what is there once stays as it is."""
+    some = [parts for parts in several if parts]
+    if len(some) < 2:
+        return some[0] if some else {}
 
+    def sum_of(parts: Sequence[Part]) -> Part:
+        return parts[0] if len(parts) == 1 else add(parts)
 
-def _add_cache(result: Tally, cache: CacheFrame) -> None:
-    have = result.caches.get(cache.name)
-    if have is None:
-        if len(result.caches) >= MAX_POOLS_OR_CACHES:
-            return
-        have = result.caches[cache.name] = new_cache(cache)
-    add_cache(have, cache)
-
-
-def without_counts(frame: Frame) -> Frame:
-    """Return what the frame says of its last moment: gauges, and who was in flight."""
-    return msgspec.structs.replace(frame, routes=[], statements=[], slowest=[], incidents=[])
+    return _folded((pair for parts in some for pair in parts.items()), sum_of, bound, other)
 
 
 def _slowest(rows: list[SlowRow]) -> tuple[SlowRow, ...]:
@@ -281,9 +228,3 @@ def _latest(rows: list[IncidentRow]) -> tuple[IncidentRow, ...]:
             by_incident[key] = row
     ordered = sorted(by_incident.values(), key=lambda row: row.incident.at)
     return tuple(ordered[-MAX_INCIDENTS:])
-
-
-def pid_of(worker: WorkerId) -> int:
-    """Return the pid in a worker's id; 0 if it isn't one that an agent makes."""
-    parts = worker.rsplit("/", 2)
-    return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else 0

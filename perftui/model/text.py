@@ -56,18 +56,30 @@ def _clean(value: Any) -> Any:
     if kind is dict:
         return _clean_dict(value)
     if issubclass(kind, msgspec.Struct):
-        changes = {}
-        for name in _fields_with_text(kind):
-            before = getattr(value, name)
-            if before and (after := _clean(before)) is not before:
-                changes[name] = after
-        return msgspec.structs.replace(value, **changes) if changes else value
+        return _clean_struct(value, kind)
     return value
+
+
+def _clean_struct(value: Any, kind: type[msgspec.Struct]) -> Any:
+    changes = {}
+    for name in _fields_with_text(kind):
+        before = getattr(value, name)
+        # Nearly every string of the thousands in a second is clean: it isn't worth a call.
+        if not before or (type(before) is str and len(before) <= MAX_TEXT and before.isprintable()):
+            continue
+        after = _clean(before)
+        if after is not before:
+            changes[name] = after
+    return msgspec.structs.replace(value, **changes) if changes else value
 
 
 def _clean_list(values: list[Any]) -> list[Any]:
     kept = values if len(values) <= MAX_ITEMS else values[:MAX_ITEMS]
-    cleaned = [_clean(value) for value in kept]
+    first = type(kept[0]) if kept else None
+    if first is not None and issubclass(first, msgspec.Struct) and all(type(each) is first for each in kept):
+        cleaned = [_clean_struct(each, first) for each in kept]
+    else:
+        cleaned = [_clean(value) for value in kept]
     return values if kept is values and all(map(is_, cleaned, values)) else cleaned
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from perftui.model.axis import Axis
 from perftui.model.dashboard import Dashboard, WorkerTrack
+from perftui.model.parts import WorkerPart
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui.model.summary import WorkerState, WorkerSummary
-from perftui.model.tally import Tally, WorkerTally
+from perftui.model.tally import Tally
 from perftui_agent.wire.frames import Frame
 
 SILENT_AFTER_S = 2.5
@@ -60,15 +61,15 @@ def _rows(
 def _row(
     track: WorkerTrack,
     state: WorkerState,
-    counted: WorkerTally | None,
+    counted: WorkerPart | None,
     frame: Frame | None,
-    trend: tuple[float | None, ...],
-    memory: tuple[tuple[float, int], ...],
+    trend: Sequence[float | None],
+    memory: Sequence[tuple[float, int]],
     at: float,
     heard_at: float,
 ) -> WorkerSummary:
-    counted = counted or WorkerTally(last=_NO_FRAME, from_ns=0, to_ns=0)
-    covered_s = (counted.to_ns - counted.from_ns) / 1e9
+    counted = counted or WorkerPart(last=_NO_FRAME, from_ns=0, to_ns=0)
+    covered_s = counted.covered_s
     process = (frame or _NO_FRAME).process
     agent = frame.agent if frame else None
     loop = frame.loop if frame else None
@@ -95,8 +96,8 @@ def _row(
         blocked_at=loop.blocked_at if loop else None,
         blocked_route=loop.blocked_route if loop else None,
         gc_pause_p99_ms=quantile_ms(counted.gc_pauses, 0.99),
-        gc_pauses=counted.gc_pauses if counted.gc_pauses.count else None,
-        threadpool_wait=counted.threadpool_wait if counted.threadpool_wait.count else None,
+        gc_pauses=counted.gc_pauses.unpacked() if counted.gc_pauses.count else None,
+        threadpool_wait=counted.threadpool_wait.unpacked() if counted.threadpool_wait.count else None,
         covered_s=covered_s,
         threadpool=frame.threadpool if frame else None,
         agent_cpu_percent=agent.cpu_percent if agent else None,

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import caches, overhead, statements
+from tests.benchmarks import caches, model, overhead, statements
 
-BENCHMARKS = {"overhead": overhead.main, "statements": statements.main, "caches": caches.main}
+BENCHMARKS = {
+    "overhead": overhead.main,
+    "statements": statements.main,
+    "caches": caches.main,
+    "model": model.main,
+}
 
 
 def main() -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perftui.model.history import BLOCK_S, KEPT_S, MINUTE_S, NO_HISTORY, History
-from perftui.model.tally import tally_of
-from perftui.model.window import sum_of
+from perftui.model.history import BLOCK_S, KEPT_S, NO_HISTORY, SECONDS_AGE_S, History, sum_of
+from perftui.model.tally import tally_of, total
 from tests.support.frames import T, frame, route, worker
 
 A, B = worker(1).id, worker(2).id
@@ -57,7 +56,7 @@ def test_no_request_is_lost_or_counted_twice_as_time_goes_by(seconds: list[int])
         history = history.with_frame(A, frame(seq, T + second, [route("GET /", [5.0])]))
     newest = max(seconds)
     counted = requests(history, 0, newest)
-    expected = sum(second > newest - KEPT_S + MINUTE_S for second in seconds)
+    expected = sum(second > newest - KEPT_S + BLOCK_S for second in seconds)
     assert expected <= counted <= len(seconds)
     if newest <= KEPT_S:
         assert counted == len(seconds)
@@ -69,17 +68,12 @@ def test_old_time_is_coarser_and_loses_nothing() -> None:
 
 
 def test_time_beyond_what_is_kept_is_forgotten() -> None:
-    """After an hour there are no more than sixteen minutes of it, frames of the newest alone."""
+    """After an hour there are fifteen minutes of it, seconds of the newest and frames of the last alone."""
     history = history_of(*range(1, 3601))
-    assert len(history.minutes) <= KEPT_S // MINUTE_S + 1
-    with_frames = [
-        second
-        for minute in history.minutes.values()
-        for block in minute.children.values()
-        for second in block.children.values()
-        if second.frames
-    ]
-    assert len(with_frames) <= 2 * BLOCK_S
+    assert len(history.blocks) <= KEPT_S // BLOCK_S + 1
+    seconds = [node for block in history.blocks.values() for node in block.seconds.values()]
+    assert len(seconds) <= SECONDS_AGE_S + BLOCK_S
+    assert sum(bool(node.frames) for node in seconds) <= 2
 
 
 def test_a_late_frame_finds_its_place() -> None:
@@ -104,14 +98,24 @@ def test_adding_a_frame_leaves_the_history_before_it_as_it_was() -> None:
     assert requests(before, 0, 3) == 3
 
 
-def test_a_tally_shares_nothing_with_what_it_was_made_of() -> None:
-    """Adding up never changes the parts: they are in other sums as well."""
+def test_a_sum_changes_nothing_that_it_was_made_of() -> None:
+    """Parts are in other sums as well."""
     sent = frame(1, T + 1, [route("GET /", [5.0])])
-    first = tally_of([(A, sent)])
-    tally_of([(B, sent)], [first, first])
+    first = tally_of([(A, sent)], T + 1)
+    twice = total([first, first])
+    assert twice.routes["GET /"].latency.count == twice.workers[A].latency.count == 2
+    assert first.routes["GET /"].latency.count == first.workers[A].latency.count == 1
     assert sent.routes[0].latency.count == 1
-    assert first.routes["GET /"].latency.count == 1
-    assert first.workers[A].latency.count == 1
+
+
+def test_a_second_that_is_asked_before_it_is_complete_is_complete_in_the_end() -> None:
+    """Whoever looks in between changes nothing: each frame counts once, requests in flight add up."""
+    history = NO_HISTORY
+    for number, worker_id in enumerate((A, B, worker(3).id), 1):
+        sent = frame(1, T + 1, [route("GET /", [5.0] * number)], in_flight=number)
+        history = history.with_frame(worker_id, sent)
+        tally = sum_of(history.cover(T + 1, T + 1))
+        assert tally.requests == tally.in_flight == sum(range(number + 1))
 
 
 def test_routes_beyond_the_bound_become_one() -> None:
@@ -122,5 +126,5 @@ def test_routes_beyond_the_bound_become_one() -> None:
         history = history.with_frame(A, frame(second, T + second, routes))
     tally = sum_of(history.cover(T, T + 5))
     assert len(tally.routes) == 2001
-    assert tally.routes["(other)"].status.total() == 2000
+    assert tally.routes["(other)"].counts().requests == 2000
     assert tally.requests == 4000

@@ -1,0 +1,147 @@
+"""Sketches and counters packed into single integers, so that adding up is adding.
+
+A window is the sum of dozens of stretches of hundreds of routes. Merging two sketches bucket by bucket
+takes 5 µs at a hundred buckets; here the buckets stand side by side in one long integer, 32 bits each,
+and merging is one addition: 0.3 µs, and half of the memory. Nothing packed ever changes, so a sum of
+one part is that part.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+
+import msgspec
+
+from perftui_agent.sketch import LARGEST, Bucket, Count, LatencySketch, bucket_bounds, bucket_of
+
+LAST_BUCKET: Bucket = bucket_of(LARGEST)
+
+MAX_IN_A_BUCKET: Count = 1 << 20
+"""What one frame may count in one bucket: 4,000 of them add up without running into the next."""
+
+MAX_COUNTER = 1 << 50
+"""What one frame may count otherwise: in nanoseconds, 13 days."""
+
+_LANE_BYTES = 4
+
+_ALIGNED = ~63
+"""Sketches of like values begin with the same lane and need no shift, which costs as much as the sum."""
+
+
+class Packed(msgspec.Struct, frozen=True, gc=False):
+    """A sketch that doesn't change."""
+
+    count: int = 0
+    total: int = 0
+    max: int = 0
+    low: Bucket = 0
+    """The bucket of the lowest lane, a whole power of two."""
+    lanes: int = 0
+    """The counts of the buckets from `low` on, 32 bits each."""
+
+    def counts(self) -> array[int]:
+        """Return the counts of the buckets from `low` on."""
+        # `array` and `to_bytes` agree on machines of little endian: those that Linux and macOS run on.
+        lanes = array("I")
+        length = (self.lanes.bit_length() + 31) // 32
+        lanes.frombytes(self.lanes.to_bytes(length * _LANE_BYTES, "little"))
+        return lanes
+
+    def ranges(self) -> Iterator[tuple[int, int, int]]:
+        """Yield `(low, high, count)` for each non-empty bucket, lowest first."""
+        for bucket, count in enumerate(self.counts(), self.low):
+            if count:
+                yield *bucket_bounds(bucket), count
+
+    def unpacked(self) -> LatencySketch:
+        """Return it as the wire has it."""
+        buckets = {bucket: count for bucket, count in enumerate(self.counts(), self.low) if count}
+        return LatencySketch(self.count, self.total, self.max, buckets)
+
+
+NOTHING = Packed()
+
+
+def packed(sketches: Sequence[LatencySketch]) -> Packed:
+    """Return everything that `sketches` have counted."""
+    count = total = largest = 0
+    buckets: Mapping[Bucket, Count] = {}
+    if len(sketches) == 1:
+        buckets = sketches[0].buckets
+        count, total, largest = sketches[0].count, sketches[0].total, sketches[0].max
+    else:
+        count = sum([sketch.count for sketch in sketches])
+        total = sum([sketch.total for sketch in sketches])
+        largest = max([sketch.max for sketch in sketches], default=0)
+        # A worker's second holds few requests of most routes, each in a bucket of its own: those are
+        # counted without a step of Python for each.
+        added = Counter(chain.from_iterable([sketch.buckets for sketch in sketches]))
+        for sketch in sketches:
+            if sketch.count != len(sketch.buckets):
+                for bucket, number in sketch.buckets.items():
+                    added[bucket] += number - 1
+        buckets = added
+    if not buckets:
+        return NOTHING
+    low, high = min(buckets) & _ALIGNED, max(buckets)
+    # Bytes from outside may claim anything: an index of 2^60 would be an integer of 2^65 bits.
+    if low < 0 or high > LAST_BUCKET or max(buckets.values()) > MAX_IN_A_BUCKET:
+        buckets = _bounded(buckets)
+        low, high = min(buckets) & _ALIGNED, max(buckets)
+    lanes = array("I", bytes(_LANE_BYTES * (high - low + 1)))
+    for bucket, number in buckets.items():
+        lanes[bucket - low] = number
+    return Packed(count, total, largest, low, int.from_bytes(lanes.tobytes(), "little"))
+
+
+def _bounded(buckets: Mapping[Bucket, Count]) -> dict[Bucket, Count]:
+    bounded: dict[Bucket, Count] = {}
+    for bucket, number in buckets.items():
+        place = min(max(bucket, 0), LAST_BUCKET)
+        bounded[place] = min(bounded.get(place, 0) + max(number, 0), MAX_IN_A_BUCKET)
+    return bounded
+
+
+def merged(parts: Iterable[Packed]) -> Packed:
+    """Return everything that `parts` have counted."""
+    some = [part for part in parts if part.count or part.lanes]
+    if len(some) < 2:
+        return some[0] if some else NOTHING
+    low = min([part.low for part in some])
+    count = total = largest = lanes = 0
+    for part in some:
+        count += part.count
+        total += part.total
+        if part.max > largest:
+            largest = part.max
+        lanes += part.lanes if part.low == low else part.lanes << 32 * (part.low - low)
+    return Packed(count, total, largest, low, lanes)
+
+
+class Counters:
+    """Counters that always go together, side by side in one integer of 64 bits each."""
+
+    def __init__(self, number: int) -> None:
+        self._layout = struct.Struct(f"<{number}Q")
+        self._all = (1 << 64 * number) - 1
+        self._beyond = sum((0xFFFFFFFFFFFFFFFF - (MAX_COUNTER - 1)) << 64 * place for place in range(number))
+
+    def pack(self, values: Iterable[int]) -> int:
+        """Return `values` as one integer; sums of such integers are the sums of the values."""
+        counted = tuple(values)
+        try:
+            packed = int.from_bytes(self._layout.pack(*counted), "little")
+        except struct.error:  # what no agent counts
+            packed = self._beyond
+        if packed & self._beyond:
+            bounded = (min(max(value, 0), MAX_COUNTER - 1) for value in counted)
+            packed = int.from_bytes(self._layout.pack(*bounded), "little")
+        return packed
+
+    def unpack(self, packed: int) -> tuple[int, ...]:
+        """Return the values again."""
+        return self._layout.unpack((packed & self._all).to_bytes(self._layout.size, "little"))
