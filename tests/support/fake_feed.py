@@ -227,7 +227,8 @@ def _totals(routes: tuple[RouteSummary, ...], window_s: float) -> Totals:
         return Totals()
     requests = sum(route.requests for route in routes)
     errors = sum(route.errors for route in routes)
-    latency = replace(_latency(LatencySketch.merged(route.sketch for route in routes)), count=requests)
+    sketches = [route.sketch for route in routes if isinstance(route.sketch, LatencySketch)]
+    latency = replace(_latency(LatencySketch.merged(sketches)), count=requests)
     return Totals(requests, requests / window_s, errors, errors / requests, latency, in_flight=17)
 
 
