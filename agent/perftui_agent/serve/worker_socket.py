@@ -33,6 +33,9 @@ HISTORY_CHUNK_BYTES = 128 * 1024
 
 MAX_REQUEST_BYTES = 64 * 1024
 
+FLUSH_WITHIN_S = 0.02
+"""How long the last frames have to reach the clients."""
+
 _CLOSE_TRY_AGAIN_LATER = 1013
 _CLOSE_NOT_UNDERSTOOD = 1003
 
@@ -57,8 +60,9 @@ class WorkerSocket:
         self._hello = hello
         self._history = history
         self._act = act
-        self._queues: set[asyncio.Queue[bytes]] = set()
+        self._queues: dict[ServerConnection, asyncio.Queue[bytes]] = {}
         self._server: Server | None = None
+        self._listener: socket.socket | None = None
         self.bytes_sent = 0
         self.frames_dropped = 0
 
@@ -74,6 +78,7 @@ class WorkerSocket:
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
             listener.bind(str(self._path))
+            self._listener = listener
             os.chmod(self._path, 0o600)
             self._server = await unix_serve(
                 self._serve,
@@ -96,14 +101,31 @@ class WorkerSocket:
 
     def push(self, frame: bytes) -> None:
         """Give a frame to every client."""
-        for queue in self._queues:
+        for queue in self._queues.values():
             if queue.full():
                 queue.get_nowait()
+                queue.task_done()
                 self.frames_dropped += 1
             queue.put_nowait(frame)
 
+    def leave_to_parent(self) -> None:
+        """Give up, in a forked child, its copies of the sockets: with them open, nobody would see the end.
+
+        Each descriptor is made to lead nowhere and stays taken, since its owner closes it some day.
+        """
+        listener = self._listener
+        sockets = [connection.transport.get_extra_info("socket") for connection in self._queues]
+        nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for inherited in [listener, *sockets]:
+            if inherited is not None and inherited.fileno() >= 0:
+                os.dup2(nowhere, inherited.fileno(), inheritable=False)
+        os.close(nowhere)
+
     async def close(self) -> None:
-        """Stop serving; clients are told."""
+        """Stop serving; clients get what waits for them, and are told."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_WITHIN_S):
+                await asyncio.gather(*(queue.join() for queue in self._queues.values()))
         if self._server is not None:
             self._server.close()
             with contextlib.suppress(TimeoutError):
@@ -116,7 +138,7 @@ class WorkerSocket:
         queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_QUEUED_FRAMES)
         # In one step, so that no frame is in both or in neither.
         history = self._history()
-        self._queues.add(queue)
+        self._queues[connection] = queue
         writer = asyncio.create_task(self._write(connection, history, queue))
         actions: set[asyncio.Task[None]] = set()
         try:
@@ -130,7 +152,7 @@ class WorkerSocket:
         except ConnectionClosed:
             pass
         finally:
-            self._queues.discard(queue)
+            del self._queues[connection]
             for task in (writer, *actions):
                 task.cancel()
             await asyncio.gather(writer, *actions, return_exceptions=True)
@@ -146,8 +168,10 @@ class WorkerSocket:
                 # What is live goes first: history never stalls it.
                 while not queue.empty():
                     await self._send(connection, queue.get_nowait())
+                    queue.task_done()
             while True:
                 await self._send(connection, await queue.get())
+                queue.task_done()
 
     async def _send(self, connection: ServerConnection, frame: bytes) -> None:
         await connection.send(frame)

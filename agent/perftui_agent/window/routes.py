@@ -38,10 +38,7 @@ class RouteLedger:
                 route.ttfb.merge(whole)
             else:
                 route.ttfb = whole
-            if route.latency.count:
-                route.latency.merge(whole)
-            else:
-                route.latency = whole
+            route.latency.merge(whole)
         frame.routes = list(self._routes.values())
         self._routes = {}
         self._whole = {}

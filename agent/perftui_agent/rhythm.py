@@ -1,0 +1,145 @@
+"""The rhythm of the agent's thread: a beat every 50 ms, a frame every second.
+
+A beat folds what waits and asks the app's event loop for a sign of life; a frame closes the span, has
+the probes read what is read rather than counted, and goes to the clients and into the black box.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import selectors
+import time
+from collections.abc import Callable
+from time import perf_counter_ns
+
+from perftui_agent.blackbox.box import BlackBox
+from perftui_agent.guard import Guard
+from perftui_agent.probes.probe_set import ProbeSet
+from perftui_agent.serve.worker_socket import WorkerSocket
+from perftui_agent.window.degrade import SPANS_S, TOLD, Degradation
+from perftui_agent.window.window import Window
+from perftui_agent.wire.codec import encode
+from perftui_agent.wire.frames import AgentStats, Frame
+
+BEAT_S = 0.05
+
+FOLD_AT_ONCE = 500
+"""Records folded before the thread lets go of the GIL: about half a millisecond."""
+
+STAGGER_S = 0.005
+"""Workers close their frames at whole seconds, a little apart, so that they don't all wake at once."""
+
+
+class BeatingSelector(selectors.DefaultSelector):
+    """What the thread's asyncio loop waits in; it beats while it waits, and while the loop is busy.
+
+    A timer of asyncio's costs 160 µs a wake, beside the beat itself; a selector that wakes by itself
+    costs 45, and twenty of them a second are what an idle agent mostly does.
+    """
+
+    def __init__(self, beat: Callable[[], bool]) -> None:
+        super().__init__()
+        self._beat = beat
+        """Returns True if it wants to go on at once, as soon as others have had the GIL."""
+        self._next = time.monotonic()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for what the loop waits for, as its own selector would."""
+        until = float("inf") if timeout is None else time.monotonic() + timeout
+        while True:
+            now = time.monotonic()
+            if now >= self._next:
+                self._next = now if self._beat() else now + BEAT_S
+            ready = super().select(max(0.0, min(until, self._next) - now))
+            if ready or time.monotonic() >= until:
+                return ready
+
+
+class Rhythm:
+    """Makes a worker's frames."""
+
+    def __init__(
+        self,
+        *,
+        window: Window,
+        guard: Guard,
+        probes: ProbeSet,
+        stream: WorkerSocket,
+        box: BlackBox | None,
+        on_level: Callable[[int], None],
+    ) -> None:
+        self._window = window
+        self._guard = guard
+        self._probes = probes
+        self._stream = stream
+        self._box = box
+        self._on_level = on_level
+        """Told when the agent gives up details, or takes them up again."""
+        self._seq = 0
+        self._opened_ns = perf_counter_ns()
+        self._cpu_s = time.thread_time()
+        self._degradation = Degradation()
+        self._on_level(self._degradation.level)
+        self._offset_s = (os.getpid() % 16) * STAGGER_S
+
+    async def run(self) -> None:
+        """Close a frame at each boundary, and one for the rest when it is cancelled."""
+        boundary = self._next_boundary()
+        try:
+            while True:
+                await asyncio.sleep(max(0.0, boundary - time.time()))
+                now = time.time()
+                # The wall clock may have been stepped back: then the next boundary is the new clock's.
+                if now >= boundary or boundary - now > 1.0 + max(SPANS_S):
+                    self._frame(now - self._offset_s)
+                    boundary = self._next_boundary()
+        finally:
+            self._frame(time.time())
+
+    def _next_boundary(self) -> float:
+        span_s = SPANS_S[self._degradation.level]
+        return int(time.time() - self._offset_s) + span_s + self._offset_s
+
+    def _frame(self, ended_at_s: float) -> None:
+        with self._guard.guarding("window"):
+            while self._window.fold_pending(FOLD_AT_ONCE) >= FOLD_AT_ONCE:
+                time.sleep(0)  # lets go of the GIL
+        with self._guard.guarding("agent.frame"):
+            self._close_frame(ended_at_s)
+
+    def _close_frame(self, ended_at_s: float) -> None:
+        closed_ns = perf_counter_ns()
+        self._seq += 1
+        frame = self._window.close(
+            seq=self._seq, ended_at_ns=int(ended_at_s * 1e9), span_ns=closed_ns - self._opened_ns
+        )
+        self._opened_ns = closed_ns
+        self._probes.attach()
+        self._probes.fill(frame)
+        self._tell_of_ourselves(frame)
+        if self._box is not None or self._stream.clients:
+            encoded = encode(frame)
+            self._stream.push(encoded)
+            if self._box is not None:
+                with self._guard.guarding("blackbox"):
+                    self._box.add(frame, encoded)
+
+    def _tell_of_ourselves(self, frame: Frame) -> None:
+        cpu_s = time.thread_time()
+        cpu_percent = 100.0 * (cpu_s - self._cpu_s) / (frame.span_ns / 1e9) if frame.span_ns else 0.0
+        self._cpu_s = cpu_s
+        frame.agent = AgentStats(
+            cpu_percent=cpu_percent,
+            records_dropped=self._window.records_dropped,
+            clients=self._stream.clients,
+            bytes_sent=self._stream.bytes_sent,
+            faults=dict(self._guard.faults),
+            bounded=self._window.take_bounded(),
+            degraded=TOLD[self._degradation.level],
+        )
+        frame.probes = dict(self._probes.status)
+        before = self._degradation.level
+        level = self._degradation.after_span(cpu_percent)
+        if level != before:
+            self._on_level(level)
