@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from perftui.model.summary import Finding, RouteSummary, Summary, WorkerSummary
 from perftui.present.cells import clean
 from perftui.present.picture import Picture
+from perftui.present.quantile import quantile
 from perftui.present.units import count, ms, percent, rate, size, window
 
 MAX_ROWS = 20
@@ -54,7 +55,7 @@ def _totals(summary: Summary) -> str:
     totals, latency = summary.totals, summary.totals.latency
     figures = (
         f"{rate(totals.rps)} requests/s, {percent(totals.error_rate)} errors, "
-        f"p50 {ms(latency.p50_ms)}, p95 {ms(latency.p95_ms)}, p99 {ms(latency.p99_ms)} "
+        f"p50 {ms(latency.p50_ms)}, p95 {quantile(latency, 'p95')}, p99 {quantile(latency, 'p99')} "
         f"(n {count(latency.count)})"
     )
     verdicts = [
@@ -79,8 +80,8 @@ def _route(row: RouteSummary) -> tuple[str, ...]:
         rate(row.rps),
         percent(row.error_rate),
         ms(latency.p50_ms),
-        ms(latency.p95_ms),
-        ms(latency.p99_ms),
+        quantile(latency, "p95"),
+        quantile(latency, "p99"),
         count(row.requests),
     )
 
@@ -94,7 +95,7 @@ def _worker(row: WorkerSummary) -> tuple[str, ...]:
         size(row.rss_bytes),
         ms(row.loop_lag_p99_ms),
         rate(row.rps),
-        ms(row.latency.p95_ms),
+        quantile(row.latency, "p95"),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from perftui.model.summary import RouteSummary, Summary
 from perftui.present.cells import BLANK, Cell, Line, clean, filled, fit
 from perftui.present.charts import Axis, area, bar, histogram, round_up
+from perftui.present.quantile import quantile_cell, to_the_right
 from perftui.present.signs import missed
 from perftui.present.units import age, count, ms, percent, rate, size
 
@@ -71,8 +72,9 @@ def pairs(items: list[tuple[str, str, str]], width: int) -> list[Line]:
 def _figures(route: RouteSummary, misses: frozenset[str], width: int) -> list[Line]:
     latency = route.latency
     items = [
-        (name, ms(value) + (" ▲" if name in misses else ""), "high" if name in misses else "bright")
-        for name, value in (("p50", latency.p50_ms), ("p95", latency.p95_ms), ("p99", latency.p99_ms))
+        (name, text + (" ▲" if name in misses else ""), style)
+        for name in ("p50", "p95", "p99")
+        for text, style in [quantile_cell(latency, name, "high" if name in misses else "bright")]
     ]
     items += [
         ("max", ms(latency.max_ms), "text"),
@@ -208,8 +210,8 @@ def _shares(route: RouteSummary, width: int) -> list[Line]:
                 Cell(f"{count(share.requests):>8}"),
                 Cell(f"{percent(errors):>8}", "medium" if share.errors else "faint"),
                 Cell(f"{ms(share.latency.p50_ms):>8}"),
-                Cell(f"{ms(share.latency.p95_ms):>8}", "bright"),
-                Cell(f"{ms(share.latency.p99_ms):>8}"),
+                to_the_right(quantile_cell(share.latency, "p95", "bright"), 8),
+                to_the_right(quantile_cell(share.latency, "p99"), 8),
                 Cell(f"{percent(share.requests / total):>9}  "),
                 Cell(bar(share.requests / total, room), "chart"),
             )

@@ -8,6 +8,7 @@ from perftui.model.summary import RouteSummary, Summary
 from perftui.present.cells import Cell, Style
 from perftui.present.charts import Axis, spark
 from perftui.present.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
+from perftui.present.quantile import quantile_cell
 from perftui.present.signs import MANY_ERRORS, missed, route_severity, sign
 from perftui.present.units import age, ms, percent, rate, short_count, size
 
@@ -91,9 +92,9 @@ def _cell(column: Column, route: RouteSummary, misses: frozenset[str], axis: Axi
         case "p50":
             return Cell(ms(route.latency.p50_ms), "high" if "p50" in misses else "text")
         case "p95":
-            return Cell(ms(route.latency.p95_ms), "high" if "p95" in misses else "bright")
+            return quantile_cell(route.latency, "p95", "high" if "p95" in misses else "bright")
         case "p99":
-            return Cell(ms(route.latency.p99_ms), "high" if "p99" in misses else "text")
+            return quantile_cell(route.latency, "p99", "high" if "p99" in misses else "text")
         case "max":
             return Cell(ms(route.latency.max_ms), "dim")
         case "size":

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from perftui.model.summary import Point, Summary
-from perftui.present.cells import Cell, Line, Style, beside, fit
+from perftui.present.cells import Cell, Line, beside, fit
 from perftui.present.charts import Axis, area, round_up
+from perftui.present.quantile import ENOUGH, quantile_cell, to_the_right
 from perftui.present.signs import missed
 from perftui.present.units import ms, percent, rate, short_count
 
@@ -65,14 +66,13 @@ def _vital(vital: Vital, summary: Summary, axis: Axis, height: int, misses: bool
     columns = axis.highest(history) if vital.peaks else axis.mean(history)
     peak = max((value for value in columns if value is not None), default=None)
     drawing = area(columns, height, round_up(max(peak or 0.0, vital.floor)))
-    value = vital.now(summary)
     lines: list[Line] = []
     for row, text in enumerate(drawing):
         label: Line = (Cell(" " * (_LABEL - 1 + _VALUE + _SIGN)),)
         if row == 0:
             label = (
                 Cell(fit(vital.label, _LABEL - 1, "right"), "label"),
-                Cell(fit(vital.write(value), _VALUE, "right"), _value_style(value, misses)),
+                _value(vital, summary, misses),
                 Cell(" ▲" if misses else "  ", "high"),
             )
         elif row == 1 and peak is not None:
@@ -84,7 +84,9 @@ def _vital(vital: Vital, summary: Summary, axis: Axis, height: int, misses: bool
     return lines
 
 
-def _value_style(value: float | None, misses: bool) -> Style:
-    if value is None:
-        return "faint"
-    return "high" if misses else "bright"
+def _value(vital: Vital, summary: Summary, misses: bool) -> Cell:
+    style = "high" if misses else "bright"
+    if vital.label in ENOUGH:
+        return to_the_right(quantile_cell(summary.totals.latency, vital.label, style), _VALUE)
+    value = vital.now(summary)
+    return Cell(fit(vital.write(value), _VALUE, "right"), "faint" if value is None else style)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from perftui.model.summary import Summary, WorkerSummary
 from perftui.present.cells import BLANK, Cell, Line, clean, fit, fit_line, fit_middle
 from perftui.present.charts import Axis, area, round_up
+from perftui.present.quantile import quantile_cell
 from perftui.present.route_detail import pairs, section
 from perftui.present.signs import LAG_MS, worker_sign, worker_style
 from perftui.present.units import age, count, ms, percent, rate, size
@@ -53,7 +54,7 @@ def _process(worker: WorkerSummary, width: int) -> list[Line]:
         ("gc pause p99", ms(worker.gc_pause_p99_ms), "text"),
         ("open", count(worker.in_flight), "text"),
         ("rps", rate(worker.rps), "text"),
-        ("p95", ms(worker.latency.p95_ms), "text"),
+        ("p95", *quantile_cell(worker.latency, "p95")),
         ("errors", count(worker.errors), "medium" if worker.errors else "text"),
         ("threads", count(worker.threads), "text"),
         ("files", count(worker.open_files), "text"),

@@ -8,6 +8,7 @@ from perftui.model.summary import Summary, WorkerSummary
 from perftui.present.cells import Cell
 from perftui.present.charts import Axis, spark
 from perftui.present.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
+from perftui.present.quantile import quantile_cell
 from perftui.present.routes import trend_axis
 from perftui.present.signs import LAG_MS, worker_sign, worker_style
 from perftui.present.units import NO_DATA, age, ms, percent, rate, short_count, size
@@ -117,7 +118,7 @@ def _cell(column: Column, worker: WorkerSummary, now: float, axis: Axis) -> Cell
             share = worker.errors / worker.requests if worker.requests else None
             return Cell(percent(share), "medium" if worker.errors else "faint")
         case "p95":
-            return Cell(ms(worker.latency.p95_ms), "faint" if worker.state == "gone" else "bright")
+            return quantile_cell(worker.latency, "p95", "faint" if worker.state == "gone" else "bright")
         case "up":
             return Cell(age(worker.uptime_s), "dim")
         case "where":
