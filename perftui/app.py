@@ -25,11 +25,11 @@ from perftui.screens.view import View
 from perftui.sources.local import LocalSource
 from perftui.sources.target import parse_local
 from perftui.terminal import given_back
-from perftui.viewing import Viewing
+from perftui.viewing import WINDOWS_S, Viewing
 from perftui.widgets.bindings import bindings
 from perftui.widgets.ink import wants_ascii
 from perftui.widgets.painter import Painter
-from perftui.widgets.palette import ANSI, DARK, Depth, depth_of
+from perftui.widgets.palette import THEMES, Depth, depth_of
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
 REMARK_S = 3.0
@@ -56,10 +56,12 @@ class Dashboard(App[int], inherit_bindings=False):
         depth: Depth | None = None,
         clock: Callable[[], float] = time.monotonic,
         slow: bool = False,
+        light: bool = False,
+        window_s: float = WINDOWS_S[1],
     ) -> None:
         no_color = "NO_COLOR" in os.environ
         super().__init__(ansi_color=True if no_color else None)
-        self.depth = depth or depth_of(self.console.color_system, no_color)
+        self.depth = depth or depth_of(self.console.color_system, no_color, light=light)
         self.painter = Painter(ascii_only=wants_ascii(os.environ))
         self._feed = feed
         self._clock = clock
@@ -67,11 +69,11 @@ class Dashboard(App[int], inherit_bindings=False):
         self._sent = (clock(), 0)
         self._rate = ""
         self._remark = ("", 0.0)
-        self._viewing = Viewing(feed, clock)
+        self._viewing = Viewing(feed, clock, window_s)
         self.picture = self._viewing.picture()
-        for theme in (DARK, ANSI):
+        for theme in set(THEMES.values()):
             self.register_theme(theme)
-        self.theme = DARK.name if self.depth == "full" else ANSI.name
+        self.theme = THEMES[self.depth].name
 
     def get_default_screen(self) -> Screen[None]:
         """Start with the triage view."""
@@ -237,16 +239,19 @@ def show(feed: Feed) -> int:
         return Dashboard(feed).run(mouse=False) or 0
 
 
-def run(targets: Sequence[str], *, slow: bool = False) -> int:
+def run(
+    targets: Sequence[str], *, slow: bool = False, light: bool = False, window_s: float = WINDOWS_S[1]
+) -> int:
     """Open the dashboard on what `targets` mean, the only service there is if there are none.
 
-    `slow` spares a thin line from the start. Returns the exit code; raises `TargetError` when there is
-    nothing to look at.
+    `slow` spares a thin line from the start, `light` is for a light ground. Returns the exit code;
+    raises `TargetError` when there is nothing to look at.
     """
     with given_back():
-        return asyncio.run(_run(targets, slow))
+        return asyncio.run(_run(targets, slow, light, window_s))
 
 
-async def _run(targets: Sequence[str], slow: bool) -> int:
+async def _run(targets: Sequence[str], slow: bool, light: bool, window_s: float) -> int:
     async with LocalSource(parse_local(targets)) as source:
-        return await Dashboard(LiveFeed(source), slow=slow).run_async(mouse=False) or 0
+        app = Dashboard(LiveFeed(source), slow=slow, light=light, window_s=window_s)
+        return await app.run_async(mouse=False) or 0

@@ -20,7 +20,8 @@ from perftui.present.cells import Style as StyleName
 Palette: TypeAlias = Mapping[StyleName, Style]
 """A rich style for each name."""
 
-Depth: TypeAlias = Literal["full", "sixteen", "plain"]
+Depth: TypeAlias = Literal["full", "light", "sixteen", "plain"]
+"""How many colours there are; `light`: all of them, on a light ground."""
 
 GROUND = "#121212"
 PANEL = "#262626"
@@ -39,6 +40,21 @@ DARK = Theme(
     surface=GROUND,
     panel=PANEL,
     dark=True,
+)
+
+LIGHT = Theme(
+    name="perftui-light",
+    primary="#005faf",
+    secondary="#5f87af",
+    accent="#005faf",
+    warning="#875f00",
+    error="#af5f00",
+    success="#005faf",
+    foreground="#303030",
+    background="#ffffff",
+    surface="#ffffff",
+    panel="#e4e4e4",
+    dark=False,
 )
 
 ANSI = Theme(
@@ -92,6 +108,42 @@ def _full() -> Palette:
             "bottom-key": f"bold #ffffff on {PANEL}",
             "bottom-ask": "bold #121212 on #ffd75f",
             "cursor": "on #303030",
+        }
+    )
+
+
+def _light() -> Palette:
+    on, panel = "on #ffffff", "on #e4e4e4"
+    return _parsed(
+        {
+            "text": f"#303030 {on}",
+            "name": f"#121212 {on}",
+            "bright": f"bold #000000 {on}",
+            "title": f"bold #000000 {on}",
+            "dim": f"#5f5f5f {on}",
+            "faint": f"#767676 {on}",
+            "label": f"#005f87 {on}",
+            "accent": f"bold #005faf {on}",
+            "chart": f"#5f87af {on}",
+            "chart-high": f"#af5f00 {on}",
+            "good": f"#005faf {on}",
+            "medium": f"#875f00 {on}",
+            "high": f"bold #af5f00 {on}",
+            "alarm": "bold #ffffff on #af5f00",
+            "notice": "bold #121212 on #ffd75f",
+            "own": f"bold #000000 {on}",
+            "place": f"#005f87 {on}",
+            "source": f"#5f5f00 {on}",
+            "heading": f"#5f5f5f {panel}",
+            "heading-sorted": f"bold #000000 {panel}",
+            "focus": f"#ffffff on {FOCUS}",
+            "focus-sorted": f"bold #ffffff on {FOCUS}",
+            "section": f"bold #005f87 {panel}",
+            "section-note": f"#5f5f5f {panel}",
+            "bottom": f"#5f5f5f {panel}",
+            "bottom-key": f"bold #000000 {panel}",
+            "bottom-ask": "bold #121212 on #ffd75f",
+            "cursor": "on #d0d0d0",
         }
     )
 
@@ -155,14 +207,25 @@ def _parsed(styles: Mapping[StyleName, str]) -> Palette:
     return {name: Style.parse(text) if text else Style() for name, text in styles.items()}
 
 
-PALETTES: Mapping[Depth, Palette] = {"full": _full(), "sixteen": _sixteen(), "plain": _plain()}
+PALETTES: Mapping[Depth, Palette] = {
+    "full": _full(),
+    "light": _light(),
+    "sixteen": _sixteen(),
+    "plain": _plain(),
+}
 
 
-def depth_of(color_system: str | None, no_color: bool) -> Depth:
-    """Return how many colours to use on a terminal of this colour system."""
+THEMES: Mapping[Depth, Theme] = {"full": DARK, "light": LIGHT, "sixteen": ANSI, "plain": ANSI}
+
+
+def depth_of(color_system: str | None, no_color: bool, *, light: bool = False) -> Depth:
+    """Return how many colours to use on a terminal of this colour system.
+
+    16 colours and none are on the terminal's own ground, which is as light as its user likes it.
+    """
     if no_color or color_system is None:
         return "plain"
-    return "sixteen" if color_system in {"standard", "windows"} else "full"
+    return "sixteen" if color_system in {"standard", "windows"} else "light" if light else "full"
 
 
 @lru_cache(1024)

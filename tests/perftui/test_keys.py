@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
-from perftui.keys import KEYS, TITLES, Place, as_markdown, keys_of
+from perftui.keys import KEYS, TITLES, Place, as_markdown, keys_of, written_into
 from perftui.present.cells import text_of
 from perftui.screens.help import help_lines
 
@@ -31,9 +32,15 @@ def test_every_key_is_in_the_readme_table() -> None:
     printed = subprocess.run(
         [sys.executable, "-m", "perftui.keys"], check=True, capture_output=True, text=True
     ).stdout
-    assert as_markdown() == printed.strip()
+    assert as_markdown() == printed.rstrip("\n")
     for key in KEYS:
         assert any(key.sentence in row and TITLES[key.place] in row for row in printed.splitlines())
+
+
+def test_the_readme_has_the_table_of_today() -> None:
+    """What stands between its markers is what `python -m perftui.keys README.md` writes there."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    assert text == written_into(text), "run: python -m perftui.keys README.md"
 
 
 def test_no_key_means_two_things_at_once() -> None:
