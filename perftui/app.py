@@ -71,7 +71,7 @@ class Dashboard(App[int], inherit_bindings=False):
         self._remark = ("", 0.0)
         self._viewing = Viewing(feed, clock, window_s)
         self.picture = self._viewing.picture()
-        for theme in set(THEMES.values()):
+        for theme in THEMES.values():
             self.register_theme(theme)
         self.theme = THEMES[self.depth].name
 
