@@ -31,7 +31,10 @@ format: .tools/bin/uv  ## put the code in shape
 bench: .tools/bin/uv  ## the budgets, each beside its peer
 	@$(RUN) --group bench python -m tests.benchmarks
 
+pictures: .tools/bin/uv  ## the pictures in docs, and the keys in the README
+	@$(RUN) python -m tests.support.pictures docs && $(RUN) python -m perftui.keys README.md
+
 clean:  ## throw away environments and caches
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help demo test lint types contracts format bench clean
+.PHONY: help demo test lint types contracts format bench pictures clean
