@@ -35,9 +35,13 @@ class WorkerTrack:
     """The `seq` of the last frame that came as history."""
     recent: Recent = NO_RECENT
     """What it did for each route in the last minute."""
+    last_ended_at: int = 0
+    """When the latest of all its frames ended, in nanoseconds on its own clock."""
     actions: bool = True
     """Whether dumps and profiles are allowed there."""
     gone_at: float | None = None
+    replaced_by: WorkerId | None = None
+    replaces: WorkerId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Dashboard:
     history: History = NO_HISTORY
     slo: tuple[SloTarget, ...] = ()
     events: tuple[Event, ...] = ()
+    """What happened to workers and the link, and marks; `timeline.events_until` adds what frames tell."""
     link: LinkState = "connecting"
     last_heard_at: float | None = None
     """When any agent last sent a frame."""

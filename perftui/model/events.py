@@ -63,7 +63,15 @@ class LinkChanged:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Somebody marked a moment, to compare with it later."""
+
+    at: float
+    label: str = ""
+
+
 SourceEvent: TypeAlias = (
-    WorkerFound | WorkerJoined | FrameReceived | HistoryReceived | WorkerGone | LinkChanged
+    WorkerFound | WorkerJoined | FrameReceived | HistoryReceived | WorkerGone | LinkChanged | Marked
 )
 """Anything a source may yield."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from perftui.model.quantiles import latency_of, quantile_ms
-from perftui.model.summary import Latency
+from perftui.model.summary import IncidentRow, Latency
 from perftui.model.tally import NO_TALLY, Second, Tally, tally_of, total
 from perftui_agent.wire.boxes import THINNED_FROM_NS
 from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
@@ -177,6 +177,16 @@ class History:
                 node = node.seconds.get(start)
             found.append(node)
         return found
+
+    def held(self, at_least_ns: int) -> list[IncidentRow]:
+        """Return the incidents of that length and more, as long as each was in the end."""
+        found: dict[tuple[WorkerId, int], IncidentRow] = {}
+        for node in self.cover(self.newest - KEPT_S, self.newest):
+            for row in node.tally.incidents:
+                have = found.get((row.worker, row.incident.at))
+                if row.incident.ns >= max(at_least_ns, have.incident.ns if have else 0):
+                    found[row.worker, row.incident.at] = row
+        return list(found.values())
 
     def exact_from(self) -> Second:
         """Return the first bin from which on every second is still told apart."""

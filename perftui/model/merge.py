@@ -7,15 +7,17 @@ once, so that nothing behind this door ever sees a control character.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
 
-from perftui.model.dashboard import MAX_EVENTS, MAX_WORKERS, Dashboard, WorkerTrack
+from perftui.model.dashboard import MAX_WORKERS, Dashboard, WorkerTrack
 from perftui.model.events import (
     FrameReceived,
     HistoryReceived,
     LinkChanged,
+    Marked,
     SourceEvent,
     WorkerFound,
     WorkerGone,
@@ -23,12 +25,19 @@ from perftui.model.events import (
 )
 from perftui.model.history import KEPT_S
 from perftui.model.parts import without_counts
-from perftui.model.summary import Event
+from perftui.model.received import NOTHING
 from perftui.model.text import clean
-from perftui_agent.wire.frames import Frame, SloTarget, WorkerIdentity
+from perftui.model.timeline import with_arrival, with_departure, with_link, with_mark
+from perftui_agent.wire.frames import Frame, SloTarget, WorkerId, WorkerIdentity
 
 CLOCK_TOLERANCE_S = 2
 """How far a frame may end in the future: more is a clock that was set, or a lie."""
+
+LONGEST_SPAN_NS = KEPT_S * 1_000_000_000
+"""More than what is kept can't be told of one frame."""
+
+SAME_FRAME_NS = 500_000_000
+"""Frames of one `seq` that end further apart than this are of two lives of an agent."""
 
 
 def merge(dashboard: Dashboard, event: SourceEvent) -> Dashboard:
@@ -45,27 +54,32 @@ def merge(dashboard: Dashboard, event: SourceEvent) -> Dashboard:
         case WorkerGone():
             return _without_worker(dashboard, event)
         case LinkChanged():
+            dashboard = with_link(dashboard, event.link, event.at)
             return replace(dashboard, link=event.link, began_at=dashboard.began_at or event.at)
+        case Marked():
+            return with_mark(dashboard, event.at, clean(event.label))
 
 
 def _with_worker(dashboard: Dashboard, identity: WorkerIdentity, at: float) -> tuple[Dashboard, WorkerTrack]:
     track = dashboard.workers.get(identity.id)
     if track is not None:
         return dashboard, track
-    events = dashboard.events
-    if dashboard.began_at is not None and identity.started_at > dashboard.began_at:
-        events = _bounded_events((*events, _arrival(dashboard, identity, at)))
+    news = dashboard.began_at is not None and identity.started_at > dashboard.began_at
     track = WorkerTrack(identity, at)
     workers = {**dashboard.workers, identity.id: track}
     if len(workers) > MAX_WORKERS:
         del workers[min(workers, key=lambda worker: (workers[worker].gone_at or at, worker))]
     began_at = at if dashboard.began_at is None else dashboard.began_at
-    return replace(dashboard, workers=workers, events=events, began_at=began_at), track
+    dashboard = replace(dashboard, workers=workers, began_at=began_at)
+    return with_arrival(dashboard, identity.id, at) if news else dashboard, track
 
 
 def _with_hello(dashboard: Dashboard, event: WorkerJoined) -> Dashboard:
     identity = clean(event.hello.worker)
-    dashboard, track = _with_worker(dashboard, identity, event.at)
+    dashboard, _ = _with_worker(dashboard, identity, event.at)
+    track = dashboard.workers.get(identity.id)
+    if track is None:
+        return dashboard
     track = replace(
         track,
         joined_at=event.at if track.joined_at is None else track.joined_at,
@@ -74,34 +88,32 @@ def _with_hello(dashboard: Dashboard, event: WorkerJoined) -> Dashboard:
         gone_at=None,
     )
     slo = dashboard.slo or _distinct(clean(event.hello.slo))
-    return replace(dashboard, workers={**dashboard.workers, identity.id: track}, slo=slo)
+    return replace(dashboard, workers=_with_track(dashboard, track), slo=slo)
 
 
 def _with_frame(dashboard: Dashboard, event: FrameReceived) -> Dashboard:
     track = dashboard.workers.get(event.worker)
     if track is None:
         return dashboard
-    known = event.frame.seq <= track.history_until
-    received = None if known else track.received.with_frame(event.frame.seq)
-    heard_at = max(event.received_at, track.last_heard_at or 0.0)
+    frame = _believable(clean(event.frame), event.received_at)
+    track = replace(_since_restart(track, frame), last_heard_at=event.received_at)
+    known = frame.seq <= track.history_until
+    received = None if known else track.received.with_frame(frame.seq)
     if received is None:
-        track = replace(track, last_heard_at=heard_at)
-        return replace(dashboard, workers={**dashboard.workers, event.worker: track})
-    frame = _at_most(clean(event.frame), event.received_at)
-    is_last = received.last == frame.seq
-    track = replace(
-        track,
-        received=received,
-        last_heard_at=heard_at,
-        last_frame=without_counts(frame) if is_last else track.last_frame,
-        recent=track.recent.with_frame(frame) if is_last else track.recent,
-    )
+        return replace(dashboard, workers=_with_track(dashboard, track))
+    if received.last == frame.seq:
+        track = replace(
+            track,
+            last_frame=without_counts(frame),
+            last_ended_at=max(frame.ended_at, track.last_ended_at),
+            recent=track.recent.with_frame(frame),
+        )
     history = dashboard.history
     if history.newest > event.received_at + CLOCK_TOLERANCE_S + 1:
         history = history.until(int(event.received_at))
     return replace(
         dashboard,
-        workers={**dashboard.workers, event.worker: track},
+        workers=_with_track(dashboard, replace(track, received=received)),
         history=history.with_frame(event.worker, frame),
         last_heard_at=event.received_at,
     )
@@ -111,63 +123,66 @@ def _with_history(dashboard: Dashboard, event: HistoryReceived) -> Dashboard:
     track = dashboard.workers.get(event.worker)
     if track is None:
         return dashboard
-    history, until, received = dashboard.history, track.history_until, track.received
-    for frame in event.frames:
-        if frame.seq <= until:
+    history = dashboard.history
+    for sent in event.frames:
+        frame = _believable(clean(sent), event.received_at)
+        track = _since_restart(track, frame)
+        if frame.seq <= track.history_until:
             continue  # it came with the history of an earlier connection
-        until = frame.seq
-        if received.first <= frame.seq <= received.last:
-            filled = received.with_frame(frame.seq)
-            if filled is None:
-                continue
-            received = filled
-        history = history.with_frame(event.worker, _at_most(clean(frame), event.received_at))
-    heard_at = max(event.received_at, track.last_heard_at or 0.0)
-    track = replace(track, received=received, history_until=until, last_heard_at=heard_at)
-    return replace(dashboard, workers={**dashboard.workers, event.worker: track}, history=history)
+        # A thinned frame has the seq of the last that it stands for.
+        first = max(track.history_until + 1, frame.seq - max(1, round(frame.span_ns / 1e9)) + 1)
+        track = replace(
+            track, history_until=frame.seq, last_ended_at=max(frame.ended_at, track.last_ended_at)
+        )
+        if track.received.last and frame.seq >= track.received.first:
+            newest = frame.seq > track.received.last
+            received = track.received.with_frames(first, frame.seq)
+            if received is None:
+                continue  # a part of it at least came live: it must not count twice
+            last_frame = without_counts(frame) if newest else track.last_frame
+            track = replace(track, received=received, last_frame=last_frame)
+        elif track.last_frame is None and track.gone_at is not None:
+            track = replace(track, last_frame=without_counts(frame))
+        history = history.with_frame(event.worker, frame)
+    if track.gone_at is None:  # what a dead worker has left behind is no sign of life
+        track = replace(track, last_heard_at=event.received_at)
+    return replace(dashboard, workers=_with_track(dashboard, track), history=history)
+
+
+def _since_restart(track: WorkerTrack, frame: Frame) -> WorkerTrack:
+    """Return the track, anew if its agent was: stopped and started in one process, it counts from 1 again."""
+    known_until = max(track.received.last, track.history_until)
+    if frame.seq <= known_until and frame.ended_at > track.last_ended_at + SAME_FRAME_NS:
+        return replace(track, received=NOTHING, history_until=0, last_ended_at=frame.ended_at)
+    return track
 
 
 def _without_worker(dashboard: Dashboard, event: WorkerGone) -> Dashboard:
     track = dashboard.workers.get(event.worker)
     if track is None or track.gone_at is not None:
         return dashboard
-    pid = track.identity.pid
-    gone = Event(event.at, "worker-lost", str(pid), f"worker {pid} is gone")
     workers = {
         worker: each
         for worker, each in dashboard.workers.items()
         if each.gone_at is None or each.gone_at > event.at - KEPT_S
     }
     workers[event.worker] = replace(track, gone_at=event.at)
-    return replace(dashboard, workers=workers, events=_bounded_events((*dashboard.events, gone)))
+    return with_departure(replace(dashboard, workers=workers), event.worker, event.at)
 
 
-def _arrival(dashboard: Dashboard, identity: WorkerIdentity, at: float) -> Event:
-    """Say that a worker came, and whose place it took: that of the first gone and not yet replaced."""
-    replaced = {event.subject for event in dashboard.events if event.kind == "worker-restarted"}
-    for track in dashboard.workers.values():
-        gone = track.identity
-        key = f"{gone.pid}"
-        if (
-            track.gone_at is not None
-            and gone.supervisor_pid == identity.supervisor_pid
-            and key not in replaced
-        ):
-            sentence = f"worker {identity.pid} has replaced {gone.pid}"
-            return Event(at, "worker-restarted", key, sentence)
-    return Event(at, "worker-joined", str(identity.pid), f"worker {identity.pid} has joined")
-
-
-def _bounded_events(events: tuple[Event, ...]) -> tuple[Event, ...]:
-    return events[-MAX_EVENTS:]
+def _with_track(dashboard: Dashboard, track: WorkerTrack) -> Mapping[WorkerId, WorkerTrack]:
+    return {**dashboard.workers, track.identity.id: track}
 
 
 def _distinct(targets: list[SloTarget]) -> tuple[SloTarget, ...]:
     return tuple(dict.fromkeys(targets))
 
 
-def _at_most(frame: Frame, received_at: float) -> Frame:
+def _believable(frame: Frame, received_at: float) -> Frame:
+    """Return the frame with no more of the past and the future in it than can be."""
     latest_ns = int((received_at + CLOCK_TOLERANCE_S) * 1e9)
-    if frame.ended_at <= latest_ns:
+    if frame.ended_at <= latest_ns and frame.span_ns <= LONGEST_SPAN_NS:
         return frame
-    return msgspec.structs.replace(frame, ended_at=latest_ns)
+    return msgspec.structs.replace(
+        frame, ended_at=min(frame.ended_at, latest_ns), span_ns=min(frame.span_ns, LONGEST_SPAN_NS)
+    )

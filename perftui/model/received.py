@@ -39,9 +39,21 @@ class Received:
         if seq < self.first:
             missing = ((seq + 1, self.first - 1),) if seq + 1 < self.first else ()
             return self._bounded(seq, self.last, (*missing, *self.gaps))
+        return self._without_gap(seq, seq)
+
+    def with_frames(self, low: int, high: int) -> Received | None:
+        """Return what has arrived with all of `low` to `high` as well; None if one of them had arrived."""
+        if low >= high or not self.last:
+            return self.with_frame(high)
+        if low > self.last:
+            gaps = ((self.last + 1, low - 1),) if low > self.last + 1 else ()
+            return self._bounded(self.first, high, (*self.gaps, *gaps))
+        return self._without_gap(low, high)
+
+    def _without_gap(self, first: int, last: int) -> Received | None:
         for index, (low, high) in enumerate(self.gaps):
-            if low <= seq <= high:
-                rest = tuple(gap for gap in ((low, seq - 1), (seq + 1, high)) if gap[0] <= gap[1])
+            if low <= first and last <= high:
+                rest = tuple(gap for gap in ((low, first - 1), (last + 1, high)) if gap[0] <= gap[1])
                 gaps = (*self.gaps[:index], *rest, *self.gaps[index + 1 :])
                 return self._bounded(self.first, self.last, gaps)
         return None

@@ -17,6 +17,7 @@ from perftui.model.shares import shares_of
 from perftui.model.slo import judge
 from perftui.model.summary import Coverage, FlightRow, Summary, Totals, WorkerSummary
 from perftui.model.tally import Second, Tally
+from perftui.model.timeline import events_until
 from perftui.model.workers import SILENT_AFTER_S, worker_rows
 from perftui_agent.wire.frames import Frame, WorkerId
 
@@ -57,7 +58,7 @@ def summarize(
         slowest=tally.slowest,
         incidents=tally.incidents,
         slo=judge(dashboard.slo, totals, routes),
-        events=tuple(event for event in dashboard.events if event.at <= at),
+        events=events_until(dashboard, at),
     )
 
 

@@ -328,12 +328,23 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, for the time axis: a worker joined, vanished, was replaced."""
+    """Something that happened, for the time axis."""
 
     at: float
     kind: str
+    """`worker-joined`, `worker-lost`, `worker-restarted`, `deploy`, `loop-blocked`, `link-stale`,
+    `link-lost`, `link-back`, `mark`."""
     subject: str
+    """A pid (of the one that went, where one has replaced it), a service, a place in code, a label."""
     sentence: str
+    route: RouteLabel | None = None
+    """What to open from here, as far as there is such a thing: this route …"""
+    worker: WorkerId | None = None
+    """… or this worker."""
+    until: float | None = None
+    """When it happened for the last time, if it happened several times."""
+    part_of: str = ""
+    """The kind of the larger event that tells of this one as well: `deploy`. A list needs not show it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,170 @@
+"""Everything that happened to the service, for the time axis.
+
+What happens to workers and the link is told once, when it happens, and kept in the dashboard. What frames
+tell (loops that were held) is read from history whenever it is asked for: a late frame then finds its
+place without more ado.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from perftui.model.dashboard import MAX_EVENTS, Dashboard, WorkerTrack
+from perftui.model.summary import Event, IncidentRow, LinkState
+from perftui_agent.wire.frames import WorkerId
+
+REPLACED_WITHIN_S = 60.0
+"""One that comes so soon after, or before, another went has taken its place."""
+
+DEPLOY_WORKERS = 2
+"""A service whose only worker is replaced may have been deployed, or may have died."""
+
+HELD_NS = 1_000_000_000
+"""A loop that was held for so long is told of."""
+
+HELD_AGAIN_S = 60.0
+"""Held again at the same place within so long is the same event."""
+
+
+def events_until(dashboard: Dashboard, at: float) -> tuple[Event, ...]:
+    """Return what happened until `at`, as far back as is known, the newest last."""
+    happened = [event for event in dashboard.events if event.at <= at]
+    happened += _held_loops(dashboard, at)
+    happened.sort(key=lambda event: event.at)
+    return tuple(happened[-MAX_EVENTS:])
+
+
+def with_mark(dashboard: Dashboard, at: float, label: str) -> Dashboard:
+    """Return it with a mark."""
+    sentence = f"mark: {label}" if label else "mark"
+    return _with_events(dashboard, [Event(at, "mark", label or "mark", sentence)])
+
+
+def with_link(dashboard: Dashboard, link: LinkState, at: float) -> Dashboard:
+    """Return it with the news, if there is any, that the link stands otherwise than before."""
+    before = dashboard.link
+    if link == before or (before == "connecting" and link == "live"):
+        return dashboard
+    name = dashboard.target or "target"
+    if link == "live":
+        lost_at = next((each.at for each in reversed(dashboard.events) if each.kind.startswith("link-")), at)
+        sentence, kind = f"heard again after {at - lost_at:.0f} s", "link-back"
+    elif link == "stale":
+        sentence, kind = "no worker has been heard for some seconds", "link-stale"
+    else:
+        sentence, kind = "no worker is left", "link-lost"
+    return _with_events(dashboard, [Event(at, kind, name, sentence)])
+
+
+def with_arrival(dashboard: Dashboard, worker: WorkerId, at: float) -> Dashboard:
+    """Return it with the news that a worker has come, and whose place it took: the first that went."""
+    came = dashboard.workers.get(worker)
+    if came is None:
+        return dashboard
+    pid = came.identity.pid
+    for went in _siblings(dashboard, came):
+        if went.gone_at is not None and went.replaced_by is None and at - went.gone_at <= REPLACED_WITHIN_S:
+            return _with_replacement(dashboard, went, came, at)
+    event = Event(at, "worker-joined", str(pid), f"worker {pid} has joined", worker=worker)
+    return _with_deploy(_with_events(dashboard, [event]), came, at)
+
+
+def with_departure(dashboard: Dashboard, worker: WorkerId, at: float) -> Dashboard:
+    """Return it with the news that a worker has gone; a successor may have come before it went."""
+    went = dashboard.workers[worker]
+    pid = went.identity.pid
+    event = Event(at, "worker-lost", str(pid), f"worker {pid} is gone", worker=worker)
+    dashboard = _with_events(dashboard, [event])
+    began_at = dashboard.began_at or at
+    for came in _siblings(dashboard, went):
+        is_new = came.identity.started_at > began_at and at - came.found_at <= REPLACED_WITHIN_S
+        if is_new and came.gone_at is None and came.replaces is None and came.found_at > went.found_at:
+            return _with_replacement(dashboard, went, came, at)
+    return _with_deploy(dashboard, went, at)
+
+
+def _with_replacement(dashboard: Dashboard, went: WorkerTrack, came: WorkerTrack, at: float) -> Dashboard:
+    old, new = went.identity, came.identity
+    workers = {
+        **dashboard.workers,
+        old.id: replace(went, replaced_by=new.id),
+        new.id: replace(came, replaces=old.id),
+    }
+    sentence = f"worker {new.pid} has replaced {old.pid}"
+    event = Event(at, "worker-restarted", str(old.pid), sentence, worker=new.id)
+    return _with_deploy(_with_events(replace(dashboard, workers=workers), [event]), came, at)
+
+
+def _with_deploy(dashboard: Dashboard, of: WorkerTrack, at: float) -> Dashboard:
+    """Return it with one event for all, if all workers of a service have been replaced within a minute."""
+    since = at - REPLACED_WITHIN_S
+    began_at = dashboard.began_at or at
+    all_of_it = [each for each in dashboard.workers.values() if each.identity.service == of.identity.service]
+    alive = [each for each in all_of_it if each.gone_at is None]
+    went = [each for each in all_of_it if each.gone_at is not None and each.gone_at >= since]
+    new = [each for each in alive if each.found_at >= since and each.identity.started_at > began_at]
+    if not new or len(new) < len(alive) or len(went) < DEPLOY_WORKERS or len(new) < len(went):
+        return dashboard
+    service = of.identity.service
+    news = f"all {len(went)} workers were replaced"
+    if len(new) != len(went):
+        news += f", by {len(new)}"
+    concerned = {each.identity.id for each in (*went, *new)}
+    told = [
+        replace(event, part_of="deploy")
+        if event.worker in concerned and event.kind.startswith("worker-")
+        else event
+        for event in dashboard.events
+        if not (event.kind == "deploy" and event.subject == service and event.at >= since)
+    ]
+    event = Event(min(each.found_at for each in new), "deploy", service, news)
+    return _with_events(replace(dashboard, events=tuple(told)), [event])
+
+
+def _siblings(dashboard: Dashboard, of: WorkerTrack) -> Iterator[WorkerTrack]:
+    for track in dashboard.workers.values():
+        same_supervisor = track.identity.supervisor_pid == of.identity.supervisor_pid
+        if track is not of and same_supervisor and track.identity.service == of.identity.service:
+            yield track
+
+
+def _with_events(dashboard: Dashboard, events: Iterable[Event]) -> Dashboard:
+    return replace(dashboard, events=(*dashboard.events, *events)[-MAX_EVENTS:])
+
+
+def _held_loops(dashboard: Dashboard, at: float) -> Iterator[Event]:
+    """Yield the blocks of a second and more, those at one place shortly after one another as one."""
+    by_place: dict[str, list[IncidentRow]] = {}
+    for row in dashboard.history.held(HELD_NS):
+        if row.incident.at <= at * 1e9:
+            by_place.setdefault(row.incident.where, []).append(row)
+    for rows in by_place.values():
+        rows.sort(key=lambda row: row.incident.at)
+        together = [rows[0]]
+        for row in rows[1:]:
+            if row.incident.at - together[-1].incident.at > HELD_AGAIN_S * 1e9:
+                yield _held(together)
+                together = []
+            together.append(row)
+        yield _held(together)
+
+
+def _held(rows: list[IncidentRow]) -> Event:
+    worst = max(rows, key=lambda row: row.incident.ns)
+    pids = sorted({row.pid for row in rows})
+    whose = f"worker {pids[0]}" if len(pids) == 1 else f"{len(pids)} workers"
+    longest_s = worst.incident.ns / 1e9
+    if len(rows) == 1:
+        how_long = f"for {longest_s:.1f} s"
+    else:
+        how_long = f"{len(rows)} times, {longest_s:.1f} s at worst"
+    return Event(
+        at=rows[0].incident.at / 1e9,
+        kind="loop-blocked",
+        subject=worst.incident.where,
+        sentence=f"{worst.incident.where} held the loop of {whose} {how_long}",
+        route=worst.incident.route,
+        worker=worst.worker,
+        until=rows[-1].incident.at / 1e9 if len(rows) > 1 else None,
+    )
