@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import os
 import subprocess
 import sys
 import uuid
@@ -76,7 +77,7 @@ def test_salted() -> None:
     hashes = {
         subprocess.run(
             [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": "0"},
+            env={**os.environ, "PYTHONHASHSEED": "0"},
             capture_output=True,
             text=True,
             check=True,

@@ -12,7 +12,14 @@ import pytest
 import sqlalchemy.exc
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AssertionPool, NullPool, QueuePool, SingletonThreadPool, StaticPool
+from sqlalchemy.pool import (
+    AssertionPool,
+    AsyncAdaptedQueuePool,
+    NullPool,
+    QueuePool,
+    SingletonThreadPool,
+    StaticPool,
+)
 
 from perftui_agent.probes import pool as pool_probe
 from perftui_agent.wire.frames import Frame
@@ -102,7 +109,9 @@ def test_async_wait(async_database: Database, seen: Seen, ends: str) -> None:
 
     async def work() -> Frame:
         timeout = 0.05 if ends == "times out" else 30
-        engine = async_database.async_engine(pool_size=1, max_overflow=0, pool_timeout=timeout)
+        engine = async_database.async_engine(
+            poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0, pool_timeout=timeout
+        )
         async with engine.connect():
             with seen.request("GET /dry"):
                 if ends == "times out":
@@ -138,7 +147,7 @@ def test_async_requests_take_turns(async_database: Database, seen: Seen) -> None
                 await asyncio.sleep(0.01)
 
     async def work() -> None:
-        engine = async_database.async_engine(pool_size=2, max_overflow=0)
+        engine = async_database.async_engine(poolclass=AsyncAdaptedQueuePool, pool_size=2, max_overflow=0)
         await asyncio.gather(*(request(engine, number) for number in range(10)))
         await engine.dispose()
 

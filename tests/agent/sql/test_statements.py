@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -315,6 +317,39 @@ def test_beside_others_that_rewrite(sync_database: Database, seen: Seen) -> None
     engine.dispose()
     assert counts(seen)["SELECT ?"] == 5
     assert sum(known.shape.shown == "SELECT ?" for known in seen.window.known_texts.values()) == 1
+
+
+BESIDE = """
+import sentry_sdk
+from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from sentry_sdk.integrations.sqlalchemy import SqlalchemyIntegration
+from sqlalchemy import create_engine, event, text
+from tests.support.databases import seeing
+
+sentry_sdk.init(
+    traces_sample_rate=1.0, default_integrations=False, integrations=[SqlalchemyIntegration()]
+)
+engine = create_engine("sqlite://")
+# It says that it knows SQLAlchemy up to 2.0 only; it works with 2.1.
+SQLAlchemyInstrumentor().instrument(
+    engine=engine, tracer_provider=TracerProvider(), enable_commenter=True, skip_dep_check=True
+)
+sent = []
+event.listen(engine, "after_cursor_execute", lambda c, cursor, statement, *_: sent.append(statement))
+with seeing() as seen:
+    for _ in range(5):
+        with seen.request(), sentry_sdk.start_transaction(name="GET /"), engine.connect() as connection:
+            connection.execute(text("SELECT 7"))
+    print(seen.counts(), len(seen.window.known_texts), "traceparent" in sent[0])
+"""
+
+
+def test_beside_opentelemetry_and_sentry() -> None:
+    """Beside OpenTelemetry, which comments each statement, and Sentry a statement still counts once."""
+    # In a process of its own: neither takes its listeners off again.
+    done = subprocess.run([sys.executable, "-c", BESIDE], capture_output=True, text=True, check=False)
+    assert done.stdout == "{'SELECT ?': 5} 1 True\n", done.stderr
 
 
 def slow_statement(database: Database) -> str:
