@@ -1,0 +1,111 @@
+"""Settings: arguments win over variables, wrong arguments raise, wrong variables are reported."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from perftui_agent.settings import Settings, Slo, read_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "ENABLED",
+        "SERVICE",
+        "TOKEN",
+        "ACTIONS",
+        "SLOW_QUERY_MS",
+        "SQL_TEXT",
+        "BLACKBOX_MB",
+        "BLOCK_MS",
+    ):
+        monkeypatch.delenv(f"PERFTUI_{name}", raising=False)
+
+
+def test_nothing_said_is_the_default() -> None:
+    """Without arguments and variables everything is as documented."""
+    assert read_settings() == Settings()
+
+
+def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each variable of the contract sets what it says."""
+    for name, value in {
+        "ENABLED": "0",
+        "SERVICE": "shop",
+        "TOKEN": "0123456789abcdef",
+        "ACTIONS": "no",
+        "SLOW_QUERY_MS": "250",
+        "SQL_TEXT": "off",
+        "BLACKBOX_MB": "0",
+        "BLOCK_MS": "50.5",
+    }.items():
+        monkeypatch.setenv(f"PERFTUI_{name}", value)
+    assert read_settings() == Settings(
+        enabled=False,
+        service="shop",
+        token="0123456789abcdef",
+        actions=False,
+        slow_query_ms=250,
+        sql_text="off",
+        blackbox_mb=0,
+        block_ms=50.5,
+    )
+
+
+def test_an_argument_wins_over_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code is more specific than its surroundings."""
+    monkeypatch.setenv("PERFTUI_SERVICE", "from-environment")
+    monkeypatch.setenv("PERFTUI_ENABLED", "0")
+    settings = read_settings(service="from-code", enabled=True)
+    assert (settings.service, settings.enabled) == ("from-code", True)
+
+
+def test_a_second_call_changes_only_what_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier call has said stands, whatever the environment says."""
+    first = read_settings(service="shop", slow_query_ms=20, slo=Slo(p95_ms=200))
+    monkeypatch.setenv("PERFTUI_SERVICE", "other")
+    second = read_settings(first, block_ms=10)
+    assert second == read_settings(service="shop", slow_query_ms=20, slo=Slo(p95_ms=200), block_ms=10)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PERFTUI_BLOCK_MS", "soon"),
+        ("PERFTUI_BLACKBOX_MB", "-1"),
+        ("PERFTUI_ENABLED", "maybe"),
+        ("PERFTUI_SQL_TEXT", "all"),
+    ],
+)
+def test_a_wrong_variable_is_reported_and_the_default_stands(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, variable: str, value: str
+) -> None:
+    """A slip in a unit file does not keep a service from starting."""
+    monkeypatch.setenv(variable, value)
+    with caplog.at_level(logging.WARNING, logger="perftui"):
+        assert read_settings() == Settings()
+    assert variable in caplog.text
+    assert value in caplog.text
+
+
+def test_promise_17_a_short_token_is_refused_wherever_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen characters are the least, and the token itself is not in the message."""
+    with pytest.raises(ValueError, match="16 are the least") as refused:
+        read_settings(token="hunter2")
+    assert "hunter2" not in str(refused.value)
+    monkeypatch.setenv("PERFTUI_TOKEN", "hunter2")
+    with pytest.raises(ValueError, match="16 are the least"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("p95_ms", 0), ("p99_ms", -1), ("rps", 0), ("error_rate", 1.5), ("error_rate", -0.1)]
+)
+def test_targets_out_of_range_are_refused(name: str, value: float) -> None:
+    """A target that nothing or everything would meet is a mistake to be told at once."""
+    arguments: dict[str, Any] = {name: value}
+    with pytest.raises(ValueError, match=name):
+        Slo(**arguments)
