@@ -36,6 +36,21 @@ def is_user_code(file: str) -> bool:
     return known
 
 
+def is_stdlib(file: str) -> bool:
+    """Tell whether `file` is Python's own."""
+    return file.startswith(("<", *_STDLIB)) and not file.startswith(_SITE) and "site-packages" not in file
+
+
+def is_router(file: str) -> bool:
+    """Tell whether `file` finds a request's endpoint: what is outside of it only passes the request on."""
+    return file.endswith(("starlette/routing.py", "fastapi/routing.py"))
+
+
+def is_ours(file: str) -> bool:
+    """Tell whether `file` is the agent's."""
+    return file.startswith(_OURS)
+
+
 def short_file(file: str) -> str:
     """Return `file` relative to where it was imported from: `app/reports.py`, `fastapi/routing.py`."""
     known = _short_names.get(file)

@@ -80,6 +80,12 @@ class LoopProbe:
         watch = self._watch
         return watch.loop if watch is not None else None
 
+    @property
+    def thread_id(self) -> int | None:
+        """The thread that the loop runs in."""
+        watch = self._watch
+        return watch.thread_id if watch is not None else None
+
     def watch_running_loop(self) -> None:
         """Watch the loop that runs in this thread; called on the app's thread, none running included."""
         try:
@@ -113,7 +119,7 @@ class LoopWatch:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, block_ms: float, told: Told) -> None:
         self.loop = loop
-        self._thread_id = threading.get_ident()
+        self.thread_id = threading.get_ident()
         self._base = base_of(sys._getframe())
         self._block_ns = int(block_ms * 1_000_000)
         self._told = told
@@ -195,7 +201,7 @@ class LoopWatch:
         if self._samples > SAMPLES_AT_EVERY_BEAT and self._samples % 10:
             return
         threads = sys._current_frames()
-        stack = stack_on_loop(threads.pop(self._thread_id, None), self._base)
+        stack = stack_on_loop(threads.pop(self.thread_id, None), self._base)
         if stack:
             self._sampled(stack, self._current_request())
             return

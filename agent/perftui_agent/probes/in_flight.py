@@ -18,7 +18,7 @@ from time import perf_counter_ns
 from types import FrameType
 from typing import Any, Protocol
 
-from perftui_agent.places import is_user_code, place_of_frame, stack_of
+from perftui_agent.places import is_ours, is_router, is_user_code, place_of_frame, short_file, stack_of
 from perftui_agent.probes.await_chain import chain_of, request_of, route_of
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import RequestRecord
@@ -66,6 +66,10 @@ class Watched(Protocol):
     def loop(self) -> asyncio.AbstractEventLoop | None:
         """The app's loop."""
 
+    @property
+    def thread_id(self) -> int | None:
+        """The thread that it runs in."""
+
 
 class InFlightProbe:
     """Reads the requests in flight as a frame closes."""
@@ -106,6 +110,10 @@ class InFlightProbe:
         tasks = _tasks_of(records, asyncio.all_tasks(loop))
         threads = sys._current_frames()
         places = {record: _waiting_at(own, threads) for record, own in tasks.items()}
+        running = asyncio.current_task(loop)
+        if running is not None and (record := request_of(running)) in places:
+            # It waits for nothing: its coroutines are in the stack of the loop's thread.
+            places[record] = _place_in(threads.get(self._watched.thread_id or 0)) or places[record]
         self._rested_ns = perf_counter_ns() + REST * (perf_counter_ns() - started_ns)
         return {record: place for record, place in places.items() if place is not None}
 
@@ -142,19 +150,25 @@ def _waiting_at(tasks: list[asyncio.Task[Any]], threads: dict[int, FrameType]) -
     chains = {task: chain_of(task) for task in tasks}
     own = next((task for task, (frames, _) in chains.items() if any(map(_is_wrapper, frames))), None)
     best: FrameType | None = None
-    last: FrameType | None = None
+    last: list[FrameType] = []
     while own is not None:
         frames, future = chains.pop(own)
         inside = _inside_of_wrapper(frames)
         if not inside:
             break
-        last = inside[-1]
-        best = next((frame for frame in reversed(inside) if _is_user(frame)), best)
-        if (in_thread := _user_frame_of_thread(last, threads)) is not None:
+        last = inside
+        best = _user_frame(reversed(inside)) or best
+        if (in_thread := _user_frame_of_thread(inside[-1], threads)) is not None:
             best = in_thread
         own = _joined(inside, future, chains)
-    chosen = best or last
+    chosen = best or next((frame for frame in reversed(last) if not _is_plumbing(frame)), None)
     return place_of_frame(chosen) if chosen is not None else None
+
+
+def _is_plumbing(frame: FrameType) -> bool:
+    """Tell what says nothing of a request: the ways in which asyncio and anyio wait."""
+    file = short_file(frame.f_code.co_filename)
+    return file.startswith(("asyncio/", "anyio/")) or is_ours(frame.f_code.co_filename)
 
 
 def _joined(
@@ -181,8 +195,26 @@ def _user_frame_of_thread(frame: FrameType, threads: dict[int, FrameType]) -> Fr
     if frame.f_code.co_name != _IN_A_THREAD:
         return None
     ident = getattr(frame.f_locals.get("worker"), "ident", None)
-    stack = stack_of(threads.get(ident) if ident is not None else None, limit=100)
-    return next((frame for frame in stack if _is_user(frame)), None)
+    return None if ident is None else _innermost_user_frame(threads.get(ident))
+
+
+def _place_in(frame: FrameType | None) -> CodePlace | None:
+    innermost = _innermost_user_frame(frame)
+    return None if innermost is None else place_of_frame(innermost)
+
+
+def _innermost_user_frame(frame: FrameType | None) -> FrameType | None:
+    return _user_frame(stack_of(frame, limit=100))
+
+
+def _user_frame(innermost_first: Iterable[FrameType]) -> FrameType | None:
+    """Return the innermost frame of the app's own, but for those that only pass a request on."""
+    for frame in innermost_first:
+        if _is_user(frame):
+            return frame
+        if is_router(frame.f_code.co_filename):
+            break
+    return None
 
 
 def _inside_of_wrapper(frames: list[FrameType]) -> list[FrameType]:

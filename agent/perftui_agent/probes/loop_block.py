@@ -1,8 +1,8 @@
 """One stretch in which the event loop did not turn: samples of its thread's stack in, an incident out.
 
 Names the function that most samples found innermost among the app's own, and its most frequent line;
-without any of the app's own, the innermost of all. `time.sleep` and other C functions have no frame:
-the line that calls them stands for them.
+where none of them is at work, the innermost of a library. `time.sleep` and other C functions have no
+frame: the line that calls them stands for them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from time import perf_counter_ns
 from types import CodeType, FrameType
 from typing import Any, TypeAlias
 
-from perftui_agent.places import is_user_code, place_of
+from perftui_agent.places import is_ours, is_router, is_stdlib, is_user_code, place_of
 from perftui_agent.probes.await_chain import route_of
 from perftui_agent.records import RequestRecord
 from perftui_agent.wire.frames import CodePlace, Incident
@@ -38,6 +38,8 @@ _WALK_AT_MOST = 200
 _LOOP_FILES = ("asyncio/base_events.py", "asyncio/events.py", "asyncio/runners.py", "selectors.py")
 _LOOP_FUNCTIONS = frozenset({"select", "_run", "_run_once", "run_forever", "run_until_complete", "run"})
 
+_COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+
 _WAITING_FILES = (
     *("threading.py", "queue.py", "selectors.py", "socket.py", "ssl.py", "subprocess.py"),
     *("concurrent/futures/thread.py", "multiprocessing/connection.py"),
@@ -54,23 +56,36 @@ def base_of(frame: FrameType | None) -> frozenset[int]:
     Takes the current frame of something that runs on the loop; what is outside of its outermost
     coroutine stays as long as the loop runs. uvloop itself has no frame to be told by.
     """
-    below: set[int] = set()
+    outside: set[int] | None = None
     while frame is not None:
         if frame.f_code.co_flags & CO_COROUTINE:
-            below.clear()
-        else:
-            below.add(id(frame))
+            outside = set()
+        elif outside is not None and not _runs_the_loop(frame.f_code):
+            outside.add(id(frame))
         frame = frame.f_back
-    return frozenset(below)
+    return frozenset(outside or ())
 
 
 def stack_on_loop(frame: FrameType | None, base: Collection[int]) -> list[Line]:
-    """Return what runs on the loop, innermost first; empty while the loop itself waits for events."""
+    """Return what runs on the loop, innermost first; empty while the loop itself waits for events.
+
+    The agent's own frames are left out. Up to Python 3.11 a comprehension has a frame of its own: it is
+    a line of the function it stands in.
+    """
     lines: list[Line] = []
+    within: Line | None = None
     for _ in range(_WALK_AT_MOST):
         if frame is None or id(frame) in base or _runs_the_loop(frame.f_code):
             break
-        lines.append((frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno))
+        code, line = frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno
+        if within is not None and within[0].co_filename == code.co_filename:
+            line = within[1]
+        if code.co_name in _COMPREHENSIONS:
+            within = code, line
+        else:
+            within = None
+            if not is_ours(code.co_filename):
+                lines.append((code, line))
         frame = frame.f_back
     return lines
 
@@ -98,6 +113,23 @@ def request_in(stack: list[Line], in_flight: list[RequestRecord]) -> RequestReco
     return None
 
 
+def _at_work(stack: list[Line]) -> Line:
+    """Return the innermost line of the app's own, or of a library where the app's own only waits for it.
+
+    What a middleware of the app's calls is no work of its own: JSON is made within it, too.
+    """
+    library: Line | None = None
+    for code, line in stack:
+        file = code.co_filename
+        if is_user_code(file):
+            return code, line
+        if library is None and not is_stdlib(file):
+            library = code, line
+        if is_router(file):
+            break
+    return library or stack[0]
+
+
 class Block:
     """The stretch from `began_ns` on, as far as it has been looked at."""
 
@@ -115,7 +147,7 @@ class Block:
 
     def add(self, stack: list[Line], request: RequestRecord | None) -> None:
         """Count one sample; `request` is the one that ran."""
-        code, line = next((at for at in stack if is_user_code(at[0].co_filename)), stack[0])
+        code, line = _at_work(stack)
         if code not in self._functions and len(self._functions) >= MAX_FUNCTIONS:
             return
         self._functions[code] += 1

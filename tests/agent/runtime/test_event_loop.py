@@ -62,6 +62,24 @@ APP = """
     def thread_held_by_c():
         re.match("(a+)+b", "a" * 24)                          # line 48
 
+    @app.get("/comprehends")
+    async def comprehends():
+        return sum([                                          # line 52
+            sum(number for number in range(200))              # line 53
+            for _ in range(40_000)
+        ])
+
+    @app.get("/serializes")
+    async def serializes():
+        return [{"number": number} for number in range(150_000)]
+
+    class Middleware:
+        def __init__(self, app): self.app = app
+        async def __call__(self, scope, receive, send):
+            await self.app(scope, receive, send)
+
+    app.add_middleware(Middleware)
+
     @app.get("/waits")
     async def waits():
         await asyncio.sleep(0.2)
@@ -132,6 +150,21 @@ def test_a_block_that_goes_on_is_in_every_frame(service: Service, frames: Frames
     thread.join()
     assert whole.at == ongoing.incidents[0].at
     assert whole.ns > 2400e6 > ongoing.incidents[0].ns
+
+
+def test_a_comprehension_is_a_line_of_its_function(service: Service, frames: Frames) -> None:
+    """Whether Python gives it a frame of its own is no affair of the reader's."""
+    incident = blocked(service, frames, "/comprehends", "comprehends")
+    assert incident.where == "app.py:53 comprehends"
+    assert incident.stack[0].endswith(" comprehends")
+    assert not any(place.endswith(("comp>", "genexpr>")) for place in incident.stack)
+
+
+def test_what_a_library_does_is_not_the_middlewares(service: Service, frames: Frames) -> None:
+    """Making JSON of much takes long, within a middleware of the app's, but that is not what is slow."""
+    incident = blocked(service, frames, "/serializes", "")
+    assert incident.where.startswith(("fastapi/", "starlette/", "pydantic/"))
+    assert incident.route == "GET /serializes"
 
 
 def test_a_dependency_that_blocks_belongs_to_its_route(service: Service, frames: Frames) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -115,6 +116,14 @@ APP = """
     async def body(request: Request):
         await request.body()                                      # line 95
 
+    @app.get("/spins")
+    async def spins():
+        until = time.perf_counter() + 4
+        while time.perf_counter() < until: sum(range(100))        # line 100
+
+    @app.post("/takes")
+    async def takes(body: dict): ...
+
     class Middleware(BaseHTTPMiddleware):
         async def dispatch(self, request, call_next):
             return await call_next(request)
@@ -123,7 +132,7 @@ APP = """
         def __init__(self, app): self.app = app
         async def __call__(self, scope, receive, send):
             if scope.get("path") == "/in-middleware":
-                await never.wait()                                # line 105
+                await never.wait()                                # line 113
             await self.app(scope, receive, send)
 
     wrapped = FastAPI()
@@ -152,8 +161,8 @@ PLACES = {
     "/sqlite": "app.py:76 sqlite",
     "/httpx": "app.py:84 over_http",
     "/anext": "app.py:89 a_next.<locals>.numbers",
-    "/in-middleware": "app.py:105 Inner.__call__",
-    "/wrapped/in-a-middlewares-task": "app.py:112 in_a_middlewares_task",
+    "/in-middleware": "app.py:113 Inner.__call__",
+    "/wrapped/in-a-middlewares-task": "app.py:120 in_a_middlewares_task",
 }
 """What to ask for, and where it waits then."""
 
@@ -200,8 +209,32 @@ def test_each_says_where_it_waits(service: Service, frames: Frames) -> None:
 
 
 def all_wait(frame: Frame) -> bool:
+    return all(is_told(frame, path) for path in PLACES)
+
+
+def is_told(frame: Frame, path: str) -> bool:
+    """Whether a frame says where the request for `path` waits."""
     rows = rows_by_path(frame)
-    return all(path in rows and rows[path].waiting_at is not None for path in PLACES)
+    return path in rows and rows[path].waiting_at is not None
+
+
+def test_who_holds_the_loop_is_at_a_line_too(service: Service, frames: Frames) -> None:
+    """A request that computes waits for nothing; where it is says more than where it was."""
+    ask(service, "/spins")
+    frame = frames.until(lambda frame: is_told(frame, "/spins"))
+    assert rows_by_path(frame)["/spins"].waiting_at in {"app.py:99 spins", "app.py:100 spins"}
+
+
+def test_who_has_not_come_to_the_apps_code_is_at_a_line_of_a_library(
+    service: Service, frames: Frames
+) -> None:
+    """Whose body does not arrive waits in the server, and not in the depths of asyncio."""
+    with socket.create_connection(("127.0.0.1", service.port)) as client:
+        client.sendall(b"POST /takes HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+        frame = frames.until(lambda frame: is_told(frame, "/takes"))
+    place = rows_by_path(frame)["/takes"].waiting_at
+    assert place is not None
+    assert place.startswith("uvicorn/")
 
 
 class Labels:
@@ -215,6 +248,7 @@ class NoLoop:
     """An app without a loop."""
 
     loop = None
+    thread_id = None
 
 
 def in_flight(started_ns: int, path: str = "/p") -> RequestRecord:
