@@ -161,6 +161,10 @@ class Dashboard(App[int], inherit_bindings=False):
         """Return to the present."""
         self._moved(self._viewing.to_live())
 
+    def action_mark(self) -> None:
+        """Mark this moment."""
+        self._moved(self._viewing.mark())
+
     def action_window(self) -> None:
         """Look at the next longer window; after the longest, the shortest."""
         self._viewing.next_window()

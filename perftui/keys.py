@@ -136,6 +136,7 @@ KEYS = (
     Key(("left_curly_bracket",), "{", "leap(-1)", "", "Leap back in time, by a window.", "everywhere"),
     Key(("right_curly_bracket",), "}", "leap(1)", "", "Leap forward in time.", "everywhere"),
     Key(("end",), "End", "live", "", "Back to the present.", "everywhere"),
+    Key(("b",), "b", "mark", "mark", "Mark this moment: Δ p95 is told against it.", "everywhere", 70),
     Key(("y",), "y", "copy", "copy", "Copy what is on the screen as Markdown (OSC 52).", "everywhere", 65),
     Key(("E", "shift+e"), "E", "export", "", "Write the view into a file: SVG, text or JSON.", "everywhere"),
     Key(("plus", "equals_sign"), "+", "refresh_rate(-1)", "", "Repaint more often.", "everywhere"),

@@ -14,7 +14,9 @@ from dataclasses import replace
 from perftui.feed import Feed
 from perftui.findings.steady import Steady
 from perftui.model.summary import Summary
+from perftui.present.delta import Mark
 from perftui.present.picture import Picture
+from perftui.present.units import window
 
 WINDOWS_S = (10.0, 60.0, 300.0, 900.0)
 
@@ -33,6 +35,7 @@ class Viewing:
         self._held_at: tuple[float, str] | None = None
         self._steady = Steady()
         self._summary = feed.summary(window_s)
+        self._mark: tuple[float, Mark] | None = None
 
     def picture(self) -> Picture:
         """Take a new picture."""
@@ -56,6 +59,7 @@ class Viewing:
             paused_at=held[1] if held else "",
             rewound_s=max(now - cursor, 0.0) if cursor is not None else None,
             rewound_to=_clock_time(cursor) if cursor is not None else "",
+            mark=self._marked(),
         )
 
     def pause(self) -> str:
@@ -84,6 +88,22 @@ class Viewing:
         self._cursor = None
         self._go_on()
         return ""
+
+    def mark(self) -> str:
+        """Mark the moment that is looked at: from now on differences are told against it."""
+        at = self._cursor if self._cursor is not None else self._summary.at
+        self._mark = (self._window_s, Mark.of(self._summary, at, _clock_time(at)))
+        return f"marked {_clock_time(at)}: p95 is held against the {window(self._window_s)} before"
+
+    def _marked(self) -> Mark | None:
+        if self._mark is None:
+            return None
+        window_s, mark = self._mark
+        if window_s != self._window_s:
+            # Over another window things stood otherwise then, as they do now.
+            then = self._feed.summary(self._window_s, mark.at)
+            self._mark = (self._window_s, Mark.of(then, mark.at, mark.shown))
+        return self._mark[1]
 
     def next_window(self) -> None:
         """Look at the next longer window; after the longest, the shortest."""

@@ -61,6 +61,15 @@ class Axis:
         return columns
 
 
+def column_of(moment: float | None, moments: Sequence[float], window_s: float, width: int) -> int | None:
+    """Return in which column of an axis over `moments` a moment lies; None if in none."""
+    if moment is None or not moments or width <= 0:
+        return None
+    column_s = window_s / width
+    column = math.ceil(moment / column_s - 1e-6) - 1 - (math.ceil(moments[-1] / column_s - 1e-6) - width)
+    return column if 0 <= column < width else None
+
+
 def round_up(value: float) -> float:
     """Return the next of 1, 2, 5, 10, 20, 50 … so that a scale seldom changes."""
     if value <= 0:

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 
 from perftui.model.summary import Finding, Summary
 from perftui.present.cells import Cell, Line, clean, fit_middle, spread, width_of
+from perftui.present.delta import Mark
 from perftui.present.signs import verdict_cells
 from perftui.present.units import age, count, window
 
@@ -29,6 +30,8 @@ class Picture:
     """How long ago the moment is that is looked at; None for the present."""
     rewound_to: str = ""
     """Its clock time."""
+    mark: Mark | None = None
+    """What differences are told against."""
 
 
 def header_line(

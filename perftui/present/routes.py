@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from perftui.model.summary import RouteSummary, Summary
 from perftui.present.cells import Cell, Style
 from perftui.present.charts import Axis, spark
+from perftui.present.delta import Mark, delta_cell
 from perftui.present.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
 from perftui.present.quantile import quantile_cell
 from perftui.present.signs import MANY_ERRORS, missed, route_severity, sign
@@ -20,6 +21,7 @@ ROUTE_COLUMNS = (
     Column("err", "err", 7),
     Column("p50", "p50", 7),
     Column("p95", "p95", 7),
+    Column("delta", "Δ p95", 7),
     Column("p99", "p99", 7),
     Column("max", "max", 7, at_least=106),
     Column("size", "size p95", 9, at_least=132),
@@ -44,10 +46,19 @@ _VALUES: dict[str, Callable[[RouteSummary], SortValue]] = {
 
 
 def routes_grid(
-    summary: Summary, width: int, sort: Sort, before: Sequence[RowKey] = (), wanted: str = ""
+    summary: Summary,
+    width: int,
+    sort: Sort,
+    before: Sequence[RowKey] = (),
+    wanted: str = "",
+    mark: Mark | None = None,
 ) -> Grid:
-    """Return the routes whose label contains `wanted`, sorted, in the columns that fit."""
-    columns = chosen_columns(ROUTE_COLUMNS, width)
+    """Return the routes whose label contains `wanted`, sorted, in the columns that fit.
+
+    With a mark, each p95 has beside it how it stands against that of then.
+    """
+    offered = ROUTE_COLUMNS if mark else [column for column in ROUTE_COLUMNS if column.key != "delta"]
+    columns = chosen_columns(offered, width)
     needle = wanted.casefold()
     routes = {route.route: route for route in summary.routes if needle in route.route.casefold()}
     value = _VALUES[sort.by]
@@ -57,7 +68,12 @@ def routes_grid(
     def cells(key: RowKey) -> tuple[Cell, ...]:
         route = routes[key]
         misses = missed(summary, key)
-        return tuple(_cell(column, route, misses, axis, cost_ms) for column in columns)
+        return tuple(
+            delta_cell(mark.routes.get(key), route)
+            if mark and column.key == "delta"
+            else _cell(column, route, misses, axis, cost_ms)
+            for column in columns
+        )
 
     return Grid(
         title="ROUTES",
@@ -66,9 +82,15 @@ def routes_grid(
         cells=cells,
         sign=lambda key: sign(route_severity(routes[key], missed(summary, key))),
         sort=sort,
-        note=f"/{wanted} {len(routes)} of {len(summary.routes)}" if wanted else "",
+        note=_note(wanted, f"{len(routes)} of {len(summary.routes)}", mark),
         empty=_empty(summary, wanted),
     )
+
+
+def _note(wanted: str, count: str, mark: Mark | None) -> str:
+    """Return what stands beside the title: the filter, and since when differences count."""
+    parts = [f"/{wanted} {count}"] if wanted else []
+    return " ".join([*parts, f"Δ {mark.shown}"] if mark else parts)
 
 
 def trend_axis(summary: Summary, columns: Sequence[Column]) -> Axis:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from perftui.model.summary import Point, Summary
-from perftui.present.cells import Cell, Line, beside, fit
-from perftui.present.charts import Axis, area, round_up
+from perftui.present.cells import Cell, Line, Style, beside, fit
+from perftui.present.charts import Axis, area, column_of, round_up
 from perftui.present.quantile import ENOUGH, quantile_cell, to_the_right
 from perftui.present.signs import missed
 from perftui.present.units import ms, percent, rate, short_count
@@ -43,25 +43,40 @@ VITALS = (
 """The left column, then the right one."""
 
 
-def vitals_lines(summary: Summary, width: int, chart_height: int) -> list[Line]:
-    """Return three rows of two charts, each `chart_height` lines high."""
+def vitals_lines(
+    summary: Summary, width: int, chart_height: int, marked_at: float | None = None
+) -> list[Line]:
+    """Return three rows of two charts, each `chart_height` lines high, with a stroke where a mark is."""
     left_width = width // 2
     right_width = width - left_width
     missing = missed(summary, "all")
     moments = [point.at for point in summary.points]
     lines: list[Line] = []
-    axes = {
-        side: Axis.over(moments, summary.window_s, side - _LABEL - _VALUE - _SIGN - 1)
+    strokes = {
+        side: column_of(marked_at, moments, summary.window_s, _chart_width(side))
         for side in (left_width, right_width)
     }
+    axes = {
+        side: Axis.over(moments, summary.window_s, _chart_width(side)) for side in (left_width, right_width)
+    }
     for left, right in zip(VITALS[:3], VITALS[3:], strict=True):
-        left_lines = _vital(left, summary, axes[left_width], chart_height, left.metric in missing)
-        right_lines = _vital(right, summary, axes[right_width], chart_height, right.metric in missing)
+        left_lines = _vital(
+            left, summary, axes[left_width], chart_height, left.metric in missing, strokes[left_width]
+        )
+        right_lines = _vital(
+            right, summary, axes[right_width], chart_height, right.metric in missing, strokes[right_width]
+        )
         lines += [beside(one, left_width, other) for one, other in zip(left_lines, right_lines, strict=True)]
     return lines
 
 
-def _vital(vital: Vital, summary: Summary, axis: Axis, height: int, misses: bool) -> list[Line]:
+def _chart_width(side: int) -> int:
+    return side - _LABEL - _VALUE - _SIGN - 1
+
+
+def _vital(
+    vital: Vital, summary: Summary, axis: Axis, height: int, misses: bool, stroke: int | None
+) -> list[Line]:
     history = [vital.then(point) for point in summary.points]
     columns = axis.highest(history) if vital.peaks else axis.mean(history)
     peak = max((value for value in columns if value is not None), default=None)
@@ -80,8 +95,15 @@ def _vital(vital: Vital, summary: Summary, axis: Axis, height: int, misses: bool
                 Cell(fit(f"peak {vital.write(peak)}", _LABEL - 1 + _VALUE, "right"), "faint"),
                 Cell("  "),
             )
-        lines.append((*label, Cell(" "), Cell(text, "chart-high" if misses else "chart")))
+        lines.append((*label, Cell(" "), *_stroked(text, stroke, "chart-high" if misses else "chart")))
     return lines
+
+
+def _stroked(text: str, stroke: int | None, style: Style) -> Line:
+    """Return a line of a chart with the stroke of a mark."""
+    if stroke is None:
+        return (Cell(text, style),)
+    return (Cell(text[:stroke], style), Cell("│", "accent"), Cell(text[stroke + 1 :], style))
 
 
 def _value(vital: Vital, summary: Summary, misses: bool) -> Cell:

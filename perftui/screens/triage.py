@@ -81,7 +81,8 @@ class TriageView(View[None], inherit_bindings=False):
         self.set_class(layout.gaps, "gaps")
 
     def _vitals_lines(self, width: int, height: int) -> list[Line]:
-        return vitals_lines(self.picture.summary, width, max(height // 3, 1))
+        mark = self.picture.mark
+        return vitals_lines(self.picture.summary, width, max(height // 3, 1), mark.at if mark else None)
 
     def _attention_lines(self, width: int, height: int) -> list[Line]:
         return attention_lines(self._notices(), self.picture.summary.at, width, height)
@@ -90,7 +91,7 @@ class TriageView(View[None], inherit_bindings=False):
         return notices(self.picture.summary, self.picture.findings)
 
     def _routes_grid(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
-        return routes_grid(self.picture.summary, width, sort, before, self._wanted)
+        return routes_grid(self.picture.summary, width, sort, before, self._wanted, self.picture.mark)
 
     def _workers_grid(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
         return workers_grid(self.picture.summary, width, sort, before)

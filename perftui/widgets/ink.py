@@ -11,7 +11,7 @@ from rich.color import Color, ColorSystem, ColorType
 from rich.style import Style
 from textual.strip import Strip
 
-SURE = frozenset(map(chr, range(32, 127))) | frozenset("▁▂▃▄▅▆▇█━╸▲△▴·✗✓●○◂›…–─┴⏎↑↓“”×")
+SURE = frozenset(map(chr, range(32, 127))) | frozenset("▁▂▃▄▅▆▇█━╸▲△▴·✗✓●○◂›…–─│≈Δ┴⏎↑↓“”×")
 """Characters every terminal gives one cell; after any other the cursor is placed anew."""
 
 
@@ -32,7 +32,7 @@ class Drawn(NamedTuple):
 
 PLAIN = Ink("", "", "")
 
-_ASCII = dict(zip("▁▂▃▄▅▆▇█━╸▲△▴·✗✓●○◂›…–─┴⏎↑↓“”×", '__..-=##=-!?^.xv*o<>~--+<^v""x', strict=True))
+_ASCII = dict(zip("▁▂▃▄▅▆▇█━╸▲△▴·✗✓●○◂›…–─│≈Δ┴⏎↑↓“”×", '__..-=##=-!?^.xv*o<>~--|=d+<^v""x', strict=True))
 """What stands for our signs and charts on a terminal that knows nothing but ASCII."""
 
 
