@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import HistoryReceived
@@ -12,6 +13,7 @@ from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.sources.local import LocalSource
+from perftui_agent.wire.frames import Frame
 
 LATE_S = 2.6
 """How long a live worker may take to deliver a frame that is due; past it, it is silent."""
@@ -23,9 +25,9 @@ _MARGIN_S = 3.0
 async def folded(
     source: LocalSource, longest_s: float, until: Callable[[Dashboard], bool] = lambda _: False
 ) -> Summary:
-    """Follow `source` until `until` holds or `longest_s` are over; return what came, earlier history not."""
+    """Follow `source` until `until` holds or `longest_s` are over; return what came, not what was before."""
     began = time.time()
-    dashboard = await _fold(source, Dashboard(source.name), longest_s, until)
+    dashboard = await _fold(source, Dashboard(source.name), began, longest_s, until)
     now = time.time()
     return summarize(dashboard, now, now - began + _MARGIN_S)
 
@@ -37,10 +39,10 @@ async def watched(source: LocalSource, for_s: float, ready: Callable[[Dashboard]
     request that ended before it is counted, on whichever worker.
     """
     began = time.time()
-    dashboard = await _fold(source, Dashboard(source.name), LATE_S, _all_connected)
+    dashboard = await _fold(source, Dashboard(source.name), began, LATE_S, _all_connected)
     ready(dashboard)
     end = time.time() + for_s
-    dashboard = await _fold(source, dashboard, for_s)
+    dashboard = await _fold(source, dashboard, began, for_s)
 
     def covered(dashboard: Dashboard) -> bool:
         return all(
@@ -49,7 +51,7 @@ async def watched(source: LocalSource, for_s: float, ready: Callable[[Dashboard]
             for track in dashboard.alive
         )
 
-    dashboard = await _fold(source, dashboard, LATE_S, covered)
+    dashboard = await _fold(source, dashboard, began, LATE_S, covered)
     now = time.time()
     return summarize(dashboard, now, now - began + _MARGIN_S)
 
@@ -61,9 +63,11 @@ def _all_connected(dashboard: Dashboard) -> bool:
 async def _fold(
     source: LocalSource,
     dashboard: Dashboard,
+    began: float,
     longest_s: float,
     until: Callable[[Dashboard], bool] = lambda _: False,
 ) -> Dashboard:
+    """Return `dashboard` with what comes; of history what began after `began`, as a dead worker leaves it."""
     deadline = time.monotonic() + longest_s
     while not until(dashboard) and (left := deadline - time.monotonic()) > 0:
         try:
@@ -72,6 +76,11 @@ async def _fold(
                 event = await anext(source)
         except TimeoutError:
             break
-        if not isinstance(event, HistoryReceived):
-            dashboard = merge(dashboard, event)
+        if isinstance(event, HistoryReceived):
+            event = replace(event, frames=tuple(each for each in event.frames if _began(each) >= began))
+        dashboard = merge(dashboard, event)
     return dashboard
+
+
+def _began(frame: Frame) -> float:
+    return (frame.ended_at - frame.span_ns) / 1e9

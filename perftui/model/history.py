@@ -18,8 +18,7 @@ from functools import cached_property
 
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui.model.summary import IncidentRow, Latency
-from perftui.model.tally import NO_TALLY, Second, Tally, tally_of, total
-from perftui_agent.wire.boxes import THINNED_FROM_NS
+from perftui.model.tally import NO_TALLY, Second, Tally, is_thinned, tally_of, total
 from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
 
 SECOND_S = 1
@@ -203,7 +202,7 @@ def sum_of(nodes: Sequence[Node]) -> Tally:
 
 def _bin_of(frame: Frame) -> Second:
     second = frame.ended_at // 1_000_000_000
-    if frame.span_ns < THINNED_FROM_NS:
+    if not is_thinned(frame):
         return second
     # At the beginning of its block: there the thinned frames of all workers meet.
     middle = second - (round(frame.span_ns / 1e9) - 1) // 2

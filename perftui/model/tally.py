@@ -43,6 +43,9 @@ MAX_SLOW = 100
 MAX_SLOW_PER_ROUTE = 5
 MAX_INCIDENTS = 200
 
+THINNED_BELOW_NS = 15_000_000_000
+"""A thinned frame covers ten seconds, and one span more if those were short."""
+
 Second: TypeAlias = int
 """A wall-clock second since the epoch, as in `frame.ended_at // 1e9`."""
 
@@ -160,10 +163,15 @@ def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Tally:
     )
 
 
+def is_thinned(frame: Frame) -> bool:
+    """Tell whether it stands for ten: more is a worker that was held for long, and tells of it at the end."""
+    return THINNED_FROM_NS <= frame.span_ns < THINNED_BELOW_NS
+
+
 def _worker(worker: WorkerId, frame: Frame, second: Second) -> dict[WorkerId, WorkerPart]:
     # What ends a moment after a second ends with it: or two workers of one second would cover two.
     # A thinned frame lies at the beginning of what it covers.
-    covers_s = round(frame.span_ns / 1e9) if frame.span_ns >= THINNED_FROM_NS else 1
+    covers_s = round(frame.span_ns / 1e9) if is_thinned(frame) else 1
     return {worker: worker_of(frame, (second + covers_s) * 1_000_000_000)}
 
 

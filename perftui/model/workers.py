@@ -50,7 +50,7 @@ def _rows(
             continue
         if live:
             frame = track.last_frame
-            heard_at = max(track.last_heard_at or 0.0, track.found_at)
+            heard_at = track.found_at if track.last_heard_at is None else track.last_heard_at
         else:
             frame = counted.last if counted else None
             heard_at = frame.ended_at / 1e9 if frame else track.found_at

@@ -1,7 +1,8 @@
 """Workers on this host, each over its own Unix socket.
 
 Finds the workers that the targets mean, follows the stream of each, and keeps watching: a new worker
-joins, a dead one is gone, a dropped connection is made again. Yields what happened, in order.
+joins, a dead one is gone and leaves its last words, a dropped connection is made again. Yields what
+happened, in order.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from perftui.model.events import (
 )
 from perftui.sources.absent import explain, only_service
 from perftui.sources.discovery import discover, is_alive
+from perftui.sources.leftover import frames_left_by, in_portions
 from perftui.sources.match import matches, matching
 from perftui.sources.session import Phase, Session, Sign, retry_after_s
 from perftui.sources.stream import LOST, NotAnsweredError, Stream, WrongWireError, wrong_wire
@@ -116,11 +118,13 @@ class LocalSource:
         return self
 
     async def __anext__(self) -> SourceEvent:
+        # Taking from a queue that isn't empty lets nobody else run: a long history would hold up the keys.
+        await asyncio.sleep(0)
         return await self._events.get()
 
     def phase(self, worker: WorkerId) -> Phase | None:
         """Return how a worker stands now; None if there is no such worker."""
-        self.session = self.session.at(time.time())
+        self.session = self.session.at(time.monotonic())
         return self.session.phase(worker)
 
     def workers(self) -> tuple[Registration, ...]:
@@ -154,16 +158,15 @@ class LocalSource:
             for worker, stream in self._streams.items():
                 if self.session.phase(worker) != "gone" and not is_alive(stream.worker):
                     await self._sign(worker, "died")
-            await self._enter(self.session.at(time.time()))
+            await self._enter(self.session.at(time.monotonic()))
 
     async def _add(self, registration: Registration) -> None:
         worker = registration.worker.id
         if worker in self._streams:
             return
-        now = time.time()
         stream = self._streams[worker] = Stream(registration)
-        await self._events.put(WorkerFound(registration.worker, now))
-        await self._enter(self.session.found(worker, now))
+        await self._events.put(WorkerFound(registration.worker, time.time()))
+        await self._enter(self.session.found(worker, time.monotonic()))
         self._start(self._follow(stream))
 
     async def _follow(self, stream: Stream) -> None:
@@ -175,9 +178,11 @@ class LocalSource:
                 case Hello():
                     await self._events.put(WorkerJoined(message, now))
                 case Frame():
+                    stream.last_seq = message.seq
                     await self._events.put(FrameReceived(worker, message, now))
                 case History():
-                    await self._events.put(HistoryReceived(worker, tuple(message.frames), now))
+                    for frames in in_portions(message.frames):
+                        await self._events.put(HistoryReceived(worker, frames, now))
             await self._sign(worker, "heard")
 
         while True:
@@ -202,12 +207,19 @@ class LocalSource:
         return False
 
     async def _sign(self, worker: WorkerId, sign: Sign) -> None:
-        now = time.time()
         before = self.session.phase(worker)
-        session = self.session.seen(worker, sign, now)
+        session = self.session.seen(worker, sign, time.monotonic())
         if sign == "died" and before != "gone":
-            await self._events.put(WorkerGone(worker, now))
+            await self._events.put(WorkerGone(worker, time.time()))
+            self._start(self._tell_last_words(self._streams[worker]))
         await self._enter(session)
+
+    async def _tell_last_words(self, stream: Stream) -> None:
+        """Tell of the frames that a dead worker wrote down and could not send any more."""
+        worker = stream.worker
+        frames = await asyncio.to_thread(frames_left_by, worker, stream.last_seq, self._where)
+        for portion in in_portions(frames):
+            await self._events.put(HistoryReceived(worker.id, portion, time.time()))
 
     async def _enter(self, session: Session) -> None:
         before, self.session = self.session, session

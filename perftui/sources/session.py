@@ -1,6 +1,6 @@
 """How the link to a target stands: a state machine without I/O.
 
-Takes what happened and when, gives the new state and what changed. The laws are the two tables.
+Takes what happened and when (on a clock that nobody sets), gives the new state. The laws are the two tables.
 A worker: hello makes it live, two and a half seconds without a word make it silent, the end of its
 process makes it gone, and gone is for ever: its pid may come again, its life can't.
 The link: live while anyone talks, stale when nobody does, lost when nobody is left who could.
@@ -106,7 +106,7 @@ class Session:
         phase = WORKER[known.phase, sign]
         changed = replace(known, phase=phase)
         if sign == "heard":
-            changed = WorkerLink(phase, max(at, known.heard_at))
+            changed = WorkerLink(phase, at)
         elif sign == "dropped":
             changed = replace(changed, drops=known.drops + 1)
         return self if changed == known else self._with({**self.workers, worker: changed})

@@ -50,6 +50,8 @@ class Stream:
     def __init__(self, registration: Registration) -> None:
         self.registration = registration
         self.worker = registration.worker
+        self.last_seq = 0
+        """The `seq` of the last live frame."""
         self._connection: ClientConnection | None = None
         self._answers: dict[str, asyncio.Future[Dump | Refusal]] = {}
 

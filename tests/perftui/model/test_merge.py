@@ -16,6 +16,7 @@ from perftui.model.events import (
     WorkerFound,
     WorkerGone,
 )
+from perftui.model.history import KEPT_S
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
@@ -75,6 +76,76 @@ def test_thinned_history_counts_whole() -> None:
     summary = summary_of(joined(A), HistoryReceived(A.id, past, T), received(A, frame(31, T + 1)))
     assert summary.totals.requests == 10
     assert summary.coverage.frames_dropped == 0
+
+
+def test_a_thinned_frame_fills_the_gap_it_stands_for_and_counts_once() -> None:
+    """Ten missed frames come as one, and are no longer lost."""
+    live: list[SourceEvent] = [
+        received(A, frame(seq, T + seq, [route("GET /", [5.0])])) for seq in (1, 2, 13)
+    ]
+    thinned = frame(12, T + 12, [route("GET /", [5.0] * 10)], span_s=10.0)
+    before = summary_of(joined(A), *live, at=T + 13.5)
+    assert (before.totals.requests, before.coverage.frames_dropped) == (3, 10)
+    events = [*live, HistoryReceived(A.id, (thinned,), T + 13.2)]
+    after = summary_of(joined(A), *events, at=T + 13.5)
+    assert (after.totals.requests, after.coverage.frames_dropped) == (13, 0)
+
+
+def test_a_thinned_frame_of_which_a_part_came_live_is_passed_over() -> None:
+    """Better a frame that is said to be lost than a request that is counted twice."""
+    live = [received(A, frame(seq, T + seq, [route("GET /", [5.0])])) for seq in (1, 2, 3, 4, 13)]
+    thinned = frame(12, T + 12, [route("GET /", [5.0] * 10)], span_s=10.0)
+    summary = summary_of(joined(A), *live, HistoryReceived(A.id, (thinned,), T + 13.2), at=T + 13.5)
+    assert (summary.totals.requests, summary.coverage.frames_dropped) == (5, 8)
+
+
+def test_history_that_goes_on_after_the_last_live_frame_is_no_gap() -> None:
+    """After a reconnect the history may end where the next live frame begins, and come before it."""
+    missed = tuple(frame(seq, T + seq, [route("GET /", [5.0])]) for seq in range(1, 5))
+    events: list[SourceEvent] = [
+        received(A, missed[0]),
+        HistoryReceived(A.id, missed, T + 4.5),
+        received(A, frame(5, T + 5, [route("GET /", [5.0])])),
+    ]
+    summary = summary_of(joined(A), *events, at=T + 5.5)
+    assert (summary.totals.requests, summary.coverage.frames_dropped) == (5, 0)
+
+
+def test_an_agent_that_starts_anew_in_the_same_process_counts_anew() -> None:
+    """Its frames begin with 1 again, live or from its new box, and none of them is taken for an old one."""
+    first = [received(A, frame(seq, T + seq, [route("GET /", [5.0])])) for seq in range(1, 4)]
+    past = tuple(frame(seq, T + 10 + seq, [route("GET /", [5.0])]) for seq in (1, 2))
+    again: list[SourceEvent] = [
+        joined(A, T + 12.5),
+        HistoryReceived(A.id, past, T + 12.6),
+        received(A, frame(3, T + 13, [route("GET /", [5.0])])),
+    ]
+    summary = summary_of(joined(A), *first, *again, at=T + 13.5)
+    assert (summary.totals.requests, summary.coverage.frames_dropped) == (6, 0)
+
+
+def test_the_last_words_of_the_dead_count_and_are_no_sign_of_life() -> None:
+    """What a killed worker had written down is what was seen of it last."""
+    last_words = frame(2, T + 2, [route("GET /", [5.0])], in_flight=7)
+    events: list[SourceEvent] = [received(A, frame(1, T + 1, [route("GET /", [5.0])])), gone(A, T + 2.5)]
+    summary = summary_of(joined(A), *events, HistoryReceived(A.id, (last_words,), T + 2.6))
+    (row,) = summary.workers
+    assert (row.state, row.requests, row.lost_in_flight) == ("gone", 2, 7)
+    assert summary.totals.requests == 2
+
+
+def test_a_worker_turns_silent_even_if_the_clock_was_set_back() -> None:
+    """An hour that comes twice isn't an hour of grace."""
+    before = received(A, frame(1, T + 7200))
+    after = received(A, frame(2, T + 1))
+    summary = summary_of(joined(A, T + 7199), before, after, at=T + 4.0)
+    assert [row.state for row in summary.workers] == ["silent"]
+
+
+def test_a_frame_cannot_cover_more_than_is_kept() -> None:
+    """A span of a century is a lie, and would make every rate 0."""
+    sent = msgspec.structs.replace(frame(1, T + 1, [route("GET /", [5.0])]), span_ns=2**61)
+    assert summary_of(joined(A), received(A, sent)).window_s == KEPT_S
 
 
 def test_a_recycled_pid_is_another_worker() -> None:

@@ -22,6 +22,7 @@ from perftui.model.events import (
 from perftui.sources.local import LocalSource
 from perftui.sources.target import TargetError, parse_local
 from perftui_agent.wire.frames import Hello, History
+from tests.support.boxes import write_box
 from tests.support.fake_agent import fake_agent, register
 from tests.support.frames import T, frame, worker
 from tests.support.servers import free_port, private_dir
@@ -149,6 +150,22 @@ def test_a_worker_that_dies_without_its_connection_ending_is_gone_too(directory:
             agent.kill()
             await next_of(source, WorkerGone)
             assert source.session.link == "lost"
+
+    run(scenario)
+
+
+def test_a_killed_worker_leaves_the_frames_it_could_not_send(directory: Path) -> None:
+    """Its black box is read once it is gone: what had come live isn't told again."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory) as agent, source_of(directory, "8000") as source:
+            await agent.send(frame(1, T + 1))
+            await next_of(source, FrameReceived)
+            write_box(directory, agent.hello, [frame(seq, T + seq) for seq in (1, 2, 3)])
+            agent.kill()
+            await next_of(source, WorkerGone)
+            left = await next_of(source, HistoryReceived)
+            assert (left.worker, [each.seq for each in left.frames]) == (agent.identity.id, [2, 3])
 
     run(scenario)
 

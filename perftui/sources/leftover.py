@@ -1,0 +1,58 @@
+"""The black box of a worker that is gone: the frames it wrote and could not send any more.
+
+Believed like a registration: in a directory that nobody else could have written to, a plain file of the
+same user (or root), of a bounded size, that says itself whose it is. Reading takes some milliseconds for
+each megabyte: do it in a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from perftui.sources.discovery import directories
+from perftui_agent.wire.boxes import read_box
+from perftui_agent.wire.codec import WireError
+from perftui_agent.wire.frames import WIRE_VERSION, Frame, WorkerIdentity
+from perftui_agent.wire.registration import UnsafeRuntimeDirError, check_private
+
+MAX_BOX_BYTES = 64 * 1024 * 1024
+"""An agent writes 8 MB unless it is told otherwise."""
+
+FRAMES_AT_ONCE = 10
+"""Merging one of 200 routes takes a millisecond, in which nobody's key is answered."""
+
+
+def frames_left_by(
+    worker: WorkerIdentity, after_seq: int, where: Sequence[Path] | None = None
+) -> tuple[Frame, ...]:
+    """Return the frames after `after_seq` that a worker left behind, oldest first; none if it left no box."""
+    name = f"{worker.pid}-{worker.started_at:.2f}.ring"
+    for directory in directories() if where is None else where:
+        path = directory / name
+        try:
+            check_private(directory)
+            if not _believable(path):
+                continue
+            hello, frames = read_box(path)
+        except (OSError, UnsafeRuntimeDirError, WireError):
+            continue
+        if hello is not None and hello.worker.id == worker.id and hello.wire == WIRE_VERSION:
+            return tuple(frame for frame in frames if frame.seq > after_seq)
+    return ()
+
+
+def in_portions(frames: Sequence[Frame]) -> Iterator[tuple[Frame, ...]]:
+    """Yield `frames` a few at a time."""
+    left = iter(frames)
+    while portion := tuple(islice(left, FRAMES_AT_ONCE)):
+        yield portion
+
+
+def _believable(path: Path) -> bool:
+    info, parent = os.lstat(path), os.lstat(path.parent)
+    trusted = {os.getuid(), 0} | ({parent.st_uid} if os.getuid() == 0 else set())
+    return stat.S_ISREG(info.st_mode) and info.st_uid in trusted and info.st_size <= MAX_BOX_BYTES
