@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import caches, model, overhead, statements
+from tests.benchmarks import caches, model, overhead, statements, terminal
 
 BENCHMARKS = {
     "overhead": overhead.main,
     "statements": statements.main,
     "caches": caches.main,
     "model": model.main,
+    "terminal": terminal.main,
 }
 
 
