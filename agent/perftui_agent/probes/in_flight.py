@@ -18,8 +18,9 @@ from time import perf_counter_ns
 from types import FrameType
 from typing import Any, Protocol
 
-from perftui_agent.places import is_ours, is_router, is_user_code, place_of_frame, short_file, stack_of
+from perftui_agent.places import is_ours, is_router, is_user_code, place_of, short_file
 from perftui_agent.probes.await_chain import chain_of, request_of, route_of
+from perftui_agent.probes.loop_block import Line, stack_on_loop
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import RequestRecord
 from perftui_agent.wire.frames import CodePlace, Frame, InFlight
@@ -113,7 +114,8 @@ class InFlightProbe:
         running = asyncio.current_task(loop)
         if running is not None and (record := request_of(running)) in places:
             # It waits for nothing: its coroutines are in the stack of the loop's thread.
-            places[record] = _place_in(threads.get(self._watched.thread_id or 0)) or places[record]
+            line = _users(stack_on_loop(threads.get(self._watched.thread_id or 0), ()))
+            places[record] = _place(line) or places[record]
         self._rested_ns = perf_counter_ns() + REST * (perf_counter_ns() - started_ns)
         return {record: place for record, place in places.items() if place is not None}
 
@@ -149,26 +151,37 @@ def _waiting_at(tasks: list[asyncio.Task[Any]], threads: dict[int, FrameType]) -
     """Return the line that a request waits at, whose tasks these are."""
     chains = {task: chain_of(task) for task in tasks}
     own = next((task for task, (frames, _) in chains.items() if any(map(_is_wrapper, frames))), None)
-    best: FrameType | None = None
-    last: list[FrameType] = []
+    best: Line | None = None
+    last: list[Line] = []
     while own is not None:
         frames, future = chains.pop(own)
         inside = _inside_of_wrapper(frames)
         if not inside:
             break
-        last = inside
-        best = _user_frame(reversed(inside)) or best
-        if (in_thread := _user_frame_of_thread(inside[-1], threads)) is not None:
-            best = in_thread
+        last = [(frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno) for frame in reversed(inside)]
+        best = _users(_lines_of_thread(inside[-1], threads)) or _users(last) or best
         own = _joined(inside, future, chains)
-    chosen = best or next((frame for frame in reversed(last) if not _is_plumbing(frame)), None)
-    return place_of_frame(chosen) if chosen is not None else None
+    return _place(best or next((line for line in last if not _is_plumbing(line)), None))
 
 
-def _is_plumbing(frame: FrameType) -> bool:
+def _users(innermost_first: Iterable[Line]) -> Line | None:
+    """Return the innermost line of the app's own, but for those that only pass a request on."""
+    for line in innermost_first:
+        if is_user_code(line[0].co_filename):
+            return line
+        if is_router(line[0].co_filename):
+            break
+    return None
+
+
+def _is_plumbing(line: Line) -> bool:
     """Tell what says nothing of a request: the ways in which asyncio and anyio wait."""
-    file = short_file(frame.f_code.co_filename)
-    return file.startswith(("asyncio/", "anyio/")) or is_ours(frame.f_code.co_filename)
+    file = line[0].co_filename
+    return short_file(file).startswith(("asyncio/", "anyio/")) or is_ours(file)
+
+
+def _place(line: Line | None) -> CodePlace | None:
+    return None if line is None else place_of(line[0].co_filename, line[1], line[0].co_qualname)
 
 
 def _joined(
@@ -190,31 +203,12 @@ def _waits_for_tasks(frame: FrameType) -> bool:
     return code.co_qualname in _JOINS or code.co_filename.endswith(_MIDDLEWARE)
 
 
-def _user_frame_of_thread(frame: FrameType, threads: dict[int, FrameType]) -> FrameType | None:
-    """Return where the thread is that this frame of anyio's waits for."""
+def _lines_of_thread(frame: FrameType, threads: dict[int, FrameType]) -> list[Line]:
+    """Return what the thread is at that this frame of anyio's waits for."""
     if frame.f_code.co_name != _IN_A_THREAD:
-        return None
+        return []
     ident = getattr(frame.f_locals.get("worker"), "ident", None)
-    return None if ident is None else _innermost_user_frame(threads.get(ident))
-
-
-def _place_in(frame: FrameType | None) -> CodePlace | None:
-    innermost = _innermost_user_frame(frame)
-    return None if innermost is None else place_of_frame(innermost)
-
-
-def _innermost_user_frame(frame: FrameType | None) -> FrameType | None:
-    return _user_frame(stack_of(frame, limit=100))
-
-
-def _user_frame(innermost_first: Iterable[FrameType]) -> FrameType | None:
-    """Return the innermost frame of the app's own, but for those that only pass a request on."""
-    for frame in innermost_first:
-        if _is_user(frame):
-            return frame
-        if is_router(frame.f_code.co_filename):
-            break
-    return None
+    return [] if ident is None else stack_on_loop(threads.get(ident), ())
 
 
 def _inside_of_wrapper(frames: list[FrameType]) -> list[FrameType]:
