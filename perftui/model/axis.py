@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar, overload
 
 from perftui.model.history import BLOCK_S, KEPT_S, SECOND_S, History, Node
-from perftui.model.summary import Point
+from perftui.model.packed import merged
+from perftui.model.summary import Point, Step
 from perftui.model.tally import Second
 from perftui_agent.wire.frames import RouteLabel, WorkerId
 
 FINEST_WINDOW_S = 80
 """Up to this length a point is one second, beyond it ten."""
+
+STEPS = 6
+"""Parts of a window whose latencies are drawn one below the other."""
 
 LONG_PAST = 12
 """Blocks of ten seconds that tell how a figure goes; with fewer, seconds tell more."""
@@ -72,6 +77,25 @@ class Axis:
     def worker(self, worker: WorkerId) -> Sequence[float | None]:
         """Return the p95 of a worker at each point, in ms."""
         return Lazy(lambda: tuple([node.worker_p95_ms(worker) if node else None for node in self.nodes]))
+
+    def worker_cpu(self, worker: WorkerId) -> Sequence[float | None]:
+        """Return the CPU of a worker at each point, in percent of a core."""
+        return Lazy(lambda: tuple([node.worker_cpu_percent(worker) if node else None for node in self.nodes]))
+
+    def worker_lag(self, worker: WorkerId) -> Sequence[float | None]:
+        """Return the p99 lag of a worker's loop at each point, in ms."""
+        return Lazy(lambda: tuple([node.worker_lag_ms(worker) if node else None for node in self.nodes]))
+
+    def steps(self, label: RouteLabel) -> Sequence[Step]:
+        """Return the latencies of a route over each of `STEPS` parts of the window."""
+        return Lazy(lambda: tuple(self._steps(label)))
+
+    def _steps(self, label: RouteLabel) -> Iterator[Step]:
+        length = max(1, math.ceil(len(self.nodes) / STEPS))
+        for begin in range(0, len(self.nodes), length):
+            nodes = self.nodes[begin : begin + length]
+            parts = [part for node in nodes if node and (part := node.tally.routes.get(label))]
+            yield Step(self.points[begin + len(nodes) - 1].at, merged([part.latency for part in parts]))
 
     def memory(self, worker: WorkerId) -> Sequence[tuple[float, int]]:
         """Return moments and RSS of a worker: all that is known if that is long, else of the window."""

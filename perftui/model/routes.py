@@ -42,7 +42,7 @@ def route_rows(
     """Return every route with a request, those with the highest total cost first."""
     measured = Measured.by(worker.last for worker in tally.workers.values())
     rows = [
-        _row(label, part, counts, tally.covered_s, measured, _lazily(shares, label), axis.route(label))
+        _row(label, part, counts, tally.covered_s, measured, _lazily(shares, label), axis)
         for label, part in tally.routes.items()
         if (counts := part.counts()).requests
     ]
@@ -73,7 +73,7 @@ def _row(
     covered_s: float,
     measured: Measured,
     shares: Sequence[Share],
-    trend: Sequence[float | None],
+    axis: Axis,
 ) -> RouteSummary:
     requests = counts.requests
     bytes_p50, bytes_p95 = quantiles(part.body_bytes, (0.5, 0.95))
@@ -109,5 +109,6 @@ def _row(
         repeats=part.repeats,
         bodies=part.body_bytes.count,
         compressed=counts.compressed,
-        trend=trend,
+        trend=axis.route(label),
+        steps=axis.steps(label),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from perftui.model.axis import Axis
 from perftui.model.dashboard import Dashboard, WorkerTrack
@@ -55,7 +55,7 @@ def _rows(
             frame = counted.last if counted else None
             heard_at = frame.ended_at / 1e9 if frame else track.found_at
         state = worker_state(track, frame, heard_at, at)
-        yield _row(track, state, counted, frame, axis.worker(worker), axis.memory(worker), at, heard_at)
+        yield _row(track, state, counted, frame, axis, at, heard_at)
 
 
 def _row(
@@ -63,8 +63,7 @@ def _row(
     state: WorkerState,
     counted: WorkerPart | None,
     frame: Frame | None,
-    trend: Sequence[float | None],
-    memory: Sequence[tuple[float, int]],
+    axis: Axis,
     at: float,
     heard_at: float,
 ) -> WorkerSummary:
@@ -85,7 +84,7 @@ def _row(
         cpu_mean_percent=100.0 * counted.cpu_s / counted.cpu_over_s if counted.cpu_over_s else None,
         cpu_limit=process.cpu_limit,
         memory_limit_bytes=process.memory_limit_bytes,
-        memory=memory,
+        memory=axis.memory(track.identity.id),
         rss_bytes=process.rss_bytes,
         threads=process.threads,
         open_files=process.open_files,
@@ -108,7 +107,9 @@ def _row(
         last_seen=heard_at if frame else None,
         gone_since=track.gone_at if gone else None,
         lost_in_flight=frame.in_flight if frame and gone else None,
-        trend=trend,
+        trend=axis.worker(track.identity.id),
+        cpu_trend=axis.worker_cpu(track.identity.id),
+        lag_trend=axis.worker_lag(track.identity.id),
     )
 
 
