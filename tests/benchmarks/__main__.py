@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import caches, model, overhead, statements, terminal
+from tests.benchmarks import caches, model, overhead, runtime, statements, terminal
 
 BENCHMARKS = {
     "overhead": overhead.main,
     "statements": statements.main,
     "caches": caches.main,
+    "runtime": runtime.main,
     "model": model.main,
     "terminal": terminal.main,
 }
