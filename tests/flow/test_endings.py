@@ -53,7 +53,7 @@ def test_a_terminal_that_is_gone_ends_it() -> None:
     """Even if hang-ups are ignored, as under nohup, nothing goes on without a terminal."""
     with made_up("sh", "-c", f"trap '' HUP; exec {' '.join(FAKE)}") as seen:
         process = psutil.Process(seen.child.pid)
-        seen.child.ptyproc.fileobj.close()
+        seen.child.ptyproc.fileobj.close()  # type: ignore[attr-defined]  # pexpect has it, its types do not
         wait_until(lambda: not is_alive(process), "the dashboard to end")
 
 
