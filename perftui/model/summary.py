@@ -192,6 +192,8 @@ class WorkerSummary:
     agent_rss_bytes: int | None = None
     agent_dropped: int = 0
     agent_faults: Mapping[str, int] = field(default_factory=dict)
+    agent_degraded: str = ""
+    """What the agent gives up for now, so as to cost the app less."""
     probes: Mapping[str, str] = field(default_factory=dict)
     last_seen: float | None = None
     gone_since: float | None = None

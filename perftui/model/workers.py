@@ -103,6 +103,7 @@ def _row(
         agent_rss_bytes=agent.rss_bytes if agent else None,
         agent_dropped=counted.records_dropped,
         agent_faults=agent.faults if agent else {},
+        agent_degraded=agent.degraded if agent and not gone else "",
         probes=frame.probes if frame else {},
         last_seen=heard_at if frame else None,
         gone_since=track.gone_at if gone else None,

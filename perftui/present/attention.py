@@ -103,6 +103,9 @@ def _losses(summary: Summary) -> Iterator[Notice]:
         if worker.agent_faults:
             places = ", ".join(worker.agent_faults)
             yield Notice("low", "agent-fault", f"worker {worker.pid}", f"the agent had faults in {places}")
+        elif worker.agent_degraded:
+            detail = f"the agent saves the app's CPU: {worker.agent_degraded}"
+            yield Notice("low", "degraded", f"worker {worker.pid}", detail)
         elif worker.agent_dropped:
             detail = f"{count(worker.agent_dropped)} records not counted"
             yield Notice("low", "dropped", f"worker {worker.pid}", detail)

@@ -96,6 +96,7 @@ def _route(row: RouteSummary, verdicts: tuple[SloVerdict, ...]) -> Json:
         "serialize_ms_per_request": _rounded(row.serialize_ms_per_request),
         "pool_wait_ms_per_request": _rounded(row.pool_wait_ms_per_request),
         "threadpool_wait_ms_per_request": _rounded(row.threadpool_wait_ms_per_request),
+        "loop_wait_ms_per_request": _rounded(row.loop_wait_ms_per_request),
         "streaming": row.streaming,
         "exceptions": [
             {"type": each.type, "place": each.place, "count": each.count} for each in row.exceptions
@@ -132,6 +133,7 @@ def _worker(row: WorkerSummary) -> Json:
             "rss_bytes": row.agent_rss_bytes,
             "dropped": row.agent_dropped,
             "faults": dict(row.agent_faults),
+            "degraded": row.agent_degraded or None,
         },
         "probes": dict(row.probes),
     }

@@ -137,6 +137,8 @@ def _agent(worker: WorkerSummary, width: int) -> list[Line]:
     items += [
         (f"fault {clean(place)}", f"{number}×", "medium") for place, number in worker.agent_faults.items()
     ]
+    if worker.agent_degraded:
+        items.append(("gives up", clean(worker.agent_degraded), "medium"))
     note = f"agent {clean(worker.identity.agent)}" if worker.identity.agent else ""
     lines = [section("THE AGENT'S OWN COST", width, note), *pairs(items, width)]
     for probe, state in sorted(worker.probes.items()):

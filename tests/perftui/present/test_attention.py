@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from perftui.findings.find import find
 from perftui.model.summary import Severity
 from perftui.present.attention import Notice, attention_lines, notices
@@ -43,6 +45,16 @@ def test_the_worst_comes_first() -> None:
     ranks = [{"high": 0, "medium": 1, "low": 2}[each.severity] for each in found]
     assert ranks == sorted(ranks)
     assert {"silent", "worker-lost", "error-burst", "slo-breach"} <= {each.kind for each in found}
+
+
+def test_an_agent_that_gives_up_details_says_which() -> None:
+    """What is missing from the picture, and on which worker, is told, and it is no more than a note."""
+    healthy = FakeFeed().summary(60.0)
+    first, *others = healthy.workers
+    degraded = replace(first, agent_degraded="no stories of slow requests")
+    summary = replace(healthy, workers=(degraded, *others))
+    detail = "the agent saves the app's CPU: no stories of slow requests"
+    assert notices(summary, find(summary)) == [Notice("low", "degraded", f"worker {first.pid}", detail)]
 
 
 def test_what_has_no_room_is_counted() -> None:
