@@ -38,7 +38,7 @@ def test_text_stands_out_from_its_ground(depth: str) -> None:
     for name, style in palette.items():
         if style.color is None or style.bgcolor is None or name == "chart":
             continue
-        pair = [luminance(tuple(color.get_truecolor())) for color in (style.color, style.bgcolor)]
+        pair = [luminance(color.get_truecolor()) for color in (style.color, style.bgcolor)]
         assert (max(pair) + 0.05) / (min(pair) + 0.05) >= 4, name
 
 
