@@ -86,7 +86,7 @@ def test_a_successor_that_came_before_is_the_successor() -> None:
 def test_a_pid_that_comes_again_is_replaced_again() -> None:
     """Who replaced whom goes by lives, not by pids."""
     reborn = newcomer(1, T + 12)
-    events = [
+    events: list[SourceEvent] = [
         gone(A, T + 10),
         joined(reborn, T + 12),
         gone(reborn, T + 20),
