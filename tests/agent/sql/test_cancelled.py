@@ -1,0 +1,74 @@
+"""Statements that never come back count too."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tests.support.databases import Database, Seen
+
+
+def slow_statement(database: Database) -> str:
+    if "postgres" in database.url:
+        return "SELECT pg_sleep(30)"
+    return (
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 3000000) SELECT count(*) FROM n"
+    )
+
+
+def test_cancelled(async_database: Database, seen: Seen) -> None:
+    """A statement whose task is cancelled counts once, as an error, with the time it had."""
+
+    async def work() -> None:
+        engine = async_database.async_engine()
+        async with engine.connect() as connection:
+            with seen.request("GET /cancelled"):
+                task = asyncio.create_task(_execute(connection, slow_statement(async_database)))
+                while not _executing(task):  # noqa: ASYNC110 - nothing tells when the driver waits
+                    await asyncio.sleep(0.001)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+        await engine.dispose()
+
+    asyncio.run(work())
+    frame = seen.frame()
+    (statement,) = [s for s in frame.statements if s.errors]
+    assert (statement.latency.count, statement.routes) == (1, {"GET /cancelled": 1})
+    assert statement.latency.total > 0
+
+
+async def _execute(connection: Any, statement: str) -> None:
+    await connection.execute(text(statement))
+
+
+def _executing(task: asyncio.Task[None]) -> bool:
+    """Whether the task waits for the driver."""
+    chain = task.get_coro()
+    while (inner := getattr(chain, "cr_await", None)) is not None:
+        chain = inner
+        if getattr(getattr(chain, "cr_code", None), "co_name", "") == "greenlet_spawn":
+            return chain.cr_await is not None
+    return False
+
+
+def test_thrown_away(asyncpg_database: Database, seen: Seen) -> None:
+    """A statement whose coroutine is closed half-way counts once, as an error, and leaves nothing."""
+
+    async def work() -> None:
+        engine = asyncpg_database.async_engine()
+        connection = await engine.connect()
+        with seen.request():
+            coroutine = _execute(connection, slow_statement(asyncpg_database))
+            coroutine.send(None)
+            with pytest.raises(RuntimeError, match="ignored GeneratorExit"):  # SQLAlchemy still hangs up
+                coroutine.close()
+        await engine.dispose()
+
+    asyncio.run(work())
+    gc.collect()
+    assert [(s.latency.count, s.errors) for s in seen.frame().statements if s.errors] == [(1, 1)]
