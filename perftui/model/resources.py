@@ -48,6 +48,7 @@ def _query(fingerprint: str, statement: StatementPart) -> QuerySummary:
         latency=latency_of(statement.latency),
         total_ms=statement.latency.total / 1e6,
         routes=tuple(routes),
+        executions={route: statement.routes[route] for route in routes},
         call_site=statement.call_site,
         slow=statement.slow,
         same_binds=statement.same_binds,

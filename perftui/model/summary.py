@@ -223,14 +223,14 @@ class QuerySummary:
     latency: Latency
     total_ms: float
     routes: tuple[RouteLabel, ...] = ()
-    executions: Mapping[RouteLabel, int] = field(default_factory=dict)
-    """How often each of them ran it."""
     call_site: str | None = None
     slow: int = 0
     """Executions beyond the agent's threshold."""
     same_binds: int = 0
     """Executions whose statement and binds another request had run before."""
     database: str = ""
+    executions: Mapping[RouteLabel, int] = field(default_factory=dict)
+    """How often each of the routes ran it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,8 +139,10 @@ def test_an_empty_filter_wants_everything() -> None:
         (
             "a path:/x",
             "path:/x",
-            "path:/x: there is no path:, there is route:, worker:, status:, state:; "
-            'in quotes it is text: "path:/x"',
+            (
+                "path:/x: there is no path:, there is route:, worker:, status:, state:; "
+                'in quotes it is text: "path:/x"'
+            ),
         ),
     ],
 )
