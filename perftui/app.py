@@ -16,9 +16,11 @@ from textual.screen import Screen
 
 from perftui.feed import Feed, LiveFeed
 from perftui.pace import Pace
+from perftui.present.evidence import Subject
 from perftui.present.units import period, size
 from perftui.screens.export import Export, Format, as_markdown, clipboard_codes, copied, write_file
 from perftui.screens.help import HelpView
+from perftui.screens.opening import detail_of, view_of
 from perftui.screens.palette import Command, Palette
 from perftui.screens.triage import TriageView
 from perftui.screens.view import View
@@ -118,6 +120,25 @@ class Dashboard(App[int], inherit_bindings=False):
         for screen in self.screen_stack:
             if isinstance(screen, View):
                 screen.show()
+
+    def open_subject(self, subject: Subject) -> None:
+        """Show the screen of a subject above the present one."""
+        if subject.kind == "view":
+            self.action_view(int(subject.key))
+            return
+        trail = self.screen.crumbs() if isinstance(self.screen, View) else ()
+        self.push_screen(detail_of(self, subject, trail))
+
+    def action_view(self, number: int) -> None:
+        """Show one of the views 1 to 7; the triage view lies below all others."""
+        with self.batch_update():
+            while len(self.screen_stack) > 1:
+                self.pop_screen()
+            if number > 1:
+                name = f"view-{number}"
+                if not self.is_screen_installed(name):
+                    self.install_screen(view_of(self, number), name)
+                self.push_screen(name)
 
     def on_resize(self) -> None:
         """Assume nothing of what a resized terminal still shows."""

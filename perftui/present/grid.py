@@ -50,7 +50,7 @@ class Sort:
         """Return the sort by the column `by` places further on; names and pids go upwards."""
         place = columns.index(self.by) if self.by in columns else 0
         chosen = columns[(place + by) % len(columns)]
-        return Sort(chosen, chosen not in {"route", "pid", "state"})
+        return Sort(chosen, chosen not in {"route", "pid", "state", "cache", "kind", "worker"})
 
     def inverted(self) -> Sort:
         """Return the same sort the other way round."""

@@ -1,4 +1,4 @@
-"""One route: how its latencies lie, who serves them, how they end."""
+"""The blocks of a route's screen: its figures, how its latencies lie, how its requests end."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import math
 from collections.abc import Iterator
 
 from perftui.model.summary import RouteSummary, Summary
-from perftui.present.cells import BLANK, Cell, Line, clean, filled, fit
+from perftui.present.cells import Cell, Line, clean, filled, fit
 from perftui.present.charts import Axis, area, bar, histogram, round_up
-from perftui.present.quantile import quantile_cell, to_the_right
-from perftui.present.signs import missed
-from perftui.present.units import age, count, ms, percent, rate, size
+from perftui.present.quantile import quantile_cell
+from perftui.present.units import count, ms, percent, rate, size
 
 _TICKS_MS = [factor * 10.0**power for power in range(-3, 7) for factor in (1, 2, 5)]
 
@@ -25,32 +24,9 @@ PARTS = (
 """Where an average request may spend its time; only what was measured is shown."""
 
 
-def route_lines(summary: Summary, label: str, width: int, height: int) -> list[Line]:
-    """Return everything known of one route, the most telling first."""
-    route = summary.route(label)
-    if route is None:
-        return [BLANK, (Cell(f"  no request in the last {age(summary.window_s)}", "dim"),)]
-    chart_height = 4 if height < 30 else 8 if height < 45 else 12
-    blocks = [
-        _figures(route, missed(summary, label), width),
-        _spent(route, width),
-        _latencies(route, width, chart_height),
-        _over_time(summary, route, width, 1 if height < 30 else 3),
-        _endings(route, width),
-        _shares(route, width),
-        _exceptions(route, width),
-    ]
-    lines: list[Line] = []
-    for block in blocks:
-        if block and lines and height >= 30:
-            lines.append(BLANK)
-        lines += block
-    return lines
-
-
 def section(title: str, width: int, note: str = "") -> Line:
     """Return the line above a block of a detail screen."""
-    cells = (Cell(f" {title}", "section"), Cell(f"  {note}" if note else "", "section-note"))
+    cells = (Cell(f" {clean(title)}", "section"), Cell(f"  {clean(note)}" if note else "", "section-note"))
     return filled(cells, width, "section")
 
 
@@ -69,7 +45,8 @@ def pairs(items: list[tuple[str, str, str]], width: int) -> list[Line]:
     return [*lines, tuple(row)] if row else lines
 
 
-def _figures(route: RouteSummary, misses: frozenset[str], width: int) -> list[Line]:
+def figures(route: RouteSummary, misses: frozenset[str], width: int) -> list[Line]:
+    """Return the route's figures, side by side."""
     latency = route.latency
     items = [
         (name, text + (" ▲" if name in misses else ""), style)
@@ -96,7 +73,8 @@ def _figures(route: RouteSummary, misses: frozenset[str], width: int) -> list[Li
     return pairs(items, width)
 
 
-def _spent(route: RouteSummary, width: int) -> list[Line]:
+def spent(route: RouteSummary, width: int) -> list[Line]:
+    """Return where an average request spends its time, part by part; they may overlap."""
     parts = [(name, value) for name, field in PARTS if (value := getattr(route, field)) is not None]
     if not parts or not route.requests:
         return []
@@ -110,7 +88,8 @@ def _spent(route: RouteSummary, width: int) -> list[Line]:
     return lines
 
 
-def _latencies(route: RouteSummary, width: int, height: int) -> list[Line]:
+def latencies(route: RouteSummary, width: int, height: int) -> list[Line]:
+    """Return how the latencies lie, on a logarithmic axis."""
     ranges = list(route.sketch.ranges())
     if not ranges:
         return []
@@ -121,7 +100,7 @@ def _latencies(route: RouteSummary, width: int, height: int) -> list[Line]:
     lines: list[Line] = [section("LATENCY", width, f"{count(route.latency.count)} requests, logarithmic")]
     drawing = area([value if value > 0 else None for value in columns], height, max(columns))
     lines += [(Cell("  "), Cell(text, "chart")) for text in drawing]
-    lines.append((Cell("  "), Cell(_ticks(low, high, room), "dim")))
+    lines.append((Cell("  "), Cell(latency_axis(low, high, room), "dim")))
     marks = (("p50", route.latency.p50_ms), ("p95", route.latency.p95_ms), ("p99", route.latency.p99_ms))
     lines.append((Cell("  "), Cell(_marks(marks, low, high, room), "accent")))
     return lines
@@ -131,7 +110,7 @@ def _position(value_ns: float, low: float, high: float, width: int) -> int:
     return int(math.log(max(value_ns, low) / low) / math.log(high / low) * width)
 
 
-def _ticks(low: float, high: float, width: int) -> str:
+def latency_axis(low: float, high: float, width: int) -> str:
     """Return the axis: round latencies where they belong, as many as stand apart."""
     line = list("─" * width)
     free = 0
@@ -165,7 +144,8 @@ def _marks(marks: tuple[tuple[str, float | None], ...], low: float, high: float,
     return "".join(line)
 
 
-def _over_time(summary: Summary, route: RouteSummary, width: int, height: int) -> list[Line]:
+def over_time(summary: Summary, route: RouteSummary, width: int, height: int) -> list[Line]:
+    """Return p95 over time."""
     room = width - 18
     axis = Axis.over([point.at for point in summary.points], summary.window_s, room)
     columns = axis.highest(route.trend)
@@ -179,7 +159,8 @@ def _over_time(summary: Summary, route: RouteSummary, width: int, height: int) -
     return [(*label, Cell("  "), Cell(text, "chart")) for label, text in zip(labels, drawing, strict=False)]
 
 
-def _endings(route: RouteSummary, width: int) -> list[Line]:
+def endings(route: RouteSummary, width: int) -> list[Line]:
+    """Return how the requests ended."""
     total = sum(route.status.values())
     items = []
     for name, number in route.status.items():
@@ -194,32 +175,8 @@ def _endings(route: RouteSummary, width: int) -> list[Line]:
     return [section("ENDED AS", width), *pairs(items, width)]
 
 
-def _shares(route: RouteSummary, width: int) -> list[Line]:
-    if not route.shares:
-        return []
-    total = sum(share.requests for share in route.shares) or 1
-    room = max(width - 66, 6)
-    lines: list[Line] = [section("WORKERS", width)]
-    title = f"  {'pid':<10}{'n':>8}{'err':>8}{'p50':>8}{'p95':>8}{'p99':>8}{'share':>9}"
-    lines.append((Cell(title, "label"),))
-    for share in sorted(route.shares, key=lambda share: share.pid):
-        errors = share.errors / share.requests if share.requests else None
-        lines.append(
-            (
-                Cell(f"  {share.pid:<10}", "name"),
-                Cell(f"{count(share.requests):>8}"),
-                Cell(f"{percent(errors):>8}", "medium" if share.errors else "faint"),
-                Cell(f"{ms(share.latency.p50_ms):>8}"),
-                to_the_right(quantile_cell(share.latency, "p95", "bright"), 8),
-                to_the_right(quantile_cell(share.latency, "p99"), 8),
-                Cell(f"{percent(share.requests / total):>9}  "),
-                Cell(bar(share.requests / total, room), "chart"),
-            )
-        )
-    return lines
-
-
-def _exceptions(route: RouteSummary, width: int) -> list[Line]:
+def exceptions(route: RouteSummary, width: int) -> list[Line]:
+    """Return the unhandled exceptions, most frequent first."""
     if not route.exceptions:
         return []
     return [section("UNHANDLED EXCEPTIONS", width), *_exception_lines(route, width)]

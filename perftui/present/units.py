@@ -6,6 +6,7 @@ Takes a value or None, gives text. None is "no data" and always reads `–`: it 
 from __future__ import annotations
 
 import math
+import time
 
 NO_DATA = "–"
 
@@ -143,3 +144,8 @@ def _scaled(value: float) -> str:
         if value < 999.5:
             return f"{value:.0f}{unit}"
     return f"{min(value, 9999):.0f}G"
+
+
+def clock(at: float) -> str:
+    """Return a moment of today as the clock here shows it: `14:02:51`."""
+    return time.strftime("%H:%M:%S", time.localtime(at))

@@ -29,6 +29,26 @@ WORKER_COLUMNS = (
     Column("where", "where", 0, "left", at_least=90),
 )
 
+FULL_COLUMNS = (
+    Column("pid", "", 13, "left"),
+    Column("state", "state", 9, "left"),
+    Column("cpu", "cpu", 6),
+    Column("memory", "memory", 8),
+    Column("lag", "lag p99", 9),
+    Column("gc", "gc p99", 8, at_least=92),
+    Column("threads", "threads", 9),
+    Column("open", "open", 6),
+    Column("rps", "rps", 7, at_least=112),
+    Column("share", "share", 7),
+    Column("err", "err", 7, at_least=112),
+    Column("p95", "p95", 8),
+    Column("agent", "agent", 8, at_least=120),
+    Column("up", "up", 9, at_least=120),
+    Column("trend", "p95 trend", 30, at_least=150),
+    Column("where", "where", 0, "left", at_least=150),
+)
+"""Those of the view that has the screen to itself; `share` is of all requests."""
+
 WORKER_SORTS = ("state", "cpu", "memory", "lag", "open", "rps", "p95", "pid")
 
 _STATE_RANK = {"blocked": 0, "silent": 1, "ok": 2, "gone": 3}
@@ -45,17 +65,29 @@ _VALUES: dict[str, Callable[[WorkerSummary], SortValue]] = {
 }
 
 
-def workers_grid(summary: Summary, width: int, sort: Sort, before: Sequence[RowKey] = ()) -> Grid:
+def workers_grid(
+    summary: Summary,
+    width: int,
+    sort: Sort,
+    before: Sequence[RowKey] = (),
+    wanted: str = "",
+    among: Sequence[Column] = WORKER_COLUMNS,
+) -> Grid:
     """Return the workers, those in trouble first unless sorted otherwise."""
-    columns = chosen_columns(WORKER_COLUMNS, width)
-    workers = {worker.identity.id: worker for worker in summary.workers}
+    columns = chosen_columns(among, width)
+    workers = {
+        worker.identity.id: worker
+        for worker in summary.workers
+        if wanted.casefold() in f"{worker.identity.host} {worker.pid} {worker.state}".casefold()
+    }
+    requests = sum(worker.requests for worker in summary.workers)
     value = _VALUES[sort.by]
     by_pid = before or sorted(workers, key=lambda key: workers[key].pid)
     axis = trend_axis(summary, columns)
 
     def cells(key: RowKey) -> tuple[Cell, ...]:
         worker = workers[key]
-        return tuple(_cell(column, worker, summary.at, axis) for column in columns)
+        return tuple(_cell(column, worker, summary.at, axis, requests) for column in columns)
 
     return Grid(
         title="WORKERS",
@@ -64,7 +96,8 @@ def workers_grid(summary: Summary, width: int, sort: Sort, before: Sequence[RowK
         cells=cells,
         sign=lambda key: worker_sign(workers[key]),
         sort=sort,
-        empty="no worker yet",
+        note=f"/{wanted} {len(workers)} of {len(summary.workers)}" if wanted else "",
+        empty=f"no worker contains “{wanted}”: esc clears the filter" if wanted else "no worker yet",
     )
 
 
@@ -92,7 +125,7 @@ def _state_s(worker: WorkerSummary, now: float) -> float | None:
     return None
 
 
-def _cell(column: Column, worker: WorkerSummary, now: float, axis: Axis) -> Cell:
+def _cell(column: Column, worker: WorkerSummary, now: float, axis: Axis, requests: int) -> Cell:
     quiet = "faint" if worker.state == "gone" else "text"
     match column.key:
         case "pid":
@@ -119,6 +152,13 @@ def _cell(column: Column, worker: WorkerSummary, now: float, axis: Axis) -> Cell
             return Cell(percent(share), "medium" if worker.errors else "faint")
         case "p95":
             return quantile_cell(worker.latency, "p95", "faint" if worker.state == "gone" else "bright")
+        case "gc":
+            return Cell(ms(worker.gc_pause_p99_ms), quiet)
+        case "share":
+            return Cell(percent(worker.requests / requests if requests else None), quiet)
+        case "agent":
+            cpu = worker.agent_cpu_percent
+            return Cell(percent(cpu / 100 if cpu is not None else None), "dim")
         case "up":
             return Cell(age(worker.uptime_s), "dim")
         case "where":

@@ -1,29 +1,29 @@
-"""One route: where do its latencies lie, who serves it, how does it end."""
+"""One route: where its time goes, what it asks of the database, its slowest requests."""
 
 from __future__ import annotations
 
-from perftui.present.cells import Line
-from perftui.present.route_detail import route_lines
-from perftui.screens.detail import DetailView
+from perftui.present.evidence import Row
+from perftui.present.route_rows import route_rows
+from perftui.screens.evidence import EvidenceView
 from perftui.screens.view import Host
 from perftui_agent.wire.frames import RouteLabel
 
 
-class RouteView(DetailView, inherit_bindings=True):
+class RouteView(EvidenceView, inherit_bindings=True):
     """The detail of one route."""
 
-    def __init__(self, host: Host, route: RouteLabel) -> None:
-        super().__init__(host)
+    def __init__(self, host: Host, route: RouteLabel, trail: tuple[str, ...] = ()) -> None:
+        super().__init__(host, trail)
         self._route = route
 
-    def crumbs(self) -> tuple[str, ...]:
+    def name_here(self) -> str:
         """Return the route."""
-        return (self._route,)
+        return self._route
 
     def scope(self) -> str:
         """Return the route: its own targets count here."""
         return self._route
 
-    def lines(self, width: int, height: int) -> list[Line]:
+    def rows(self, width: int, height: int) -> list[Row]:
         """Return all that is known of the route."""
-        return route_lines(self.picture.summary, self._route, width, height)
+        return route_rows(self.picture, self._route, width, height)

@@ -10,21 +10,24 @@ from textual.containers import Container
 
 from perftui.keys import Place
 from perftui.messages import FilterChanged, RowOpened
-from perftui.present.attention import Notice, attention_lines, notices
+from perftui.present.attention import Notice, attention_rows, notices
 from perftui.present.cells import Line
+from perftui.present.evidence import Row, Subject
 from perftui.present.grid import Grid, RowKey, Sort
 from perftui.present.layout import Triage, triage_layout
 from perftui.present.routes import ROUTE_SORTS, routes_grid
 from perftui.present.vitals import vitals_lines
 from perftui.present.workers import WORKER_SORTS, workers_grid
 from perftui.screens.dump import ask_and_dump
-from perftui.screens.route import RouteView
 from perftui.screens.view import Host, View
-from perftui.screens.worker import WorkerView
 from perftui.widgets.bindings import bindings
 from perftui.widgets.bottom import Bottom, FilterLine
+from perftui.widgets.evidence import EvidenceLines, SubjectOpened
 from perftui.widgets.lines import Panel
 from perftui.widgets.table import Table
+
+LEAD_S = 5.0
+"""So long after the first picture findings that appear still take the cursor: history comes in chunks."""
 
 
 class TriageView(View[None], inherit_bindings=False):
@@ -32,17 +35,20 @@ class TriageView(View[None], inherit_bindings=False):
 
     BINDINGS = bindings("triage")
     PLACES: tuple[Place, ...] = ("triage", "table", "everywhere")
+    AUTO_FOCUS = "#routes"
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self._wanted = ""
+        self._led = False
+        self._first_seen = 0.0
         self._arranged: Triage | None = None
         # Only ever more: a route that comes and goes must not make the charts jump.
         self._most_routes = 0
         self.route_table = Table(self._routes_grid, ROUTE_SORTS, "routes")
         self.worker_table = Table(self._workers_grid, WORKER_SORTS, "workers", descending=False)
         self._vitals = Panel(self._vitals_lines, "vitals")
-        self._attention = Panel(self._attention_lines, "attention")
+        self._attention = EvidenceLines(self._attention_rows, "attention", strip=True)
         self._filter = FilterLine()
 
     def content(self) -> ComposeResult:
@@ -58,6 +64,23 @@ class TriageView(View[None], inherit_bindings=False):
         """Share out the screen, then show the picture."""
         self._arrange()
         super().show()
+        self._lead()
+
+    def _lead(self) -> None:
+        """Let the cursor wait on the findings if there are some at first, until a key has been pressed."""
+        summary, anything = self.picture.summary, bool(self._notices())
+        self._attention.can_focus = anything or self._attention.has_focus
+        if self._led or summary.link == "connecting" or not self.is_mounted:
+            return
+        self._first_seen = self._first_seen or summary.at
+        if anything:
+            self.set_focus(self._attention)
+            self._led = True
+        self._led = self._led or summary.at - self._first_seen > LEAD_S
+
+    def on_key(self) -> None:
+        """Leave the focus where it is: somebody is at the keys."""
+        self._led = True
 
     def on_resize(self) -> None:
         """Share out the screen anew."""
@@ -84,8 +107,8 @@ class TriageView(View[None], inherit_bindings=False):
         mark = self.picture.mark
         return vitals_lines(self.picture.summary, width, max(height // 3, 1), mark.at if mark else None)
 
-    def _attention_lines(self, width: int, height: int) -> list[Line]:
-        return attention_lines(self._notices(), self.picture.summary.at, width, height)
+    def _attention_rows(self, width: int, _height: int) -> list[Row]:
+        return attention_rows(self._notices(), self.picture.summary.at, width)
 
     def _notices(self) -> list[Notice]:
         return notices(self.picture.summary, self.picture.findings)
@@ -99,10 +122,12 @@ class TriageView(View[None], inherit_bindings=False):
     @on(RowOpened)
     def open_row(self, message: RowOpened) -> None:
         """Drill into a route or a worker."""
-        if message.table == "routes":
-            self.app.push_screen(RouteView(self.host, message.key))
-        else:
-            self.app.push_screen(WorkerView(self.host, message.key))
+        self.host.open_subject(Subject("route" if message.table == "routes" else "worker", message.key))
+
+    @on(SubjectOpened)
+    def open_notice(self, message: SubjectOpened) -> None:
+        """Show the evidence of what stands out."""
+        self.host.open_subject(message.subject)
 
     def action_dump(self) -> None:
         """Ask, then dump the worker under the cursor of the workers table."""

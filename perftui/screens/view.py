@@ -9,6 +9,7 @@ from textual.screen import Screen
 
 from perftui.keys import Place
 from perftui.present.cells import Line
+from perftui.present.evidence import Subject
 from perftui.present.picture import Picture, header_line
 from perftui.widgets.bottom import Bottom
 from perftui.widgets.lines import Lines, Panel
@@ -29,6 +30,9 @@ class Host(Protocol):
 
     def aside(self) -> str:
         """Return what stands at the end of the bottom line: a remark, or `1.1 kB/s`."""
+
+    def open_subject(self, subject: Subject) -> None:
+        """Show the screen of a subject."""
 
     async def take_dump(self, worker: WorkerId) -> Dump | Refusal:
         """Return the stacks of a worker, or why there are none."""

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 from perftui.keys import Place
-from perftui.present.cells import Line
-from perftui.present.worker_detail import worker_lines
-from perftui.screens.detail import DetailView
+from perftui.present.evidence import Row
+from perftui.present.worker_rows import worker_rows
 from perftui.screens.dump import ask_and_dump
+from perftui.screens.evidence import EvidenceView
 from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings
 from perftui_agent.wire.frames import WorkerId
 
 
-class WorkerView(DetailView, inherit_bindings=True):
+class WorkerView(EvidenceView, inherit_bindings=True):
     """The detail of one worker."""
 
     BINDINGS = bindings("worker")
-    PLACES: tuple[Place, ...] = ("worker", "detail", "everywhere")
+    PLACES: tuple[Place, ...] = ("worker", "evidence", "rows", "everywhere")
 
-    def __init__(self, host: Host, worker: WorkerId) -> None:
-        super().__init__(host)
+    def __init__(self, host: Host, worker: WorkerId, trail: tuple[str, ...] = ()) -> None:
+        super().__init__(host, trail)
         self._worker = worker
 
-    def crumbs(self) -> tuple[str, ...]:
+    def name_here(self) -> str:
         """Return the worker."""
         worker = self.picture.summary.worker(self._worker)
-        return (f"worker {worker.pid}" if worker else "worker",)
+        return f"worker {worker.pid}" if worker else "worker"
 
-    def scope(self) -> str:
-        """Return no route: workers have no targets."""
-        return ""
-
-    def lines(self, width: int, height: int) -> list[Line]:
+    def rows(self, width: int, height: int) -> list[Row]:
         """Return all that is known of the worker."""
-        return worker_lines(self.picture.summary, self._worker, width, height)
+        return worker_rows(self.picture, self._worker, width, height)
 
     def action_dump(self) -> None:
         """Ask, then dump this worker."""

@@ -59,6 +59,11 @@ class Lines(Widget, inherit_bindings=False):
         self.repaint()
         self.refresh()
 
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Show the cursor, or hide it: only now the focus has really come or gone."""
+        super().watch_has_focus(has_focus)
+        self.repaint()
+
     def render_line(self, y: int) -> Strip:
         """Return one line as Textual wants it."""
         width = self.size.width

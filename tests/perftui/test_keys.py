@@ -13,7 +13,9 @@ from perftui.screens.help import help_lines
 
 TOGETHER: tuple[tuple[Place, ...], ...] = (
     ("triage", "table", "everywhere"),
-    ("worker", "detail", "everywhere"),
+    ("triage", "rows", "everywhere"),
+    ("worker", "view", "table", "everywhere"),
+    ("worker", "evidence", "rows", "everywhere"),
     ("dump", "everywhere"),
 )
 """Places whose keys work at the same time."""

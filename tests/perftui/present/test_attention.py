@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from perftui.findings.find import find
-from perftui.model.summary import Severity
-from perftui.present.attention import Notice, attention_lines, notices
-from perftui.present.cells import text_of, width_of
+from perftui.model.summary import Finding, Severity
+from perftui.present.attention import Notice, attention_rows, notices
+from perftui.present.cells import text_of
 from tests.support.fake_feed import NOON, FakeFeed
 
 
@@ -23,7 +23,7 @@ def notice(severity: Severity, since: float | None = None) -> Notice:
 def test_a_healthy_service_has_nothing_to_say() -> None:
     """No trouble, no line: a false alarm is a defect."""
     assert noticed() == []
-    assert text_of(attention_lines([], NOON, 80, 3)[0]) == " · nothing stands out"
+    assert text_of(attention_rows([], NOON, 80)[0].line) == " · nothing stands out"
 
 
 def test_a_blocked_worker_tells_where_and_for_how_long() -> None:
@@ -39,12 +39,25 @@ def test_a_block_that_goes_on_is_told_once() -> None:
     assert [each.kind for each in noticed("blocked")].count("loop-blocked") == 0
 
 
-def test_the_worst_comes_first() -> None:
-    """A worker in trouble stands above one that is gone, and above errors."""
-    found = noticed("errors", "gone", "silent", "slo")
-    ranks = [{"high": 0, "medium": 1, "low": 2}[each.severity] for each in found]
-    assert ranks == sorted(ranks)
-    assert {"silent", "worker-lost", "error-burst", "slo-breach"} <= {each.kind for each in found}
+def test_what_is_so_now_comes_first_and_causes_before_missed_targets() -> None:
+    """A worker in trouble stands above all findings; a missed target below whatever may cause it."""
+    kinds = [each.kind for each in noticed("errors", "gone", "silent", "slo")]
+    assert kinds[0] == "silent"
+    assert kinds.index("error-burst") < kinds.index("slo-breach")
+    assert {"silent", "worker-lost", "error-burst", "slo-breach"} <= set(kinds)
+
+
+def test_the_worst_of_each_kind_comes_before_the_second_of_any() -> None:
+    """Three slow statements don't push the one held loop out of sight."""
+
+    def finding(kind: str, impact: float) -> Finding:
+        return Finding(kind, "high", f"{kind} {impact}", "", {}, "", impact)
+
+    slow = [finding("slow-query", 9.0 - number) for number in range(3)]
+    found = [*slow, finding("loop-blocked", 1.0), finding("slo-breach", 20.0)]
+    told = [each.subject for each in notices(FakeFeed().summary(60.0), found)]
+    assert told[:3] == ["loop-blocked 1.0", "slow-query 9.0", "slow-query 8.0"]
+    assert told[-1] == "slo-breach 20.0"
 
 
 def test_an_agent_that_gives_up_details_says_which() -> None:
@@ -53,27 +66,20 @@ def test_an_agent_that_gives_up_details_says_which() -> None:
     first, *others = healthy.workers
     degraded = replace(first, agent_degraded="no stories of slow requests")
     summary = replace(healthy, workers=(degraded, *others))
-    detail = "the agent saves the app's CPU: no stories of slow requests"
-    assert notices(summary, find(summary)) == [Notice("low", "degraded", f"worker {first.pid}", detail)]
-
-
-def test_what_has_no_room_is_counted() -> None:
-    """The last line tells how many notices there are besides, and no line is wider than the screen."""
-    lines = attention_lines([notice("high")] * 5, NOON, 60, 2)
-    assert len(lines) == 2
-    assert "+ 3 more" in text_of(lines[-1])
-    assert all(width_of(line) <= 60 for line in lines)
+    (told,) = notices(summary, find(summary))
+    assert (told.severity, told.kind, told.subject) == ("low", "degraded", f"worker {first.pid}")
+    assert told.detail == "the agent saves the app's CPU: no stories of slow requests"
 
 
 def test_a_long_statement_leaves_room_for_its_figures() -> None:
     """Of a statement the tables are told and the columns left out; what is said of it stays in sight."""
     columns = ", ".join(f"items.column_{number}" for number in range(30))
     long = Notice("high", "slow-query", f"SELECT {columns} FROM items WHERE id = ?", "p95 480 ms, 12×")
-    text = text_of(attention_lines([long], NOON, 80, 1)[0])
+    text = text_of(attention_rows([long], NOON, 80)[0].line)
     assert "SELECT … FROM items WHERE" in text
     assert "p95 480 ms" in text
 
 
 def test_where_there_is_room_it_is_told_for_how_long() -> None:
     """A wide line ends with how long the finding has stood."""
-    assert text_of(attention_lines([notice("high", NOON - 38)], NOON, 120, 1)[0]).endswith(" 38 s ")
+    assert text_of(attention_rows([notice("high", NOON - 38)], NOON, 120)[0].line).endswith(" 38 s ")

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from perftui.present.cells import text_of, width_of
-from perftui.present.route_detail import route_lines
-from perftui.present.worker_detail import worker_lines
+from perftui.present.picture import Picture
+from perftui.present.route_rows import route_rows
+from perftui.present.worker_rows import worker_rows
 from tests.perftui.screens.seen import HUGE, LARGE, SMALL, look, opened
 from tests.support.fake_feed import FakeFeed
 
@@ -16,7 +17,7 @@ SIZES = pytest.mark.parametrize("size", [SMALL, LARGE, HUGE], ids=["80x24", "120
 
 
 def route(feed: FakeFeed, label: str = "GET /orders", size: tuple[int, int] = LARGE) -> str:
-    lines = route_lines(feed.summary(60.0), label, *size)
+    lines = [row.line for row in route_rows(Picture(feed.summary(60.0)), label, *size)]
     assert all(width_of(line) <= size[0] for line in lines)
     return "\n".join(map(text_of, lines))
 
@@ -52,7 +53,7 @@ def test_what_has_no_room_can_be_scrolled_to() -> None:
     """The last line counts what is below; scrolling down brings it up."""
     assert "more lines" in look(FakeFeed(), "enter")
     assert "4124" not in look(FakeFeed(), "enter")
-    assert "4124" in look(FakeFeed(), "enter", "pagedown")
+    assert "4124" in look(FakeFeed(), "enter", "pagedown", "pagedown")
 
 
 def test_a_worker_tells_of_its_process_and_its_agent() -> None:
@@ -66,7 +67,7 @@ def test_a_worker_tells_of_its_process_and_its_agent() -> None:
 
 def test_a_blocked_worker_tells_what_holds_it() -> None:
     """State, time, place and request come first; what it did before follows."""
-    text = look(FakeFeed(troubles=("blocked",)), "tab", "enter")
+    text = look(FakeFeed(troubles=("blocked",)), "tab", "tab", "enter")
     assert "blocked 1.9 s   at app/reports.py:42 build_report  serving GET /reports" in text
     assert "HELD THE LOOP" in text
     assert "IN FLIGHT" in text
@@ -74,13 +75,13 @@ def test_a_blocked_worker_tells_what_holds_it() -> None:
 
 def test_a_silent_worker_points_to_the_dump() -> None:
     """What to do about it is said where it is seen."""
-    assert "D" in look(FakeFeed(troubles=("silent",)), "tab", "enter").splitlines()[1]
+    assert "D" in look(FakeFeed(troubles=("silent",)), "tab", "tab", "enter").splitlines()[1]
 
 
 def test_an_unknown_worker_is_said_to_be_unknown() -> None:
     """A life that ended long ago has nothing to show."""
-    lines = worker_lines(FakeFeed().summary(60.0), "web-9/1/0", 80, 24)
-    assert "not known any more" in text_of(lines[1])
+    rows = worker_rows(Picture(FakeFeed().summary(60.0)), "web-9/1/0", 80, 24)
+    assert "not known any more" in text_of(rows[1].line)
 
 
 def test_a_detail_goes_on_living() -> None:

@@ -183,7 +183,7 @@ def test_a_second_without_news_paints_nothing() -> None:
             for widget in seen.app.screen.query("Lines"):
                 widget.refresh = lambda *given, **_: regions.extend(given)  # type: ignore[method-assign,assignment]
             seen.app.repaint()
-            return regions
+            return list(regions)
 
     assert asyncio.run(scene()) == []
 

@@ -1,0 +1,149 @@
+"""Everything that happened, the newest first: joins and deaths, held loops, findings since they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from perftui.model.summary import Event, IncidentRow, Severity, Summary
+from perftui.present.cells import Cell, shortened
+from perftui.present.evidence import Subject, function_of, subject_of
+from perftui.present.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
+from perftui.present.picture import Picture
+from perftui.present.signs import RANK, sign
+from perftui.present.statements import brief
+from perftui.present.units import age, clock, ms
+
+TIMELINE_COLUMNS = (
+    Column("clock", "", 12, "left"),
+    Column("when", "ago", 9),
+    Column("kind", "what", 18, "left"),
+    Column("both", "", 0, "left", below=110),
+    Column("subject", "", 44, "left", at_least=110),
+    Column("said", "", 0, "left", at_least=110),
+)
+TIMELINE_SORTS = ("when", "kind", "severity")
+
+TOGETHER_S = 60.0
+"""Blocks by one function in one worker that are no further apart are told in one line."""
+
+_TOLD = {"loop-blocked", "worker-lost", "worker-restarted"}
+"""Findings that blocks and events tell already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of the timeline."""
+
+    at: float
+    kind: str
+    subject: str
+    said: str
+    severity: Severity
+    leads_to: Subject | None
+
+
+def moments(picture: Picture) -> dict[RowKey, Moment]:
+    """Return everything that happened, by what tells one from the other."""
+    summary = picture.summary
+    found: dict[RowKey, Moment] = {}
+    for number, event in enumerate(summary.events):
+        found[f"event {event.at} {event.kind} {event.subject} {number}"] = _of_event(summary, event)
+    found |= dict(_blocks(summary.incidents))
+    for finding in picture.findings:
+        if finding.kind not in _TOLD and finding.since is not None:
+            found[" ".join(finding.identity)] = Moment(
+                finding.since,
+                finding.kind,
+                finding.subject,
+                finding.sentence,
+                finding.severity,
+                subject_of(finding),
+            )
+    return found
+
+
+def _of_event(summary: Summary, event: Event) -> Moment:
+    bad = any(word in event.kind for word in ("lost", "gone", "vanished", "died"))
+    workers = (worker for worker in summary.workers if str(worker.pid) in event.subject.split())
+    worker = next(workers, None)
+    leads_to = Subject("worker", worker.identity.id) if worker else None
+    return Moment(event.at, event.kind, event.subject, event.sentence, "medium" if bad else "low", leads_to)
+
+
+def _blocks(incidents: Sequence[IncidentRow]) -> Iterator[tuple[RowKey, Moment]]:
+    """Yield the blocks of loops; those of one function and worker close to each other as one."""
+    runs: dict[tuple[str, str], list[list[IncidentRow]]] = {}
+    for row in sorted(incidents, key=lambda row: row.incident.at):
+        groups = runs.setdefault((row.worker, function_of(row.incident.where)), [])
+        if groups and (row.incident.at - groups[-1][-1].incident.at) / 1e9 <= TOGETHER_S:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    for (worker, function), groups in runs.items():
+        for rows in groups:
+            first, last = rows[0], rows[-1]
+            longest = max(row.incident.ns for row in rows)
+            often = f"{len(rows)}×, the last for {ms(last.incident.ns / 1e6)}" if len(rows) > 1 else ""
+            held = f"held worker {last.pid} {'up to ' if often else ''}{ms(longest / 1e6)}"
+            said = ", ".join(filter(None, (held, often)))
+            served = f" serving {last.incident.route}" if last.incident.route else ""
+            yield (
+                f"block {worker} {function} {first.incident.at}",
+                Moment(
+                    last.incident.at / 1e9,
+                    last.incident.kind,
+                    last.incident.where,
+                    said + served,
+                    "high" if longest >= 1e9 else "medium",
+                    Subject("place", function),
+                ),
+            )
+
+
+_VALUES: dict[str, Callable[[Moment], SortValue]] = {
+    "when": lambda moment: f"{moment.at:020.6f}",
+    "kind": lambda moment: moment.kind,
+    "severity": lambda moment: -float(RANK[moment.severity]),
+}
+
+
+def timeline_grid(
+    picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = (), wanted: str = ""
+) -> Grid:
+    """Return what happened and contains `wanted`, the newest first."""
+    columns = chosen_columns(TIMELINE_COLUMNS, width)
+    every = moments(picture)
+    needle = wanted.casefold()
+    rows = {
+        key: row for key, row in every.items() if needle in f"{row.kind} {row.subject} {row.said}".casefold()
+    }
+    at = picture.summary.at
+    nothing = f"nothing contains “{wanted}”: esc clears the filter" if wanted and every else ""
+    return Grid(
+        title="TIMELINE",
+        columns=columns,
+        keys=ordered({key: _VALUES[sort.by](row) for key, row in rows.items()}, sort, before),
+        cells=lambda key: tuple(_cell(column, rows[key], at) for column in columns),
+        sign=lambda key: sign(rows[key].severity),
+        sort=sort,
+        note=f"/{wanted} {len(rows)} of {len(every)}" if wanted else "",
+        empty=nothing or f"nothing has happened in the last {age(picture.summary.window_s)}",
+    )
+
+
+def _cell(column: Column, moment: Moment, at: float) -> Cell:
+    match column.key:
+        case "clock":
+            return Cell(clock(moment.at), "name")
+        case "when":
+            return Cell(age(max(at - moment.at, 0.0)), "dim")
+        case "kind":
+            return Cell(moment.kind, {"high": "high", "medium": "medium", "low": "dim"}[moment.severity])
+        case "both":
+            subject = shortened(brief(moment.subject), 32)
+            return Cell(moment.said if moment.subject in moment.said else f"{subject}  {brief(moment.said)}")
+        case "subject":
+            return Cell(brief(moment.subject), "bright")
+        case _:
+            return Cell(brief(moment.said), "text")

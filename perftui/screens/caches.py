@@ -1,0 +1,37 @@
+"""Caches: how often each has what is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perftui.present.caches import CACHE_SORTS, PROBES, caches_grid
+from perftui.present.cells import Line
+from perftui.present.evidence import Subject, probe_lines
+from perftui.present.grid import Grid, RowKey, Sort
+from perftui.screens.tables import TablesView
+from perftui.widgets.lines import Lines, Panel
+from perftui.widgets.table import Table
+
+
+class CachesView(TablesView, inherit_bindings=True):
+    """View 5."""
+
+    TITLE_HERE = "caches"
+
+    def panes(self) -> Sequence[Lines]:
+        """Return the table, and which kinds of caches are not looked at."""
+        return (Table(self._caches, CACHE_SORTS, "caches"), Panel(self._unseen, "unseen"))
+
+    def heights(self, room: int) -> Sequence[int]:
+        """Give the table all but what is said of the probes."""
+        return (room - len(probe_lines(self.picture.summary, *PROBES)),)
+
+    def _caches(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
+        return caches_grid(self.picture, width, sort, before, self.wanted)
+
+    def _unseen(self, _width: int, _height: int) -> list[Line]:
+        return probe_lines(self.picture.summary, *PROBES)
+
+    def leads_to(self, _table: str, key: str) -> Subject | None:
+        """Return the cache."""
+        return Subject("cache", key)

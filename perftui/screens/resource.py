@@ -1,0 +1,79 @@
+"""What requests lean on, one screen each: a statement, a connection pool, a cache, a place in code."""
+
+from __future__ import annotations
+
+from perftui.present.block import block_rows
+from perftui.present.cache_detail import cache_rows
+from perftui.present.evidence import Row, short_place
+from perftui.present.pool_detail import pool_rows
+from perftui.present.statement_detail import statement_rows
+from perftui.present.statements import brief
+from perftui.screens.evidence import EvidenceView
+from perftui.screens.view import Host
+
+
+class StatementView(EvidenceView, inherit_bindings=True):
+    """One statement shape: the whole text, who runs it, from where."""
+
+    def __init__(self, host: Host, fingerprint: str, trail: tuple[str, ...] = ()) -> None:
+        super().__init__(host, trail)
+        self._fingerprint = fingerprint
+
+    def name_here(self) -> str:
+        """Return the statement, shortened."""
+        queries = self.picture.summary.queries
+        return next(
+            (brief(each.statement) for each in queries if each.fingerprint == self._fingerprint), "SQL"
+        )
+
+    def rows(self, width: int, height: int) -> list[Row]:
+        """Return all that is known of the statement."""
+        return statement_rows(self.picture, self._fingerprint, width, height)
+
+
+class PoolView(EvidenceView, inherit_bindings=True):
+    """One connection pool, and who waits for it."""
+
+    def __init__(self, host: Host, name: str, trail: tuple[str, ...] = ()) -> None:
+        super().__init__(host, trail)
+        self._called = name
+
+    def name_here(self) -> str:
+        """Return the pool."""
+        return f"pool {self._called}"
+
+    def rows(self, width: int, height: int) -> list[Row]:
+        """Return all that is known of the pool."""
+        return pool_rows(self.picture, self._called, width, height)
+
+
+class CacheView(EvidenceView, inherit_bindings=True):
+    """One cache."""
+
+    def __init__(self, host: Host, name: str, trail: tuple[str, ...] = ()) -> None:
+        super().__init__(host, trail)
+        self._called = name
+
+    def name_here(self) -> str:
+        """Return the cache."""
+        return f"cache {self._called}"
+
+    def rows(self, width: int, height: int) -> list[Row]:
+        """Return all that is known of the cache."""
+        return cache_rows(self.picture, self._called, width, height)
+
+
+class PlaceView(EvidenceView, inherit_bindings=True):
+    """A function that held the loop."""
+
+    def __init__(self, host: Host, function: str, trail: tuple[str, ...] = ()) -> None:
+        super().__init__(host, trail)
+        self._function = function
+
+    def name_here(self) -> str:
+        """Return the function."""
+        return short_place(self._function)
+
+    def rows(self, width: int, height: int) -> list[Row]:
+        """Return when it held which loop, and how it was called."""
+        return block_rows(self.picture, self._function, width, height)

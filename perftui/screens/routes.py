@@ -1,0 +1,44 @@
+"""Routes: all of them, and how the latencies of the selected one move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perftui.present.cells import Line
+from perftui.present.evidence import Subject
+from perftui.present.grid import Grid, RowKey, Sort
+from perftui.present.heat import heat_lines
+from perftui.present.route_detail import latencies
+from perftui.present.routes import ROUTE_SORTS, routes_grid
+from perftui.screens.tables import TablesView
+from perftui.widgets.lines import Lines, Panel
+from perftui.widgets.table import Table
+
+
+class RoutesView(TablesView, inherit_bindings=True):
+    """View 2."""
+
+    TITLE_HERE = "routes"
+
+    def panes(self) -> Sequence[Lines]:
+        """Return the table, and the latencies of the route under its cursor."""
+        self._table = Table(self._routes, ROUTE_SORTS, "all-routes")
+        return (self._table, Panel(self._latencies, "latencies"))
+
+    def heights(self, room: int) -> Sequence[int]:
+        """Give the latencies a third of a tall screen."""
+        return (room - (room * 2 // 5 if room >= 28 else 7 if room >= 20 else 1),)
+
+    def _routes(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
+        return routes_grid(self.picture.summary, width, sort, before, self.wanted)
+
+    def _latencies(self, width: int, height: int) -> list[Line]:
+        route = self.picture.summary.route(self._table.pointed or "")
+        if route is None:
+            return []
+        heat = heat_lines(route, width, height - 2, route.route)
+        return heat or latencies(route, width, max(height - 3, 1))
+
+    def leads_to(self, _table: str, key: str) -> Subject | None:
+        """Return the route."""
+        return Subject("route", key)

@@ -1,0 +1,39 @@
+"""SQL and pools: what is asked of the databases, and who waits for a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perftui.present.evidence import Subject
+from perftui.present.grid import Grid, RowKey, Sort
+from perftui.present.sql import POOL_SORTS, STATEMENT_SORTS, pools_grid, statements_grid
+from perftui.screens.tables import TablesView, table_height
+from perftui.widgets.lines import Lines
+from perftui.widgets.table import Table
+
+
+class SqlView(TablesView, inherit_bindings=True):
+    """View 4."""
+
+    TITLE_HERE = "SQL"
+
+    def panes(self) -> Sequence[Lines]:
+        """Return the statements, and the pools below them."""
+        return (
+            Table(self._statements, STATEMENT_SORTS, "statements"),
+            Table(self._pools, POOL_SORTS, "pools"),
+        )
+
+    def heights(self, room: int) -> Sequence[int]:
+        """Give the pools the lines they need, up to a third."""
+        return (room - table_height(len(self.picture.summary.pools), room // 3),)
+
+    def _statements(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
+        return statements_grid(self.picture, width, sort, before, self.wanted)
+
+    def _pools(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
+        return pools_grid(self.picture, width, sort, before)
+
+    def leads_to(self, table: str, key: str) -> Subject | None:
+        """Return the statement or the pool."""
+        return Subject("pool" if table == "pools" else "statement", key)

@@ -1,0 +1,52 @@
+"""Workers: what each process does, and how the traffic is spread over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perftui.keys import Place
+from perftui.present.cells import Line
+from perftui.present.evidence import Subject
+from perftui.present.grid import Grid, RowKey, Sort
+from perftui.present.worker_rows import over_time
+from perftui.present.workers import FULL_COLUMNS, WORKER_SORTS, workers_grid
+from perftui.screens.dump import ask_and_dump
+from perftui.screens.tables import TablesView, table_height
+from perftui.widgets.bindings import bindings
+from perftui.widgets.lines import Lines, Panel
+from perftui.widgets.table import Table
+
+
+class WorkersView(TablesView, inherit_bindings=True):
+    """View 6."""
+
+    BINDINGS = bindings("worker")
+    PLACES: tuple[Place, ...] = ("worker", "view", "table", "everywhere")
+    TITLE_HERE = "workers"
+
+    def panes(self) -> Sequence[Lines]:
+        """Return the table, and charts of the worker under its cursor."""
+        self._table = Table(self._workers, WORKER_SORTS, "all-workers", descending=False)
+        return (self._table, Panel(self._charts, "charts"))
+
+    def heights(self, room: int) -> Sequence[int]:
+        """Give the table what it needs, up to what leaves the charts their lines."""
+        return (table_height(len(self.picture.summary.workers), room - 5),)
+
+    def _workers(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
+        return workers_grid(self.picture.summary, width, sort, before, self.wanted, FULL_COLUMNS)
+
+    def _charts(self, width: int, height: int) -> list[Line]:
+        worker = self.picture.summary.worker(self._table.pointed or "")
+        if worker is None:
+            return []
+        each = min(max((height - 1) // 4, 1), 4)
+        return over_time(self.picture.summary, worker, width, each, f"of worker {worker.pid}")
+
+    def leads_to(self, _table: str, key: str) -> Subject | None:
+        """Return the worker."""
+        return Subject("worker", key)
+
+    def action_dump(self) -> None:
+        """Ask, then dump the worker under the cursor."""
+        ask_and_dump(self, self._table.pointed)
