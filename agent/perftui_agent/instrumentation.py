@@ -35,7 +35,7 @@ _making = threading.Lock()
 
 def attach(app: App, settings: Settings) -> App:
     """Return `app` with a probe around it; the same object wherever that is possible."""
-    agent = _the_agent()
+    agent = the_agent()
     agent.settings = settings
     if settings.service or not agent.service:
         agent.service = settings.service or _name_of(app)
@@ -55,7 +55,8 @@ def current_settings() -> Settings | None:
     return _agent.settings if _agent is not None else None
 
 
-def _the_agent() -> Agent:
+def the_agent() -> Agent:
+    """Return the agent of this process, made on the first call; that starts nothing."""
     global _agent  # noqa: PLW0603 - one agent per process is the point
     with _making:
         if _agent is None:

@@ -117,7 +117,7 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
         try:
             await probe.app(scope, receive, observed_send)
         except BaseException as error:
-            probe.failed(record, error)
+            probe.failed(record, error, client)
             raise
         finally:
             current_request.reset(token)
@@ -216,12 +216,14 @@ class HttpProbe:
         else:
             sink.records_dropped += 1
 
-    def failed(self, record: RequestRecord, error: BaseException) -> None:
+    def failed(self, record: RequestRecord, error: BaseException, client: Any) -> None:
         """Note how the app failed; the exception itself is neither kept nor changed."""
         if isinstance(error, CancelledError | GeneratorExit):
             # Servers cancel a request whose client has left, and all of them when they stop.
             if not record.ended_ns:
                 record.disconnected = True
+            return
+        if client.disconnected and not record.ended_ns and _tells_that_client_left(error):
             return
         try:
             route = record.route or self.labels.label(record.scope or {}, 500)
@@ -238,6 +240,11 @@ def _watching(receive: Receive, record: RequestRecord) -> Receive:
         return message
 
     return observed_receive
+
+
+def _tells_that_client_left(error: BaseException) -> bool:
+    """Tell how servers (an OSError) and Starlette (its own kind) let an app know from an app's failure."""
+    return isinstance(error, OSError) or type(error).__name__ == "ClientDisconnect"
 
 
 def _is_preflight(scope: Scope) -> bool:

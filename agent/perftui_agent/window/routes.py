@@ -48,13 +48,11 @@ class RouteLedger:
         """Return this span's frame of a route."""
         route = self._routes.get(label)
         if route is None:
-            if label not in self._known:
+            if label not in self._known and label != OTHER_ROUTES:
                 if len(self._known) >= MAX_ROUTES:
                     self._bounded["routes"] = self._bounded.get("routes", 0) + 1
-                    if label != OTHER_ROUTES:
-                        return self.route(OTHER_ROUTES)
-                else:
-                    self._known.add(label)
+                    return self.route(OTHER_ROUTES)
+                self._known.add(label)
             route = self._routes[label] = RouteFrame(
                 route=label, status=StatusCounts(), latency=LatencySketch()
             )
