@@ -7,6 +7,8 @@ import re
 import click
 from click.shell_completion import CompletionItem
 
+from perftui.model.filter import Filter, FilterError, parse_filter
+
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)?", re.ASCII)
 
@@ -18,6 +20,14 @@ def seconds(text: str) -> float:
     if value <= 0:
         raise click.BadParameter(f"{text} is no length of time: write 500ms, 10s or 2m")
     return value
+
+
+def row_filter(text: str) -> Filter:
+    """Return the filter that `text` says."""
+    try:
+        return parse_filter(text)
+    except FilterError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def _services(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

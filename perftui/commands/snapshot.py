@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import sys
 
 import click
 
-from perftui.commands.arguments import json_option, seconds, targets_argument
+from perftui.commands.arguments import json_option, row_filter, seconds, targets_argument
 from perftui.commands.folding import watched
 from perftui.model.dashboard import Dashboard
+from perftui.model.filter import Filter
 from perftui.model.summary import Summary
-from perftui.present.report import report
+from perftui.present.report import WIDTH, report
 from perftui.present.snapshot import document
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local
@@ -31,19 +34,29 @@ LONGEST_S = 14 * 60
     metavar="TIME",
     help="How long to watch: 500ms, 10s, 2m.",
 )
+@click.option(
+    "--filter",
+    "wanted",
+    type=row_filter,
+    default="",
+    metavar="WORDS",
+    help="Only rows that meet all WORDS: 'route:/orders p95>200ms status:5xx', 'worker:4121', 'errors>1%'.",
+)
 @json_option
-def snapshot(targets: tuple[str, ...], for_s: float, as_json: bool) -> None:
+def snapshot(targets: tuple[str, ...], for_s: float, wanted: Filter, as_json: bool) -> None:
     """Watch the services that TARGET names for some seconds, then print their state.
 
-    Every request that ends while it watches is counted.
+    Every request that ends while it watches is counted; the totals and findings are those of all of them,
+    whatever is filtered.
     """
     if for_s > LONGEST_S:
         raise click.BadParameter(f"at most {LONGEST_S // 60}m: that is what is kept", param_hint="--for")
     summary = asyncio.run(_watch(parse_local(targets), for_s))
     if as_json:
-        click.echo(json.dumps(document(summary), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(document(summary, wanted), ensure_ascii=False, indent=2))
     else:
-        click.echo("\n".join(report(summary)))
+        width = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+        click.echo("\n".join(report(summary, wanted, width)))
 
 
 async def _watch(targets: tuple[LocalTarget, ...], for_s: float) -> Summary:

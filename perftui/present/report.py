@@ -1,29 +1,66 @@
-"""A summary as plain text: what `perftui snapshot` prints for people."""
+"""A summary as plain text: what `perftui snapshot` prints for people, at most as wide as asked for."""
 
 from __future__ import annotations
 
-from perftui.model.summary import RouteSummary, Summary, WorkerSummary
+from collections.abc import Callable, Iterable, Sequence
+from textwrap import wrap
+from typing import TypeVar
+
+from perftui.findings.find import find
+from perftui.model.filter import EVERYTHING, Filter, Row
+from perftui.model.summary import (
+    FlightRow,
+    IncidentRow,
+    PoolSummary,
+    QuerySummary,
+    RouteSummary,
+    Summary,
+    WorkerSummary,
+)
 from perftui.present.snapshot import moment
 from perftui.present.table import Column, section, table
 from perftui.present.units import NO_DATA, age, count, ms, percent, rate, size
+from perftui_agent.wire.frames import CacheFrame
 
 MAX_ROUTES = 40
 MAX_QUERIES = 15
 MAX_ROWS = 10
 
 
-def report(summary: Summary) -> list[str]:
-    """Return the lines of a report."""
+WIDTH = 100
+"""Where it goes to no terminal."""
+
+_INDENT = 2
+
+_BEFORE_S = 2.0
+"""What led to the first frame of a window began before it."""
+
+R = TypeVar("R", bound=Row)
+
+
+def report(summary: Summary, wanted: Filter = EVERYTHING, width: int = WIDTH) -> list[str]:
+    """Return the lines of a report: of its tables the rows that are `wanted`."""
+    room = width - _INDENT
+
+    def rows(title: str, found: Sequence[R], draw: Callable[[Sequence[R], int], list[str]]) -> list[str]:
+        kept = wanted.of(found)
+        if not wanted or not found:
+            return section(title, draw(kept, room))
+        lines = draw(kept, room) or ["none of them is wanted"]
+        return section(f"{title}, {len(kept)} of {len(found)}: {wanted.text}", lines)
+
     return [
         *_head(summary),
         *section("targets", _slo(summary)),
-        *section("routes", _routes(summary)),
-        *section("workers", _workers(summary)),
-        *section("queries", _queries(summary)),
-        *section("pools", _pools(summary)),
-        *section("caches", _caches(summary)),
-        *section("incidents", _incidents(summary)),
-        *section("in flight", _in_flight(summary)),
+        *section("findings", _findings(summary, room)),
+        *rows("routes", summary.routes, _routes),
+        *rows("workers", summary.workers, _workers),
+        *rows("queries", summary.queries, _queries),
+        *rows("pools", summary.pools, _pools),
+        *rows("caches", summary.caches, _caches),
+        *rows("incidents", summary.incidents, _incidents),
+        *rows("in flight", summary.in_flight, _in_flight),
+        *section("events", _events(summary, room)),
     ]
 
 
@@ -61,13 +98,32 @@ def _value(slo: str, value: float | None) -> str:
     return rate(value) if slo.startswith("rps") else ms(value)
 
 
-def _routes(summary: Summary) -> list[str]:
-    columns = [Column("route")]
+def _findings(summary: Summary, room: int) -> list[str]:
+    return _wrapped(
+        (f"{each.severity}: {each.kind} {each.subject}: {each.sentence}" for each in find(summary)), room
+    )
+
+
+def _events(summary: Summary, room: int) -> list[str]:
+    since = summary.at - summary.window_s - _BEFORE_S
+    happened = [event for event in summary.events if event.at >= since and not event.part_of]
+    return _wrapped((f"{moment(event.at)}  {event.sentence}" for event in happened[-MAX_ROWS:]), room)
+
+
+def _wrapped(texts: Iterable[str], room: int) -> list[str]:
+    return [
+        line for text in texts for line in wrap(text, room, subsequent_indent="    ", break_on_hyphens=False)
+    ]
+
+
+def _routes(rows: Sequence[RouteSummary], room: int) -> list[str]:
+    columns = [Column("route", shrinks=True)]
     columns += [
         Column(name, True) for name in ("requests", "rps", "errors", "p50", "p95", "p99", "max", "sql/req")
     ]
-    lines = table(columns, [_route(row) for row in summary.routes[:MAX_ROUTES]])
-    return lines + _more(len(summary.routes) - MAX_ROUTES, "routes")
+    return table(columns, [_route(row) for row in rows[:MAX_ROUTES]], room) + _more(
+        len(rows) - MAX_ROUTES, "routes"
+    )
 
 
 def _route(row: RouteSummary) -> tuple[str, ...]:
@@ -85,11 +141,11 @@ def _route(row: RouteSummary) -> tuple[str, ...]:
     )
 
 
-def _workers(summary: Summary) -> list[str]:
-    columns = [Column("pid", True), Column("state")]
+def _workers(rows: Sequence[WorkerSummary], room: int) -> list[str]:
+    columns = [Column("pid", True), Column("state", shrinks=True)]
     names = ("requests", "rps", "p95", "cpu", "rss", "threads", "in flight", "lag p99", "up")
     columns += [Column(name, True) for name in names]
-    return table(columns, [_worker(row) for row in summary.workers])
+    return table(columns, [_worker(row) for row in rows], room)
 
 
 def _worker(row: WorkerSummary) -> tuple[str, ...]:
@@ -111,9 +167,9 @@ def _worker(row: WorkerSummary) -> tuple[str, ...]:
     )
 
 
-def _queries(summary: Summary) -> list[str]:
+def _queries(found: Sequence[QuerySummary], room: int) -> list[str]:
     columns = [Column(name, True) for name in ("count", "errors", "p50", "p95", "total")]
-    columns += [Column("statement"), Column("from")]
+    columns += [Column("statement", shrinks=True), Column("from", shrinks=True)]
     rows = [
         (
             count(row.count),
@@ -124,36 +180,36 @@ def _queries(summary: Summary) -> list[str]:
             row.statement or row.fingerprint,
             row.call_site or NO_DATA,
         )
-        for row in summary.queries[:MAX_QUERIES]
+        for row in found[:MAX_QUERIES]
     ]
-    return table(columns, rows) + _more(len(summary.queries) - MAX_QUERIES, "statements")
+    return table(columns, rows, room) + _more(len(found) - MAX_QUERIES, "statements")
 
 
-def _pools(summary: Summary) -> list[str]:
-    columns = [Column("pool"), Column("in use", True), Column("max", True)]
+def _pools(found: Sequence[PoolSummary], room: int) -> list[str]:
+    columns = [Column("pool", shrinks=True), Column("in use", True), Column("max", True)]
     columns += [Column("wait p95", True), Column("time-outs", True)]
     rows = [
         (row.name, count(row.checked_out), count(row.max), ms(row.wait_p95_ms), count(row.timeouts))
-        for row in summary.pools
+        for row in found
     ]
-    return table(columns, rows)
+    return table(columns, rows, room)
 
 
-def _caches(summary: Summary) -> list[str]:
-    columns = [Column("cache"), Column("kind")]
+def _caches(found: Sequence[CacheFrame], room: int) -> list[str]:
+    columns = [Column("cache", shrinks=True), Column("kind", shrinks=True)]
     columns += [Column(name, True) for name in ("hits", "misses", "ratio", "evictions", "size", "of")]
     rows = []
-    for row in summary.caches:
+    for row in found:
         lookups = row.hits + row.misses
         ratio = percent(row.hits / lookups if lookups else None)
         counts = (count(row.hits), count(row.misses), ratio, count(row.evictions))
         rows.append((row.name, row.kind, *counts, count(row.size), count(row.maxsize)))
-    return table(columns, rows)
+    return table(columns, rows, room)
 
 
-def _incidents(summary: Summary) -> list[str]:
+def _incidents(found: Sequence[IncidentRow], room: int) -> list[str]:
     columns = [Column("at"), Column("pid", True), Column("kind"), Column("for", True)]
-    columns += [Column("where"), Column("route")]
+    columns += [Column("where", shrinks=True), Column("route", shrinks=True)]
     rows = [
         (
             moment(row.incident.at / 1e9),
@@ -163,13 +219,14 @@ def _incidents(summary: Summary) -> list[str]:
             row.incident.where,
             row.incident.route or NO_DATA,
         )
-        for row in summary.incidents[-MAX_ROWS:]
+        for row in found[-MAX_ROWS:]
     ]
-    return table(columns, rows)
+    return table(columns, rows, room)
 
 
-def _in_flight(summary: Summary) -> list[str]:
-    columns = [Column("age", True), Column("pid", True), Column("request"), Column("waiting at")]
+def _in_flight(found: Sequence[FlightRow], room: int) -> list[str]:
+    columns = [Column("age", True), Column("pid", True)]
+    columns += [Column("request", shrinks=True), Column("waiting at", shrinks=True)]
     rows = [
         (
             ms(row.request.age_ns / 1e6),
@@ -177,9 +234,9 @@ def _in_flight(summary: Summary) -> list[str]:
             f"{row.request.method} {row.request.path}",
             row.request.waiting_at or NO_DATA,
         )
-        for row in summary.in_flight[:MAX_ROWS]
+        for row in found[:MAX_ROWS]
     ]
-    return table(columns, rows) + _more(len(summary.in_flight) - MAX_ROWS, "requests")
+    return table(columns, rows, room) + _more(len(found) - MAX_ROWS, "requests")
 
 
 def _more(hidden: int, what: str) -> list[str]:

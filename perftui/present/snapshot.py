@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from perftui.findings.find import find
+from perftui.model.filter import EVERYTHING, Filter
 from perftui.model.summary import (
     Finding,
     FlightRow,
@@ -29,11 +30,11 @@ Json: TypeAlias = dict[str, Any]
 """A JSON object."""
 
 
-def document(summary: Summary) -> Json:
-    """Return the snapshot document of `summary`."""
+def document(summary: Summary, wanted: Filter = EVERYTHING) -> Json:
+    """Return the snapshot document of `summary`: of its lists of rows those that are `wanted`."""
     totals = summary.totals
     latency = totals.latency
-    return {
+    whole = {
         "schema": SCHEMA,
         "target": summary.target,
         "service": summary.service,
@@ -55,17 +56,18 @@ def document(summary: Summary) -> Json:
             "in_flight": totals.in_flight,
             "open_websockets": totals.open_websockets,
         },
-        "routes": [_route(row, summary.slo) for row in summary.routes],
-        "workers": [_worker(row) for row in summary.workers],
-        "queries": [_query(row) for row in summary.queries],
-        "pools": [_pool(row) for row in summary.pools],
-        "caches": [_cache(row) for row in summary.caches],
-        "in_flight": [_in_flight(row) for row in summary.in_flight],
-        "slowest": [_slow(row) for row in summary.slowest],
-        "incidents": [_incident(row) for row in summary.incidents],
+        "routes": [_route(row, summary.slo) for row in wanted.of(summary.routes)],
+        "workers": [_worker(row) for row in wanted.of(summary.workers)],
+        "queries": [_query(row) for row in wanted.of(summary.queries)],
+        "pools": [_pool(row) for row in wanted.of(summary.pools)],
+        "caches": [_cache(row) for row in wanted.of(summary.caches)],
+        "in_flight": [_in_flight(row) for row in wanted.of(summary.in_flight)],
+        "slowest": [_slow(row) for row in wanted.of(summary.slowest)],
+        "incidents": [_incident(row) for row in wanted.of(summary.incidents)],
         "findings": [_finding(each) for each in find(summary)],
         "slo": [{**_verdict(each), "scope": each.scope} for each in summary.slo],
     }
+    return {**whole, "filter": wanted.text} if wanted else whole
 
 
 def moment(at: float) -> str:

@@ -1,6 +1,7 @@
-"""Tables for a pipe or a log: aligned columns of plain text, no colour, nothing cut off.
+"""Tables for a pipe or a log: aligned columns of plain text, no colour.
 
-Made to be read by people; scripts take `--json`.
+Made to be read by people; scripts take `--json`. Where a width is given, the columns that may are shortened
+in the middle of their texts: a statement tells what it is by its beginning and its end.
 """
 
 from __future__ import annotations
@@ -15,22 +16,62 @@ class Column(NamedTuple):
 
     heading: str
     right: bool = False
+    shrinks: bool = False
+    """Whether its texts may be shortened."""
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a table; no lines at all if there are no rows."""
+MIN_SHRUNK = 16
+"""A shortened column is no narrower: less of a text tells nothing."""
+
+_GAP = "  "
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], room: int | None = None) -> list[str]:
+    """Return the lines of a table, in `room` cells as far as can be; none at all if there are no rows."""
     body = [tuple(row) for row in rows]
     if not body:
         return []
     lines = [tuple(column.heading for column in columns), *body]
     widths = [max(map(_width, cells)) for cells in zip(*lines, strict=True)]
+    if room is not None:
+        widths = _shrunk(columns, widths, room - len(_GAP) * (len(columns) - 1))
     return [
-        "  ".join(
-            _padded(cell, width, column.right)
+        _GAP.join(
+            _padded(shortened(cell, width), width, column.right)
             for cell, width, column in zip(line, widths, columns, strict=True)
         ).rstrip()
         for line in lines
     ]
+
+
+def shortened(text: str, width: int) -> str:
+    """Return `text` in at most `width` cells, with an ellipsis in its middle if it is longer."""
+    if _width(text) <= width:
+        return text
+    tail = ""
+    for char in reversed(text):
+        if _width(char + tail) > (width - 1) // 2:
+            break
+        tail = char + tail
+    head = ""
+    for char in text:
+        if _width(head + char) > width - 1 - _width(tail):
+            break
+        head += char
+    return f"{head}…{tail}"
+
+
+def _shrunk(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
+    """Return `widths` with the widest of those that may shrink made smaller until they fit `room`."""
+    shrunk = list(widths)
+    while sum(shrunk) > room:
+        wide = [
+            place for place, column in enumerate(columns) if column.shrinks and shrunk[place] > MIN_SHRUNK
+        ]
+        if not wide:
+            break
+        shrunk[max(wide, key=shrunk.__getitem__)] -= 1
+    return shrunk
 
 
 def section(title: str, lines: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from perftui.commands.arguments import seconds
+from perftui.commands.arguments import row_filter, seconds
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,10 @@ def test_anything_else_is_refused(text: str) -> None:
     """No guess is made at what was meant."""
     with pytest.raises(click.BadParameter, match="write 500ms, 10s or 2m"):
         seconds(text)
+
+
+def test_a_filter_that_is_not_understood_is_refused_in_its_own_words() -> None:
+    """The sentence names the word and what to write instead."""
+    with pytest.raises(click.BadParameter, match="p95>fast: fast is not a time, write p95>200ms"):
+        row_filter("route:/orders p95>fast")
+    assert row_filter("").text == ""

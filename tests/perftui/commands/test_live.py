@@ -156,6 +156,20 @@ def test_a_snapshot_for_people_is_text(directory: Path) -> None:
     run(scenario)
 
 
+def test_a_snapshot_shows_the_rows_that_are_wanted(directory: Path) -> None:
+    """A filter chooses rows; what is counted is counted."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory) as agent, talking(agent, requests=2):
+            arguments = ("snapshot", "--for", "500ms", "--json", "--filter", "route:/nowhere")
+            code, out, _ = await perftui(directory, *arguments)
+            document = json.loads(out)
+            assert (code, document["routes"], len(document["workers"])) == (0, [], 1)
+            assert document["totals"]["requests"] > 0
+
+    run(scenario)
+
+
 def test_a_snapshot_of_workers_that_say_nothing_cannot_be_done(directory: Path) -> None:
     """Without a single frame there is no state to print, and the way on is a dump."""
 
