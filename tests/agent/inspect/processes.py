@@ -18,6 +18,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
+
 from perftui_agent.inspect.process_state import read_state, threads_in
 from perftui_agent.wire.frames import Dump, Refusal
 
@@ -113,6 +115,11 @@ def stop(pid: int) -> None:
     """Stop `pid` as ctrl+z would, and wait until it is."""
     os.kill(pid, signal.SIGSTOP)
     eventually(lambda: (state := read_state(pid)) is not None and state.is_stopped)
+
+
+def children() -> set[int]:
+    """Return the pids of this process's children: py-spy and targets, but other tests' servers too."""
+    return {child.pid for child in psutil.Process().children()}
 
 
 def is_held(pid: int) -> bool:

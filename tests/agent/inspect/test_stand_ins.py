@@ -8,14 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from perftui_agent.inspect import pyspy
 from perftui_agent.inspect.dump import take_dump
 from perftui_agent.inspect.pyspy import Finished, PySpy, find_py_spy
 from perftui_agent.wire.frames import Dump, Refusal
-from tests.agent.inspect.processes import StandIn, on_agent_thread, python
+from tests.agent.inspect.processes import StandIn, children, on_agent_thread, python
 
 THREAD = (
     '{"pid": 1, "thread_id": 1, "thread_name": "%s", "frames": [{"name": "f", "filename": "%s", "line": 1}]}'
@@ -45,20 +44,22 @@ def saying(text: str) -> str:
 
 def test_hangs(target: int, stand_in: StandIn) -> None:
     """A py-spy that hangs is ended, and the refusal says so."""
+    before = children()
     refusal = refusal_by(stand_in("import time; time.sleep(600)"), target, 0.3)
 
     assert refusal.reason == f"py-spy gave no answer about pid {target} in time and was ended"
-    assert psutil.Process().children() == [psutil.Process(target)]
+    assert children() == before
 
 
 def test_hangs_deaf(target: int, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """A py-spy that hangs and doesn't hear its alarm is killed."""
     monkeypatch.setattr(pyspy, "_GRACE_S", 0.3)
     deaf = "import signal, time; signal.signal(signal.SIGALRM, signal.SIG_IGN); time.sleep(600)"
+    before = children()
     refusal = refusal_by(stand_in(deaf), target, 0.3)
 
     assert refusal.reason.endswith("in time and was ended")
-    assert psutil.Process().children() == [psutil.Process(target)]
+    assert children() == before
 
 
 def test_hangs_after_the_answer(target: int, stand_in: StandIn) -> None:
