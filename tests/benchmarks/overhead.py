@@ -33,7 +33,7 @@ REQUESTS_A_BEAT = 25
 BUDGET_US = 5.0
 PEER_RATIO = 6
 
-FRAMEWORKS = {"fastapi", "starlette", "prometheus_fastapi_instrumentator"}
+FRAMEWORKS = {"fastapi", "starlette", "prometheus_fastapi_instrumentator", "starlette_exporter"}
 
 BARE, CONTROL, OURS, PEER = "bare", "bare, once more", "perftui-agent", "prometheus-fastapi-instrumentator"
 
@@ -54,14 +54,14 @@ class Cycle:
         """Take a message."""
 
 
-def new_app() -> Any:
+def new_app(**arguments: Any) -> Any:
     """Return a bare app with one route, of a FastAPI that nobody else has."""
     for name in list(sys.modules):
         if name.partition(".")[0] in FRAMEWORKS:
             del sys.modules[name]
     from fastapi import FastAPI
 
-    app = FastAPI(openapi_url=None)
+    app = FastAPI(openapi_url=None, **arguments)
 
     @app.get("/items/{item_id}")
     async def item(item_id: int) -> dict[str, int]:
@@ -114,12 +114,65 @@ def prometheus() -> Variant:
     return app, nothing, nothing
 
 
+def starlette_exporter() -> Variant:
+    """starlette_exporter, as its README sets it up."""
+    app = new_app()
+    from starlette_exporter import PrometheusMiddleware
+
+    app.add_middleware(PrometheusMiddleware)
+    return app, nothing, nothing
+
+
+def fastapi_telemetry() -> Variant:
+    """FastAPI's own telemetry, metrics and spans, with nobody to send them to."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+
+    telemetry = {
+        "meter_provider": MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False),
+        "tracer_provider": TracerProvider(shutdown_on_exit=False),
+    }
+    return new_app(telemetry=telemetry), nothing, nothing
+
+
+def opentelemetry() -> Variant:
+    """opentelemetry-instrumentation-fastapi, with nobody to send its spans to."""
+    app = new_app()
+    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+
+    FastAPIInstrumentor.instrument_app(app, tracer_provider=TracerProvider(shutdown_on_exit=False))
+    return app, nothing, nothing
+
+
+def sentry() -> Variant:
+    """sentry-sdk with tracing, every envelope thrown away."""
+    app = new_app()
+    import sentry_sdk
+    from sentry_sdk.integrations.fastapi import FastApiIntegration
+    from sentry_sdk.integrations.starlette import StarletteIntegration
+
+    sentry_sdk.init(
+        dsn="http://key@localhost/1",
+        transport=lambda _event: None,
+        traces_sample_rate=1.0,
+        default_integrations=False,
+        integrations=[StarletteIntegration(), FastApiIntegration()],
+    )
+    return app, nothing, nothing
+
+
 VARIANTS: dict[str, Callable[[], Variant]] = {
     BARE: bare,
     CONTROL: bare,
     "empty send wrapper": empty_wrapper,
     OURS: ours,
     PEER: prometheus,
+    "starlette_exporter": starlette_exporter,
+    "FastAPI's own telemetry": fastapi_telemetry,
+    "opentelemetry-instrumentation-fastapi": opentelemetry,
+    "sentry-sdk": sentry,
 }
 
 
