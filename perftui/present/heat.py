@@ -22,14 +22,15 @@ def heat_lines(route: RouteSummary, width: int, most: int = MOST_STEPS, note: st
     ranges = list(route.sketch.ranges())
     if not ranges:
         return []
-    room = width - _CLOCK - 3
+    room = (width - _CLOCK - 3) // 2 * 2
     low = max(ranges[0][0], 1000) / 1.25
     high = max(ranges[-1][1] * 1.25, low * 8)
     lines: list[Line] = [section("LATENCY OVER TIME", width, note or "each line by its own scale")]
     for step in steps:
-        columns = histogram(step.latency.ranges(), low, high, room)
+        # Two cells a column: a step has few requests, and a line of single cells would be dust.
+        columns = histogram(step.latency.ranges(), low, high, room // 2)
         top = max(columns) or 1.0
-        text = "".join(_shade(value / top) for value in columns)
+        text = "".join(2 * _shade(value / top) for value in columns)
         lines.append((Cell(fit(f"  {clock(step.at)}", _CLOCK), "dim"), Cell(text, "chart")))
     lines.append((Cell(" " * _CLOCK), Cell(latency_axis(low, high, room), "dim")))
     return lines

@@ -17,7 +17,8 @@ def pool_rows(picture: Picture, name: str, width: int, height: int) -> list[Row]
     pool = next((each for each in picture.summary.pools if each.name == name), None)
     if pool is None:
         return rows_of([BLANK, (Cell("  this pool was not seen in this window", "dim"),)])
-    found = [each for each in picture.findings if each.pool == name]
+    # Requests that fail for want of a connection are told by their routes.
+    found = [each for each in picture.findings if each.pool == name and each.kind == "pool-exhausted"]
     summary = picture.summary
     return stacked(
         [
@@ -45,7 +46,7 @@ def _figures(pool: PoolSummary, width: int) -> list[Line]:
     if pool.longest_wait_ms:
         items.append(("longest wait", ms(pool.longest_wait_ms), "medium"))
     lines = [*pairs(items, width), fit_line((Cell("  "), Cell(clean(pool.kind), "dim")), width)]
-    if pool.checked_out is not None and pool.max:
+    if pool.checked_out and pool.max:
         full = bar(pool.checked_out / pool.max, max(width - 6, 4))
         lines.append((Cell("  "), Cell(full, "chart-high" if pool.checked_out >= pool.max else "chart")))
     return lines

@@ -36,7 +36,7 @@ def terse(statement: str, width: int) -> str:
     if cell_len(text) <= width or width < 30:
         return shortened(text, width) if width < 30 else text
     tail = width // 3
-    return f"{shortened(text[:-tail], width - tail - 1).rstrip('…').rstrip()}…{text[-tail:]}"[:width]
+    return f"{shortened(text[:-tail], width - tail - 1).rstrip(' …')}…{text[-tail:]}"[:width]
 
 
 def whole(statement: str, width: int) -> list[str]:

@@ -97,7 +97,7 @@ def _span(summary: Summary, span: Span, total: int, text: int, room: int, width:
     if span.kind == "sql":
         name = terse(span.name, most)
     elif span.kind == "loop":
-        name = short_place(span.name)
+        name = f"{short_place(span.name)} held it"
     style: Style = "chart-high" if span.ns * 4 >= total else "chart"
     line = (
         Cell(fit(f"  {KINDS.get(span.kind, clean(span.kind))}", _HEAD), "label"),
@@ -141,8 +141,6 @@ def _note(span: Span) -> str:
         return ", ".join(filter(None, ("other binds each time", place))) + ": one statement could do"
     if span.count >= MANY and span.distinct_binds == 1:
         return ", ".join(filter(None, ("the same binds each time", place))) + ": once would do"
-    if span.kind == "loop":
-        return "held the loop meanwhile"
     return place
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from perftui.model.summary import Event, IncidentRow, Severity, Summary
 from perftui.present.cells import Cell, shortened
-from perftui.present.evidence import Subject, function_of, subject_of
+from perftui.present.evidence import Subject, function_of, short_place, subject_of
 from perftui.present.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
 from perftui.present.picture import Picture
 from perftui.present.signs import RANK, sign
@@ -15,9 +15,9 @@ from perftui.present.statements import brief
 from perftui.present.units import age, clock, ms
 
 TIMELINE_COLUMNS = (
-    Column("clock", "", 12, "left"),
-    Column("when", "ago", 9),
-    Column("kind", "what", 18, "left"),
+    Column("clock", "", 17, "left"),
+    Column("when", "ago", 8),
+    Column("kind", "what", 17, "left"),
     Column("both", "", 0, "left", below=110),
     Column("subject", "", 44, "left", at_least=110),
     Column("said", "", 0, "left", at_least=110),
@@ -93,7 +93,7 @@ def _blocks(incidents: Sequence[IncidentRow]) -> Iterator[tuple[RowKey, Moment]]
                 Moment(
                     last.incident.at / 1e9,
                     last.incident.kind,
-                    last.incident.where,
+                    short_place(last.incident.where),
                     said + served,
                     "high" if longest >= 1e9 else "medium",
                     Subject("place", function),
@@ -121,7 +121,7 @@ def timeline_grid(
     at = picture.summary.at
     nothing = f"nothing contains “{wanted}”: esc clears the filter" if wanted and every else ""
     return Grid(
-        title="TIMELINE",
+        title="WHEN",
         columns=columns,
         keys=ordered({key: _VALUES[sort.by](row) for key, row in rows.items()}, sort, before),
         cells=lambda key: tuple(_cell(column, rows[key], at) for column in columns),
@@ -141,7 +141,7 @@ def _cell(column: Column, moment: Moment, at: float) -> Cell:
         case "kind":
             return Cell(moment.kind, {"high": "high", "medium": "medium", "low": "dim"}[moment.severity])
         case "both":
-            subject = shortened(brief(moment.subject), 32)
+            subject = shortened(brief(moment.subject), column.width - 12)
             return Cell(moment.said if moment.subject in moment.said else f"{subject}  {brief(moment.said)}")
         case "subject":
             return Cell(brief(moment.subject), "bright")

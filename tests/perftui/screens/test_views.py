@@ -71,7 +71,7 @@ def test_every_screen_fits_and_tells_its_keys(size: tuple[int, int]) -> None:
         ("4", "SQL", ("STATEMENTS", "FROM order_lines WHERE", "POOLS", "main", "15/10", "310ms")),
         ("5", "caches", ("CACHES", "items", "24%", "128/128", "sessions", "redis is off: not imported")),
         ("6", "workers", ("WORKERS", "4121", "share", "OVER TIME")),
-        ("7", "timeline", ("TIMELINE", "loop-blocked", "worker-lost", "n-plus-one", "pool-exhausted")),
+        ("7", "timeline", ("WHEN", "loop-blocked", "worker-lost", "n-plus-one", "pool-exhausted")),
     ],
 )
 def test_a_digit_opens_a_view(digit: str, crumb: str, words: tuple[str, ...]) -> None:
