@@ -31,10 +31,13 @@ format: .tools/bin/uv  ## put the code in shape
 bench: .tools/bin/uv  ## the budgets, each beside its peer
 	@$(RUN) --group bench python -m tests.benchmarks
 
+upstream: .tools/bin/uv  ## Starlette's and FastAPI's own tests, with the agent in every app they build
+	@$(RUN) python -m tests.upstream
+
 pictures: .tools/bin/uv  ## the pictures in docs, and the keys in the README
 	@$(RUN) python -m tests.support.pictures docs && $(RUN) python -m perftui.keys README.md
 
 clean:  ## throw away environments and caches
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help demo test lint types contracts format bench pictures clean
+.PHONY: help demo test lint types contracts format bench upstream pictures clean

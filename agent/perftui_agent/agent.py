@@ -112,6 +112,12 @@ class Agent:
             if run is not None:
                 run.stop()
 
+    def ended(self, run: _Run) -> None:
+        """Keep nothing for a thread that has ended, unless another has begun; called on the thread."""
+        with self._changing:
+            if self._run is None or self._run is run:
+                self.window.let_go()
+
     def _forget_parent(self) -> None:
         # Threads don't survive a fork; the parent's sockets and files are the parent's.
         self._changing = threading.RLock()
@@ -162,14 +168,14 @@ class _Run:
         """End the thread, after its last frame; wait for that, but not for long."""
         self._stopping = True
         self.probes.detach()
-        if self._rendezvous is not None:
-            self._rendezvous.withdraw()
         task = self._task
         if task is not None:
             with contextlib.suppress(RuntimeError):  # its loop has been closed: it is over
                 task.get_loop().call_soon_threadsafe(task.cancel)
         if self._thread is not threading.current_thread():
             self._thread.join(STOP_WITHIN_S)
+        if self._thread.is_alive() and self._rendezvous is not None:
+            self._rendezvous.withdraw()
 
     def forget_parent(self) -> None:
         """Let go, in a forked child, of what is the parent's and goes on there."""
@@ -193,8 +199,9 @@ class _Run:
             self._guard.fault("agent.thread", error)
             _log.warning("perftui: this worker can't be watched: %s", error)
         finally:
-            self.probes.detach()
-            self._window.let_go()
+            if not self._stopping:
+                self.probes.detach()
+            self._agent.ended(self)
             if self._rendezvous is not None:
                 self._rendezvous.withdraw()
 
@@ -210,7 +217,11 @@ class _Run:
             return False
         # Written out: at twenty times a second, each out of cold caches, two guards would cost 0.02 %.
         try:
+            watched = self.loop_probe.loop
             self.loop_probe.beat()
+            if watched is not None and self.loop_probe.loop is None:
+                # It was closed: the next request wakes the agent again and brings the one it runs in.
+                self._window.open = False
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count
             self._guard.fault("agent.beat", error)
         try:
@@ -224,7 +235,7 @@ class _Run:
         if self._stopping:
             return
         agent = self._agent
-        hello = introduce(agent.service or "app", self.process_probe.started_at, agent.settings)
+        hello = introduce(agent.service or _folder(), self.process_probe.started_at, agent.settings)
         worker = hello.worker
         self.probes.status["ptrace"] = permit_tracing()
         rendezvous = self._rendezvous = Rendezvous(worker)
@@ -294,3 +305,11 @@ class _Run:
 
 async def _act(inspector: Inspector, request: DumpRequest, peer: str) -> Dump | Refusal:
     return await inspector.dump(request, peer=peer)
+
+
+def _folder() -> str:
+    """Return what a service without a name or title is called: the folder it was started in."""
+    try:
+        return os.path.basename(os.getcwd()) or "app"
+    except OSError:  # it has been removed
+        return "app"

@@ -9,7 +9,6 @@ wraps it has to be served.
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from types import MethodType
 from typing import Any, TypeVar
@@ -38,7 +37,7 @@ def attach(app: App, settings: Settings) -> App:
     agent = the_agent()
     agent.settings = settings
     if settings.service or not agent.service:
-        agent.service = settings.service or _name_of(app)
+        agent.service = settings.service or _title_of(app)
     if isinstance(app, HttpProbe):
         return app
     starlette = _starlette_class(type(app))
@@ -111,14 +110,14 @@ def _adopt(app: Any, scope: Scope) -> HttpProbe | None:
     # A sub-app's requests are timed by the app it is mounted in.
     if MARKER in scope or not getattr(app, EVERY_APP, False):
         return None
-    attach(app, read_settings(current_settings()))
-    probe: HttpProbe = vars(app)[PROBE_ATTRIBUTE]
+    agent = the_agent()
+    with agent.guard.guarding("agent.instrument"):
+        attach(app, read_settings(current_settings()))
+    probe: HttpProbe | None = vars(app).get(PROBE_ATTRIBUTE)
     return probe
 
 
-def _name_of(app: object) -> str:
-    """Return what people would call this service: the app's title, or the folder it was started in."""
+def _title_of(app: object) -> str:
+    """Return what the app calls itself, if it does."""
     title = getattr(app, "title", None)
-    if isinstance(title, str) and title not in {"", "FastAPI"}:
-        return title
-    return os.path.basename(os.getcwd()) or "app"
+    return title if isinstance(title, str) and title != "FastAPI" else ""

@@ -6,6 +6,7 @@ name, since working it out costs several microseconds.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import sysconfig
@@ -63,10 +64,11 @@ def short_file(file: str) -> str:
 
 def _shorten(file: str) -> str:
     roots = [*_SITE, *_STDLIB]
-    for entry in [os.getcwd(), *sys.path]:
-        root = os.path.join(os.path.abspath(entry or os.getcwd()), "")
-        if root != os.sep:
-            roots.append(root)
+    for entry in ["", *sys.path]:
+        with contextlib.suppress(OSError):  # the current directory may have been removed
+            root = os.path.join(os.path.abspath(entry), "")
+            if root != os.sep:
+                roots.append(root)
     # The longest root gives the shortest name: site-packages before the standard library it lies in.
     best = max((root for root in roots if file.startswith(root)), key=len, default="")
     if best:
@@ -94,8 +96,8 @@ def stack_of(frame: FrameType | None, limit: int = 40) -> list[FrameType]:
     return frames
 
 
-def where_raised(traceback: TracebackType | None) -> str:
-    """Return the innermost place in the app's own code, or the innermost at all."""
+def where_raised(traceback: TracebackType | None) -> tuple[str, int, str]:
+    """Return the innermost place in the app's own code, or the innermost at all, as `place_of` takes it."""
     innermost = user = None
     while traceback is not None:
         innermost = traceback
@@ -104,6 +106,6 @@ def where_raised(traceback: TracebackType | None) -> str:
         traceback = traceback.tb_next
     chosen = user or innermost
     if chosen is None:
-        return ""
+        return "", 0, ""
     code = chosen.tb_frame.f_code
-    return place_of(code.co_filename, chosen.tb_lineno, code.co_qualname)
+    return code.co_filename, chosen.tb_lineno, code.co_qualname

@@ -79,7 +79,8 @@ class FailureRecord(msgspec.Struct, eq=False):
 
     route: str
     type: str
-    place: str
+    place: tuple[str, int, str]
+    """File, line and function: the agent's thread makes text of it, which may have to ask the system."""
 
 
 class BackgroundRecord(msgspec.Struct, eq=False):

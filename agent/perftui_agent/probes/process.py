@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
+from functools import cached_property
 
 import psutil
 
@@ -23,14 +24,22 @@ class ProcessProbe:
     name = "process"
 
     def __init__(self) -> None:
-        self._process = psutil.Process()
-        self.started_at = self._process.create_time()
         self._cpu: tuple[float, float] | None = None
         """CPU seconds and the monotonic moment they were read at."""
         self._open_files: int | None = None
         self._files_counted_at = float("-inf")
         self._limits = NO_LIMITS
         self._limits_read_at = float("-inf")
+
+    @cached_property
+    def _process(self) -> psutil.Process:
+        # Not at start-up, on the app's loop: it reads files.
+        return psutil.Process()
+
+    @cached_property
+    def started_at(self) -> float:
+        """When the process started, seconds since the epoch."""
+        return self._process.create_time()
 
     def attach(self) -> ProbeStatus:
         """There is nothing to attach to."""

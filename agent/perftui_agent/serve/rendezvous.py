@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import stat
 import time
@@ -34,6 +35,9 @@ KEPT_BOXES = 8
 KEPT_BOX_S = 3600.0
 
 _START_TIME_TOLERANCE_S = 0.05
+
+_NAME = re.compile(r"(\d{1,10})-(\d{1,12}\.\d{2})\.(?:json|sock|new)")
+"""What a worker's files are called, but for its black box."""
 
 
 class Rendezvous:
@@ -78,19 +82,20 @@ class Rendezvous:
         return [registration for _, registration in read_registrations(self._directory)]
 
     def sweep(self) -> int:
-        """Remove the entries of workers that are no more; return how many.
+        """Remove what workers have left that are no more; return how many such workers there were.
 
         Their black boxes stay for an hour, the newest eight of them: somebody will want to know.
         """
-        swept = 0
-        for path, registration in read_registrations(self._directory):
-            if not is_alive(registration.worker):
-                for leftover in (path, Path(registration.socket)):
+        dead = set()
+        for directory in {self._directory, self.socket_path.parent}:
+            for name in os.listdir(directory):
+                life = _life_of(name)
+                if life is not None and not is_running(*life):
                     with contextlib.suppress(OSError):
-                        leftover.unlink()
-                swept += 1
+                        (directory / name).unlink()
+                    dead.add(life)
         self._sweep_boxes()
-        return swept
+        return len(dead)
 
     def _sweep_boxes(self) -> None:
         living = {
@@ -106,11 +111,17 @@ class Rendezvous:
                     path.unlink()
 
 
-def is_alive(worker: WorkerIdentity) -> bool:
+def _life_of(name: str) -> tuple[int, float] | None:
+    """Return the pid and the start time of the worker that a registration or a socket is named after."""
+    named = _NAME.fullmatch(name)
+    return (int(named[1]), float(named[2])) if named is not None else None
+
+
+def is_running(pid: int, started_at: float) -> bool:
     """Tell whether this very process still runs: a recycled pid has another start time."""
     try:
-        process = psutil.Process(worker.pid)
-        same = abs(process.create_time() - worker.started_at) < _START_TIME_TOLERANCE_S
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started_at) < _START_TIME_TOLERANCE_S
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
@@ -131,11 +142,16 @@ def private_directory(directory: Path) -> Path:
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
         raise UnsafeRuntimeDirError(f"{directory} is not a directory of uid {os.getuid()}")
     if stat.S_IMODE(info.st_mode) & 0o077:
-        if all(name.endswith(_OUR_SUFFIXES) for name in os.listdir(directory)):
+        if all(_is_ours(directory / name) for name in os.listdir(directory)):
             os.chmod(directory, 0o700)
         else:
             check_private(directory)
     return directory
+
+
+def _is_ours(path: Path) -> bool:
+    # What others have put there must not be taken for ours once the directory is closed.
+    return path.name.endswith(_OUR_SUFFIXES) and path.lstat().st_uid == os.getuid()
 
 
 def listening_addresses(without: str = "") -> tuple[list[str], list[str]]:

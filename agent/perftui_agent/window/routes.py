@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perftui_agent.places import place_of
 from perftui_agent.records import EVENTS, BackgroundRecord, FailureRecord, RequestRecord
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import ExceptionCount, Frame, RouteFrame, StatusCounts
@@ -99,7 +100,7 @@ class RouteLedger:
     def fold_failure(self, record: FailureRecord) -> None:
         """Count an exception that no handler took."""
         counts = self._exceptions.setdefault(self.route(record.route).route, {})
-        key = (record.type, record.place)
+        key = (record.type, place_of(*record.place))
         if key not in counts and len(counts) >= MAX_EXCEPTIONS:
             self._bounded["exceptions"] = self._bounded.get("exceptions", 0) + 1
             key = ("(other)", "")

@@ -1,0 +1,195 @@
+"""Promises 16, 20, 21 and 23: how a worker says where it is, and what it does not fall for."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from perftui_agent.serve.rendezvous import Rendezvous, listening_addresses, private_directory
+from perftui_agent.wire.frames import WorkerIdentity
+from perftui_agent.wire.registration import UnsafeRuntimeDirError, fallback_dir, read_registrations
+from tests.support.servers import private_dir
+
+
+@pytest.fixture
+def runtime_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime directory of the test's own, not made yet."""
+    base = private_dir()
+    monkeypatch.setenv("PERFTUI_RUNTIME_DIR", str(base / "run"))
+    yield base / "run"
+    subprocess.run(["rm", "-rf", str(base)], check=True)
+
+
+def me() -> WorkerIdentity:
+    process = psutil.Process()
+    return identity(process.pid, process.create_time())
+
+
+def identity(pid: int, started_at: float) -> WorkerIdentity:
+    return WorkerIdentity(host="box", pid=pid, started_at=started_at, service="shop", supervisor_pid=1)
+
+
+def dead() -> WorkerIdentity:
+    """Return a worker that has been killed."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        started_at = psutil.Process(process.pid).create_time()
+        process.kill()
+    return identity(process.pid, started_at)
+
+
+def test_promise_16_the_directory_and_what_is_in_it_are_for_their_owner_alone(runtime_dir: Path) -> None:
+    """0700 around 0600, whatever the umask says."""
+    before = os.umask(0)
+    try:
+        Rendezvous(me()).publish()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(runtime_dir.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(path.stat().st_mode) for path in runtime_dir.iterdir()] == [0o600]
+
+
+def test_a_worker_says_where_it_listens_and_takes_it_back(runtime_dir: Path) -> None:
+    """TCP and Unix sockets alike; nothing is left when it stops."""
+    rendezvous = Rendezvous(me())
+    with socket.socket() as tcp, socket.socket(socket.AF_INET6) as tcp6, socket.socket(socket.AF_UNIX) as uds:
+        tcp.bind(("127.0.0.1", 0))
+        tcp6.bind(("::1", 0))
+        uds.bind(str(runtime_dir / "app.sock"))
+        for listener in (tcp, tcp6, uds):
+            listener.listen()
+        assert rendezvous.publish()
+        assert not rendezvous.publish(), "nothing has changed"
+        ((_, entry),) = read_registrations(runtime_dir)
+        assert f"127.0.0.1:{tcp.getsockname()[1]}" in entry.tcp
+        assert f"[::1]:{tcp6.getsockname()[1]}" in entry.tcp
+        assert str(runtime_dir / "app.sock") in entry.unix
+        assert tcp.fileno() >= 0, "the app's sockets are as they were"
+    assert rendezvous.publish(), "they have been closed"
+    rendezvous.withdraw()
+    rendezvous.withdraw()
+    assert [path.name for path in runtime_dir.iterdir()] == ["app.sock"]
+
+
+def test_the_agents_own_socket_is_no_address(runtime_dir: Path) -> None:
+    """It is where the agent listens, not the app."""
+    rendezvous = Rendezvous(me())
+    with socket.socket(socket.AF_UNIX) as own:
+        own.bind(str(rendezvous.socket_path))
+        own.listen()
+        assert str(rendezvous.socket_path) in listening_addresses()[1]
+        assert str(rendezvous.socket_path) not in listening_addresses(without=str(rendezvous.socket_path))[1]
+
+
+def test_promise_21_what_a_killed_worker_left_is_swept_by_the_next(runtime_dir: Path) -> None:
+    """Its entry and its socket, even if it had not come to write its entry."""
+    killed, killed_early = dead(), dead()
+    early = Rendezvous(killed_early)
+    for path in (Rendezvous(killed).socket_path, early.socket_path, early.socket_path.with_suffix(".new")):
+        path.touch()
+    Rendezvous(killed).publish()
+    mine = Rendezvous(me())
+    mine.publish()
+    assert mine.sweep() == 2
+    assert [path.name for path in runtime_dir.iterdir()] == [f"{os.getpid()}-{me().started_at:.2f}.json"]
+
+
+def test_promise_21_the_living_are_not_swept(runtime_dir: Path) -> None:
+    """Nor is what is not named like a worker's."""
+    Rendezvous(me()).publish()
+    (runtime_dir / "notes.json").touch()
+    (runtime_dir / "1-2.sock.json").touch()
+    assert Rendezvous(identity(os.getpid(), me().started_at)).sweep() == 0
+    assert len(list(runtime_dir.iterdir())) == 3
+
+
+def test_promise_7_a_recycled_pid_is_another_worker(runtime_dir: Path) -> None:
+    """The entry of an earlier process of the same pid is swept, and its share stays its own."""
+    earlier = identity(os.getpid(), me().started_at - 1000)
+    Rendezvous(earlier).publish()
+    mine = Rendezvous(me())
+    mine.publish()
+    assert earlier.id != me().id
+    assert mine.sweep() == 1
+    ((_, entry),) = read_registrations(runtime_dir)
+    assert entry.worker == me()
+
+
+def test_promise_16_a_lax_directory_of_ours_is_closed(runtime_dir: Path) -> None:
+    """If nobody else has put anything there."""
+    Rendezvous(me()).publish()
+    runtime_dir.chmod(0o777)
+    assert private_directory(runtime_dir) == runtime_dir
+    assert stat.S_IMODE(runtime_dir.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_promise_16_a_directory_in_which_others_have_planted_is_refused(runtime_dir: Path) -> None:
+    """A file of another user's, named like ours, must not be taken for ours by closing the directory."""
+    runtime_dir.mkdir()
+    runtime_dir.chmod(0o777)
+    planted = runtime_dir / "1-2.00.json"
+    planted.touch()
+    os.chown(planted, 12345, -1)
+    with pytest.raises(UnsafeRuntimeDirError, match="can be written to by others"):
+        private_directory(runtime_dir)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
+def test_promise_16_a_directory_of_another_user_is_refused(runtime_dir: Path) -> None:
+    """Whatever its mode."""
+    runtime_dir.mkdir(mode=0o700)
+    os.chown(runtime_dir, 12345, -1)
+    with pytest.raises(UnsafeRuntimeDirError, match="is not a directory of uid"):
+        Rendezvous(me())
+
+
+def test_promise_16_a_link_is_refused(runtime_dir: Path) -> None:
+    """It leads to where whoever made it wants."""
+    runtime_dir.symlink_to(runtime_dir.parent)
+    with pytest.raises(UnsafeRuntimeDirError, match="is not a directory"):
+        Rendezvous(me())
+
+
+def test_promise_16_a_link_in_place_of_an_entry_is_not_followed(runtime_dir: Path) -> None:
+    """Writing an entry overwrites nothing elsewhere."""
+    victim = runtime_dir.parent / "victim"
+    victim.write_text("precious")
+    rendezvous = Rendezvous(me())
+    rendezvous.socket_path.with_suffix(".new").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic"):
+        rendezvous.publish()
+    assert victim.read_text() == "precious"
+
+
+def test_promise_23_a_path_too_long_for_a_socket_gets_another_directory(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry stays in the directory that was asked for and says where the socket is."""
+    long = runtime_dir / ("x" * 100)
+    monkeypatch.setenv("PERFTUI_RUNTIME_DIR", str(long))
+    rendezvous = Rendezvous(me())
+    try:
+        rendezvous.publish()
+        assert rendezvous.socket_path.parent == fallback_dir(os.getuid())
+        assert len(os.fsencode(rendezvous.socket_path)) <= 100
+        ((_, entry),) = read_registrations(long)
+        assert entry.socket == str(rendezvous.socket_path)
+    finally:
+        rendezvous.withdraw()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff" * 100, b"[]", b'{"wire": 1}', b"x" * 100_000])
+def test_promise_20_an_entry_that_is_none_is_passed_over(runtime_dir: Path, content: bytes) -> None:
+    """Others are read all the same."""
+    Rendezvous(me()).publish()
+    (runtime_dir / "1-1.00.json").write_bytes(content)
+    ((_, entry),) = read_registrations(runtime_dir)
+    assert entry.worker == me()

@@ -1,0 +1,320 @@
+"""Promises 13, 16, 17, 20 and 23: who is let in to a worker's stream, and what nobody can do to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, unix_connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from perftui_agent.serve import worker_socket
+from perftui_agent.serve.worker_socket import MAX_CLIENTS, MAX_QUEUED_FRAMES, WorkerSocket
+from perftui_agent.wire.codec import decode_from_agent, encode
+from perftui_agent.wire.frames import (
+    MAX_MESSAGE_BYTES,
+    WIRE_VERSION,
+    Dump,
+    DumpRequest,
+    Frame,
+    Hello,
+    Refusal,
+    WorkerIdentity,
+)
+from tests.support.servers import private_dir
+
+HELLO = Hello(
+    wire=WIRE_VERSION,
+    worker=WorkerIdentity(host="box", pid=7, started_at=1.0, service="shop", supervisor_pid=1),
+)
+
+
+@pytest.fixture
+def path() -> Iterator[Path]:
+    """Where a socket may be; short enough for one."""
+    directory = private_dir()
+    yield directory / "w.sock"
+    for entry in directory.iterdir():
+        entry.unlink()
+    directory.rmdir()
+
+
+async def refuse(request: DumpRequest, peer: str) -> Dump | Refusal:
+    return Refusal(id=request.id, reason=f"not today, {peer}")
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    path: Path, act: Callable[[DumpRequest, str], Awaitable[Dump | Refusal]] = refuse
+) -> AsyncIterator[WorkerSocket]:
+    stream = WorkerSocket(path, hello=encode(HELLO), history=list, act=act)
+    await stream.open()
+    try:
+        yield stream
+    finally:
+        await stream.close()
+
+
+@contextlib.asynccontextmanager
+async def client_of(path: Path, **options: Any) -> AsyncIterator[ClientConnection]:
+    async with unix_connect(str(path), uri="ws://worker/", max_size=MAX_MESSAGE_BYTES, **options) as client:
+        yield client
+
+
+async def greeted(client: ClientConnection) -> None:
+    """Read what every client gets first: the introduction and what there is of history."""
+    assert decode_from_agent(_bytes(await client.recv())) == HELLO
+    await client.recv()
+
+
+def frame(seq: int, padding: int = 0) -> bytes:
+    return encode(Frame(seq=seq, ended_at=seq, span_ns=1, probes={"x": "x" * padding}))
+
+
+def _bytes(message: str | bytes) -> bytes:
+    assert isinstance(message, bytes)
+    return message
+
+
+def test_promise_16_the_socket_is_for_its_owner_alone(path: Path) -> None:
+    """Its mode is 0600."""
+
+    async def check() -> None:
+        async with serving(path):
+            assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+    asyncio.run(check())
+
+
+def test_promise_16_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel says who is at the other end; only this user and root are let in."""
+
+    async def check() -> None:
+        async with serving(path):
+            monkeypatch.setattr(worker_socket, "_peer_uid", lambda connection: os.getuid() + 1)
+            with pytest.raises(InvalidStatus) as refused:
+                async with client_of(path):
+                    pass
+            assert refused.value.response.status_code == 403
+
+    asyncio.run(check())
+
+
+@pytest.mark.skipif(not hasattr(socket, "SO_PEERCRED"), reason="the system does not tell")
+def test_the_kernel_says_who_is_at_the_other_end(path: Path) -> None:
+    """An action is told who asked for it."""
+
+    async def check() -> None:
+        async with serving(path), client_of(path) as client:
+            await greeted(client)
+            await client.send(encode(DumpRequest(id="1")))
+            reply = decode_from_agent(_bytes(await client.recv()))
+            assert reply == Refusal(id="1", reason=f"not today, uid {os.getuid()}")
+
+    asyncio.run(check())
+
+
+def test_promise_17_a_browser_is_refused(path: Path) -> None:
+    """A handshake with an Origin comes from a page, whoever opened it."""
+
+    async def check() -> None:
+        async with serving(path):
+            for origin in ("http://localhost", "null"):
+                with pytest.raises(InvalidStatus) as refused:
+                    async with client_of(path, origin=origin):
+                        pass
+                assert refused.value.response.status_code == 403
+
+    asyncio.run(check())
+
+
+def test_promise_13_a_ninth_client_is_refused_with_a_reason(path: Path) -> None:
+    """Eight are served; when one of them leaves there is room again."""
+
+    async def check() -> None:
+        async with serving(path) as stream, contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(client_of(path)) for _ in range(MAX_CLIENTS)]
+            for client in clients:
+                await greeted(client)
+            async with client_of(path) as ninth:
+                with pytest.raises(ConnectionClosed) as closed:
+                    await ninth.recv()
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1013
+                assert closed.value.rcvd.reason == "8 clients are connected already"
+            await clients[0].close()
+            await _until(lambda: stream.clients == MAX_CLIENTS - 1)
+            async with client_of(path) as next_one:
+                await greeted(next_one)
+
+    asyncio.run(check())
+
+
+def test_promise_13_a_client_that_does_not_read_loses_frames_and_nobody_else_does(path: Path) -> None:
+    """Pushing never waits, what waits for one client is bounded, and what was lost is counted."""
+
+    async def check() -> None:
+        async with serving(path) as stream, client_of(path) as reader, client_of(path, max_queue=1) as slow:
+            await greeted(reader)
+            await greeted(slow)
+            slow.transport.pause_reading()
+            for seq in range(1, 201):
+                stream.push(frame(seq, padding=100_000))
+                received = decode_from_agent(_bytes(await reader.recv()))
+                assert isinstance(received, Frame)
+                assert received.seq == seq
+            waiting = [queue.qsize() for queue in stream._queues.values()]
+            assert sorted(waiting) == [0, MAX_QUEUED_FRAMES]
+            assert 100 < stream.frames_dropped < 200
+            slow.transport.resume_reading()
+            seqs: list[int] = []
+            while not seqs or seqs[-1] < 200:
+                late = decode_from_agent(_bytes(await slow.recv()))
+                assert isinstance(late, Frame)
+                seqs.append(late.seq)
+            assert len(seqs) == 200 - stream.frames_dropped
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    "message", [b"", b"\xff" * 100, b"\x80", "text", b"\x93" * 60_000, encode(HELLO)], ids=repr
+)
+def test_promise_20_what_is_no_request_closes_the_connection_with_a_reason(
+    path: Path, message: str | bytes
+) -> None:
+    """The one that sent it, and no other."""
+
+    async def check() -> None:
+        async with serving(path) as stream, client_of(path) as other, client_of(path) as hostile:
+            await greeted(other)
+            await greeted(hostile)
+            await hostile.send(message)
+            with pytest.raises(ConnectionClosed) as closed:
+                await hostile.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1003
+            assert closed.value.rcvd.reason.startswith("not a message of this wire version")
+            stream.push(frame(1))
+            assert isinstance(decode_from_agent(_bytes(await other.recv())), Frame)
+
+    asyncio.run(check())
+
+
+def test_promise_20_a_request_that_is_too_long_closes_the_connection(path: Path) -> None:
+    """It is not even read to its end."""
+
+    async def check() -> None:
+        async with serving(path), client_of(path) as hostile:
+            await greeted(hostile)
+            await hostile.send(b"\x00" * 100_000)
+            with pytest.raises(ConnectionClosed) as closed:
+                await hostile.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1009
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("bytes_sent", [b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01" * 50, b"\r\n" * 5000])
+def test_promise_23_a_thousand_hang_ups_leave_nothing(path: Path, bytes_sent: bytes) -> None:
+    """Whatever was sent before: no task, no descriptor, no client is left, and the next one is served."""
+
+    async def check() -> None:
+        async with serving(path) as stream:
+            before = len(os.listdir("/dev/fd"))
+            for _ in range(250):
+                with contextlib.closing(socket.socket(socket.AF_UNIX)) as raw:
+                    raw.setblocking(False)
+                    await asyncio.get_running_loop().sock_connect(raw, str(path))
+                    with contextlib.suppress(OSError):
+                        raw.send(bytes_sent)
+            await _until(lambda: len(asyncio.all_tasks()) == 1)
+            assert len(os.listdir("/dev/fd")) == before
+            assert stream.clients == 0
+            async with client_of(path) as client:
+                await greeted(client)
+
+    asyncio.run(check())
+
+
+def test_an_action_of_a_client_that_has_left_is_given_up(path: Path) -> None:
+    """Nobody waits for it any more."""
+    given_up = asyncio.Event()
+
+    async def slow(request: DumpRequest, peer: str) -> Dump | Refusal:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
+        raise AssertionError
+
+    async def check() -> None:
+        async with serving(path, slow):
+            async with client_of(path) as client:
+                await greeted(client)
+                await client.send(encode(DumpRequest(id="1")))
+                await client.ping()
+            await asyncio.wait_for(given_up.wait(), 10)
+
+    asyncio.run(check())
+
+
+def test_the_last_frame_reaches_the_clients(path: Path) -> None:
+    """A worker that stops says what it had to say before it closes."""
+
+    async def check() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            stream = WorkerSocket(path, hello=encode(HELLO), history=list, act=refuse)
+            await stream.open()
+            client = await stack.enter_async_context(client_of(path))
+            await greeted(client)
+            stream.push(frame(1))
+            await stream.close()
+            last = decode_from_agent(_bytes(await client.recv()))
+            assert isinstance(last, Frame)
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+
+    asyncio.run(check())
+
+
+def test_promise_21_a_forked_child_does_not_keep_the_connections_open(path: Path) -> None:
+    """When the worker dies its clients see it, though a child of it lives on."""
+
+    async def check() -> None:
+        async with serving(path) as stream, client_of(path) as client:
+            await greeted(client)
+            (connection,) = stream._queues
+            inherited = connection.transport.get_extra_info("socket").fileno()
+            listener = stream._listener
+            assert listener is not None
+            read, write = os.pipe()
+            if (child := os.fork()) == 0:
+                stream.leave_to_parent()
+                kinds = [stat.S_ISSOCK(os.fstat(fd).st_mode) for fd in (inherited, listener.fileno())]
+                os.write(write, b"closed" if kinds == [False, False] else b"open")
+                os._exit(0)
+            assert os.read(read, 10) == b"closed"
+            os.waitpid(child, 0)  # noqa: ASYNC222 - it is ending
+            os.close(read)
+            os.close(write)
+            stream.push(frame(1))
+            # The parent's goes on.
+            assert isinstance(decode_from_agent(_bytes(await client.recv())), Frame)
+
+    asyncio.run(check())
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
