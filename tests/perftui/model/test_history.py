@@ -85,6 +85,38 @@ def test_a_late_frame_finds_its_place() -> None:
     assert requests(history, 0, 599) == 600
 
 
+def test_a_thinned_frame_lies_where_most_of_it_was() -> None:
+    """Ten seconds that end in the third of a block belong to the block before it, of all workers together."""
+    history = history_of(300)
+    for number, worker_id in enumerate((A, B), 1):
+        sent = frame(12, T + 141 + number, [route("GET /", [5.0] * 10)], span_s=10.0, in_flight=number)
+        history = history.with_frame(worker_id, sent)
+    (node,) = history.cover(T + 130, T + 139)
+    assert (node.tally.requests, node.tally.covered_s, node.tally.in_flight) == (20, 10.0, 3)
+
+
+def test_rates_of_workers_that_send_seldom_are_those_of_the_others() -> None:
+    """A degraded agent sends a frame of two seconds every other second: no comb in the charts."""
+    history = NO_HISTORY
+    for second in range(1, 7):
+        history = history.with_frame(A, frame(second, T + second, [route("GET /", [5.0] * 10)]))
+        if second % 2 == 0:
+            slow = frame(second, T + second, [route("GET /", [5.0] * 20)], span_s=2.0)
+            history = history.with_frame(B, slow)
+    rates = [node.rps for node in history.cover(T + 1, T + 6)]
+    assert rates == [10.0, 20.0] * 3
+
+
+def test_a_stagger_of_the_workers_does_not_make_a_second_longer() -> None:
+    """Frames that end 5 to 80 ms after the second are all of that second: it covers one."""
+    history = NO_HISTORY
+    for number in range(16):
+        sent = frame(1, T + 1 + 0.005 * number, [route("GET /", [5.0])])
+        history = history.with_frame(worker(number).id, sent)
+    (node,) = history.cover(T + 1, T + 1)
+    assert (node.tally.covered_s, node.rps) == (1.0, 16.0)
+
+
 def test_what_is_older_than_all_that_is_kept_is_passed_over() -> None:
     """A frame from an hour ago changes nothing."""
     history = history_of(3600)

@@ -146,25 +146,32 @@ def test_what_nobody_measures_is_no_data() -> None:
 
 
 def test_shares_tell_the_workers_apart() -> None:
-    """Each worker's part of a route adds up to the route, by pid."""
+    """Each worker's part of a route adds up to the route, by pid, for windows of up to a minute."""
     dashboard = dashboard_of(*traffic(workers=3, routes=2, seconds=75, requests=2))
-    summary = summarize(dashboard, T + 75.5, 60)
-    for row in summary.routes:
-        assert [share.pid for share in row.shares] == [1000, 1001, 1002]
-        assert sum(share.requests for share in row.shares) >= row.requests - 3 * 2 * 10
-    recent = summarize(dashboard, T + 75.5, 10).routes[0]
-    assert sum(share.requests for share in recent.shares) == recent.requests
-    assert sum(share.latency.count for share in recent.shares) == recent.latency.count
+    for window_s in (10, 60):
+        for row in summarize(dashboard, T + 75.5, window_s).routes:
+            assert [share.pid for share in row.shares] == [1000, 1001, 1002]
+            assert sum(share.requests for share in row.shares) == row.requests
+            assert sum(share.latency.count for share in row.shares) == row.latency.count
 
 
-def test_charts_have_a_point_for_each_step_gaps_included() -> None:
-    """A second without frames is a gap in the chart and not a zero; trends go with the points."""
-    events = [received(A, frame(seq, T + seq, [route("GET /", [5.0] * seq)])) for seq in (1, 2, 4)]
-    summary = summarize(dashboard_of(joined(A), *events), T + 4.5, 5)
-    assert [point.rps for point in summary.points] == [None, 1.0, 2.0, None, 4.0]
-    trend = summary.routes[0].trend
-    assert [value is not None for value in trend] == [False, True, True, False, True]
-    assert len(summary.workers[0].trend) == len(summary.points)
+def test_shares_are_those_of_the_last_minute_at_most() -> None:
+    """A longer window has the shares of its last minute, one further back none."""
+    dashboard = dashboard_of(*traffic(workers=2, routes=1, seconds=200, requests=2))
+    (row,) = summarize(dashboard, T + 200.5, 150).routes
+    assert [share.requests for share in row.shares] == [120, 120]
+    (row,) = summarize(dashboard, T + 200.5, 60, cursor=T + 100.5).routes
+    assert row.requests > 0
+    assert tuple(row.shares) == ()
+
+
+def test_a_second_look_at_a_trend_is_the_first() -> None:
+    """What is worked out when it is looked at is a sequence like any other."""
+    events = [received(A, frame(seq, T + seq, [route("GET /", [5.0])])) for seq in (1, 3)]
+    row = summarize(dashboard_of(joined(A), *events), T + 3.5, 3).routes[0]
+    assert row.trend == list(row.trend) == list(row.trend[:])
+    assert (len(row.trend), row.trend[1], row.trend[-1]) == (3, None, row.trend[0])
+    assert repr(row.trend) == repr(tuple(row.trend))
 
 
 def test_the_steps_of_a_route_make_up_its_window() -> None:
