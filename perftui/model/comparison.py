@@ -1,36 +1,25 @@
 """Two pictures of a service route by route, before and after: what has changed, and what is noise.
 
-A change is believed if the intervals in which the two true values lie with 99 % certainty stay clear of
-each other, and if it is large enough to matter. The intervals, without any assumption about how latencies
-are distributed:
-
-- a quantile: between the order statistics of rank n·q ± z·√(n·q·(1-q)), read from the sketch at the outer
-  edges of their buckets; open where there are too few requests for such a rank
-- a share (errors of requests): Wilson's score interval, which holds for none of a few as well
-- a rate (requests in a time): a Poisson count's, (√(n+3/8) ± z/2)²
-
-Two intervals of 99 % that stay clear are a chance of 1 in 3,700 where nothing has changed: among 200 routes
-with five figures each, one in four comparisons has a false one. Requests aren't independent, as the
-intervals have it (they queue behind each other): hence the least differences.
+A change is believed if the intervals in which the two true values lie with 99 % certainty (see `intervals`)
+stay clear of each other, and if it is large enough to matter. Two of 99 % that stay clear are a chance of 1
+in 3,700 where nothing has changed: among 200 routes with five figures each, one in four comparisons has a
+false one. Requests aren't independent, as the intervals have it (they queue behind each other): hence the
+least differences.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from perftui.model.dashboard import Dashboard
+from perftui.model.intervals import Interval, quantile_interval, rate_interval, share_interval
 from perftui.model.packed import Packed
 from perftui.model.quantiles import together
 from perftui.model.summarize import summarize
 from perftui.model.summary import RouteSummary, Summary
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import RouteLabel
-
-Z = 2.576
-"""Standard deviations to either side that hold 99 %."""
 
 LEAST_LATENCY = 0.05
 """A quantile that moved by less is no news, whatever the number of requests …"""
@@ -42,9 +31,6 @@ LEAST_SHARE = 0.001
 
 Verdict: TypeAlias = Literal["up", "down", "noise", "unknown"]
 """`noise`: the two may well be the same. `unknown`: there are too few requests to tell."""
-
-Interval: TypeAlias = tuple[float | None, float | None]
-"""Where the true value lies; None: no bound can be told."""
 
 ALL: RouteLabel = "all"
 """The row of all routes together."""
@@ -206,7 +192,7 @@ def _change(label: RouteLabel, before: _Side, after: _Side) -> RouteChange:
 
 
 def _quantile_change(before: LatencySketch | Packed, after: LatencySketch | Packed, q: float) -> Change:
-    (old, old_ns), (new, new_ns) = (_ranked(sketch, q) for sketch in (before, after))
+    (old, old_ns), (new, new_ns) = (quantile_interval(sketch, q) for sketch in (before, after))
     if old_ns is None or new_ns is None:
         return Change(_ms(old_ns), _ms(new_ns), "unknown")
     least_ns = max(LEAST_LATENCY * old_ns, LEAST_LATENCY_MS * 1e6)
@@ -237,56 +223,6 @@ def _verdict(before: Interval, after: Interval, matters: bool) -> Verdict:
     if old_low is not None and new_high is not None and new_high < old_low:
         return "down" if matters else "noise"
     return "unknown" if None in {old_low, old_high, new_low, new_high} else "noise"
-
-
-def quantile_interval(sketch: LatencySketch | Packed, q: float) -> Interval:
-    """Return where the true quantile lies, in nanoseconds."""
-    return _ranked(sketch, q)[0]
-
-
-def _ranked(sketch: LatencySketch | Packed, q: float) -> tuple[Interval, float | None]:
-    """Return where the true quantile lies, and the one that was measured."""
-    ranges = list(sketch.ranges())
-    number = sum(count for _, _, count in ranges)
-    if not number:
-        return (None, None), None
-    spread = Z * math.sqrt(number * q * (1 - q))
-    lowest, highest = math.floor(number * q - spread), math.ceil(number * q + spread) + 1
-    low = high = measured = None
-    for begin, end, count in _cumulative(ranges):
-        if low is None and lowest >= 1 and count >= lowest:
-            low = float(begin)
-        if measured is None and count >= math.ceil(number * q - 1e-9):
-            measured = min((begin + end - 1) / 2, float(sketch.max or end))
-        if high is None and highest <= number and count >= highest:
-            high = float(min(end - 1, sketch.max or end))
-    return (low, high), measured
-
-
-def _cumulative(ranges: list[tuple[int, int, int]]) -> Iterator[tuple[int, int, int]]:
-    seen = 0
-    for low, high, count in ranges:
-        seen += count
-        yield low, high, seen
-
-
-def share_interval(number: int, of: int) -> Interval:
-    """Return where the true share lies, `number` of `of` having been seen."""
-    if not of:
-        return None, None
-    share, z2 = number / of, Z * Z
-    middle = (share + z2 / (2 * of)) / (1 + z2 / of)
-    spread = Z / (1 + z2 / of) * math.sqrt(share * (1 - share) / of + z2 / (4 * of * of))
-    return max(0.0, middle - spread), min(1.0, middle + spread)
-
-
-def rate_interval(number: int, seconds: float) -> Interval:
-    """Return where the true rate lies, `number` having been counted in `seconds`."""
-    if not seconds:
-        return None, None
-    root = math.sqrt(number + 3 / 8)
-    low = max(0.0, root - Z / 2) ** 2 - 3 / 8 if number else 0.0
-    return max(0.0, low) / seconds, ((root + Z / 2) ** 2 - 3 / 8) / seconds
 
 
 def _ms(nanoseconds: float | None) -> float | None:

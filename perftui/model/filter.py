@@ -16,21 +16,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
-from perftui.model.summary import (
-    FlightRow,
-    IncidentRow,
-    PoolSummary,
-    QuerySummary,
-    RouteSummary,
-    SlowRow,
-    WorkerSummary,
-)
-from perftui_agent.wire.frames import CacheFrame
-
-Row: TypeAlias = (
-    RouteSummary | WorkerSummary | QuerySummary | PoolSummary | CacheFrame | FlightRow | SlowRow | IncidentRow
-)
-"""What can be filtered."""
+from perftui.model.figures import FIGURES, Row, routes_of, texts_of
+from perftui.model.summary import FlightRow, IncidentRow, RouteSummary, SlowRow, WorkerSummary
 
 R = TypeVar("R", bound=Row)
 
@@ -46,7 +33,6 @@ _IN_QUOTES = "in quotes it is text"
 
 _BOUND = re.compile(r"([a-z0-9_]+)(>=|<=|>|<|=)(.*)", re.IGNORECASE | re.DOTALL)
 _NAMED = re.compile(r"([a-z]+):(.*)", re.IGNORECASE | re.DOTALL)
-_NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([a-zµ%]*)", re.IGNORECASE | re.ASCII)
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*"|"[^"]*$)+')
 
 
@@ -61,134 +47,9 @@ class FilterError(ValueError):
         """How many characters stand before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What a figure is counted in."""
-
-    name: str
-    factors: Mapping[str, float]
-    """What each unit that may be written is worth; the one of the figure itself is 1."""
-    example: str
-
-    def parse(self, text: str) -> float | None:
-        """Return the number that `text` stands for; None if it stands for none."""
-        match = _NUMBER.fullmatch(text.strip())
-        factor = self.factors.get(match[2].casefold()) if match else None
-        return float(match[1]) * factor if match and factor is not None else None
-
-
-_TIME = Unit("a time", {"": 1, "ms": 1, "s": 1000, "m": 60_000, "us": 0.001, "µs": 0.001}, "200ms or 1.5s")
-_SHARE = Unit("a share", {"%": 0.01}, "1%")
-_PERCENT = Unit("a percentage", {"": 1, "%": 1}, "80%")
-_COUNT = Unit("a number", {"": 1, "k": 1e3}, "10 or 2.5k")
-_SIZE = Unit(
-    "a size",
-    {"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30},
-    "50kB or 200MB",
-)
-
-Getters: TypeAlias = Mapping[type, Callable[..., float | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A number that rows have."""
-
-    unit: Unit
-    of: Getters
-
-
-def _latency(name: str) -> Figure:
-    def get(row: RouteSummary | WorkerSummary | QuerySummary) -> float | None:
-        value: float | None = getattr(row.latency, name)
-        return value
-
-    return Figure(_TIME, {RouteSummary: get, WorkerSummary: get, QuerySummary: get})
-
-
-FIGURES: Mapping[str, Figure] = MappingProxyType(
-    {
-        "p50": _latency("p50_ms"),
-        "p95": _latency("p95_ms"),
-        "p99": _latency("p99_ms"),
-        "max": _latency("max_ms"),
-        "rps": Figure(_COUNT, {RouteSummary: lambda row: row.rps, WorkerSummary: lambda row: row.rps}),
-        "n": Figure(
-            _COUNT,
-            {
-                RouteSummary: lambda row: row.requests,
-                WorkerSummary: lambda row: row.requests,
-                QuerySummary: lambda row: row.count,
-            },
-        ),
-        "errors": Figure(
-            _SHARE,
-            {
-                RouteSummary: lambda row: row.error_rate,
-                WorkerSummary: lambda row: row.errors / row.requests if row.requests else None,
-                QuerySummary: lambda row: row.errors / row.count if row.count else None,
-            },
-        ),
-        "total": Figure(
-            _TIME, {RouteSummary: lambda row: row.total_ms, QuerySummary: lambda row: row.total_ms}
-        ),
-        "sql": Figure(_COUNT, {RouteSummary: lambda row: row.sql_per_request}),
-        "size": Figure(_SIZE, {RouteSummary: lambda row: row.bytes_p95}),
-        "cpu": Figure(_PERCENT, {WorkerSummary: lambda row: row.cpu_percent}),
-        "memory": Figure(_SIZE, {WorkerSummary: lambda row: row.rss_bytes}),
-        "lag": Figure(_TIME, {WorkerSummary: lambda row: row.loop_lag_p99_ms}),
-        "threads": Figure(_COUNT, {WorkerSummary: lambda row: row.threads}),
-        "open": Figure(_COUNT, {WorkerSummary: lambda row: row.in_flight}),
-        "wait": Figure(_TIME, {PoolSummary: lambda row: row.wait_p95_ms}),
-        "age": Figure(_TIME, {FlightRow: lambda row: row.request.age_ns / 1e6}),
-        "took": Figure(
-            _TIME,
-            {
-                SlowRow: lambda row: row.request.total_ns / 1e6,
-                IncidentRow: lambda row: row.incident.ns / 1e6,
-            },
-        ),
-    }
-)
-"""The figures that may be bounded, and which rows have them."""
-
 _ALIASES = MappingProxyType(
     {"err": "errors", "requests": "n", "count": "n", "rss": "memory", "inflight": "open"}
 )
-
-
-def _routes(row: Row) -> tuple[str | None, ...] | None:
-    match row:
-        case RouteSummary():
-            return (row.route,)
-        case QuerySummary():
-            return row.routes
-        case FlightRow() | SlowRow():
-            return (row.request.route,)
-        case IncidentRow():
-            return (row.incident.route,)
-        case _:
-            return None
-
-
-def _texts(row: Row) -> tuple[str | None, ...]:
-    """Return everything in a row that people may look for."""
-    match row:
-        case RouteSummary():
-            return (row.route, *(each.type for each in row.exceptions))
-        case WorkerSummary():
-            return (str(row.pid), row.state, row.identity.host, row.blocked_at, row.blocked_route)
-        case QuerySummary():
-            return (row.statement, row.fingerprint, row.call_site, row.database, *row.routes)
-        case PoolSummary() | CacheFrame():
-            return (row.name, row.kind)
-        case FlightRow():
-            return (row.request.route, row.request.path, row.request.waiting_at, str(row.pid))
-        case SlowRow():
-            spans = (text for span in row.request.spans for text in (span.name, span.call_site))
-            return (row.request.route, row.request.path, str(row.pid), *spans)
-        case IncidentRow():
-            return (row.incident.kind, row.incident.where, row.incident.route, str(row.pid))
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +101,7 @@ def _test(word: str, at: int) -> Test:
     if named := _NAMED.fullmatch(word):
         return _named(word, at, named[1].casefold(), _plain(named[2]))
     needle = _plain(word).casefold()
-    return lambda row: _contains(_texts(row), needle)
+    return lambda row: _contains(texts_of(row), needle)
 
 
 def _bounded(word: str, at: int, name: str, sign: str, value: str) -> Test:
@@ -281,7 +142,7 @@ def _route(_word: str, _at: int, value: str) -> Test:
     needle = value.casefold()
 
     def test(row: Row) -> bool | None:
-        routes = _routes(row)
+        routes = routes_of(row)
         return None if routes is None else _contains(routes, needle)
 
     return test

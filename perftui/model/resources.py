@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from perftui.model.parts import CachePart, PoolPart, StatementPart
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui.model.summary import PoolSummary, QuerySummary
 from perftui.model.tally import Tally
+from perftui.model.usage import CachePart, PoolPart, StatementPart
 from perftui_agent.wire.frames import CacheFrame, Frame, PoolFrame
 
 

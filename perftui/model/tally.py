@@ -11,24 +11,26 @@ from typing import TypeAlias, TypeVar
 
 from perftui.model.packed import Packed, merged
 from perftui.model.parts import (
-    CachePart,
-    PoolPart,
     RoutePart,
-    StatementPart,
     WorkerPart,
-    cache_of,
-    cache_sum,
     pid_of,
-    pool_of,
-    pool_sum,
     route_of,
     route_sum,
-    statement_of,
-    statement_sum,
     worker_of,
     worker_sum,
 )
 from perftui.model.summary import IncidentRow, SlowRow
+from perftui.model.usage import (
+    CachePart,
+    PoolPart,
+    StatementPart,
+    cache_of,
+    cache_sum,
+    pool_of,
+    pool_sum,
+    statement_of,
+    statement_sum,
+)
 from perftui_agent.wire.boxes import THINNED_FROM_NS
 from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
 

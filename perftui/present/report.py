@@ -7,7 +7,8 @@ from textwrap import wrap
 from typing import TypeVar
 
 from perftui.findings.find import find
-from perftui.model.filter import EVERYTHING, Filter, Row
+from perftui.model.figures import Row
+from perftui.model.filter import EVERYTHING, Filter
 from perftui.model.summary import (
     FlightRow,
     IncidentRow,

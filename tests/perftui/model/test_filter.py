@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perftui.model.filter import EVERYTHING, FIGURES, Filter, FilterError, parse_filter
+from perftui.model.figures import FIGURES
+from perftui.model.filter import EVERYTHING, Filter, FilterError, parse_filter
 from perftui.model.packed import NOTHING
 from perftui.model.summary import (
     Latency,
@@ -58,7 +59,7 @@ POOL = PoolSummary("main", "QueuePool", 5, 1, 0, 15, 310.0, 2)
 @pytest.mark.parametrize(
     "text",
     [
-        "p95>200ms", "p95>0.2s", "p95>=250", "p95=250ms", "p95<1s", "p99<=900ms", "errors>1%", "errors<5%",
+        "p95>200ms", "p95>0.2s", "p95>2000µs", "p95>=250", "p95=250ms", "p95<1s", "p99<=900ms", "errors>1%", "errors<5%",
         "rps>=10", "sql>10", "n=100", "n<0.2k", "total>4s", "route:/orders", "route:get", "status:5xx",
         "orders", '"GET /orders"', 'route:"get /"', "-route:/pay", "-p95>300ms", "p95>200ms errors>1% orders",
     ],

@@ -1,0 +1,129 @@
+"""What statements, connection pools and caches add up to, as `parts` does it for routes and workers.
+
+Gauges (a pool's size, a cache's entries) belong to a moment and don't add up over time; they are read from
+each worker's last frame instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from perftui.model.packed import Packed, merged, packed
+from perftui_agent.wire.frames import CacheFrame, CodePlace, PoolFrame, RouteLabel, StatementFrame
+
+MAX_ROUTES_OF_A_STATEMENT = 50
+
+
+class StatementPart(msgspec.Struct, frozen=True, gc=False):
+    """What one statement shape did."""
+
+    statement: str
+    call_site: CodePlace | None
+    database: str
+    routes: Mapping[RouteLabel, int]
+    errors: int
+    slow: int
+    same_binds: int
+    latency: Packed
+
+
+def statement_of(frames: Sequence[StatementFrame]) -> StatementPart:
+    """Return what one statement shape did on several workers."""
+    return _statement(frames, packed([frame.latency for frame in frames]))
+
+
+def statement_sum(parts: Sequence[StatementPart]) -> StatementPart:
+    """Return all `parts` added up."""
+    return _statement(parts, merged([part.latency for part in parts]))
+
+
+def _statement(parts: Sequence[StatementFrame] | Sequence[StatementPart], latency: Packed) -> StatementPart:
+    first = parts[0]
+    return StatementPart(
+        statement=first.statement or next((part.statement for part in parts if part.statement), ""),
+        call_site=first.call_site or next((part.call_site for part in parts if part.call_site), None),
+        database=first.database,
+        routes=_routes([part.routes for part in parts]),
+        errors=sum([part.errors for part in parts]),
+        slow=sum([part.slow for part in parts]),
+        same_binds=sum([part.same_binds for part in parts]),
+        latency=latency,
+    )
+
+
+class PoolPart(msgspec.Struct, frozen=True, gc=False):
+    """What happened at one connection pool."""
+
+    kind: str
+    checkouts: int
+    timeouts: int
+    wait: Packed
+
+
+def pool_of(frames: Sequence[PoolFrame]) -> PoolPart:
+    """Return what happened at one pool of several workers."""
+    return _pool(frames, packed([frame.wait for frame in frames]))
+
+
+def pool_sum(parts: Sequence[PoolPart]) -> PoolPart:
+    """Return all `parts` added up."""
+    return _pool(parts, merged([part.wait for part in parts]))
+
+
+def _pool(parts: Sequence[PoolFrame] | Sequence[PoolPart], wait: Packed) -> PoolPart:
+    return PoolPart(
+        kind=parts[0].kind,
+        checkouts=sum([part.checkouts for part in parts]),
+        timeouts=sum([part.timeouts for part in parts]),
+        wait=wait,
+    )
+
+
+class CachePart(msgspec.Struct, frozen=True, gc=False):
+    """What happened at one cache."""
+
+    hits: int
+    misses: int
+    evictions: int
+    expirations: int
+    stampedes: int
+    errors: int
+    latency: Packed | None
+    """None: none of its commands were timed, as they never leave the process."""
+
+
+def cache_of(frames: Sequence[CacheFrame]) -> CachePart:
+    """Return what happened at one cache of several workers."""
+    timed = [frame.latency for frame in frames if frame.latency is not None]
+    return _cache(frames, packed(timed) if timed else None)
+
+
+def cache_sum(parts: Sequence[CachePart]) -> CachePart:
+    """Return all `parts` added up."""
+    timed = [part.latency for part in parts if part.latency is not None]
+    return _cache(parts, merged(timed) if timed else None)
+
+
+def _cache(parts: Sequence[CacheFrame] | Sequence[CachePart], latency: Packed | None) -> CachePart:
+    return CachePart(
+        hits=sum([part.hits for part in parts]),
+        misses=sum([part.misses for part in parts]),
+        evictions=sum([part.evictions for part in parts]),
+        expirations=sum([part.expirations for part in parts]),
+        stampedes=sum([part.stampedes for part in parts]),
+        errors=sum([part.errors for part in parts]),
+        latency=latency,
+    )
+
+
+def _routes(counted: Sequence[Mapping[RouteLabel, int]]) -> Mapping[RouteLabel, int]:
+    if len(counted) == 1 and len(counted[0]) <= MAX_ROUTES_OF_A_STATEMENT:
+        return counted[0]
+    added: dict[RouteLabel, int] = {}
+    for routes in counted:
+        for route, count in routes.items():
+            if route in added or len(added) < MAX_ROUTES_OF_A_STATEMENT:
+                added[route] = added.get(route, 0) + count
+    return added
