@@ -75,7 +75,7 @@ def write_file(view: View[None], chosen: Format) -> str:
     service = "".join(char if char.isalnum() or char in "-." else "_" for char in summary.service or "")
     for number in range(1, 100):
         name = "-".join(filter(None, ("perftui", service[:40], stamp, str(number) if number > 1 else "")))
-        path = os.path.abspath(f"{name}.{chosen}")
+        path = os.path.join(_here(), f"{name}.{chosen}")
         try:
             with open(path, "x", encoding="utf-8") as file:
                 file.write(content)
@@ -85,6 +85,14 @@ def write_file(view: View[None], chosen: Format) -> str:
             return f"not written: {error.strerror}: {path}"
         return f"written: {path}"
     return f"not written: there are 99 files of that name: {path}"
+
+
+def _here() -> str:
+    """Return the current directory; somebody may have removed it since."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return os.curdir
 
 
 class Export(ModalScreen[Format | None], inherit_bindings=False):
@@ -101,7 +109,7 @@ class Export(ModalScreen[Format | None], inherit_bindings=False):
         yield Panel(self._line, "question")
 
     def _line(self, width: int, _height: int) -> list[Line]:
-        text = f" Write this view here, into {clean(os.getcwd())}?   s SVG   t text   j JSON   esc no"
+        text = f" Write this view here, into {clean(_here())}?   s SVG   t text   j JSON   esc no"
         if len(text) > width:
             text = " Write this view into a file here?   s SVG   t text   j JSON   esc no"
         return [filled((Cell(text, "bottom-ask"),), width, "bottom-ask")]
