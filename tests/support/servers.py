@@ -17,7 +17,7 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -120,10 +120,13 @@ def running(
     env: Mapping[str, str] | None = None,
     uds: str | None = None,
     cwd: Path | None = None,
+    options: Sequence[str] = (),
+    before: Sequence[str] = (),
 ) -> Iterator[Service]:
     """Serve `app` (`package.module:name`, or `/path/to/module.py[:name]`) and stop it at the end.
 
-    `cwd` is the server's directory and import root: by default that of the module, or an empty one.
+    `options` are further ones for the server, `before` a command that starts the server's. `cwd` is the
+    server's directory and import root: by default that of the module, or an empty one.
     """
     base = private_dir()
     try:
@@ -134,7 +137,7 @@ def running(
         server_env = _environment(runtime_dir, module_dir, env or {})
         port = 0 if uds else free_port()
         log_file = base / "server.log"
-        command = _command(app, server, workers, loop, port, uds)
+        command = [*before, *_command(app, server, workers, loop, port, uds), *options]
         with log_file.open("wb") as log:
             process = subprocess.Popen(
                 command,

@@ -42,7 +42,7 @@ class Stream:
     def until(self, condition: Callable[[Seen], bool], timeout_s: float = TIMEOUT_S) -> Seen:
         """Read frames until `condition` holds for what has been seen, and return that."""
         deadline = time.monotonic() + timeout_s
-        while not condition(self.seen):
+        while not (self.seen.frames and condition(self.seen)):
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited {timeout_s:g} s in vain; seen: {self.seen.requests}")
             self.frame()

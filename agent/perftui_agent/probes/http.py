@@ -109,6 +109,8 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
                     if record.streaming is None:
                         record.first_byte_ns = perf_counter_ns()
                         record.streaming = _kind_of_body(record.head)
+                    elif _connection_is_lost(client):
+                        record.disconnected = True
                 elif not record.ended_ns:
                     probe.end(record, client)
 
@@ -240,6 +242,12 @@ def _watching(receive: Receive, record: RequestRecord) -> Receive:
         return message
 
     return observed_receive
+
+
+def _connection_is_lost(client: Any) -> bool:
+    """Tell what a server that never comes to wait hears too late: a stream's own pace may not let it."""
+    transport = getattr(client, "transport", None)
+    return transport is not None and bool(transport.is_closing())
 
 
 def _tells_that_client_left(error: BaseException) -> bool:
