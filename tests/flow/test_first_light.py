@@ -42,7 +42,7 @@ random.seed(os.getpid())
 
 @inner.get("/work/{n}")
 async def work(n: int) -> dict[str, int]:
-    await asyncio.sleep(random.lognormvariate(-4.2, 0.6))
+    await asyncio.sleep(random.lognormvariate(-3.4, 0.6))
     return {"n": n}
 
 instrument(inner)
@@ -79,6 +79,10 @@ async def blocks_the_loop(seconds: float) -> str:
 
 instrument(app)
 """
+
+
+CLOCKS_APART_MS = 1.0
+"""The test's clock is read outside of the agent's: in between, a busy processor may do other things."""
 
 
 def exact_quantile(values: list[float], q: float) -> float:
@@ -151,8 +155,9 @@ def test_promise_7_counts_and_quantiles_are_those_of_the_requests(tmp_path: Path
         assert len(exact) == 400
         assert route["requests"] == 400
         for q, key in ((0.5, "p50_ms"), (0.95, "p95_ms"), (0.99, "p99_ms")):
-            assert route[key] == pytest.approx(exact_quantile(exact, q), rel=0.01), key
-        assert route["max_ms"] == pytest.approx(max(exact), rel=0.01)
+            expected = exact_quantile(exact, q)
+            assert abs(route[key] - expected) <= 0.01 * expected + CLOCKS_APART_MS, key
+        assert abs(route["max_ms"] - max(exact)) <= CLOCKS_APART_MS
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
