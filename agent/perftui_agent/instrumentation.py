@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import threading
-from types import MethodType
 from typing import Any, TypeVar
 
 from perftui_agent.agent import Agent
@@ -26,7 +25,7 @@ PROBE_ATTRIBUTE = "_perftui_probe"
 EVERY_APP = "_perftui_every_app"
 """Set on the class when apps are instrumented without code of theirs."""
 
-_WRAPPED = "_perftui_wrapped"
+_WRAPS = "_perftui_wraps"
 
 _agent: Agent | None = None
 _making = threading.Lock()
@@ -42,10 +41,10 @@ def attach(app: App, settings: Settings) -> App:
         return app
     starlette = _starlette_class(type(app))
     if starlette is None:
-        return _probe(app, app, agent)  # type: ignore[return-value] # what is served instead of it
-    original = _wrap_call(starlette)
+        return _probe(app, agent)  # type: ignore[return-value] # what is served instead of it
+    _wrap_call(starlette)
     if PROBE_ATTRIBUTE not in vars(app):
-        setattr(app, PROBE_ATTRIBUTE, _probe(MethodType(original, app), app, agent))
+        setattr(app, PROBE_ATTRIBUTE, _probe(app, agent))
     return app
 
 
@@ -63,9 +62,9 @@ def the_agent() -> Agent:
         return _agent
 
 
-def _probe(call: Any, app: object, agent: Agent) -> HttpProbe:
+def _probe(app: Any, agent: Agent) -> HttpProbe:
     return HttpProbe(
-        call,
+        app,
         routes_of=app,
         sink=agent.window,
         guard=agent.guard,
@@ -90,19 +89,15 @@ def instrument_every_app(starlette: type) -> None:
         setattr(starlette, EVERY_APP, True)
 
 
-def _wrap_call(starlette: Any) -> Any:
-    """Wrap `Starlette.__call__` unless it is; return the original."""
+def _wrap_call(starlette: Any) -> None:
+    """Wrap `Starlette.__call__` unless the outermost wrapper is ours."""
     current = starlette.__call__
-    wrapped = getattr(current, _WRAPPED, None)
-    if wrapped is not None:
-        return wrapped
-
-    # A coroutine function, as before: servers look at it to tell ASGI 3 from ASGI 2.
-    call = functools.wraps(current)(timed_call(current, _adopt))
-    setattr(call, _WRAPPED, current)
-    setattr(starlette, PROBE_ATTRIBUTE, None)
-    starlette.__call__ = call
-    return current
+    if not hasattr(current, _WRAPS):
+        # A coroutine function, as before: servers look at it to tell ASGI 3 from ASGI 2.
+        call = functools.wraps(current)(timed_call(current, _adopt))
+        setattr(call, _WRAPS, True)
+        setattr(starlette, PROBE_ATTRIBUTE, None)
+        starlette.__call__ = call
 
 
 def _adopt(app: Any, scope: Scope) -> HttpProbe | None:

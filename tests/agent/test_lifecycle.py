@@ -7,8 +7,6 @@ import gc
 import logging
 import os
 import subprocess
-import sys
-import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +26,7 @@ from perftui_agent.wire.frames import Frame, History
 from perftui_agent.wire.registration import Registration, read_registrations
 from tests.support.seen import Seen
 from tests.support.servers import private_dir, wait_until
-from tests.support.timed import REQUEST, client_of, http_scope
+from tests.support.timed import REQUEST, client_of, http_scope, in_a_process
 
 
 @pytest.fixture(autouse=True)
@@ -80,20 +78,6 @@ def seen_until(directory: Path, requests: int) -> Seen:
                 for frame in message.frames:
                     seen.add(frame)
     return seen
-
-
-def in_a_process(source: str, **env: str) -> str:
-    """Run `source` in a Python of its own, warnings being errors; return what it printed."""
-    result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(source)],
-        env=os.environ | env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 def test_promise_15_nothing_starts_at_import_nor_by_instrumenting(runtime_dir: Path) -> None:
@@ -219,6 +203,15 @@ def test_a_loop_that_is_replaced_is_watched_again(runtime_dir: Path) -> None:
 
     asyncio.run(serve())
     asyncio.run(serve())
+
+
+def test_an_app_under_trio_is_served_and_counted(runtime_dir: Path) -> None:
+    """There is no loop of asyncio's to watch, which is said; requests are timed all the same."""
+    with client_of(new_app(), backend="trio") as client:
+        assert client.get("/items/1").status_code == 200
+        seen = seen_until(runtime_dir, 1)
+    assert seen.requests == {"GET /items/{item_id}": 1}
+    assert seen.last.probes["event loop"] == "off: no asyncio loop"
 
 
 @pytest.mark.parametrize("planted", ["a file", "a foreign owner", "a long way to nowhere"])

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import subprocess
+import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -108,12 +112,26 @@ def http_scope(path: str = "/", method: str = "GET", **others: Any) -> dict[str,
     } | others
 
 
-def client_of(app: Any) -> Any:
+def client_of(app: Any, backend: str = "asyncio") -> Any:
     """Return Starlette's test client, which runs the app's lifespan and its requests in a thread."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it would rather have another HTTP client
         from starlette.testclient import TestClient
-    return TestClient(app)
+    return TestClient(app, backend="trio" if backend == "trio" else "asyncio")
+
+
+def in_a_process(source: str, **env: str) -> str:
+    """Run `source` in a Python of its own, warnings being errors; return what it printed."""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(source)],
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 @contextlib.contextmanager

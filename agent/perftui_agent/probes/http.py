@@ -11,6 +11,7 @@ from asyncio import CancelledError
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter_ns
+from types import MethodType
 from typing import Any, Protocol, TypeAlias
 
 from perftui_agent.guard import Guard
@@ -71,10 +72,13 @@ class RequestSink(Protocol):
 def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
     """Return the `__call__` of a class of ASGI apps; instances with a probe in `_perftui_probe` are timed.
 
-    `probe_for` is asked about those whose `_perftui_probe` is None; `untimed` serves what it has no probe
-    for. It is one coroutine and one closure, with the common case written out: amid the app's own work,
-    which has filled the processor's caches, each Python call costs 0.2 to 0.4 µs, several times what it
-    costs in a loop of its own. What can wait is left to the agent's thread.
+    `probe_for` is asked about those whose `_perftui_probe` is None. `untimed` serves what it has no probe
+    for, and the rest of the way for all: others may wrap the same class before and after, and whoever went
+    back to the first of them from here would go round in circles.
+
+    It is one coroutine and one closure, with the common case written out: amid the app's own work, which
+    has filled the processor's caches, each Python call costs 0.2 to 0.4 µs, several times what it costs in
+    a loop of its own. What can wait is left to the agent's thread.
     """
 
     async def call(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +87,7 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
             await untimed(self, scope, receive, send)
             return
         if scope["type"] != "http" or MARKER in scope:
-            await probe.other(scope, receive, send)
+            await probe.other(MethodType(untimed, self), scope, receive, send)
             return
         sink = probe.sink
         if not sink.open:
@@ -117,7 +121,7 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
         sink.in_flight.add(record)
         token = current_request.set(record)
         try:
-            await probe.app(scope, receive, observed_send)
+            await untimed(self, scope, receive, observed_send)
         except BaseException as error:
             probe.failed(record, error, client)
             raise
@@ -134,7 +138,7 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
 
 
 async def _untimed(probe: Any, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve what a probe is around; never needed, since a probe has itself for its probe."""
+    """Serve what a probe is around."""
     await probe.app(scope, receive, send)
 
 
@@ -163,17 +167,17 @@ class HttpProbe:
 
     __call__ = timed_call(_untimed, lambda *_: None)
 
-    async def other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve what is no request of ours: a lifespan, a WebSocket, an app within the timed one."""
+    async def other(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have `app` serve what is no request of ours: a lifespan, a WebSocket, what is timed already."""
         kind = scope["type"]
         if MARKER in scope or kind not in {"lifespan", "websocket"}:
-            await self.app(scope, receive, send)
+            await app(scope, receive, send)
             return
         scope[MARKER] = True
         if kind == "lifespan":
             self._on_lifespan_start()
             try:
-                await self.app(scope, receive, send)
+                await app(scope, receive, send)
             finally:
                 self._on_lifespan_end()
             return
@@ -181,7 +185,7 @@ class HttpProbe:
             self.wake()
         self.sink.open_websockets += 1
         try:
-            await self.app(scope, receive, send)
+            await app(scope, receive, send)
         finally:
             self.sink.open_websockets -= 1
 
