@@ -25,7 +25,8 @@ class Slo:
     """What a service promises: for all routes together, and for single ones.
 
     `p95_ms`, `p99_ms` in milliseconds, `error_rate` 0…1 (5xx over all), `rps` at least so many
-    requests a second. `routes` maps `"GET /reports"` to an `Slo` of its own.
+    requests a second. `routes` maps `"GET /reports"` to an `Slo` of its own; a latency or an
+    error rate that it sets exempts the route from the same target for all.
     """
 
     p95_ms: float | None = None

@@ -1,20 +1,13 @@
-"""`slo-breach`: a target is missed over the window. One finding per route, and one for `all`.
-
-A latency target for `all` says nothing of routes that have one of their own: a checkout that may take
-700 ms would make a service miss 200 ms for ever. It is a finding if the other routes miss it.
-"""
+"""`slo-breach`: a target is missed over the window. One finding per route, and one for `all`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 
 from perftui.findings.figures import ms, percent, rate, span
 from perftui.findings.rule import MIN_REQUESTS, Standing, quoted
-from perftui.model.quantiles import quantile_ms
 from perftui.model.slo import ALL
-from perftui.model.summary import Finding, RouteSummary, Severity, SloVerdict, Summary
-from perftui_agent.sketch import LatencySketch, bucket_of
+from perftui.model.summary import Finding, Severity, SloVerdict, Summary
 
 KIND = "slo-breach"
 
@@ -23,8 +16,6 @@ LEAVES_AT = 0.95
 
 FAR_OFF = 2.0
 """From this multiple of its target on, a missed latency or error rate is high: users have left by then."""
-
-_QUANTILES = {"p95": 0.95, "p99": 0.99}
 
 MOST_EXCESS = 100.0
 """Of a target of 0, any value would be infinitely far off."""
@@ -40,35 +31,10 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     """Yield each scope that misses a target."""
     missed: dict[str, list[SloVerdict]] = {}
     for verdict in summary.slo:
-        verdict = _without_exempt(summary, verdict)
         if _is_missed(verdict, verdict.scope in standing, summary.window_s):
             missed.setdefault(verdict.scope, []).append(verdict)
     for scope, verdicts in missed.items():
         yield _finding(summary, scope, verdicts)
-
-
-def _without_exempt(summary: Summary, verdict: SloVerdict) -> SloVerdict:
-    """Return a latency verdict on `all` as it is without the routes that have their own such target."""
-    metric, _, _ = verdict.slo.partition("<")
-    own = {each.scope for each in summary.slo if each.scope != ALL and each.slo.partition("<")[0] == metric}
-    if verdict.scope != ALL or metric not in _QUANTILES or not own or verdict.bound is None:
-        return verdict
-    others = _together(route for route in summary.routes if route.route not in own)
-    value = quantile_ms(others, _QUANTILES[metric])
-    met = None if value is None else value < verdict.bound
-    return replace(verdict, value=value, met=met, requests=others.count)
-
-
-def _together(routes: Iterable[RouteSummary]) -> LatencySketch:
-    """Return the latencies of several routes as one sketch, to the bucket."""
-    sketch = LatencySketch()
-    for route in routes:
-        for low, high, count in route.sketch.ranges():
-            bucket = bucket_of(low)
-            sketch.buckets[bucket] = sketch.buckets.get(bucket, 0) + count
-            sketch.count += count
-            sketch.max = max(sketch.max, high - 1)
-    return sketch
 
 
 def _is_missed(verdict: SloVerdict, stands: bool, window_s: float) -> bool:

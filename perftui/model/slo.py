@@ -1,45 +1,76 @@
-"""What the service promised, held against a window."""
+"""What the service promised, held against a window.
+
+A route with a target of its own is exempt from everyone's target for the same metric: a checkout that may
+take 700 ms would make a service miss its 200 ms for ever. A rate is a sum: no route is left out of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, TypeAlias
 
-from perftui.model.quantiles import NO_LATENCY
+from perftui.model.quantiles import NO_LATENCY, latency_of, together
 from perftui.model.summary import RouteSummary, SloVerdict, Totals
 from perftui_agent.wire.frames import SloTarget
 
 ALL = "all"
 """The scope of a target for all routes together."""
 
+Metric: TypeAlias = Literal["p95_ms", "p99_ms", "error_rate", "rps"]
+"""What may be promised: the field of `SloTarget` that bounds it."""
+
+Measured: TypeAlias = Totals | RouteSummary | None
+"""What a target is held against; None without a request."""
+
 
 def judge(
     targets: Iterable[SloTarget], totals: Totals, routes: Iterable[RouteSummary]
 ) -> tuple[SloVerdict, ...]:
     """Return a verdict for each promise; one without a request to judge by is neither met nor missed."""
-    by_label = {route.route: route for route in routes}
-    return tuple(
-        verdict
-        for target in targets
-        for verdict in _verdicts(target, totals if target.route is None else by_label.get(target.route))
+    promises, rows = tuple(targets), tuple(routes)
+    by_label = {row.route: row for row in rows}
+    verdicts: list[SloVerdict] = []
+    for target in promises:
+        own = by_label.get(target.route) if target.route is not None else None
+
+        def measured(metric: Metric, target: SloTarget = target, own: Measured = own) -> Measured:
+            found = _everyone(metric, promises, totals, rows) if target.route is None else own
+            return found if found is not None and found.requests else None
+
+        verdicts += _verdicts(target, measured)
+    return tuple(verdicts)
+
+
+def _everyone(
+    metric: Metric, targets: tuple[SloTarget, ...], totals: Totals, rows: tuple[RouteSummary, ...]
+) -> Totals:
+    """Return what everyone's target for a metric is about: the routes without one of their own."""
+    own = {target.route for target in targets if getattr(target, metric) is not None}
+    others = [row for row in rows if row.route not in own]
+    if metric == "rps" or len(others) == len(rows):
+        return totals
+    requests, errors = sum(row.requests for row in others), sum(row.errors for row in others)
+    return Totals(
+        requests=requests,
+        errors=errors,
+        error_rate=errors / requests if requests else None,
+        latency=latency_of(together(row.sketch for row in others)),
     )
 
 
-def _verdicts(target: SloTarget, measured: Totals | RouteSummary | None) -> Iterator[SloVerdict]:
+def _verdicts(target: SloTarget, measured: Callable[[Metric], Measured]) -> Iterator[SloVerdict]:
     scope = target.route or ALL
-    if measured is not None and not measured.requests:
-        measured = None
-    latency = measured.latency if measured else NO_LATENCY
-    timed = latency.count
     if target.p95_ms is not None:
-        yield _below(f"p95<{target.p95_ms:g}ms", scope, latency.p95_ms, target.p95_ms, timed)
+        latency = row.latency if (row := measured("p95_ms")) else NO_LATENCY
+        yield _below(f"p95<{target.p95_ms:g}ms", scope, latency.p95_ms, target.p95_ms, latency.count)
     if target.p99_ms is not None:
-        yield _below(f"p99<{target.p99_ms:g}ms", scope, latency.p99_ms, target.p99_ms, timed)
-    requests = measured.requests if measured else 0
+        latency = row.latency if (row := measured("p99_ms")) else NO_LATENCY
+        yield _below(f"p99<{target.p99_ms:g}ms", scope, latency.p99_ms, target.p99_ms, latency.count)
     if target.error_rate is not None:
-        rate = measured.error_rate if measured else None
+        rate, requests = (row.error_rate, row.requests) if (row := measured("error_rate")) else (None, 0)
         yield _below(f"errors<{target.error_rate * 100:g}%", scope, rate, target.error_rate, requests)
     if target.rps is not None:
-        rps = measured.rps if measured else None
+        rps, requests = (row.rps, row.requests) if (row := measured("rps")) else (None, 0)
         met = None if rps is None else rps >= target.rps
         yield SloVerdict(f"rps>={target.rps:g}", scope, rps, met, target.rps, requests)
 

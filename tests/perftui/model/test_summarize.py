@@ -15,7 +15,6 @@ from perftui_agent.wire.frames import (
     Incident,
     InFlight,
     PoolFrame,
-    SloTarget,
     SlowRequest,
     StatementFrame,
 )
@@ -235,26 +234,6 @@ def test_everything_else_of_a_frame_finds_its_place() -> None:
     assert [(row.pid, row.incident.ns) for row in summary.incidents] == [(1, 2), (2, 2)]
     assert [(row.pid, row.request.age_ns) for row in summary.in_flight] == [(1, 2), (2, 2)]
     assert summary.routes[0].exceptions == (ExceptionCount(type="ValueError", place="app.py:3 pay", count=8),)
-
-
-def test_targets_are_judged_over_the_window() -> None:
-    """Each promise has a value and a verdict; one for a route without requests has neither."""
-    promises = [
-        SloTarget(p95_ms=20, error_rate=0.01, rps=50),
-        SloTarget(route="GET /slow", p99_ms=99.5),
-        SloTarget(route="GET /never", p95_ms=1),
-    ]
-    sent = frame(1, T + 1, [route("GET /", [10.0] * 99), route("GET /slow", [100.0], server_error=1)])
-    summary = summarize(dashboard_of(joined(A, slo=promises), received(A, sent)), T + 1.5)
-    assert [(each.scope, each.slo, each.met) for each in summary.slo] == [
-        ("all", "p95<20ms", True),
-        ("all", "errors<1%", False),
-        ("all", "rps>=50", True),
-        ("GET /slow", "p99<99.5ms", False),
-        ("GET /never", "p95<1ms", None),
-    ]
-    assert summary.slo[1].value == 0.01
-    assert summary.slo[2].value == 100.0
 
 
 def test_a_sum_that_is_remembered_is_the_sum() -> None:
