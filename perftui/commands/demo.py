@@ -17,6 +17,8 @@ from types import FrameType
 
 import click
 
+from perftui.commands.opening import dashboard_options, open_dashboard, settled
+from perftui.config import Config
 from perftui_agent.wire.registration import read_registrations, runtime_dir
 
 NEEDED = ("aiosqlite", "cachetools", "fastapi", "greenlet", "sqlalchemy", "uvicorn")
@@ -52,11 +54,16 @@ class DemoError(click.ClickException):
 @click.option(
     "--for", "duration", default="30m", show_default=True, metavar="TIME", help="How long customers come."
 )
-def demo(headless: bool, port: int | None, workers: int, rps: float, duration: str) -> None:
+@dashboard_options
+def demo(
+    headless: bool, port: int | None, workers: int, rps: float, duration: str, slow: bool, ascii_only: bool
+) -> None:
     """Start a demo shop with known faults and traffic, and open the dashboard on it.
 
     Everything it started ends with it. SHOP_FAULTS=none starts the shop without its faults.
     """
+    # Before anything is started: what is wrong in the settings is told at once.
+    config = Config() if headless else settled()
     _check_installed()
     _check_duration(duration)
     port = _checked_port(port)
@@ -66,14 +73,8 @@ def demo(headless: bool, port: int | None, workers: int, rps: float, duration: s
             supervisor.wait()
             raise DemoError("the shop has ended by itself")
         leave_to_dashboard()
-        code = _open_dashboard(port)
+        code = open_dashboard([f"localhost:{port}"], config, slow=slow, ascii_only=ascii_only)
     sys.exit(code)
-
-
-def _open_dashboard(port: int) -> int:
-    from perftui.app import run  # noqa: PLC0415 - Textual takes its time to import, and --headless needs none
-
-    return run([f"localhost:{port}"])
 
 
 def _check_installed() -> None:

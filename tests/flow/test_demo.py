@@ -20,6 +20,7 @@ from click.testing import CliRunner
 
 from perftui.commands import demo as demo_module
 from perftui.commands.demo import demo
+from perftui.keys import keys_of, name_of, rebind
 from tests.support.servers import is_alive, private_dir, wait_until
 
 
@@ -131,7 +132,7 @@ def test_it_ends_when_its_supervisor_is_killed(headless: Demo) -> None:
 
 
 @contextlib.contextmanager
-def dashboard(monkeypatch: pytest.MonkeyPatch, run: Callable[[list[str]], int]) -> Iterator[None]:
+def dashboard(monkeypatch: pytest.MonkeyPatch, run: Callable[..., int]) -> Iterator[None]:
     """Put `run` in the dashboard's place."""
     monkeypatch.setattr("perftui.app.run", run, raising=False)
     yield
@@ -141,7 +142,7 @@ def test_the_dashboard_opens_on_the_shop(scratch: Path, monkeypatch: pytest.Monk
     """The dashboard gets the shop as its target, its result is the command's, and then all is over."""
     before, family = children(), list[psutil.Process]()
 
-    def run(targets: list[str]) -> int:
+    def run(targets: list[str], **_: object) -> int:
         [target] = targets
         answer = httpx.get(f"http://127.0.0.1:{target.removeprefix('localhost:')}/healthz", trust_env=False)
         assert answer.status_code == 200
@@ -155,11 +156,29 @@ def test_the_dashboard_opens_on_the_shop(scratch: Path, monkeypatch: pytest.Monk
     assert family
 
 
+def test_the_settings_hold_for_the_demo_as_well(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Theme, window and keys of the file, and what the command line adds to them, reach the dashboard."""
+    (scratch / "mine.toml").write_text('theme = "light"\nwindow = "5m"\n[keys]\npause = "x"\n')
+    monkeypatch.setenv("PERFTUI_CONFIG", str(scratch / "mine.toml"))
+    monkeypatch.setenv("PERFTUI_ASCII", "0")
+    seen: dict[str, object] = {}
+
+    def run(_targets: list[str], **wanted: object) -> int:
+        [pause] = (key.keys for key in keys_of("everywhere") if name_of(key) == "pause")
+        seen.update(wanted, pause=pause, ascii=os.environ["PERFTUI_ASCII"])
+        return 0
+
+    with dashboard(monkeypatch, run):
+        assert CliRunner().invoke(demo, ["--workers", "1", "--slow", "--ascii"]).exit_code == 0
+    rebind({})
+    assert seen == {"light": True, "window_s": 300.0, "slow": True, "pause": ("x",), "ascii": "1"}
+
+
 def test_a_dashboard_that_breaks_leaves_nothing(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the dashboard raises, the shop is stopped and the exception goes on."""
     before, family = children(), list[psutil.Process]()
 
-    def run(targets: list[str]) -> int:
+    def run(targets: list[str], **_: object) -> int:
         family.extend(children() - before)
         raise RuntimeError("the dashboard broke")
 

@@ -94,12 +94,13 @@ def test_every_action_has_a_name() -> None:
     assert all(name.replace("-", "").isalpha() for name in NAMES)
 
 
+@pytest.mark.parametrize("verb", [["connect", "localhost:1"], ["demo"]], ids=["connect", "demo"])
 def test_the_command_line_tells_it_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: list[str]
 ) -> None:
-    """Exit code 2, before anything is connected to."""
+    """Exit code 2, before anything is connected to or started."""
     path = tmp_path / "mine.toml"
     path.write_text('theme = "blue"')
     monkeypatch.setenv("PERFTUI_CONFIG", str(path))
-    assert main(["connect", "localhost:1"]) == 2
+    assert main(verb) == 2
     assert capsys.readouterr().err == f'perftui: {path}, theme: "blue" is none of dark, light\n'

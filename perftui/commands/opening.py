@@ -1,0 +1,40 @@
+"""Opening the dashboard as the user wants it: by the settings file, then by what the command line says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from perftui.config import Config, ConfigError, config_path, read_config
+from perftui.keys import rebind
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def dashboard_options(command: Command) -> Command:
+    """Add the options of every verb that opens the dashboard."""
+    command = click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII alone.")(command)
+    return click.option("--slow", is_flag=True, help="Spare a thin line: repaint every 2 s.")(command)
+
+
+def settled() -> Config:
+    """Read the settings and let the keys be as they say. Raises `ConfigError`."""
+    config = read_config(os.environ)
+    try:
+        rebind(config.keys)
+    except ValueError as error:
+        raise ConfigError(f"{config_path(os.environ)}, {error}") from None
+    return config
+
+
+def open_dashboard(targets: Sequence[str], config: Config, *, slow: bool, ascii_only: bool) -> int:
+    """Open the dashboard as the settings want it; return its exit code."""
+    if ascii_only or config.ascii:
+        os.environ["PERFTUI_ASCII"] = "1"
+    # Textual takes its time to import, and errors need none; the screens take their keys from the table.
+    from perftui.app import run  # noqa: PLC0415
+
+    return run(targets, slow=slow, light=config.theme == "light", window_s=config.window_s)
