@@ -111,7 +111,7 @@ def test_a_snapshot_counts_every_request_of_the_watch(directory: Path) -> None:
     """The totals are those of the frames that cover the watch, over all workers."""
 
     async def scenario() -> None:
-        slo = [SloTarget(p95_ms=200), SloTarget(route="GET /", p95_ms=1)]
+        slo = [SloTarget(p99_ms=200), SloTarget(route="GET /", p95_ms=1)]
         async with (
             fake_agent(directory, slo=slo) as one,
             fake_agent(directory, slo=slo) as other,
