@@ -178,6 +178,10 @@ class Dashboard(App[int], inherit_bindings=False):
         """Leap through time by a window."""
         self._moved(self._viewing.leap(by))
 
+    def go_to(self, moment: float) -> None:
+        """Show the service as it was at a moment."""
+        self._moved(self._viewing.go_to(moment))
+
     def action_live(self) -> None:
         """Return to the present."""
         self._moved(self._viewing.to_live())

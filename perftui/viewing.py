@@ -60,6 +60,7 @@ class Viewing:
             rewound_s=max(now - cursor, 0.0) if cursor is not None else None,
             rewound_to=_clock_time(cursor) if cursor is not None else "",
             mark=self._marked(),
+            known=(first, now) if first is not None else None,
         )
 
     def pause(self) -> str:
@@ -80,6 +81,17 @@ class Viewing:
     def leap(self, by: int) -> str:
         """Move the cursor by whole windows."""
         return self._move(by * self._window_s)
+
+    def go_to(self, moment: float) -> str:
+        """Put the cursor on the end of the second in which a moment lies."""
+        first, now = self._feed.reach()
+        if first is None or moment < first:
+            begins = f", which begins at {_clock_time(first)}" if first is not None else ""
+            return f"{_clock_time(moment)} is older than history{begins}"
+        self._go_on()
+        at = math.floor(moment) + 1
+        self._cursor = at if at < math.floor(now) else None
+        return f"as it was at {_clock_time(at)}: End is live" if self._cursor else "this is now"
 
     def to_live(self) -> str:
         """Return to the present."""

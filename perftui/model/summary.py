@@ -344,7 +344,7 @@ class Event:
     worker: WorkerId | None = None
     """… or this worker."""
     until: float | None = None
-    """When it happened for the last time, if it happened several times."""
+    """When it was over, the last time if it happened several times; None if it took no time."""
     part_of: str = ""
     """The kind of the larger event that tells of this one as well: `deploy`. A list needs not show it."""
 

@@ -166,5 +166,5 @@ def _held(rows: list[IncidentRow]) -> Event:
         sentence=f"{worst.incident.where} held the loop of {whose} {how_long}",
         route=worst.incident.route,
         worker=worst.worker,
-        until=rows[-1].incident.at / 1e9 if len(rows) > 1 else None,
+        until=max(row.incident.at + row.incident.ns for row in rows) / 1e9,
     )

@@ -32,6 +32,8 @@ class Picture:
     """Its clock time."""
     mark: Mark | None = None
     """What differences are told against."""
+    known: tuple[float, float] | None = None
+    """The first moment there is data of, and the present; None without any data."""
 
 
 def header_line(

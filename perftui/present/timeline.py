@@ -12,7 +12,7 @@ from perftui.present.grid import Column, Grid, RowKey, Sort, SortValue, chosen_c
 from perftui.present.picture import Picture
 from perftui.present.signs import RANK, sign
 from perftui.present.statements import brief
-from perftui.present.units import age, clock, ms
+from perftui.present.units import age, clock, ms, window
 
 TIMELINE_COLUMNS = (
     Column("clock", "", 17, "left"),
@@ -30,6 +30,8 @@ TOGETHER_S = 60.0
 _TOLD = {"loop-blocked", "worker-lost", "worker-restarted"}
 """Findings that blocks and events tell already."""
 
+_BAD = {"worker-lost", "link-stale", "link-lost", "loop-blocked"}
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -41,14 +43,24 @@ class Moment:
     said: str
     severity: Severity
     leads_to: Subject | None
+    over_at: float
+    """When all of it had happened: the moment to look at the service from."""
+    stands: bool = False
+    """Whether the picture holds the evidence of it."""
 
 
 def moments(picture: Picture) -> dict[RowKey, Moment]:
     """Return everything that happened, by what tells one from the other."""
     summary = picture.summary
     found: dict[RowKey, Moment] = {}
+    begins_at = summary.at - summary.window_s
     for number, event in enumerate(summary.events):
+        if event.kind == "loop-blocked" and (event.until or event.at) > begins_at:
+            continue  # the blocks of the window tell of it, and more
         found[f"event {event.at} {event.kind} {event.subject} {number}"] = _of_event(summary, event)
+    if mark := picture.mark:
+        sentence = f"p95 is told against the {window(summary.window_s)} before it"
+        found["mark"] = Moment(mark.at, "mark", mark.shown, sentence, "low", None, mark.at)
     found |= dict(_blocks(summary.incidents))
     for finding in picture.findings:
         if finding.kind not in _TOLD and finding.since is not None:
@@ -59,16 +71,20 @@ def moments(picture: Picture) -> dict[RowKey, Moment]:
                 finding.sentence,
                 finding.severity,
                 subject_of(finding),
+                finding.since,
+                stands=True,
             )
     return found
 
 
 def _of_event(summary: Summary, event: Event) -> Moment:
-    bad = any(word in event.kind for word in ("lost", "gone", "vanished", "died"))
-    workers = (worker for worker in summary.workers if str(worker.pid) in event.subject.split())
-    worker = next(workers, None)
-    leads_to = Subject("worker", worker.identity.id) if worker else None
-    return Moment(event.at, event.kind, event.subject, event.sentence, "medium" if bad else "low", leads_to)
+    severity: Severity = "medium" if event.kind in _BAD else "low"
+    subject, leads_to = event.subject, None
+    if event.kind == "loop-blocked":
+        subject, leads_to = short_place(subject), Subject("place", function_of(subject))
+    elif event.worker and summary.worker(event.worker):
+        leads_to = Subject("worker", event.worker)
+    return Moment(event.at, event.kind, subject, event.sentence, severity, leads_to, event.until or event.at)
 
 
 def _blocks(incidents: Sequence[IncidentRow]) -> Iterator[tuple[RowKey, Moment]]:
@@ -97,6 +113,8 @@ def _blocks(incidents: Sequence[IncidentRow]) -> Iterator[tuple[RowKey, Moment]]
                     said + served,
                     "high" if longest >= 1e9 else "medium",
                     Subject("place", function),
+                    (last.incident.at + last.incident.ns) / 1e9,
+                    stands=True,
                 ),
             )
 

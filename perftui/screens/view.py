@@ -34,6 +34,9 @@ class Host(Protocol):
     def open_subject(self, subject: Subject) -> None:
         """Show the screen of a subject."""
 
+    def go_to(self, moment: float) -> None:
+        """Show the service as it was at a moment."""
+
     async def take_dump(self, worker: WorkerId) -> Dump | Refusal:
         """Return the stacks of a worker, or why there are none."""
 

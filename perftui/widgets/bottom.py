@@ -21,7 +21,7 @@ MAX_FILTER = 80
 def keys_line(places: tuple[Place, ...], width: int, right: str = "") -> Line:
     """Return the keys of `places` that fit, the most telling leftmost; `right` stands at the end."""
     keys = sorted((key for key in keys_of(*places) if key.label), key=lambda key: key.weight)
-    room = width - len(right) - 2
+    room = width - 1 - (len(right) + 2 if right else 0)
     chosen = list(keys)
     while chosen and sum(len(_shown(key.shown)) + len(key.label) + 3 for key in chosen) > room:
         # The middle goes first: what opens is on the left, help and quit are on the right.

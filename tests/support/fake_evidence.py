@@ -70,7 +70,7 @@ def _with_evidence(summary: Summary) -> Summary:
         incidents=tuple(IncidentRow(worker, 4121, block(at_ns, ago)) for ago in (40, 25, 8)),
         in_flight=(FlightRow(worker, 4121, flight()), *summary.in_flight),
         events=(
-            Event(summary.at - 300, "worker-joined", "4121", "worker 4121 has joined"),
+            Event(summary.at - 300, "worker-joined", "4121", "worker 4121 has joined", worker=worker),
             Event(summary.at - 90, "worker-lost", "4119", "worker 4119 is gone"),
         ),
     )

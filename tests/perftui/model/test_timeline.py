@@ -103,7 +103,7 @@ def test_blocks_of_a_second_are_told_shorter_ones_not() -> None:
     """The event names the place, how long, and what to open."""
     told = events_of(joined(A), held(A, 5, (3.0, 1.9), (4.0, 0.4)))
     sentence = f"{WHERE} held the loop of worker 1 for 1.9 s"
-    assert told == (Event(T + 3.0, "loop-blocked", WHERE, sentence, "GET /reports", A.id),)
+    assert told == (Event(T + 3.0, "loop-blocked", WHERE, sentence, "GET /reports", A.id, T + 4.9),)
 
 
 def test_blocks_at_one_place_within_a_minute_are_one_event() -> None:
@@ -115,9 +115,9 @@ def test_blocks_at_one_place_within_a_minute_are_one_event() -> None:
         held(A, 150, (148.0, 1.2)),
     ]
     told = events_of(joined(A), joined(B), *frames)
-    assert [(event.at - T, event.until and event.until - T, event.sentence) for event in told] == [
-        (3.0, 38.0, f"{WHERE} held the loop of 2 workers 3 times, 2.5 s at worst"),
-        (148.0, None, f"{WHERE} held the loop of worker 1 for 1.2 s"),
+    assert [(event.at - T, round((event.until or 0.0) - T, 3), event.sentence) for event in told] == [
+        (3.0, 39.1, f"{WHERE} held the loop of 2 workers 3 times, 2.5 s at worst"),
+        (148.0, 149.2, f"{WHERE} held the loop of worker 1 for 1.2 s"),
     ]
     assert told[0].worker == B.id
 
@@ -167,5 +167,5 @@ def test_events_are_in_order_of_time_and_end_at_the_cursor() -> None:
     then = summarize(dashboard, T + 30.0, cursor=T + 6.0)
     assert [event.kind for event in then.events] == ["loop-blocked"]
     assert replace(then.events[0], sentence="") == Event(
-        T + 5.0, "loop-blocked", WHERE, "", "GET /reports", A.id
+        T + 5.0, "loop-blocked", WHERE, "", "GET /reports", A.id, T + 6.5
     )

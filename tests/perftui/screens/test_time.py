@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
-from tests.perftui.screens.seen import SMALL, look, opened
+from perftui.model.summary import Event, Summary
+from tests.perftui.screens.seen import LARGE, SMALL, look, opened
+from tests.support.fake_evidence import ShopFeed
 from tests.support.fake_feed import NOON, FakeFeed
 
 
@@ -89,3 +92,47 @@ def test_a_lost_service_can_be_rewound() -> None:
     first = look(FakeFeed(troubles=("stale",)), "left_square_bracket").splitlines()[0]
     assert "◂ 11:59:59" in first
     assert "stale" in first
+
+
+def test_an_entry_of_the_timeline_leads_to_its_moment() -> None:
+    """`t` shows the service as it was when it happened, in every view; End returns to the present."""
+    lost = ["7", "slash", *"lost", "enter"]
+    assert "t go there" in look(ShopFeed(), *lost).splitlines()[-1]
+    there = look(ShopFeed(), *lost, "t", size=LARGE)
+    assert "◂ 11:58:31" in there.splitlines()[0]
+    assert "as it was at 11:58:31: End is live" in there
+    then = look(FakeFeed(clock=lambda: NOON - 89)).splitlines()
+    assert then[1:-1] == look(ShopFeed(change=_lost_a_worker), *lost, "t", "1").splitlines()[1:-1]
+    assert "● live" in look(ShopFeed(), *lost, "t", "end").splitlines()[0]
+
+
+def test_an_entry_of_the_window_opens_its_evidence_without_leaving_the_present() -> None:
+    """What stands is looked at as it stands; its moment is another key."""
+    first = look(ShopFeed(), "7", "slash", *"loop", "enter", "enter").splitlines()[0]
+    assert "reports.py build_report" in first
+    assert "● live" in first
+
+
+def test_the_evidence_of_what_is_past_is_shown_as_it_was_then() -> None:
+    """A worker that joined five minutes ago is opened at that moment, and `esc` leads back."""
+    opened = look(ShopFeed(), "7", "slash", *"joined", "enter", "enter", size=LARGE)
+    assert "worker 4121 · ◂ 11:55:01" in opened.splitlines()[0]
+    assert "as it was at 11:55:01: End is live" in opened
+
+
+def test_an_entry_without_evidence_of_its_own_leads_to_its_moment() -> None:
+    """Enter is never in vain."""
+    assert "◂ 11:58:31" in look(ShopFeed(), "7", "slash", *"lost", "enter", "enter").splitlines()[0]
+
+
+def test_an_entry_older_than_history_says_so() -> None:
+    """The picture stays where it is."""
+    text = look(ShopFeed(memory_s=60.0), "7", "slash", *"lost", "enter", "t", size=LARGE)
+    assert "11:58:30 is older than history, which begins at 11:59:00" in text
+    assert "● live" in text.splitlines()[0]
+
+
+def _lost_a_worker(summary: Summary) -> Summary:
+    """Return a picture whose worker was lost ninety seconds before noon, and that shows nothing else new."""
+    event = Event(NOON - 90, "worker-lost", "4119", "worker 4119 is gone")
+    return replace(FakeFeed().summary(60.0, summary.at), events=(event,))
