@@ -19,6 +19,7 @@ class Triage:
     """Heights in lines; the routes get what is left."""
 
     chart_height: int
+    """Of each of the three charts on a side; the time axis below them takes a line more."""
     attention: int
     workers: int
     """With its heading; 0: all the height there is, beside the routes."""
@@ -37,8 +38,8 @@ def triage_layout(width: int, height: int, notices: int, workers: int, routes: i
     chart_height = 1 if height < 30 else 2 if height < 45 else 3
     most = 2 if height < 24 else 3 if height < 30 else 6 if height < 45 else 8
     attention = min(max(notices, 1), most)
-    # Header, vitals, attention, bottom line; then two tables with a heading each.
-    rest = height - 2 - 3 * chart_height - attention - (3 if gaps else 1)
+    # Header, vitals with their axis, attention, bottom line; then two tables with a heading each.
+    rest = height - 3 - 3 * chart_height - attention - (3 if gaps else 1)
     rows = max(routes, _FEWEST_ROWS)
     tables = rows + 1 if width >= SIDE_BY_SIDE else rows + max(workers, 1) + 3
     # What few routes leave over goes to the charts.

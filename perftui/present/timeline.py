@@ -30,6 +30,18 @@ TOGETHER_S = 60.0
 _TOLD = {"loop-blocked", "worker-lost", "worker-restarted"}
 """Findings that blocks and events tell already."""
 
+_SIGNS = {
+    "mark": Cell("│", "accent"),
+    "deploy": Cell("Δ", "bright"),
+    "worker-joined": Cell("○", "text"),
+    "worker-restarted": Cell("●", "text"),
+    "worker-lost": Cell("✗", "medium"),
+    "link-stale": Cell("✗", "medium"),
+    "link-lost": Cell("✗", "medium"),
+    "link-back": Cell("○", "text"),
+}
+"""Of what says more than how bad it is."""
+
 _BAD = {"worker-lost", "link-stale", "link-lost", "loop-blocked"}
 
 
@@ -75,6 +87,11 @@ def moments(picture: Picture) -> dict[RowKey, Moment]:
                 stands=True,
             )
     return found
+
+
+def moment_sign(moment: Moment) -> Cell:
+    """Return the sign of a moment, on its line and on the time axis."""
+    return _SIGNS.get(moment.kind) or sign(moment.severity)
 
 
 def _of_event(summary: Summary, event: Event) -> Moment:
@@ -143,7 +160,7 @@ def timeline_grid(
         columns=columns,
         keys=ordered({key: _VALUES[sort.by](row) for key, row in rows.items()}, sort, before),
         cells=lambda key: tuple(_cell(column, rows[key], at) for column in columns),
-        sign=lambda key: sign(rows[key].severity),
+        sign=lambda key: moment_sign(rows[key]),
         sort=sort,
         note=f"/{wanted} {len(rows)} of {len(every)}" if wanted else "",
         empty=nothing or f"nothing has happened in the last {age(picture.summary.window_s)}",

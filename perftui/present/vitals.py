@@ -16,6 +16,9 @@ _LABEL = 5
 _VALUE = 7
 _SIGN = 2
 
+LEAD = _LABEL + _VALUE + _SIGN
+"""Cells before a chart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Vital:
@@ -53,11 +56,11 @@ def vitals_lines(
     moments = [point.at for point in summary.points]
     lines: list[Line] = []
     strokes = {
-        side: column_of(marked_at, moments, summary.window_s, _chart_width(side))
+        side: column_of(marked_at, moments, summary.window_s, chart_width(side))
         for side in (left_width, right_width)
     }
     axes = {
-        side: Axis.over(moments, summary.window_s, _chart_width(side)) for side in (left_width, right_width)
+        side: Axis.over(moments, summary.window_s, chart_width(side)) for side in (left_width, right_width)
     }
     for left, right in zip(VITALS[:3], VITALS[3:], strict=True):
         left_lines = _vital(
@@ -70,8 +73,9 @@ def vitals_lines(
     return lines
 
 
-def _chart_width(side: int) -> int:
-    return side - _LABEL - _VALUE - _SIGN - 1
+def chart_width(side: int) -> int:
+    """Return the width of a chart in a column of the block."""
+    return side - LEAD - 1
 
 
 def _vital(

@@ -16,6 +16,7 @@ from perftui.present.evidence import Row, Subject
 from perftui.present.grid import Grid, RowKey, Sort
 from perftui.present.layout import Triage, triage_layout
 from perftui.present.routes import ROUTE_SORTS, routes_grid
+from perftui.present.ruler import ruler_line
 from perftui.present.vitals import vitals_lines
 from perftui.present.workers import WORKER_SORTS, workers_grid
 from perftui.screens.dump import ask_and_dump
@@ -97,7 +98,7 @@ class TriageView(View[None], inherit_bindings=False):
         if layout == self._arranged:
             return
         self._arranged = layout
-        self._vitals.styles.height = 3 * layout.chart_height
+        self._vitals.styles.height = 3 * layout.chart_height + 1
         self._attention.styles.height = layout.attention
         self.worker_table.styles.height = "1fr" if layout.side_by_side else layout.workers
         self.set_class(layout.side_by_side, "side-by-side")
@@ -105,7 +106,10 @@ class TriageView(View[None], inherit_bindings=False):
 
     def _vitals_lines(self, width: int, height: int) -> list[Line]:
         mark = self.picture.mark
-        return vitals_lines(self.picture.summary, width, max(height // 3, 1), mark.at if mark else None)
+        charts = vitals_lines(
+            self.picture.summary, width, max((height - 1) // 3, 1), mark.at if mark else None
+        )
+        return [*charts, ruler_line(self.picture, width)]
 
     def _attention_rows(self, width: int, _height: int) -> list[Row]:
         return attention_rows(self._notices(), self.picture.summary.at, width)

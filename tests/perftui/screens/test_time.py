@@ -10,12 +10,21 @@ from tests.perftui.screens.seen import LARGE, SMALL, look, opened
 from tests.support.fake_evidence import ShopFeed
 from tests.support.fake_feed import NOON, FakeFeed
 
+AXIS = 4
+"""The line at 80×24 that shows where in time one stands."""
+
+
+def figures(lines: list[str]) -> list[str]:
+    """Return what is told of the service: all but where one stands, and what one can do."""
+    return [*lines[1:AXIS], *lines[AXIS + 1 : -1]]
+
 
 def test_a_step_back_shows_the_picture_as_it_was() -> None:
     """`[` goes back by one tick of the chart, and the numbers are those of that moment."""
     then = look(FakeFeed(clock=lambda: NOON - 3)).splitlines()
     rewound = look(FakeFeed(), *["left_square_bracket"] * 3).splitlines()
-    assert then[1:-1] == rewound[1:-1]
+    assert figures(then) == figures(rewound)
+    assert "◂" in rewound[AXIS]
 
 
 def test_a_rewound_picture_says_so_above_all() -> None:
@@ -102,7 +111,7 @@ def test_an_entry_of_the_timeline_leads_to_its_moment() -> None:
     assert "◂ 11:58:31" in there.splitlines()[0]
     assert "as it was at 11:58:31: End is live" in there
     then = look(FakeFeed(clock=lambda: NOON - 89)).splitlines()
-    assert then[1:-1] == look(ShopFeed(change=_lost_a_worker), *lost, "t", "1").splitlines()[1:-1]
+    assert figures(then) == figures(look(ShopFeed(change=_lost_a_worker), *lost, "t", "1").splitlines())
     assert "● live" in look(ShopFeed(), *lost, "t", "end").splitlines()[0]
 
 
