@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 
 from perftui.model.history import KEPT_S
-from perftui.present.cells import Cell, Line, Style, beside, fit
+from perftui.present.cells import Cell, Line, beside, fit
 from perftui.present.charts import column_of
 from perftui.present.picture import Picture
 from perftui.present.timeline import Moment, moment_sign, moments
@@ -74,10 +74,10 @@ def _known(picture: Picture, happened: Iterable[Moment], width: int) -> list[Cel
 
 def _joined(cells: list[Cell]) -> list[Cell]:
     """Return neighbours of one style as one cell."""
-    joined: list[tuple[str, Style]] = []
+    joined: list[Cell] = []
     for cell in cells:
-        if joined and joined[-1][1] == cell.style:
-            joined[-1] = (joined[-1][0] + cell.text, cell.style)
+        if joined and joined[-1].style == cell.style:
+            joined[-1] = Cell(joined[-1].text + cell.text, cell.style)
         else:
-            joined.append(tuple(cell))
-    return [Cell(*each) for each in joined]
+            joined.append(cell)
+    return joined
