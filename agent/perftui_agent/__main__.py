@@ -22,7 +22,8 @@ def become(program: str, command: list[str], environment: dict[str, str]) -> NoR
     """Replace this process by the command: signals, pid and exit code are then its own."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(program, command, environment)  # noqa: S606 - what the user typed, with no shell between
+    # A Python that is called by its bare name looks for itself on the PATH, and finds another one's packages.
+    os.execve(program, [program, *command[1:]], environment)  # noqa: S606 - what the user typed, with no shell between
 
 
 def main(arguments: list[str]) -> int:

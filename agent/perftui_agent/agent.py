@@ -238,7 +238,7 @@ class _Run:
         hello = introduce(agent.service or _folder(), self.process_probe.started_at, agent.settings)
         worker = hello.worker
         self.probes.status["ptrace"] = permit_tracing()
-        rendezvous = self._rendezvous = Rendezvous(worker)
+        rendezvous = self._rendezvous = Rendezvous(worker, agent.settings.runtime_dir)
         inspector = Inspector(
             own_pid=worker.pid,
             actions_allowed=agent.settings.actions,

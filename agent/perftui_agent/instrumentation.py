@@ -9,6 +9,7 @@ wraps it has to be served.
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ _making = threading.Lock()
 
 def attach(app: App, settings: Settings) -> App:
     """Return `app` with a probe around it; the same object wherever that is possible."""
+    _check_callable(app)
     agent = the_agent()
     agent.settings = settings
     if settings.service or not agent.service:
@@ -110,6 +112,25 @@ def _adopt(app: Any, scope: Scope) -> HttpProbe | None:
         attach(app, read_settings(current_settings()))
     probe: HttpProbe | None = vars(app).get(PROBE_ATTRIBUTE)
     return probe
+
+
+def _check_callable(app: object) -> None:
+    """Raise TypeError for what a server could not call: better here than at the first request."""
+    if isinstance(app, type):
+        raise TypeError(f"instrument({app.__name__}): this is the class; give it the app: {app.__name__}()")
+    if not callable(app):
+        raise TypeError(f"instrument({app!r}): not an ASGI app")
+    try:
+        parameters = inspect.signature(app)
+    except (TypeError, ValueError):  # of compiled code
+        return
+    try:
+        parameters.bind("scope", "receive", "send")
+    except TypeError:
+        raise TypeError(
+            f"instrument({getattr(app, '__name__', app)}): an ASGI app takes scope, receive and send; "
+            "if this makes one, give it what it returns"
+        ) from None
 
 
 def _title_of(app: object) -> str:

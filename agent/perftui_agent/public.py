@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ def instrument(
     sql_text: str | None = None,
     blackbox_mb: float | None = None,
     block_ms: float | None = None,
+    runtime_dir: str | os.PathLike[str] | None = None,
     enabled: bool | None = None,
 ) -> App:
     """Have the agent watch `app`; return the app to serve.
@@ -39,11 +41,11 @@ def instrument(
 
     `service` names it in `perftui ls` (default: the app's title, else the folder's name). `slo` are
     the targets it is held against. `actions=False` forbids dumps. `block_ms`: for how long code may
-    hold the event loop before it is named. Every argument but `slo` can come from the environment as
-    `PERFTUI_SERVICE`, `PERFTUI_ACTIONS` and so on; the argument wins. With `enabled=False` (or
-    `PERFTUI_ENABLED=0`) the agent does nothing at all.
+    hold the event loop before it is named. `runtime_dir`: where its workers register. Every argument
+    but `slo` can come from the environment as `PERFTUI_SERVICE`, `PERFTUI_ACTIONS` and so on; the
+    argument wins. With `enabled=False` (or `PERFTUI_ENABLED=0`) the agent does nothing at all.
 
-    Raises ValueError for an argument out of its range.
+    Raises ValueError for an argument out of its range, TypeError for what is no ASGI app or no `Slo`.
     """
     settings = read_settings(
         current_settings(),
@@ -54,6 +56,7 @@ def instrument(
         sql_text=sql_text,
         blackbox_mb=blackbox_mb,
         block_ms=block_ms,
+        runtime_dir=runtime_dir,
         enabled=enabled,
         slo=slo,
     )
@@ -67,12 +70,11 @@ def watch_cache(cache: Cache, name: str | None = None) -> Cache:
     `cachetools.cached(…, info=True)`. `name` is what it is called in the dashboard (default: the
     function's name, or where this was called); caches of one name are shown as one. It may be called at
     any time, before or after `instrument`, and again. The cache is not kept alive. With
-    `PERFTUI_ENABLED=0` (or `instrument(…, enabled=False)` before) nothing is done at all.
+    `PERFTUI_ENABLED=0` nothing is done at all.
 
     Raises TypeError for anything else.
     """
-    settings = current_settings()
-    if settings.enabled if settings is not None else enabled_by_environment():
+    if current_settings() is not None or enabled_by_environment():
         caller = sys._getframe(1)
         caches.watch(cache, name, f"{short_file(caller.f_code.co_filename)}:{caller.f_lineno}")
     return cache

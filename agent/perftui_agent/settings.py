@@ -1,7 +1,7 @@
 """What the agent was told to do: frozen, from arguments and PERFTUI_* variables.
 
-An argument wins over its variable. A wrong argument is the developer's to see: it raises. A wrong
-variable must not keep a service from starting: it is reported once and the default stands.
+An argument wins over its variable. A wrong argument is the developer's to see: it raises, and names the
+argument. A wrong variable must not keep a service from starting: it is reported once and the default stands.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -16,6 +17,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MIN_TOKEN_CHARACTERS = 16
+
+_ROUTE = re.compile(r"[A-Z_]+ [/(]\S*|\(other\)")
+"""What requests are counted under: `GET /items/{item_id}`, `GET (unmatched)`."""
 
 _log = logging.getLogger("perftui")
 
@@ -38,10 +42,26 @@ class Slo:
     def __post_init__(self) -> None:
         for name in ("p95_ms", "p99_ms", "rps"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not (_is_number(value) and value > 0):
                 raise ValueError(f"Slo({name}={value!r}): a target is a number above 0")
-        if self.error_rate is not None and not 0 <= self.error_rate <= 1:
+        if self.error_rate is not None and not (_is_number(self.error_rate) and 0 <= self.error_rate <= 1):
             raise ValueError(f"Slo(error_rate={self.error_rate!r}): a ratio lies between 0 and 1")
+        if not isinstance(self.routes, Mapping):
+            raise TypeError(f"Slo(routes={self.routes!r}): write {{'GET /reports': Slo(p95_ms=800)}}")
+        for route, slo in self.routes.items():
+            _check_target(route, slo)
+
+
+def _check_target(route: object, slo: object) -> None:
+    # Any other name would be a target that nothing is ever held against.
+    if not isinstance(route, str) or not _ROUTE.fullmatch(route):
+        raise ValueError(f"Slo(routes={{{route!r}: …}}): a route is named as in 'GET /reports'")
+    if not isinstance(slo, Slo) or slo.routes:
+        raise TypeError(f"Slo(routes={{{route!r}: {slo!r}}}): the targets of a route are one Slo")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +77,7 @@ class Settings:
     blackbox_mb: float = 8.0
     block_ms: float = 100.0
     slo: Slo | None = None
+    runtime_dir: str | None = None
 
 
 def read_settings(
@@ -71,8 +92,9 @@ def read_settings(
     block_ms: float | None = None,
     enabled: bool | None = None,
     slo: Slo | None = None,
+    runtime_dir: str | os.PathLike[str] | None = None,
 ) -> Settings:
-    """Return the settings for these arguments; ValueError for a bad one.
+    """Return the settings for these arguments; ValueError or TypeError for a bad one.
 
     What no argument says is as in `base`, or, without one, as the environment says.
     """
@@ -81,14 +103,16 @@ def read_settings(
     read = functools.partial(_read, environment)
     return Settings(
         enabled=read(enabled, "PERFTUI_ENABLED", _switch, base.enabled),
-        service=read(service, "PERFTUI_SERVICE", str, base.service),
-        token=_token(token or environment.get("PERFTUI_TOKEN") or base.token),
+        service=read(service, "PERFTUI_SERVICE", _text, base.service),
+        token=_token(token, environment.get("PERFTUI_TOKEN") or base.token),
         actions=read(actions, "PERFTUI_ACTIONS", _switch, base.actions),
         slow_query_ms=read(slow_query_ms, "PERFTUI_SLOW_QUERY_MS", _amount, base.slow_query_ms),
         sql_text=read(sql_text, "PERFTUI_SQL_TEXT", _sql_text, base.sql_text),
         blackbox_mb=read(blackbox_mb, "PERFTUI_BLACKBOX_MB", _amount, base.blackbox_mb),
         block_ms=read(block_ms, "PERFTUI_BLOCK_MS", _amount, base.block_ms),
-        slo=slo if slo is not None else base.slo,
+        slo=_slo(slo) or base.slo,
+        # Its variable is read by `wire.registration`, as clients read it.
+        runtime_dir=_read({}, runtime_dir, "PERFTUI_RUNTIME_DIR", _directory, base.runtime_dir),
     )
 
 
@@ -99,13 +123,17 @@ def enabled_by_environment() -> bool:
 
 def _read(
     environment: Mapping[str, str],
-    argument: T | None,
+    argument: object,
     variable: str,
     parse: Callable[[object], T],
     default: T,
 ) -> T:
     if argument is not None:
-        return parse(argument)
+        try:
+            return parse(argument)
+        except ValueError as error:
+            name = variable.removeprefix("PERFTUI_").lower()
+            raise ValueError(f"instrument({name}={argument!r}): {error}") from None
     text = environment.get(variable)
     if not text:
         return default
@@ -116,13 +144,22 @@ def _read(
         return default
 
 
-def _token(token: str | None) -> str | None:
+def _token(argument: str | None, otherwise: str | None) -> str | None:
+    token = otherwise if argument is None else argument
     # Not even from the environment is a weak one passed over: who set it counts on the door.
-    if token is not None and len(token) < MIN_TOKEN_CHARACTERS:
+    if token is not None and not isinstance(token, str):
+        raise TypeError(f"instrument(token=…): a token is a str, not {type(token).__name__}")
+    if token and len(token) < MIN_TOKEN_CHARACTERS:
         raise ValueError(
             f"the perftui token has {len(token)} characters; {MIN_TOKEN_CHARACTERS} are the least"
         )
-    return token
+    return token or None
+
+
+def _slo(value: object) -> Slo | None:
+    if value is None or isinstance(value, Slo):
+        return value
+    raise TypeError(f"instrument(slo={value!r}): write Slo(p95_ms=200)")
 
 
 def _switch(value: object) -> bool:
@@ -135,13 +172,28 @@ def _switch(value: object) -> bool:
 
 
 def _amount(value: object) -> float:
-    amount = float(str(value))
+    try:
+        amount = float(str(value))
+    except ValueError:
+        amount = -1.0
     if not 0 <= amount < 1e12:
         raise ValueError("not a number of 0 or more")
     return amount
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a str")
+    return value
+
+
+def _directory(value: object) -> str:
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError("not a path")
+    return os.path.abspath(value)
+
+
 def _sql_text(value: object) -> str:
-    if value not in {"shape", "off"}:
+    if value not in ("shape", "off"):
         raise ValueError("neither 'shape' nor 'off'")
     return str(value)

@@ -304,6 +304,31 @@ def test_promise_15_a_disabled_agent_does_nothing_at_all() -> None:
     assert printed == "True\n"
 
 
+def test_workers_register_where_the_code_says(runtime_dir: Path, tmp_path: Path) -> None:
+    """`instrument(app, runtime_dir=…)` wins over its variable."""
+    said = tmp_path / "said"
+    printed = in_a_process(
+        """
+        import os, sys, time
+        from pathlib import Path
+        from starlette.applications import Starlette
+        from perftui_agent import instrument
+        from perftui_agent.instrumentation import the_agent
+        said = Path(os.environ["SAID"])
+        instrument(Starlette(), runtime_dir=said)
+        the_agent().start()
+        for _ in range(500):
+            if list(said.glob("*.json")):
+                break
+            time.sleep(0.02)
+        print(*sorted(path.suffix for path in said.iterdir()))
+        """,
+        SAID=str(said),
+    )
+    assert printed == ".json .ring .sock\n"
+    assert list(runtime_dir.iterdir()) == []
+
+
 def test_promise_15_a_forked_child_has_an_agent_of_its_own(runtime_dir: Path) -> None:
     """What the child serves is the child's; the parent's thread, socket and entry are the parent's."""
     printed = in_a_process(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from fastapi import FastAPI
 
 import perftui_agent
 
@@ -33,3 +34,18 @@ def test_the_wire_comes_without_the_agent() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""
+
+
+class _Asgi2:
+    def __init__(self, scope: object) -> None: ...
+
+
+def _factory() -> object: ...
+
+
+@pytest.mark.parametrize("app", [None, "shop:app", FastAPI, _Asgi2, _factory])
+def test_what_is_no_asgi_app_is_refused_at_once(app: object) -> None:
+    """A factory, a class or nothing at all is told in one line, and not by the first request."""
+    with pytest.raises(TypeError, match=r"instrument\(.*\): ") as refused:
+        perftui_agent.instrument(app)
+    assert "\n" not in str(refused.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,10 +102,72 @@ def test_promise_17_a_short_token_is_refused_wherever_it_comes_from(monkeypatch:
         read_settings()
 
 
+def test_an_empty_token_is_none_and_wins_over_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who says in code that there is no token has no door, whatever the environment says."""
+    monkeypatch.setenv("PERFTUI_TOKEN", "0123456789abcdef")
+    assert read_settings(token="").token is None
+
+
 @pytest.mark.parametrize(
-    ("name", "value"), [("p95_ms", 0), ("p99_ms", -1), ("rps", 0), ("error_rate", 1.5), ("error_rate", -0.1)]
+    ("name", "value"),
+    [
+        ("slow_query_ms", "soon"),
+        ("slow_query_ms", True),
+        ("blackbox_mb", -1),
+        ("block_ms", float("nan")),
+        ("actions", "maybe"),
+        ("enabled", 2),
+        ("sql_text", "all"),
+        ("sql_text", ["shape"]),
+        ("service", 5),
+        ("runtime_dir", 5),
+        ("token", b"0123456789abcdef"),
+        ("slo", {"p95_ms": 200}),
+    ],
 )
-def test_targets_out_of_range_are_refused(name: str, value: float) -> None:
+def test_a_wrong_argument_raises_and_is_named(name: str, value: object) -> None:
+    """Of a dozen arguments the message tells which one, in one line."""
+    arguments: dict[str, Any] = {name: value}
+    with pytest.raises((ValueError, TypeError), match=rf"instrument\({name}=.*\): ") as refused:
+        read_settings(**arguments)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_runtime_directory_may_be_a_path(tmp_path: Path) -> None:
+    """A `Path` or a text, made absolute before the app changes its folder."""
+    assert read_settings(runtime_dir=tmp_path).runtime_dir == str(tmp_path)
+    assert read_settings(runtime_dir="run").runtime_dir == str(Path("run").absolute())
+
+
+@pytest.mark.parametrize(
+    "routes", [["GET /x"], {"/x": Slo(rps=1)}, {"get /x": Slo(rps=1)}, {5: Slo(rps=1)}, {"GET /x": 5}]
+)
+def test_targets_of_what_is_no_route_are_refused(routes: Any) -> None:
+    """Nothing would ever be held against them."""
+    with pytest.raises((ValueError, TypeError), match="routes="):
+        Slo(routes=routes)
+
+
+@pytest.mark.parametrize("route", ["GET /reports", "GET /", "_OTHER /x/{y}", "GET (unmatched)", "(other)"])
+def test_every_row_can_have_a_target(route: str) -> None:
+    """Whatever requests are counted under may be named."""
+    assert Slo(routes={route: Slo(p95_ms=1)}).routes[route].p95_ms == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("p95_ms", 0),
+        ("p99_ms", -1),
+        ("rps", 0),
+        ("error_rate", 1.5),
+        ("error_rate", -0.1),
+        ("p95_ms", "200ms"),
+        ("error_rate", "1%"),
+        ("rps", True),
+    ],
+)
+def test_targets_out_of_range_are_refused(name: str, value: object) -> None:
     """A target that nothing or everything would meet is a mistake to be told at once."""
     arguments: dict[str, Any] = {name: value}
     with pytest.raises(ValueError, match=name):

@@ -179,6 +179,24 @@ def test_without_code_a_script_runs_as_it_is(tmp_path: Path) -> None:
     assert result.stdout.splitlines()[-3:] == ["customized", "['--', '-x'] False", "True"]
 
 
+def test_without_code_a_bare_python_is_the_one_of_this_environment(tmp_path: Path) -> None:
+    """With its packages, though the PATH leads to another one: an environment need not be activated."""
+    (tmp_path / "script.py").write_text("import sys; print(sys.prefix)")
+    elsewhere = tmp_path / "bin"
+    elsewhere.mkdir()
+    (elsewhere / "python").symlink_to(Path(sys.executable).resolve())
+    result = subprocess.run(
+        [*AGENT_RUN, "python", "script.py"],
+        cwd=tmp_path,
+        env={"PATH": str(elsewhere)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.stdout.splitlines() == [sys.prefix], result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"), [([], "usage"), (["run"], "usage"), (["run", "nothing"], "'nothing'")]
 )

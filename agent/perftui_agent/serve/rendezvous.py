@@ -43,10 +43,10 @@ _NAME = re.compile(r"(\d{1,10})-(\d{1,12}\.\d{2})\.(?:json|sock|new)")
 class Rendezvous:
     """This worker's entry in the runtime directory."""
 
-    def __init__(self, worker: WorkerIdentity) -> None:
+    def __init__(self, worker: WorkerIdentity, directory: str | None = None) -> None:
         self._worker = worker
         self._name = f"{worker.pid}-{worker.started_at:.2f}"
-        self._directory = private_directory(runtime_dir())
+        self._directory = private_directory(Path(directory) if directory else runtime_dir())
         socket_dir = self._directory
         if len(os.fsencode(socket_dir / f"{self._name}.sock")) > MAX_SOCKET_PATH_BYTES:
             socket_dir = private_directory(fallback_dir(os.getuid()))
