@@ -7,6 +7,7 @@ wrong, and the next command to type. Exit codes: 0 done, 1 a judgement failed, 2
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -27,6 +28,9 @@ VERBS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Each verb and what `--help` says of it; `commands/<verb>.py` holds the rest."""
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""What a full or broken disk says."""
 
 EPILOG = """\b
 TARGET is what a service is found by:
@@ -76,6 +80,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
 @click.group(
     cls=Verbs,
     name="perftui",
+    invoke_without_command=True,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -87,12 +92,18 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
     callback=_print_version,
     help="Show the version and exit.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Live performance triage of FastAPI services, in the terminal."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    if sys.stdout is None:
+        # Closed by the caller: a socket of ours would become file 1.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open until the end
     try:
         result = cli.main(
             args=None if arguments is None else list(arguments), prog_name="perftui", standalone_mode=False
@@ -120,6 +131,8 @@ def _told_of(error: Exception) -> int:
 
     if isinstance(error, TargetError):
         return _told(error.problem, error.advice)
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        return _told(f"the result can't be written: {error.strerror}")
     if os.environ.get("PERFTUI_DEBUG"):
         raise error
     return _told(

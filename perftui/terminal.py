@@ -26,6 +26,11 @@ the other screen, no cursor, focus reports."""
 _GRACE_S = 0.5
 
 
+def is_there() -> bool:
+    """Tell whether there is a terminal to read keys from and to draw on, as Textual does, on stderr."""
+    return os.isatty(0) and os.isatty(2)
+
+
 @contextmanager
 def given_back() -> Iterator[None]:
     """Restore the terminal when a signal ends this process, and end it when the terminal is gone."""

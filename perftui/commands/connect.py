@@ -8,7 +8,7 @@ import sys
 import click
 
 from perftui.commands.arguments import targets_argument
-from perftui.commands.opening import dashboard_options, open_dashboard, settled
+from perftui.commands.opening import dashboard_options, need_terminal, open_dashboard, settled
 from perftui.sources.local import find
 from perftui.sources.target import parse_local
 
@@ -26,4 +26,6 @@ def connect(targets: tuple[str, ...], slow: bool, ascii_only: bool) -> None:
         targets = (config.target,)
     # Before the screen is taken over: whatever is wrong with the targets is told on a plain terminal.
     wanted, _ = asyncio.run(find(parse_local(targets)))
-    sys.exit(open_dashboard([str(target) for target in wanted], config, slow=slow, ascii_only=ascii_only))
+    names = [str(target) for target in wanted]
+    need_terminal(instead=f"perftui snapshot {' '.join(names)}")
+    sys.exit(open_dashboard(names, config, slow=slow, ascii_only=ascii_only))

@@ -17,7 +17,7 @@ from types import FrameType
 
 import click
 
-from perftui.commands.opening import dashboard_options, open_dashboard, settled
+from perftui.commands.opening import dashboard_options, need_terminal, open_dashboard, settled
 from perftui.config import Config
 from perftui_agent.wire.registration import read_registrations, runtime_dir
 
@@ -64,6 +64,8 @@ def demo(
     """
     # Before anything is started: what is wrong in the settings is told at once.
     config = Config() if headless else settled()
+    if not headless:
+        need_terminal(instead="perftui demo --headless")
     _check_installed()
     _check_duration(duration)
     port = _checked_port(port)

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
+from perftui import terminal
 from perftui.config import Config, ConfigError, config_path, read_config
 from perftui.keys import rebind
+from perftui.sources.target import TargetError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -28,6 +30,12 @@ def settled() -> Config:
     except ValueError as error:
         raise ConfigError(f"{config_path(os.environ)}, {error}") from None
     return config
+
+
+def need_terminal(instead: str) -> None:
+    """Raise `TargetError` where there is no terminal to draw on; `instead` is what works without one."""
+    if not terminal.is_there():
+        raise TargetError("the dashboard needs a terminal", f"without one: {instead}")
 
 
 def open_dashboard(targets: Sequence[str], config: Config, *, slow: bool, ascii_only: bool) -> int:

@@ -134,6 +134,7 @@ def test_it_ends_when_its_supervisor_is_killed(headless: Demo) -> None:
 @contextlib.contextmanager
 def dashboard(monkeypatch: pytest.MonkeyPatch, run: Callable[..., int]) -> Iterator[None]:
     """Put `run` in the dashboard's place."""
+    monkeypatch.setattr("perftui.terminal.is_there", lambda: True)
     monkeypatch.setattr("perftui.app.run", run, raising=False)
     yield
 

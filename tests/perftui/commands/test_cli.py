@@ -105,6 +105,39 @@ def test_errors_are_two_lines_on_stderr_and_exit_2(
     assert second.startswith("  ")
 
 
+def test_without_a_verb_it_is_help(directory: Path) -> None:
+    """Who types the name alone wants to know what there is."""
+    done = perftui(directory)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == perftui(directory, "--help").stdout
+
+
+def test_a_full_disk_is_told_in_one_line(directory: Path) -> None:
+    """It is no fault of perftui, and a script hears of it by exit code 2."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "perftui", "ls", "--json"],
+            env=os.environ | {"PERFTUI_RUNTIME_DIR": str(directory)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "perftui: the result can't be written: No space left on device\n"
+
+
+def test_the_demo_without_a_terminal_says_what_would_work(directory: Path) -> None:
+    """Before the shop is started, which nobody would see."""
+    done = perftui(directory, "demo")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "perftui: the dashboard needs a terminal",
+        "  without one: perftui demo --headless",
+    ]
+
+
 def test_nothing_listens_there(directory: Path) -> None:
     """The first of the three errors that matter, by every verb that takes a target."""
     port = free_port()

@@ -281,3 +281,18 @@ def test_a_worker_that_is_not_there_is_answered_with_those_that_are(directory: P
             assert err == f"perftui: 8000 has no worker 1\n  it has: {agent.pid}\n"
 
     run(scenario)
+
+
+def test_connect_without_a_terminal_says_what_would_work(directory: Path) -> None:
+    """In a pipe or a cron job nobody could press a key: it does not hang there."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory, tcp=["127.0.0.1:8000"]) as agent, talking(agent):
+            code, out, err = await perftui(directory, "connect", "8000")
+            assert (code, out) == (2, "")
+            assert err.splitlines() == [
+                "perftui: the dashboard needs a terminal",
+                "  without one: perftui snapshot 8000",
+            ]
+
+    run(scenario)
