@@ -61,7 +61,7 @@ KEYS = (
     Key(("i",), "i", "invert", "", "Turn the order of the rows around.", "table"),
     Key(("tab",), "tab", "app.focus_next", "pane", "The next pane.", "triage", 40),
     Key(("shift+tab",), "shift+tab", "app.focus_previous", "", "The previous pane.", "triage"),
-    Key(("slash",), "/", "filter", "filter", "Show only routes that contain what you type.", "triage", 20),
+    Key(("slash",), "/", "filter", "filter", "Show only the rows that meet what you type.", "triage", 20),
     Key(("escape",), "esc", "clear_filter", "", "Clear the filter.", "triage"),
     Key(
         ("D", "shift+d"),
@@ -74,7 +74,7 @@ KEYS = (
     ),
     Key(("tab",), "tab", "app.focus_next", "pane", "The next pane.", "view", 40),
     Key(("shift+tab",), "shift+tab", "app.focus_previous", "", "The previous pane.", "view"),
-    Key(("slash",), "/", "filter", "filter", "Show only rows that contain what you type.", "view", 20),
+    Key(("slash",), "/", "filter", "filter", "Show only the rows that meet what you type.", "view", 20),
     Key(("escape",), "esc", "back", "back", "Clear the filter; without one, back to Triage.", "view", 90),
     Key(("enter",), "⏎", "open", "open", "Open what the selected line is about.", "rows", 10),
     Key(("up", "k"), "↑ k", "cursor(-1)", "", "To the line before that leads somewhere.", "rows"),

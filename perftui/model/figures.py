@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from perftui.model.summary import (
+    Event,
+    Finding,
     FlightRow,
     IncidentRow,
     PoolSummary,
@@ -17,10 +19,19 @@ from perftui.model.summary import (
     SlowRow,
     WorkerSummary,
 )
-from perftui_agent.wire.frames import CacheFrame
+from perftui_agent.wire.frames import CacheFrame, WorkerId
 
 Row: TypeAlias = (
-    RouteSummary | WorkerSummary | QuerySummary | PoolSummary | CacheFrame | FlightRow | SlowRow | IncidentRow
+    RouteSummary
+    | WorkerSummary
+    | QuerySummary
+    | PoolSummary
+    | CacheFrame
+    | FlightRow
+    | SlowRow
+    | IncidentRow
+    | Event
+    | Finding
 )
 """What can be filtered."""
 
@@ -130,8 +141,28 @@ def routes_of(row: Row) -> tuple[str | None, ...] | None:
             return (row.request.route,)
         case IncidentRow():
             return (row.incident.route,)
+        case Event() | Finding():
+            return (row.route,)
         case _:
             return None
+
+
+def pids_of(row: Row) -> tuple[str, ...] | None:
+    """Return the pids of the workers that a row is about; None if such rows are about none."""
+    match row:
+        case WorkerSummary() | FlightRow() | SlowRow() | IncidentRow():
+            return (str(row.pid),)
+        case Event():
+            return (row.subject, *_pid_in(row.worker))
+        case Finding():
+            return _pid_in(row.worker)
+        case _:
+            return None
+
+
+def _pid_in(worker: WorkerId | None) -> tuple[str, ...]:
+    """Return the pid in `host/pid/started at`."""
+    return tuple(worker.split("/")[-2:-1]) if worker else ()
 
 
 def texts_of(row: Row) -> tuple[str | None, ...]:
@@ -152,3 +183,5 @@ def texts_of(row: Row) -> tuple[str | None, ...]:
             return (row.request.route, row.request.path, str(row.pid), *spans)
         case IncidentRow():
             return (row.incident.kind, row.incident.where, row.incident.route, str(row.pid))
+        case Event() | Finding():
+            return (row.kind, row.subject, row.sentence, row.route, *(pids_of(row) or ()))

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
-from perftui.model.figures import FIGURES, Row, routes_of, texts_of
-from perftui.model.summary import FlightRow, IncidentRow, RouteSummary, SlowRow, WorkerSummary
+from perftui.model.figures import FIGURES, Row, pids_of, routes_of, texts_of
+from perftui.model.summary import RouteSummary, SlowRow, WorkerSummary
 
 R = TypeVar("R", bound=Row)
 
@@ -33,14 +33,17 @@ _IN_QUOTES = "in quotes it is text"
 
 _BOUND = re.compile(r"([a-z0-9_]+)(>=|<=|>|<|=)(.*)", re.IGNORECASE | re.DOTALL)
 _NAMED = re.compile(r"([a-z]+):(.*)", re.IGNORECASE | re.DOTALL)
-_WORD = re.compile(r'(?:[^\s"]|"[^"]*"|"[^"]*$)+')
+WORD = re.compile(r'(?:[^\s"]|"[^"]*"|"[^"]*$)+')
+"""One word of a filter; quotes hold it together."""
 
 
 class FilterError(ValueError):
     """What is wrong with a filter, in one sentence, and where."""
 
-    def __init__(self, word: str, at: int, problem: str) -> None:
+    def __init__(self, word: str, at: int, problem: str, brief: str = "") -> None:
         super().__init__(problem)
+        self.brief = brief or problem
+        """The same where there is room for a line only."""
         self.word = word
         """The word that is not understood."""
         self.at = at
@@ -77,7 +80,7 @@ EVERYTHING = Filter()
 def parse_filter(text: str) -> Filter:
     """Return the filter that `text` says; `FilterError` if a word of it isn't understood."""
     tests = []
-    for match in _WORD.finditer(text):
+    for match in WORD.finditer(text):
         word = match[0]
         if word.count('"') % 2:
             raise FilterError(word, match.start(), f"the quote in {word} is not closed")
@@ -111,6 +114,7 @@ def _bounded(word: str, at: int, name: str, sign: str, value: str) -> Test:
             word,
             at,
             f'{word}: there is no figure {name}, there is {", ".join(FIGURES)}; {_IN_QUOTES}: "{word}"',
+            brief=f"{word}: there is no figure {name}; {_IN_QUOTES}",
         )
     bound = figure.unit.parse(value)
     if bound is None:
@@ -132,7 +136,12 @@ def _named(word: str, at: int, name: str, value: str) -> Test:
     make = _NAMES.get(name)
     if make is None:
         names = ", ".join(f"{each}:" for each in _NAMES)
-        raise FilterError(word, at, f'{word}: there is no {name}:, there is {names}; {_IN_QUOTES}: "{word}"')
+        raise FilterError(
+            word,
+            at,
+            f'{word}: there is no {name}:, there is {names}; {_IN_QUOTES}: "{word}"',
+            brief=f"{word}: there is no {name}:, there is {names}",
+        )
     if not value:
         raise FilterError(word, at, f"{word} wants something after it")
     return make(word, at, value)
@@ -153,9 +162,8 @@ def _worker(word: str, at: int, value: str) -> Test:
         raise FilterError(word, at, f"{word}: a worker is told by its pid, like worker:4121")
 
     def test(row: Row) -> bool | None:
-        if isinstance(row, WorkerSummary | FlightRow | SlowRow | IncidentRow):
-            return str(row.pid) == value
-        return None
+        pids = pids_of(row)
+        return None if pids is None else value in pids
 
     return test
 
@@ -185,6 +193,21 @@ def _state(word: str, at: int, value: str) -> Test:
 _NAMES: Mapping[str, Callable[[str, int, str], Test]] = MappingProxyType(
     {"route": _route, "worker": _worker, "status": _status, "state": _state}
 )
+
+FORMS: tuple[tuple[str, str], ...] = (
+    ("p95>200ms", f"a figure and a bound, > >= < <= =: {', '.join(FIGURES)}"),
+    ("route:/orders", "the route holds this text"),
+    ("worker:4121", "the worker of this pid"),
+    ("status:5xx", f"some ended so: {', '.join(STATUSES)}"),
+    ("state:blocked", "a worker that is ok, blocked, silent or gone"),
+    ("crud.py", "any text of the row: route, statement, place, pid"),
+    ('"GET /items"', "quotes keep blanks and signs in a text"),
+    ("-status:5xx", "turned round: rows that don't meet it"),
+)
+"""What a word may look like, and what it means: the help and the README derive from it."""
+
+NAMES = (*FIGURES, *(f"{name}:" for name in _NAMES))
+"""What a word that is more than text begins with."""
 
 
 def _contains(texts: Iterable[str | None], needle: str) -> bool:

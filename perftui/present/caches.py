@@ -60,15 +60,11 @@ _VALUES: dict[str, Callable[[CacheFrame], SortValue]] = {
 }
 
 
-def caches_grid(
-    picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = (), wanted: str = ""
-) -> Grid:
-    """Return the caches whose name contains `wanted`, those most asked first."""
+def caches_grid(picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = ()) -> Grid:
+    """Return the caches that are wanted, those most asked first."""
     columns = chosen_columns(CACHE_COLUMNS, width)
-    caches = picture.summary.caches
-    rows = {cache.name: cache for cache in caches if wanted.casefold() in cache.name.casefold()}
+    rows = {cache.name: cache for cache in picture.wanted.of(picture.summary.caches)}
     severity = worst_of(picture.findings, lambda finding: finding.cache)
-    nothing = f"no cache contains “{wanted}”: esc clears the filter" if wanted and caches else ""
     return Grid(
         title="CACHES",
         columns=columns,
@@ -76,8 +72,8 @@ def caches_grid(
         cells=lambda key: tuple(_cell(column, rows[key]) for column in columns),
         sign=lambda key: sign(severity.get(key, "low")),
         sort=sort,
-        note=f"/{wanted} {len(rows)} of {len(caches)}" if wanted else "",
-        empty=nothing or absence(picture.summary, "no cache seen; watch_cache(…) shows one", *PROBES),
+        out_of=picture.out_of(picture.summary.caches),
+        empty=absence(picture.summary, "no cache seen; watch_cache(…) shows one", *PROBES),
     )
 
 

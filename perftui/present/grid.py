@@ -69,8 +69,15 @@ class Grid:
     sign: Callable[[RowKey], Cell] = lambda _: Cell(" ")
     sort: Sort | None = None
     note: str = ""
-    """What stands beside the title: the filter, for one."""
+    """What stands beside the title."""
     empty: str = "nothing yet"
+    out_of: int | None = None
+    """How many rows there were before the filter; None without one."""
+
+    @property
+    def nothing(self) -> str:
+        """What to say where no row is left."""
+        return f"none of {self.out_of} meets the filter: esc clears it" if self.out_of else self.empty
 
 
 def chosen_columns(columns: Sequence[Column], width: int) -> tuple[Column, ...]:
@@ -122,6 +129,11 @@ def _in_column(text: str, column: Column) -> str:
 
 def _title(grid: Grid, first: int, shown: int) -> str:
     title = grid.title
+    if grid.out_of is not None:
+        # Before all that may be cut off: rows are hidden.
+        counted = f"{title} {len(grid.keys)} of {grid.out_of}"
+        fits = len(counted) + 2 <= grid.columns[0].width
+        title = counted if fits else f"{title} {len(grid.keys)}/{grid.out_of}"
     if grid.sort is not None and grid.sort.by not in {column.key for column in grid.columns[1:]}:
         title += f" {_arrow(grid.sort)}{grid.sort.by}"
     if grid.note:

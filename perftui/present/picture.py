@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
 
 from rich.cells import cell_len
 
+from perftui.model.filter import EVERYTHING, Filter
 from perftui.model.summary import Finding, Summary
-from perftui.present.cells import Cell, Line, clean, fit_middle, spread, width_of
+from perftui.present.cells import Cell, Line, clean, fit_middle, shortened, spread, width_of
 from perftui.present.delta import Mark
 from perftui.present.signs import verdict_cells
 from perftui.present.units import age, count, window
@@ -34,14 +36,26 @@ class Picture:
     """What differences are told against."""
     known: tuple[float, float] | None = None
     """The first moment there is data of, and the present; None without any data."""
+    wanted: Filter = EVERYTHING
+    """Which rows of the tables are wanted."""
+
+    def out_of(self, rows: Sized) -> int | None:
+        """Return how many rows a filter chooses from; None without one."""
+        return len(rows) if self.wanted else None
 
 
 def header_line(
-    picture: Picture, width: int, crumbs: tuple[str, ...] = (), note: str = "", scope: str = "all"
+    picture: Picture,
+    width: int,
+    crumbs: tuple[str, ...] = (),
+    note: str = "",
+    scope: str = "all",
+    filtered: bool = False,
 ) -> Line:
     """Return the first line of a screen: whose picture this is, how fresh, and what of it misses its target.
 
-    `scope` is the route whose targets are shown, or `all` for those of the service.
+    `scope` is the route whose targets are shown, or `all` for those of the service. `filtered` says that the
+    screen has tables, which follow the filter.
     """
     summary = picture.summary
     state: list[Cell] = [] if crumbs else [_DOT, *_coverage(summary)]
@@ -49,18 +63,35 @@ def header_line(
         state += [_DOT, *link_cells(picture)] if summary.link != "live" else []
     else:
         state += [_DOT, *link_cells(picture), _DOT, Cell(_window(picture))]
-    # Names may be as long as they like: how fresh the picture is stays on the screen.
-    remark = [Cell(f"{note} ", "dim")] if note else []
+    # Names may be as long as they like: how fresh the picture is stays on the screen, and what hides rows.
+    remark = (
+        [Cell(f"{note} ", "dim")]
+        if note
+        else _chip(picture, width // (2 if crumbs else 3))
+        if filtered
+        else []
+    )
     room = width - width_of(state) - width_of(remark) - 2
     left = [Cell(" "), *_names(summary, crumbs, room), *state]
-    right = remark or _right(summary, scope, width - width_of(left) - 3)
-    line = spread(left, right, width)
+    targets = [] if note else _right(summary, scope, width - width_of(left) - width_of(remark) - 3)
+    line = spread(left, [*targets, *remark], width)
     if picture.rewound_s is not None:
         return tuple(Cell(cell.text, "notice") for cell in line)
     if summary.link in {"stale", "lost"}:
         # A banner: what stands below is the past.
         return tuple(Cell(cell.text, "alarm") for cell in line)
     return line
+
+
+def _chip(picture: Picture, room: int) -> list[Cell]:
+    """Return which filter is on, and how to clear it."""
+    if not picture.wanted:
+        return []
+    text = shortened(f" /{clean(picture.wanted.text)}", max(room - len(_CLEARS), 8))
+    return [Cell(f"{text} ", "notice"), Cell(_CLEARS, "dim")]
+
+
+_CLEARS = " esc clears "
 
 
 def _names(summary: Summary, crumbs: tuple[str, ...], room: int) -> list[Cell]:

@@ -46,16 +46,10 @@ _SLOW_VALUES: dict[str, Callable[[SlowRow], SortValue]] = {
 }
 
 
-def flights_grid(
-    picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = (), wanted: str = ""
-) -> Grid:
-    """Return the requests in flight, the oldest first unless sorted otherwise."""
+def flights_grid(picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = ()) -> Grid:
+    """Return the requests in flight that are wanted, the oldest first unless sorted otherwise."""
     columns = chosen_columns(FLIGHT_COLUMNS, width)
-    rows = {
-        key: row
-        for key, row in flight_keys(picture.summary).items()
-        if wanted.casefold() in f"{row.request.method} {row.request.path} {row.request.route}".casefold()
-    }
+    rows = {key: row for key, row in flight_keys(picture.summary).items() if picture.wanted.wants(row)}
     total = picture.summary.totals.in_flight
     return Grid(
         title="IN FLIGHT",
@@ -65,7 +59,8 @@ def flights_grid(
         sign=lambda key: sign("medium" if _is_late(picture, rows[key]) else "low"),
         sort=sort,
         note=f"{count(total)} in all" if total > len(picture.summary.in_flight) else "",
-        empty=_empty(picture, wanted, "nothing is in flight"),
+        empty=_empty(picture, "nothing is in flight"),
+        out_of=picture.out_of(picture.summary.in_flight),
     )
 
 
@@ -87,16 +82,10 @@ def _flight_cell(column: Column, row: FlightRow) -> Cell:
             return Cell(short_place(row.request.waiting_at or ""), "place")
 
 
-def slow_grid(
-    picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = (), wanted: str = ""
-) -> Grid:
-    """Return the slowest requests of the window."""
+def slow_grid(picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = ()) -> Grid:
+    """Return the slowest requests of the window that are wanted."""
     columns = chosen_columns(SLOW_COLUMNS, width)
-    rows = {
-        request_key(row): row
-        for row in picture.summary.slowest
-        if wanted.casefold() in f"{row.request.route} {row.request.path}".casefold()
-    }
+    rows = {request_key(row): row for row in picture.wanted.of(picture.summary.slowest)}
     return Grid(
         title="SLOWEST",
         columns=columns,
@@ -104,8 +93,8 @@ def slow_grid(
         cells=lambda key: tuple(_slow_cell(column, rows[key]) for column in columns),
         sign=lambda key: sign("medium" if rows[key].request.status >= 500 else "low"),
         sort=sort,
-        note=f"/{wanted} {len(rows)} of {len(picture.summary.slowest)}" if wanted else "",
-        empty=_empty(picture, wanted, f"no request in the last {age(picture.summary.window_s)}"),
+        empty=_empty(picture, f"no request in the last {age(picture.summary.window_s)}"),
+        out_of=picture.out_of(picture.summary.slowest),
     )
 
 
@@ -138,9 +127,7 @@ def mostly(row: SlowRow) -> str:
     return f"{times}{KINDS.get(span.kind, span.kind)} {ms(span.ns / 1e6)}"
 
 
-def _empty(picture: Picture, wanted: str, nothing: str) -> str:
-    if wanted:
-        return f"none contains “{wanted}”: esc clears the filter"
+def _empty(picture: Picture, nothing: str) -> str:
     off = [
         line for worker in picture.summary.workers if (line := worker.probes.get("in flight", "on")) != "on"
     ]

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from perftui.model.summary import RouteSummary, Summary
 from perftui.present.cells import Cell, Style
 from perftui.present.charts import Axis, spark
-from perftui.present.delta import Mark, delta_cell
+from perftui.present.delta import delta_cell
 from perftui.present.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
+from perftui.present.picture import Picture
 from perftui.present.quantile import quantile_cell
 from perftui.present.signs import MANY_ERRORS, missed, route_severity, sign
 from perftui.present.units import age, ms, percent, rate, short_count, size
@@ -45,22 +46,15 @@ _VALUES: dict[str, Callable[[RouteSummary], SortValue]] = {
 }
 
 
-def routes_grid(
-    summary: Summary,
-    width: int,
-    sort: Sort,
-    before: Sequence[RowKey] = (),
-    wanted: str = "",
-    mark: Mark | None = None,
-) -> Grid:
-    """Return the routes whose label contains `wanted`, sorted, in the columns that fit.
+def routes_grid(picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = ()) -> Grid:
+    """Return the routes that are wanted, sorted, in the columns that fit.
 
     With a mark, each p95 has beside it how it stands against that of then.
     """
+    summary, mark = picture.summary, picture.mark
     offered = ROUTE_COLUMNS if mark else [column for column in ROUTE_COLUMNS if column.key != "delta"]
     columns = chosen_columns(offered, width)
-    needle = wanted.casefold()
-    routes = {route.route: route for route in summary.routes if needle in route.route.casefold()}
+    routes = {route.route: route for route in picture.wanted.of(summary.routes)}
     value = _VALUES[sort.by]
     axis = trend_axis(summary, columns)
     cost_ms = sum(route.total_ms for route in summary.routes)
@@ -82,15 +76,10 @@ def routes_grid(
         cells=cells,
         sign=lambda key: sign(route_severity(routes[key], missed(summary, key))),
         sort=sort,
-        note=_note(wanted, f"{len(routes)} of {len(summary.routes)}", mark),
-        empty=_empty(summary, wanted),
+        note=f"Δ {mark.shown}" if mark else "",
+        empty=_empty(summary),
+        out_of=picture.out_of(summary.routes),
     )
-
-
-def _note(wanted: str, count: str, mark: Mark | None) -> str:
-    """Return what stands beside the title: the filter, and since when differences count."""
-    parts = [f"/{wanted} {count}"] if wanted else []
-    return " ".join([*parts, f"Δ {mark.shown}"] if mark else parts)
 
 
 def trend_axis(summary: Summary, columns: Sequence[Column]) -> Axis:
@@ -133,9 +122,7 @@ def _error_style(route: RouteSummary) -> Style:
     return "high" if route.error_rate >= MANY_ERRORS else "medium"
 
 
-def _empty(summary: Summary, wanted: str) -> str:
-    if wanted and summary.routes:
-        return f"no route contains “{wanted}”: esc clears the filter"
+def _empty(summary: Summary) -> str:
     if summary.link == "connecting":
         return "waiting for the first frame"
     return f"no request in the last {age(summary.window_s)}"

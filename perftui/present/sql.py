@@ -56,21 +56,13 @@ _POOL_VALUES: dict[str, Callable[[PoolSummary], SortValue]] = {
 }
 
 
-def statements_grid(
-    picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = (), wanted: str = ""
-) -> Grid:
-    """Return the statements that contain `wanted` or serve such a route, the costliest first."""
+def statements_grid(picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = ()) -> Grid:
+    """Return the statements that are wanted, the costliest first."""
     columns = chosen_columns(STATEMENT_COLUMNS, width)
-    needle = wanted.casefold()
     queries = picture.summary.queries
-    rows = {
-        query.fingerprint: query
-        for query in queries
-        if needle in " ".join((query.statement, *query.routes)).casefold()
-    }
+    rows = {query.fingerprint: query for query in picture.wanted.of(queries)}
     whole_ms = sum(query.total_ms for query in queries)
     severity = worst_of(picture.findings, lambda finding: finding.statement)
-    nothing = f"no statement contains “{wanted}”: esc clears the filter" if wanted and queries else ""
     return Grid(
         title="STATEMENTS",
         columns=columns,
@@ -78,8 +70,8 @@ def statements_grid(
         cells=lambda key: tuple(_statement_cell(column, rows[key], whole_ms) for column in columns),
         sign=lambda key: sign(severity.get(key, "low")),
         sort=sort,
-        note=f"/{wanted} {len(rows)} of {len(queries)}" if wanted else "",
-        empty=nothing or absence(picture.summary, "no statement", "sqlalchemy"),
+        empty=absence(picture.summary, "no statement", "sqlalchemy"),
+        out_of=picture.out_of(queries),
     )
 
 
@@ -119,9 +111,9 @@ def _statement_cell(column: Column, query: QuerySummary, whole_ms: float) -> Cel
 
 
 def pools_grid(picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = ()) -> Grid:
-    """Return the connection pools, those that are waited for first."""
+    """Return the connection pools that are wanted, those that are waited for first."""
     columns = chosen_columns(POOL_COLUMNS, width)
-    rows = {pool.name: pool for pool in picture.summary.pools}
+    rows = {pool.name: pool for pool in picture.wanted.of(picture.summary.pools)}
     severity = worst_of(picture.findings, lambda finding: finding.pool)
     return Grid(
         title="POOLS",
@@ -131,6 +123,7 @@ def pools_grid(picture: Picture, width: int, sort: Sort, before: Sequence[RowKey
         sign=lambda key: sign(severity.get(key, "low")),
         sort=sort,
         empty=absence(picture.summary, "no pool seen", "pools", "sqlalchemy"),
+        out_of=picture.out_of(picture.summary.pools),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from perftui.model.filter import EVERYTHING, Filter
 from perftui.model.summary import Event, IncidentRow, Severity, Summary
 from perftui.present.cells import Cell, shortened
 from perftui.present.evidence import Subject, function_of, short_place, subject_of
@@ -61,20 +62,22 @@ class Moment:
     """Whether the picture holds the evidence of it."""
 
 
-def moments(picture: Picture) -> dict[RowKey, Moment]:
-    """Return everything that happened, by what tells one from the other."""
+def moments(picture: Picture, wanted: Filter = EVERYTHING) -> dict[RowKey, Moment]:
+    """Return everything that happened and is wanted, by what tells one from the other."""
     summary = picture.summary
     found: dict[RowKey, Moment] = {}
     begins_at = summary.at - summary.window_s
     for number, event in enumerate(summary.events):
         if event.kind == "loop-blocked" and (event.until or event.at) > begins_at:
             continue  # the blocks of the window tell of it, and more
-        found[f"event {event.at} {event.kind} {event.subject} {number}"] = _of_event(summary, event)
+        if wanted.wants(event):
+            found[f"event {event.at} {event.kind} {event.subject} {number}"] = _of_event(summary, event)
     if mark := picture.mark:
         sentence = f"p95 is told against the {window(summary.window_s)} before it"
-        found["mark"] = Moment(mark.at, "mark", mark.shown, sentence, "low", None, mark.at)
-    found |= dict(_blocks(summary.incidents))
-    for finding in picture.findings:
+        if wanted.wants(Event(mark.at, "mark", mark.shown, sentence)):
+            found["mark"] = Moment(mark.at, "mark", mark.shown, sentence, "low", None, mark.at)
+    found |= dict(_blocks(wanted.of(summary.incidents)))
+    for finding in wanted.of(picture.findings):
         if finding.kind not in _TOLD and finding.since is not None:
             found[" ".join(finding.identity)] = Moment(
                 finding.since,
@@ -143,18 +146,12 @@ _VALUES: dict[str, Callable[[Moment], SortValue]] = {
 }
 
 
-def timeline_grid(
-    picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = (), wanted: str = ""
-) -> Grid:
-    """Return what happened and contains `wanted`, the newest first."""
+def timeline_grid(picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = ()) -> Grid:
+    """Return what happened and is wanted, the newest first."""
     columns = chosen_columns(TIMELINE_COLUMNS, width)
     every = moments(picture)
-    needle = wanted.casefold()
-    rows = {
-        key: row for key, row in every.items() if needle in f"{row.kind} {row.subject} {row.said}".casefold()
-    }
+    rows = moments(picture, picture.wanted) if picture.wanted else every
     at = picture.summary.at
-    nothing = f"nothing contains “{wanted}”: esc clears the filter" if wanted and every else ""
     return Grid(
         title="WHEN",
         columns=columns,
@@ -162,8 +159,8 @@ def timeline_grid(
         cells=lambda key: tuple(_cell(column, rows[key], at) for column in columns),
         sign=lambda key: moment_sign(rows[key]),
         sort=sort,
-        note=f"/{wanted} {len(rows)} of {len(every)}" if wanted else "",
-        empty=nothing or f"nothing has happened in the last {age(picture.summary.window_s)}",
+        empty=f"nothing has happened in the last {age(picture.summary.window_s)}",
+        out_of=picture.out_of(every),
     )
 
 

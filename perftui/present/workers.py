@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from perftui.model.summary import Summary, WorkerSummary
+from perftui.model.summary import WorkerSummary
 from perftui.present.cells import Cell
 from perftui.present.charts import Axis, spark
 from perftui.present.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
+from perftui.present.picture import Picture
 from perftui.present.quantile import quantile_cell
 from perftui.present.routes import trend_axis
 from perftui.present.signs import LAG_MS, worker_sign, worker_style
@@ -66,20 +67,16 @@ _VALUES: dict[str, Callable[[WorkerSummary], SortValue]] = {
 
 
 def workers_grid(
-    summary: Summary,
+    picture: Picture,
     width: int,
     sort: Sort,
     before: Sequence[RowKey] = (),
-    wanted: str = "",
     among: Sequence[Column] = WORKER_COLUMNS,
 ) -> Grid:
-    """Return the workers, those in trouble first unless sorted otherwise."""
+    """Return the workers that are wanted, those in trouble first unless sorted otherwise."""
+    summary = picture.summary
     columns = chosen_columns(among, width)
-    workers = {
-        worker.identity.id: worker
-        for worker in summary.workers
-        if wanted.casefold() in f"{worker.identity.host} {worker.pid} {worker.state}".casefold()
-    }
+    workers = {worker.identity.id: worker for worker in picture.wanted.of(summary.workers)}
     requests = sum(worker.requests for worker in summary.workers)
     value = _VALUES[sort.by]
     by_pid = before or sorted(workers, key=lambda key: workers[key].pid)
@@ -96,8 +93,8 @@ def workers_grid(
         cells=cells,
         sign=lambda key: worker_sign(workers[key]),
         sort=sort,
-        note=f"/{wanted} {len(workers)} of {len(summary.workers)}" if wanted else "",
-        empty=f"no worker contains “{wanted}”: esc clears the filter" if wanted else "no worker yet",
+        empty="no worker yet",
+        out_of=picture.out_of(summary.workers),
     )
 
 

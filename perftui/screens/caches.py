@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from perftui.model.figures import Row
 from perftui.present.caches import CACHE_SORTS, PROBES, caches_grid
 from perftui.present.cells import Line
 from perftui.present.evidence import Subject, probe_lines
@@ -27,10 +28,14 @@ class CachesView(TablesView, inherit_bindings=True):
         return (room - len(probe_lines(self.picture.summary, *PROBES)),)
 
     def _caches(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
-        return caches_grid(self.picture, width, sort, before, self.wanted)
+        return caches_grid(self.picture, width, sort, before)
 
     def _unseen(self, _width: int, _height: int) -> list[Line]:
         return probe_lines(self.picture.summary, *PROBES)
+
+    def filtered_rows(self) -> Iterable[Sequence[Row]]:
+        """Return the caches."""
+        return (self.picture.summary.caches,)
 
     def leads_to(self, _table: str, key: str) -> Subject | None:
         """Return the cache."""

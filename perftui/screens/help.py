@@ -1,10 +1,12 @@
-"""All keys, from the one table they all derive from."""
+"""All keys, from the one table they all derive from, and the words of a filter."""
 
 from __future__ import annotations
 
 from perftui.keys import TITLES, Place, keys_of
+from perftui.model.filter import FORMS
 from perftui.present.cells import Cell, Line, fit, fit_line
 from perftui.present.route_detail import section
+from perftui.present.statements import wrapped
 from perftui.screens.detail import DetailView
 from perftui.widgets.bindings import bindings
 
@@ -13,7 +15,7 @@ _COLUMN = 60
 
 
 class HelpView(DetailView, inherit_bindings=True):
-    """The keys, by where they work."""
+    """The words of a filter, and the keys by where they work."""
 
     BINDINGS = bindings("help")
     PLACES: tuple[Place, ...] = ("help", "detail")
@@ -23,15 +25,16 @@ class HelpView(DetailView, inherit_bindings=True):
         return ("keys",)
 
     def lines(self, width: int, _height: int) -> list[Line]:
-        """Return every key."""
+        """Return every key and every word."""
         return help_lines(width)
 
 
 def help_lines(width: int) -> list[Line]:
-    """Return every key in as many columns as the width holds, whole sections in each."""
+    """Return every word and key in as many columns as the width holds, whole sections in each."""
     number = max(min(width // _COLUMN, 3), 1)
     each = width // number
-    blocks = [_block(title, place, each) for place, title in TITLES.items() if keys_of(place)]
+    blocks = [_filter_block(each)]
+    blocks += [_block(title, place, each) for place, title in TITLES.items() if keys_of(place)]
     room = -(-sum(map(len, blocks)) // number)
     piles: list[list[Line]] = [[]]
     for block in blocks:
@@ -43,6 +46,16 @@ def help_lines(width: int) -> list[Line]:
         tuple(cell for pile in piles for cell in (pile[row] if row < len(pile) else blank))
         for row in range(max(map(len, piles)))
     ]
+
+
+def _filter_block(width: int) -> list[Line]:
+    lines = [section("THE WORDS OF A FILTER, ALL OF WHICH A ROW HAS TO MEET", width)]
+    for form, sentence in FORMS:
+        head = (Cell(fit(f"  {form}", 20), "accent"),)
+        for line in wrapped(sentence, max(width - 21, 10)):
+            lines.append(fit_line((*head, Cell(fit(line, max(width - 20, 0)))), width))
+            head = (Cell(" " * 20),)
+    return lines
 
 
 def _block(title: str, place: Place, width: int) -> list[Line]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from perftui.model.figures import Row
 from perftui.present.evidence import Subject
 from perftui.present.grid import Grid, RowKey, Sort
 from perftui.present.requests import FLIGHT_SORTS, SLOW_SORTS, flights_grid, slow_grid
@@ -26,10 +27,14 @@ class RequestsView(TablesView, inherit_bindings=True):
         return (room - max(room // 3, 4),)
 
     def _flights(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
-        return flights_grid(self.picture, width, sort, before, self.wanted)
+        return flights_grid(self.picture, width, sort, before)
 
     def _slow(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
-        return slow_grid(self.picture, width, sort, before, self.wanted)
+        return slow_grid(self.picture, width, sort, before)
+
+    def filtered_rows(self) -> Iterable[Sequence[Row]]:
+        """Return the slowest requests and those in flight."""
+        return (self.picture.summary.slowest, self.picture.summary.in_flight)
 
     def leads_to(self, table: str, key: str) -> Subject | None:
         """Return the request."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from perftui.model.figures import Row
 from perftui.present.cells import Line
 from perftui.present.evidence import Subject
 from perftui.present.grid import Grid, RowKey, Sort
@@ -30,7 +31,7 @@ class RoutesView(TablesView, inherit_bindings=True):
         return (room - (room * 2 // 5 if room >= 28 else 7 if room >= 20 else 1),)
 
     def _routes(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
-        return routes_grid(self.picture.summary, width, sort, before, self.wanted)
+        return routes_grid(self.picture, width, sort, before)
 
     def _latencies(self, width: int, height: int) -> list[Line]:
         route = self.picture.summary.route(self._table.pointed or "")
@@ -38,6 +39,10 @@ class RoutesView(TablesView, inherit_bindings=True):
             return []
         heat = heat_lines(route, width, height - 2, route.route)
         return heat or latencies(route, width, max(height - 3, 1))
+
+    def filtered_rows(self) -> Iterable[Sequence[Row]]:
+        """Return the routes."""
+        return (self.picture.summary.routes,)
 
     def leads_to(self, _table: str, key: str) -> Subject | None:
         """Return the route."""

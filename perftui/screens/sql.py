@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from perftui.model.figures import Row
 from perftui.present.evidence import Subject
 from perftui.present.grid import Grid, RowKey, Sort
 from perftui.present.sql import POOL_SORTS, STATEMENT_SORTS, pools_grid, statements_grid
@@ -29,10 +30,14 @@ class SqlView(TablesView, inherit_bindings=True):
         return (room - table_height(len(self.picture.summary.pools), room // 3),)
 
     def _statements(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
-        return statements_grid(self.picture, width, sort, before, self.wanted)
+        return statements_grid(self.picture, width, sort, before)
 
     def _pools(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
         return pools_grid(self.picture, width, sort, before)
+
+    def filtered_rows(self) -> Iterable[Sequence[Row]]:
+        """Return the statements and the pools."""
+        return (self.picture.summary.queries, self.picture.summary.pools)
 
     def leads_to(self, table: str, key: str) -> Subject | None:
         """Return the statement or the pool."""

@@ -9,16 +9,16 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from perftui.keys import Place
-from perftui.messages import FilterChanged, RowOpened, RowPointed
+from perftui.messages import RowOpened, RowPointed
 from perftui.present.evidence import Subject
-from perftui.screens.view import Host, View
+from perftui.screens.filtered import FilteredView
+from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings
-from perftui.widgets.bottom import Bottom, FilterLine
 from perftui.widgets.lines import Lines
 from perftui.widgets.table import Table
 
 
-class TablesView(View[None], inherit_bindings=False):
+class TablesView(FilteredView, inherit_bindings=False):
     """Tables one below the other; the last pane takes what is left of the height."""
 
     BINDINGS = bindings("view")
@@ -28,8 +28,6 @@ class TablesView(View[None], inherit_bindings=False):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
-        self.wanted = ""
-        self._filter = FilterLine()
         self._panes = self.panes()
 
     def panes(self) -> Sequence[Lines]:
@@ -52,7 +50,7 @@ class TablesView(View[None], inherit_bindings=False):
         """Return the panes, and the line for the filter."""
         with Container(id="panes"):
             yield from self._panes
-        yield self._filter
+        yield self.filter_line
 
     def show(self) -> None:
         """Share out the screen, then show the picture."""
@@ -90,34 +88,10 @@ class TablesView(View[None], inherit_bindings=False):
 
     def action_back(self) -> None:
         """Clear the filter; without one, go back to the triage view."""
-        if self.wanted:
-            self._filter.set_text("")
+        if self.picture.wanted:
+            self.clear_filter()
         else:
             self.host.open_subject(Subject("view", "1"))
-
-    def action_filter(self) -> None:
-        """Let a filter be typed in place of the bottom line."""
-        self.query_one(Bottom).display = False
-        self._filter.display = True
-        self._filter.focus()
-
-    @on(FilterChanged)
-    def filter_rows(self, message: FilterChanged) -> None:
-        """Show only the rows that contain the text."""
-        self.wanted = message.text
-        for pane in self._panes:
-            pane.repaint()
-
-    def action_keep(self) -> None:
-        """Keep the filter and go on with the first table."""
-        self._filter.display = False
-        self.query_one(Bottom).display = True
-        next(pane for pane in self._panes if pane.can_focus).focus()
-
-    def action_drop(self) -> None:
-        """Clear the filter and go on with the first table."""
-        self._filter.set_text("")
-        self.action_keep()
 
 
 def table_height(rows: int, most: int, least: int = 2) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from perftui.keys import Place
+from perftui.model.figures import Row
 from perftui.present.evidence import Subject
 from perftui.present.grid import Grid, RowKey, Sort
 from perftui.present.timeline import TIMELINE_SORTS, moments, timeline_grid
@@ -27,7 +28,11 @@ class TimelineView(TablesView, inherit_bindings=True):
         return (self._table,)
 
     def _moments(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
-        return timeline_grid(self.picture, width, sort, before, self.wanted)
+        return timeline_grid(self.picture, width, sort, before)
+
+    def filtered_rows(self) -> Iterable[Sequence[Row]]:
+        """Return everything that happened."""
+        return ((*self.picture.summary.events, *self.picture.summary.incidents, *self.picture.findings),)
 
     def leads_to(self, _table: str, key: str) -> Subject | None:
         """Return what a moment is about; the present knows no more of what is past, so go there first."""

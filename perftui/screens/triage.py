@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
 
 from perftui.keys import Place
-from perftui.messages import FilterChanged, RowOpened
+from perftui.messages import RowOpened
+from perftui.model import figures
 from perftui.present.attention import Notice, attention_rows, notices
 from perftui.present.cells import Line
 from perftui.present.evidence import Row, Subject
@@ -20,9 +21,9 @@ from perftui.present.ruler import ruler_line
 from perftui.present.vitals import vitals_lines
 from perftui.present.workers import WORKER_SORTS, workers_grid
 from perftui.screens.dump import ask_and_dump
-from perftui.screens.view import Host, View
+from perftui.screens.filtered import FilteredView
+from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings
-from perftui.widgets.bottom import Bottom, FilterLine
 from perftui.widgets.evidence import EvidenceLines, SubjectOpened
 from perftui.widgets.lines import Panel
 from perftui.widgets.table import Table
@@ -31,7 +32,7 @@ LEAD_S = 5.0
 """So long after the first picture findings that appear still take the cursor: history comes in chunks."""
 
 
-class TriageView(View[None], inherit_bindings=False):
+class TriageView(FilteredView, inherit_bindings=False):
     """The first screen."""
 
     BINDINGS = bindings("triage")
@@ -40,7 +41,6 @@ class TriageView(View[None], inherit_bindings=False):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
-        self._wanted = ""
         self._led = False
         self._first_seen = 0.0
         self._arranged: Triage | None = None
@@ -50,7 +50,6 @@ class TriageView(View[None], inherit_bindings=False):
         self.worker_table = Table(self._workers_grid, WORKER_SORTS, "workers", descending=False)
         self._vitals = Panel(self._vitals_lines, "vitals")
         self._attention = EvidenceLines(self._attention_rows, "attention", strip=True)
-        self._filter = FilterLine()
 
     def content(self) -> ComposeResult:
         """Return the four blocks of the view."""
@@ -59,7 +58,7 @@ class TriageView(View[None], inherit_bindings=False):
         with Container(id="tables"):
             yield self.route_table
             yield self.worker_table
-        yield self._filter
+        yield self.filter_line
 
     def show(self) -> None:
         """Share out the screen, then show the picture."""
@@ -118,10 +117,10 @@ class TriageView(View[None], inherit_bindings=False):
         return notices(self.picture.summary, self.picture.findings)
 
     def _routes_grid(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
-        return routes_grid(self.picture.summary, width, sort, before, self._wanted, self.picture.mark)
+        return routes_grid(self.picture, width, sort, before)
 
     def _workers_grid(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
-        return workers_grid(self.picture.summary, width, sort, before)
+        return workers_grid(self.picture, width, sort, before)
 
     @on(RowOpened)
     def open_row(self, message: RowOpened) -> None:
@@ -137,29 +136,10 @@ class TriageView(View[None], inherit_bindings=False):
         """Ask, then dump the worker under the cursor of the workers table."""
         ask_and_dump(self, self.worker_table.pointed)
 
-    def action_filter(self) -> None:
-        """Let a filter be typed in place of the bottom line."""
-        self.query_one(Bottom).display = False
-        self._filter.display = True
-        self._filter.focus()
+    def filtered_rows(self) -> Iterable[Sequence[figures.Row]]:
+        """Return the routes and the workers."""
+        return (self.picture.summary.routes, self.picture.summary.workers)
 
     def action_clear_filter(self) -> None:
-        """Show all routes again."""
-        self._filter.set_text("")
-
-    @on(FilterChanged)
-    def filter_routes(self, message: FilterChanged) -> None:
-        """Show only the routes that contain the text."""
-        self._wanted = message.text
-        self.route_table.repaint()
-
-    def action_keep(self) -> None:
-        """Keep the filter and go on with the routes."""
-        self._filter.display = False
-        self.query_one(Bottom).display = True
-        self.route_table.focus()
-
-    def action_drop(self) -> None:
-        """Clear the filter and go on with the routes."""
-        self._filter.set_text("")
-        self.action_keep()
+        """Show all routes and workers again."""
+        self.clear_filter()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from perftui.keys import Place
+from perftui.model.figures import Row
 from perftui.present.cells import Line
 from perftui.present.evidence import Subject
 from perftui.present.grid import Grid, RowKey, Sort
@@ -34,7 +35,7 @@ class WorkersView(TablesView, inherit_bindings=True):
         return (table_height(len(self.picture.summary.workers), room - 5),)
 
     def _workers(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
-        return workers_grid(self.picture.summary, width, sort, before, self.wanted, FULL_COLUMNS)
+        return workers_grid(self.picture, width, sort, before, FULL_COLUMNS)
 
     def _charts(self, width: int, height: int) -> list[Line]:
         worker = self.picture.summary.worker(self._table.pointed or "")
@@ -42,6 +43,10 @@ class WorkersView(TablesView, inherit_bindings=True):
             return []
         each = min(max((height - 1) // 4, 1), 4)
         return over_time(self.picture.summary, worker, width, each, f"of worker {worker.pid}")
+
+    def filtered_rows(self) -> Iterable[Sequence[Row]]:
+        """Return the workers."""
+        return (self.picture.summary.workers,)
 
     def leads_to(self, _table: str, key: str) -> Subject | None:
         """Return the worker."""

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rich.cells import cell_len
 from textual import events
 
 from perftui.keys import Place, keys_of
 from perftui.messages import FilterChanged
-from perftui.present.cells import Cell, Line, clean, filled, width_of
+from perftui.present.cells import Cell, Line, clean, filled, fit_middle, width_of
 from perftui.widgets.bindings import bindings
 from perftui.widgets.lines import Lines
 
 MAX_FILTER = 80
+
+LEAST_TYPED = 26
+"""Cells of a long filter that stay in sight beside what is said of it."""
+
+KEYS_ROOM = 24
+"""Cells for the keys beside a filter."""
 
 
 def keys_line(places: tuple[Place, ...], width: int, right: str = "") -> Line:
@@ -66,12 +73,36 @@ class FilterLine(Lines, can_focus=True, inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__()
         self.text = ""
+        self._problem = ""
 
     def draw(self, width: int, _height: int) -> list[Line]:
-        """Return what has been typed."""
-        keys = keys_line(("filter",), max(width - 30, 0))
-        typed = (Cell(" /", "bottom-key"), Cell(self.text, "bottom-key"), Cell("█", "bottom"))
-        return [(*filled(typed, min(30, width), "bottom"), *keys)]
+        """Return what has been typed, and what isn't understood of it, else the keys."""
+        if not self._problem:
+            keys = keys_line(("filter",), min(KEYS_ROOM, width))
+            return [(*filled(self._typed(width - KEYS_ROOM), max(width - KEYS_ROOM, 0), "bottom"), *keys)]
+        said = clean(self._problem)
+        typed = self._typed(max(width - cell_len(said) - 3, LEAST_TYPED))
+        aside = fit_middle(said, min(max(width - width_of(typed) - 3, 0), cell_len(said)))
+        return [filled((*typed, Cell(f"  {aside}", "bottom")), width, "bottom")]
+
+    def _typed(self, room: int) -> Line:
+        """Return the filter in at most so many cells: its end, where one types."""
+        text, most = self.text, max(room - 3, 1)
+        if cell_len(text) > most:
+            while cell_len(text) >= most:
+                text = text[1:]
+            text = f"…{text}"
+        return (Cell(f" /{text}", "bottom-key"), Cell("█", "bottom"))
+
+    def begin(self, text: str) -> None:
+        """Show a filter to go on from."""
+        self.text, self._problem = text, ""
+        self.repaint()
+
+    def say(self, problem: str) -> None:
+        """Show what isn't understood; empty if everything is."""
+        self._problem = problem
+        self.repaint()
 
     def set_text(self, text: str) -> None:
         """Take a filter, and tell of it."""
@@ -83,7 +114,9 @@ class FilterLine(Lines, can_focus=True, inherit_bindings=False):
         """Take what is typed; keys that mean something elsewhere are text here."""
         if event.key in {"backspace", "ctrl+h"}:
             self.set_text(self.text[:-1])
-        elif event.key in {"ctrl+u", "ctrl+w"}:
+        elif event.key == "ctrl+w":
+            self.set_text(self.text.rstrip().rpartition(" ")[0])
+        elif event.key == "ctrl+u":
             self.set_text("")
         elif event.is_printable and event.character:
             self.set_text(self.text + event.character)

@@ -67,7 +67,7 @@ class Table(Lines, can_focus=True, inherit_bindings=False):
         lines = [heading_line(grid, self._first, len(shown), width, style)]
         lines += [row_line(grid, key, width, self._cursor_cell(key)) for key in shown]
         if not grid.keys:
-            lines.append((Cell(f"   {grid.empty}", "faint"),))
+            lines.append((Cell(f"   {grid.nothing}", "faint"),))
         return lines
 
     def cursor_line(self) -> int | None:

@@ -69,25 +69,6 @@ def test_enter_opens_a_route_and_escape_comes_back_to_its_row() -> None:
     asyncio.run(scene())
 
 
-def test_a_filter_shows_what_contains_it() -> None:
-    """Routes are filtered while typing; enter keeps the filter, escape clears it."""
-    kept = look(FakeFeed(), "slash", *"ITEM", "enter")
-    assert "/ITEM 1 of 8" in kept
-    assert "GET /items/{item_id}" in kept
-    assert "GET /orders" not in kept
-    assert "q quit" in kept
-    cleared = look(FakeFeed(), "slash", *"item", "enter", "escape")
-    assert "GET /orders" in cleared
-
-
-def test_letters_are_text_while_a_filter_is_typed() -> None:
-    """A `q` in a filter doesn't quit, a space doesn't pause."""
-    text = look(FakeFeed(), "slash", "q", "space", "s", "D")
-    assert " /q sD" in text
-    assert "no route contains “q sD”" in text
-    assert "paused" not in text
-
-
 def test_pause_freezes_the_picture_and_says_since_when() -> None:
     """Paused, the numbers of then stay while the service goes on; the same key lets go."""
     moment = [1_795_262_400.0]
