@@ -45,17 +45,11 @@ class Picture:
 
 
 def header_line(
-    picture: Picture,
-    width: int,
-    crumbs: tuple[str, ...] = (),
-    note: str = "",
-    scope: str = "all",
-    filtered: bool = False,
+    picture: Picture, width: int, crumbs: tuple[str, ...] = (), note: str = "", scope: str = "all"
 ) -> Line:
     """Return the first line of a screen: whose picture this is, how fresh, and what of it misses its target.
 
-    `scope` is the route whose targets are shown, or `all` for those of the service. `filtered` says that the
-    screen has tables, which follow the filter.
+    `scope` is the route whose targets are shown, or `all` for those of the service.
     """
     summary = picture.summary
     state: list[Cell] = [] if crumbs else [_DOT, *_coverage(summary)]
@@ -64,13 +58,7 @@ def header_line(
     else:
         state += [_DOT, *link_cells(picture), _DOT, Cell(_window(picture))]
     # Names may be as long as they like: how fresh the picture is stays on the screen, and what hides rows.
-    remark = (
-        [Cell(f"{note} ", "dim")]
-        if note
-        else _chip(picture, width // (2 if crumbs else 3))
-        if filtered
-        else []
-    )
+    remark = [Cell(f"{note} ", "dim")] if note else _chip(picture, width // (2 if crumbs else 3))
     room = width - width_of(state) - width_of(remark) - 2
     left = [Cell(" "), *_names(summary, crumbs, room), *state]
     targets = [] if note else _right(summary, scope, width - width_of(left) - width_of(remark) - 3)

@@ -17,7 +17,7 @@ from perftui.widgets.table import Table
 
 
 class FilteredView(View[None], inherit_bindings=False):
-    """Each has a filter of its own, which waits while others are shown: what hides statements, hides no routes."""
+    """Each has a filter of its own, which waits while others are shown: that of statements hides no route."""
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
