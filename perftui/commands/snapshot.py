@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import click
 
@@ -71,4 +72,6 @@ async def _watch(targets: tuple[LocalTarget, ...], for_s: float) -> Summary:
         raise TargetError(
             f"none of the workers of {source.name} answered", f"what they do: perftui dump {source.name}"
         )
-    return summary
+    # Of all that was watched, as the rates beside it: the last second says nothing of the minute before.
+    workers = tuple([replace(row, cpu_percent=row.cpu_mean_percent) for row in summary.workers])
+    return replace(summary, workers=workers)

@@ -32,24 +32,24 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     """Yield each cache that is too small for what goes through it."""
     for cache in summary.caches:
         lookups = cache.hits + cache.misses
-        if cache.evictions < MIN_EVICTIONS or not cache.misses:
+        if cache.evictions is None or cache.evictions < MIN_EVICTIONS or not cache.misses:
             continue
         stands = cache.name in standing
         if EVICTIONS_PER_MISS.reached(cache.evictions / cache.misses, stands) and MISS_RATIO.reached(
             cache.misses / lookups, stands
         ):
-            yield _finding(summary, cache, standing)
+            yield _finding(summary, cache, cache.evictions, standing)
 
 
-def _finding(summary: Summary, cache: CacheFrame, standing: Standing) -> Finding:
+def _finding(summary: Summary, cache: CacheFrame, evictions: int, standing: Standing) -> Finding:
     lookups = cache.hits + cache.misses
-    per_second = cache.evictions / max(summary.window_s, 1.0)
+    per_second = evictions / max(summary.window_s, 1.0)
     room = f" with room for {cache.maxsize:,}" if cache.maxsize else ""
     return Finding(
         kind=KIND,
         severity=graded(per_second, MEDIUM_PER_SECOND, HIGH_PER_SECOND, standing.get(cache.name)),
         subject=quoted(cache.name, MAX_SUBJECT),
-        sentence=f"{cache.evictions:,} evictions for {cache.misses:,} misses ({rate(per_second)} a second)"
+        sentence=f"{evictions:,} evictions for {cache.misses:,} misses ({rate(per_second)} a second)"
         f"{room}: hits {percent(cache.hits / lookups)} of {lookups:,} lookups",
         evidence=cache_evidence(cache),
         advice="Give it a maxsize that holds what is asked for again within minutes; "

@@ -87,7 +87,7 @@ def cache_evidence(cache: CacheFrame) -> dict[str, str | int | float | None]:
 
 
 def _advice(cache: CacheFrame) -> str:
-    if cache.expirations > cache.evictions:
+    if cache.expirations > (cache.evictions or 0):
         return "Entries expire before they are asked for again: a longer TTL, if the data may be that old."
     if cache.evictions:
         return "Entries are evicted before they are asked for again: a larger maxsize, or fewer keys."

@@ -86,7 +86,8 @@ class CachePart(msgspec.Struct, frozen=True, gc=False):
 
     hits: int
     misses: int
-    evictions: int
+    evictions: int | None
+    """None: none of its kind are seen."""
     expirations: int
     stampedes: int
     errors: int
@@ -110,7 +111,9 @@ def _cache(parts: Sequence[CacheFrame] | Sequence[CachePart], latency: Packed | 
     return CachePart(
         hits=sum([part.hits for part in parts]),
         misses=sum([part.misses for part in parts]),
-        evictions=sum([part.evictions for part in parts]),
+        evictions=sum(seen)
+        if (seen := [each for part in parts if (each := part.evictions) is not None])
+        else None,
         expirations=sum([part.expirations for part in parts]),
         stampedes=sum([part.stampedes for part in parts]),
         errors=sum([part.errors for part in parts]),

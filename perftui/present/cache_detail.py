@@ -48,7 +48,9 @@ def _figures(summary: Summary, cache: CacheFrame, width: int) -> list[Line]:
 
 def _lookups(cache: CacheFrame, width: int) -> list[Line]:
     total = max(cache.hits + cache.misses, 1)
-    parts = (("hits", cache.hits), ("misses", cache.misses), ("evictions", cache.evictions))
+    parts = [("hits", cache.hits), ("misses", cache.misses)]
+    if cache.evictions is not None:
+        parts.append(("evictions", cache.evictions))
     lines: list[Line] = [section("LOOKUPS", width, "an eviction throws out what may be asked for again")]
     for name, number in parts:
         head = (Cell(fit(f"  {name}", 12), "label"), Cell(fit(count(number), 10, "right"), "bright"))

@@ -54,7 +54,7 @@ _VALUES: dict[str, Callable[[CacheFrame], SortValue]] = {
     "lookups": lambda cache: float(cache.hits + cache.misses),
     "ratio": hit_ratio,
     "misses": lambda cache: float(cache.misses),
-    "evictions": lambda cache: float(cache.evictions),
+    "evictions": lambda cache: None if cache.evictions is None else float(cache.evictions),
     "stampedes": lambda cache: float(cache.stampedes),
     "cache": lambda cache: cache.name,
 }

@@ -37,7 +37,7 @@ _ROUTE_SUMS = (
 )
 _STATUS_SUMS = ("informational", "success", "redirect", "client_error", "server_error", "disconnected")
 _STATEMENT_SUMS = ("errors", "slow", "same_binds")
-_CACHE_SUMS = ("hits", "misses", "evictions", "expirations", "stampedes")
+_CACHE_SUMS = ("hits", "misses", "expirations", "stampedes")
 
 
 def merge_into(older: Frame, newer: Frame) -> None:
@@ -146,5 +146,7 @@ def _merge_pool(older: PoolFrame, newer: PoolFrame) -> None:
 
 def _merge_cache(older: CacheFrame, newer: CacheFrame) -> None:
     _add(older, newer, _CACHE_SUMS)
+    if newer.evictions is not None:
+        older.evictions = (older.evictions or 0) + newer.evictions
     older.latency = _merge_optional(older.latency, newer.latency)
     older.size, older.maxsize = newer.size, newer.maxsize

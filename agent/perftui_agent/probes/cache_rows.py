@@ -39,6 +39,7 @@ class CacheRow:
         "misses",
         "name",
         "returned",
+        "sees_evictions",
         "stampedes",
         "unsized",
     )
@@ -54,6 +55,7 @@ class CacheRow:
         """Those of them that a `__missing__` made: misses, although a value came back."""
         self.misses = 0
         self.evictions = 0
+        self.sees_evictions = True
         self.expirations = 0
         self.stampedes = 0
         self.gauges: list[Gauge] = []

@@ -90,8 +90,11 @@ class CacheProbe:
             if row.live or any(share):
                 now[row] = totals
                 size, maxsize = row.sizes()
+                counted = share._asdict()
+                if not row.sees_evictions:
+                    del counted["evictions"]
                 frame.caches.append(
-                    CacheFrame(name=row.name, kind=row.kind, size=size, maxsize=maxsize, **share._asdict())
+                    CacheFrame(name=row.name, kind=row.kind, size=size, maxsize=maxsize, **counted)
                 )
             else:
                 rows.drop(row)

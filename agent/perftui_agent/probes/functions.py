@@ -24,6 +24,7 @@ class PolledFunction:
         self._hits = self._misses = 0
         self._size: tuple[int | None, int | None] = (None, None)
         self.row: CacheRow = rows.row(name, _kind(function), self._sizes)
+        self.row.sees_evictions = False
         self.rebase()
 
     @property

@@ -226,7 +226,8 @@ class CacheFrame(_Part):
     kind: str
     hits: Count = 0
     misses: Count = 0
-    evictions: Count = 0
+    evictions: Count | None = None
+    """None: it evicts unseen, as `functools.lru_cache` and a cache in another process do."""
     expirations: Count = 0
     stampedes: Count = 0
     """Misses of a key while another request was already at work on the same key."""

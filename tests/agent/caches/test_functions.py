@@ -85,6 +85,17 @@ def test_clearing_makes_no_count_run_backwards(make: Any) -> None:
         assert (row.hits, row.misses, row.size) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("make", [lru, cached, cached_with_lock, cached_in_a_dict, func_lru])
+def test_evictions_that_nobody_sees_are_not_told_as_none_at_all(make: Any) -> None:
+    """A function that counts for itself does not count them: no data, which is not 0."""
+    with counting() as counted:
+        name = fresh_name()
+        function = watch_cache(make(), name=name)
+        for number in range(20):
+            function(number)
+        assert counted()[name].evictions is None
+
+
 def test_a_polled_function_is_not_touched() -> None:
     """Polling wraps nothing: the object and its cache are of the classes they were."""
     cache = cachetools.LRUCache[Any, Any](8)

@@ -33,7 +33,7 @@ class Watched:
         return row.hits, row.misses
 
     @property
-    def removals(self) -> tuple[int, int]:
+    def removals(self) -> tuple[int | None, int]:
         """Evictions and expirations since the last time."""
         row = self._counted()[self.name]
         return row.evictions, row.expirations

@@ -79,7 +79,7 @@ def total(frames: Iterable[Frame], name: str) -> CacheFrame:
         kind=rows[-1].kind,
         hits=sum(row.hits for row in rows),
         misses=sum(row.misses for row in rows),
-        evictions=sum(row.evictions for row in rows),
+        evictions=sum(row.evictions or 0 for row in rows),
         stampedes=sum(row.stampedes for row in rows),
         size=rows[-1].size,
         maxsize=rows[-1].maxsize,

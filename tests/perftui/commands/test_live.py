@@ -10,11 +10,12 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from perftui_agent.wire.frames import Dump, DumpRequest, SloTarget, StackFrame, ThreadDump
@@ -55,14 +56,19 @@ async def perftui(directory: Path, *arguments: str) -> tuple[int | None, str, st
 
 
 @asynccontextmanager
-async def talking(agent: FakeAgent, requests: int = 0) -> AsyncIterator[None]:
+async def talking(
+    agent: FakeAgent, requests: int = 0, cpu_percents: Iterable[float] = itertools.repeat(12.5)
+) -> AsyncIterator[None]:
     """Have an agent send a frame at each whole second, each with `requests` requests."""
 
     async def talk() -> None:
         second = int(time.time())
-        for seq in itertools.count(1):
+        for seq, cpu_percent in enumerate(cpu_percents, 1):
             await asyncio.sleep(second + seq - time.time())
-            await agent.send(frame(seq, second + seq, [route("GET /", [5.0] * requests)]))
+            told = frame(seq, second + seq, [route("GET /", [5.0] * requests)])
+            assert told.process is not None
+            process = msgspec.structs.replace(told.process, cpu_percent=cpu_percent)
+            await agent.send(msgspec.structs.replace(told, process=process))
 
     task = asyncio.create_task(talk())
     try:
@@ -152,6 +158,19 @@ def test_a_snapshot_for_people_is_text(directory: Path) -> None:
             assert "2/s" in lines[1].replace("2.0/s", "2/s")
             row = next(line for line in lines if line.strip().startswith("GET /"))
             assert "5.0ms" in row
+
+    run(scenario)
+
+
+def test_the_cpu_of_a_snapshot_is_that_of_its_whole_window(directory: Path) -> None:
+    """As the rates beside it: the last second says nothing of the minute before."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory) as agent, talking(agent, 1, itertools.cycle([90.0, 10.0])):
+            code, out, _ = await perftui(directory, "snapshot", "--for", "2s", "--json")
+            [worker] = json.loads(out)["workers"]
+            assert code == 0
+            assert 30 <= worker["cpu_percent"] <= 70
 
     run(scenario)
 
