@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from perftui.feed import Feed
 from perftui.findings.steady import Steady
+from perftui.model.comparison import baseline
 from perftui.model.summary import Summary
 from perftui.present.delta import Mark
 from perftui.present.picture import Picture
@@ -104,7 +105,7 @@ class Viewing:
     def mark(self) -> str:
         """Mark the moment that is looked at: from now on differences are told against it."""
         at = self._cursor if self._cursor is not None else self._summary.at
-        self._mark = (self._window_s, Mark.of(self._summary, at, _clock_time(at)))
+        self._mark = (self._window_s, Mark(at, _clock_time(at), baseline(self._summary)))
         return f"marked {_clock_time(at)}: p95 is held against the {window(self._window_s)} before"
 
     def _marked(self) -> Mark | None:
@@ -112,9 +113,12 @@ class Viewing:
             return None
         window_s, mark = self._mark
         if window_s != self._window_s:
-            # Over another window things stood otherwise then, as they do now.
+            # Over another window things stood otherwise then, as they do now; what has been forgotten since
+            # can't be told anew, and two windows of different length can be compared as well.
             then = self._feed.summary(self._window_s, mark.at)
-            self._mark = (self._window_s, Mark.of(then, mark.at, mark.shown))
+            if then.totals.requests:
+                mark = replace(mark, then=baseline(then))
+            self._mark = (self._window_s, mark)
         return self._mark[1]
 
     def next_window(self) -> None:

@@ -12,11 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from perftui.model.dashboard import Dashboard
 from perftui.model.intervals import Interval, quantile_interval, rate_interval, share_interval
 from perftui.model.packed import Packed
 from perftui.model.quantiles import together
-from perftui.model.summarize import summarize
 from perftui.model.summary import RouteSummary, Summary
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import RouteLabel
@@ -105,12 +103,11 @@ class Comparison:
         return next((each for each in self.routes if each.route == label), None)
 
 
-def baseline(dashboard: Dashboard, at: float, window_s: float = 60.0) -> Summary:
-    """Return the picture of the `window_s` seconds that end at `at`, to compare later ones with.
+def baseline(summary: Summary) -> Summary:
+    """Return a picture to compare later ones with.
 
     It may be kept for ever: unlike other pictures it holds nothing of the history that it was made from.
     """
-    summary = summarize(dashboard, at, window_s, cursor=at)
     return replace(
         summary,
         routes=tuple(replace(row, trend=(), steps=(), shares=()) for row in summary.routes),
@@ -125,7 +122,7 @@ def compare(before: Summary, after: Summary) -> Comparison:
     old = {row.route: row for row in before.routes}
     new = {row.route: row for row in after.routes}
     changes = [
-        _route_change(label, old.get(label), new.get(label), before.window_s, after.window_s)
+        compare_route(label, old.get(label), new.get(label), before.window_s, after.window_s)
         for label in {**new, **old}
     ]
     cost = {label: row.total_ms for label, row in {**old, **new}.items()}
@@ -153,13 +150,14 @@ def _all(before: Summary, after: Summary) -> RouteChange:
     return _change(ALL, *sides)
 
 
-def _route_change(
+def compare_route(
     label: RouteLabel,
     before: RouteSummary | None,
     after: RouteSummary | None,
     before_s: float,
     after_s: float,
 ) -> RouteChange:
+    """Return what has changed in one route from one picture to the other, and over which times they go."""
     sides = [
         _Side(row.requests, row.errors, seconds, row.sketch) if row else _Side(0, 0, seconds, Packed())
         for row, seconds in ((before, before_s), (after, after_s))

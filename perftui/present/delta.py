@@ -1,24 +1,15 @@
-"""How a route's p95 stands against a mark, and whether that is more than chance.
-
-The 95 % interval of a quantile comes from its rank: among n requests the rank of p95 is 0.95 n, give or
-take 1.96·√(n·0.95·0.05). Where the intervals of then and now meet, the difference is noise. It assumes
-nothing of how latencies are distributed.
-"""
+"""How a route stands against a mark: more than chance by a percentage, noise and too few by name."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from perftui.model.comparison import Change, RouteChange, compare_route
 from perftui.model.summary import RouteSummary, Summary
-from perftui.present.cells import Cell
-from perftui.present.quantile import ENOUGH
-
-QUANTILE = 0.95
-
-_SURE = 1.96
-"""Standard deviations of a 95 % interval."""
+from perftui.present.cells import Cell, Line
+from perftui.present.route_detail import pairs
+from perftui.present.units import ms, percent, rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,47 +19,51 @@ class Mark:
     at: float
     shown: str
     """Its clock time."""
-    routes: Mapping[str, RouteSummary]
+    then: Summary
+    """A `baseline`: the window that ended then."""
 
-    @classmethod
-    def of(cls, summary: Summary, at: float, shown: str) -> Mark:
-        """Return a mark with the routes of the window that ended then."""
-        return cls(at, shown, {route.route: route for route in summary.routes})
+    def change(self, route: RouteSummary, over_s: float) -> RouteChange:
+        """Return how a route has changed since, whose figures now are those of `over_s` seconds."""
+        return compare_route(route.route, self.then.route(route.route), route, self.then.window_s, over_s)
 
 
-def delta_cell(then: RouteSummary | None, now: RouteSummary) -> Cell:
+def delta_cell(change: RouteChange, figure: Change) -> Cell:
     """Return `+42%`, `-8%`, `≈` for noise, `new` for a route that had no request then, `~` for too few."""
-    if then is None:
+    if change.there == "after":
         return Cell("new", "medium")
-    before, after = then.latency.p95_ms, now.latency.p95_ms
-    if not before or after is None or min(then.requests, now.requests) < ENOUGH["p95"]:
+    if figure.verdict == "unknown":
         return Cell("~", "faint")
-    if overlap(interval(then), interval(now)):
+    if figure.verdict == "noise":
         return Cell("≈", "faint")
-    change = after / before - 1
-    text = f"{change:+.0%}" if change < 10 else f"×{min(after / before, 9999):.0f}"
-    return Cell(text, "high" if change > 0 else "good")
+    return Cell(_by_how_much(figure), "high" if figure.verdict == "up" else "good")
 
 
-def interval(route: RouteSummary) -> tuple[float, float]:
-    """Return between which two latencies (ns) the true p95 lies, by 95 % chance."""
-    ranges = sorted(route.sketch.ranges())
-    count = sum(number for _, _, number in ranges)
-    spread = _SURE * math.sqrt(count * QUANTILE * (1 - QUANTILE))
-    low, high = QUANTILE * count - spread, QUANTILE * count + spread
-    return _at_rank(ranges, low, 0), _at_rank(ranges, high, 1)
+def since_lines(change: RouteChange, mark: Mark, width: int) -> list[Line]:
+    """Return how the figures of a route stand against a mark, in words."""
+    if change.there == "after":
+        return pairs([(f"since {mark.shown}", "new: it had no request before", "medium")], width)
+    worse = {"up": "high", "down": "good", "noise": "faint", "unknown": "faint"}
+    items = [(f"since {mark.shown}", "", "text")]
+    for name, figure, write in (
+        ("p50", change.p50, ms),
+        ("p95", change.p95, ms),
+        ("p99", change.p99, ms),
+        ("err", change.error_rate, percent),
+    ):
+        items.append((name, _in_words(figure, write), worse[figure.verdict]))
+    items.append(("rps", _in_words(change.rps, rate), "text" if change.rps.is_real else "faint"))
+    return pairs(items, width)
 
 
-def _at_rank(ranges: list[tuple[int, int, int]], rank: float, edge: int) -> float:
-    """Return the lower (0) or upper (1) edge of the range that holds the value of this rank."""
-    passed = 0
-    for each in ranges:
-        passed += each[2]
-        if passed >= rank:
-            return each[edge]
-    return ranges[-1][1] if ranges else 0.0
+def _by_how_much(figure: Change) -> str:
+    ratio = figure.ratio or 0.0
+    return f"{ratio:+.0%}" if ratio < 10 else f"×{min(ratio + 1, 9999):.0f}"
 
 
-def overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Tell whether two intervals meet."""
-    return one[0] <= other[1] and other[0] <= one[1]
+def _in_words(figure: Change, write: Callable[[float | None], str]) -> str:
+    if figure.verdict == "unknown":
+        return "too few"
+    if figure.verdict == "noise":
+        return "noise"
+    was = f"was {write(figure.before)}"
+    return f"{_by_how_much(figure)}, {was}" if figure.before else was

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
+from perftui.model.comparison import RouteChange
 from perftui.model.filter import EVERYTHING, Filter
-from perftui.model.summary import Finding, Summary
+from perftui.model.summary import Finding, RouteSummary, Summary
 from perftui.present.cells import Cell, Line, clean, fit_middle, shortened, spread, width_of
 from perftui.present.delta import Mark
 from perftui.present.signs import verdict_cells
@@ -38,6 +39,10 @@ class Picture:
     """The first moment there is data of, and the present; None without any data."""
     wanted: Filter = EVERYTHING
     """Which rows of the tables are wanted."""
+
+    def change(self, route: RouteSummary) -> RouteChange | None:
+        """Return how a route stands against the mark; None without one."""
+        return self.mark.change(route, self.covered_s or self.summary.window_s) if self.mark else None
 
     def out_of(self, rows: Sized) -> int | None:
         """Return how many rows a filter chooses from; None without one."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from perftui.model.summary import QuerySummary, RouteSummary, Summary
-from perftui.present.cells import BLANK, Cell, clean, fit, fit_line, fit_middle
+from perftui.present.cells import BLANK, Cell, Line, clean, fit, fit_line, fit_middle
 from perftui.present.charts import bar
+from perftui.present.delta import since_lines
 from perftui.present.evidence import (
     Row,
     Subject,
@@ -38,7 +39,7 @@ def route_rows(picture: Picture, label: str, width: int, height: int) -> list[Ro
     found = [each for each in picture.findings if each.route == label and each.kind != "slo-breach"]
     return stacked(
         [
-            rows_of(figures(route, missed(summary, label), width)),
+            rows_of(figures(route, missed(summary, label), width) + since(picture, route, width)),
             verdict_rows(found[:3], width, advice=height >= 30 or len(found) == 1),
             rows_of(exceptions(route, width)),
             statements(summary, route, width),
@@ -53,6 +54,12 @@ def route_rows(picture: Picture, label: str, width: int, height: int) -> list[Ro
         ],
         height,
     )
+
+
+def since(picture: Picture, route: RouteSummary, width: int) -> list[Line]:
+    """Return how its figures stand against the mark, if there is one."""
+    change = picture.change(route)
+    return since_lines(change, picture.mark, width) if change and picture.mark else []
 
 
 def statements(summary: Summary, route: RouteSummary, width: int) -> list[Row]:

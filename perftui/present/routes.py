@@ -62,9 +62,10 @@ def routes_grid(picture: Picture, width: int, sort: Sort, before: Sequence[RowKe
     def cells(key: RowKey) -> tuple[Cell, ...]:
         route = routes[key]
         misses = missed(summary, key)
+        change = picture.change(route)
         return tuple(
-            delta_cell(mark.routes.get(key), route)
-            if mark and column.key == "delta"
+            delta_cell(change, change.p95)
+            if change and column.key == "delta"
             else _cell(column, route, misses, axis, cost_ms)
             for column in columns
         )

@@ -179,7 +179,7 @@ def test_a_baseline_is_the_picture_of_its_moment_and_holds_no_history() -> None:
     """A mark may be kept for hours: what it was made from must go."""
     dashboard = dashboard_of(*traffic(workers=2, routes=3, seconds=90, requests=2))
     block = weakref.ref(next(iter(dashboard.history.blocks.values())))
-    mark = baseline(dashboard, T + 60.5, 30)
+    mark = baseline(summarize(dashboard, T + 60.5, 30, cursor=T + 60.5))
     assert (mark.totals.requests, mark.at) == (2 * 3 * 2 * 30, T + 60.5)
     assert compare(mark, summarize(dashboard, T + 90.5, 30)).all_routes.requests == (360, 360)
     del dashboard

@@ -55,7 +55,7 @@ def test_blocks_and_marks_are_on_the_axis() -> None:
     held = IncidentRow("web-1/1/0", 4121, block(int(NOON * 1e9), 20))
     window, _ = axes(replace(shown, summary=replace(shown.summary, incidents=(held,))))
     assert window[39] == "▲"
-    window, known = axes(replace(shown, mark=Mark(NOON - 10, "11:59:50", {})))
+    window, known = axes(replace(shown, mark=Mark(NOON - 10, "11:59:50", shown.summary)))
     assert (window[49], known[59]) == ("│", "│")
 
 
