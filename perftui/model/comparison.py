@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from perftui.model.intervals import Interval, quantile_interval, rate_interval, share_interval
+from perftui.model.intervals import Interval, quantile_intervals, rate_interval, share_interval
 from perftui.model.packed import Packed
 from perftui.model.quantiles import together
 from perftui.model.summary import RouteSummary, Summary
@@ -177,7 +177,8 @@ class _Side:
 
 
 def _change(label: RouteLabel, before: _Side, after: _Side) -> RouteChange:
-    p50, p95, p99 = (_quantile_change(before.sketch, after.sketch, q) for q in (0.5, 0.95, 0.99))
+    old, new = (quantile_intervals(side.sketch, (0.5, 0.95, 0.99)) for side in (before, after))
+    p50, p95, p99 = map(_quantile_change, old, new)
     return RouteChange(
         route=label,
         requests=(before.requests, after.requests),
@@ -189,8 +190,8 @@ def _change(label: RouteLabel, before: _Side, after: _Side) -> RouteChange:
     )
 
 
-def _quantile_change(before: LatencySketch | Packed, after: LatencySketch | Packed, q: float) -> Change:
-    (old, old_ns), (new, new_ns) = (quantile_interval(sketch, q) for sketch in (before, after))
+def _quantile_change(before: tuple[Interval, float | None], after: tuple[Interval, float | None]) -> Change:
+    (old, old_ns), (new, new_ns) = before, after
     if old_ns is None or new_ns is None:
         return Change(_ms(old_ns), _ms(new_ns), "unknown")
     least_ns = max(LEAST_LATENCY * old_ns, LEAST_LATENCY_MS * 1e6)

@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from perftui.model.packed import Packed
-from perftui_agent.sketch import LatencySketch
+from perftui.model.quantiles import cumulative, quantiles
+from perftui_agent.sketch import LatencySketch, bucket_bounds
 
 Z = 2.576
 """Standard deviations to either side that hold 99 %."""
@@ -22,30 +24,24 @@ Interval: TypeAlias = tuple[float | None, float | None]
 """Where the true value lies; None: no bound can be told."""
 
 
-def quantile_interval(sketch: LatencySketch | Packed, q: float) -> tuple[Interval, float | None]:
-    """Return where the true quantile lies, in the unit of the sketch, and the one that was measured."""
-    ranges = list(sketch.ranges())
-    number = sum(count for _, _, count in ranges)
-    if not number:
-        return (None, None), None
-    spread = Z * math.sqrt(number * q * (1 - q))
-    lowest, highest = math.floor(number * q - spread), math.ceil(number * q + spread) + 1
-    low = high = measured = None
-    for begin, end, count in _cumulative(ranges):
-        if low is None and lowest >= 1 and count >= lowest:
-            low = float(begin)
-        if measured is None and count >= math.ceil(number * q - 1e-9):
-            measured = min((begin + end - 1) / 2, float(sketch.max or end))
-        if high is None and highest <= number and count >= highest:
+def quantile_intervals(
+    sketch: LatencySketch | Packed, wanted: Sequence[float]
+) -> list[tuple[Interval, float | None]]:
+    """Return where each true quantile lies, in the unit of the sketch, and the one that was measured."""
+    buckets, seen = cumulative(sketch)
+    number = seen[-1] if seen else 0
+    found: list[tuple[Interval, float | None]] = []
+    for q, measured in zip(wanted, quantiles(sketch, wanted), strict=True):
+        spread = Z * math.sqrt(number * q * (1 - q))
+        lowest, highest = math.floor(number * q - spread), math.ceil(number * q + spread) + 1
+        low = high = None
+        if number and lowest >= 1:
+            low = float(bucket_bounds(buckets[bisect_left(seen, lowest)])[0])
+        if number and highest <= number:
+            end = bucket_bounds(buckets[bisect_left(seen, highest)])[1]
             high = float(min(end - 1, sketch.max or end))
-    return (low, high), measured
-
-
-def _cumulative(ranges: list[tuple[int, int, int]]) -> Iterator[tuple[int, int, int]]:
-    seen = 0
-    for low, high, count in ranges:
-        seen += count
-        yield low, high, seen
+        found.append(((low, high), measured))
+    return found
 
 
 def share_interval(number: int, of: int) -> Interval:

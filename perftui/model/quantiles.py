@@ -11,19 +11,23 @@ from itertools import accumulate
 
 from perftui.model.packed import Packed, merged, packed
 from perftui.model.summary import Latency
-from perftui_agent.sketch import LatencySketch, bucket_bounds
+from perftui_agent.sketch import Bucket, LatencySketch, bucket_bounds
 
 NO_LATENCY = Latency()
 
 
+def cumulative(sketch: LatencySketch | Packed) -> tuple[Sequence[Bucket], list[int]]:
+    """Return the buckets of a sketch, the lowest first, and how many values there are up to each of them."""
+    if isinstance(sketch, Packed):
+        buckets: Sequence[Bucket] = range(sketch.low, sketch.low + (sketch.lanes.bit_length() + 31) // 32)
+        return buckets, list(accumulate(sketch.counts()))
+    buckets = sorted(sketch.buckets)
+    return buckets, list(accumulate(map(sketch.buckets.__getitem__, buckets)))
+
+
 def quantiles(sketch: LatencySketch | Packed, wanted: Sequence[float]) -> list[float | None]:
     """Return what `LatencySketch.quantile` returns for each of `wanted`, going over the buckets once."""
-    if isinstance(sketch, Packed):
-        buckets: Sequence[int] = range(sketch.low, sketch.low + (sketch.lanes.bit_length() + 31) // 32)
-        seen = list(accumulate(sketch.counts()))
-    else:
-        buckets = sorted(sketch.buckets)
-        seen = list(accumulate(map(sketch.buckets.__getitem__, buckets)))
+    buckets, seen = cumulative(sketch)
     if not seen or not seen[-1]:
         return [None] * len(wanted)
     total = seen[-1]
