@@ -4,7 +4,8 @@ Takes the scope a request leaves behind, gives its label. What the scope alone s
 `route.path_format` lacks the prefixes of mounts and, since FastAPI builds included routers lazily,
 theirs too; `root_path` holds the concrete values of a mount's parameters. So the whole tree of routes
 is walked once, and requests look their endpoint up in it. An endpoint reached by several templates is
-told apart by the path. Works from FastAPI 0.110 and Starlette 0.36 on; imports neither.
+told apart by the path. An app whose routes can't be seen from outside, as a dispatcher's or behind a
+middleware that is a function, is told by the router that the request came by. Works from FastAPI 0.110 and Starlette 0.36 on; imports neither.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ UNMATCHED = "(unmatched)"
 
 MAX_DEPTH = 20
 """Mounts within mounts; a sub-app that is mounted in itself ends here."""
+
+MAX_ROUTERS = 50
+"""Routers that only requests lead to; an app that makes one for each request has its labels cut short."""
 
 _REBUILD_EVERY_S = 1.0
 _GROUP_NAME = re.compile(r"\(\?P<\w+>")
@@ -48,6 +52,8 @@ class RouteLabels:
 
     def __init__(self, app: object) -> None:
         self._app = app
+        self._routers: dict[int, object] = {}
+        """Those that requests came by and that are in no tree yet."""
         self._built_at = float("-inf")
         self._by_endpoint: dict[int, list[Candidate]] = {}
         self.known: dict[int, dict[str, str]] = {}
@@ -69,7 +75,7 @@ class RouteLabels:
             return self._by_path(scope, self._all_candidates())
         candidates = self._by_endpoint.get(id(endpoint))
         if candidates is None:
-            self._rebuild()
+            self._rebuild(self._found_router(scope))
             candidates = self._by_endpoint.get(id(endpoint))
         if candidates is None:
             return self._told_by_scope(scope)
@@ -81,6 +87,14 @@ class RouteLabels:
             labels = self.known.setdefault(id(endpoint), {})
             labels[scope["method"]] = f"{scope['method']} {template}"
         return template
+
+    def _found_router(self, scope: Scope) -> bool:
+        """Remember the outermost router of a request; tell whether it is a new one."""
+        router = scope.get("router")
+        if router is None or id(router) in self._routers or len(self._routers) >= MAX_ROUTERS:
+            return False
+        self._routers[id(router)] = router
+        return True
 
     def _told_by_scope(self, scope: Scope) -> str:
         """Return what a route says of itself that is not in the tree: from a router of its own kind."""
@@ -102,15 +116,18 @@ class RouteLabels:
             self._rebuild()
         return [candidate for candidates in self._by_endpoint.values() for candidate in candidates]
 
-    def _rebuild(self) -> None:
+    def _rebuild(self, at_once: bool = False) -> None:
         # Routes may be added while the app runs; an endpoint from nowhere must not cost a walk each.
         now = time.monotonic()
-        if now - self._built_at < _REBUILD_EVERY_S:
+        if not at_once and now - self._built_at < _REBUILD_EVERY_S:
             return
         self._built_at = now
         by_endpoint: dict[int, list[Candidate]] = {}
-        for candidate in _walk(_routes_of(self._app), "", "", 0):
-            by_endpoint.setdefault(id(candidate.endpoint), []).append(candidate)
+        for root in (self._app, *self._routers.values()):
+            for candidate in _walk(_routes_of(root), "", "", 0):
+                ways = by_endpoint.setdefault(id(candidate.endpoint), [])
+                if candidate not in ways:
+                    ways.append(candidate)
         # The candidates hold their endpoints, so no id is used again while its label is known.
         self.known.clear()
         self._by_endpoint = by_endpoint

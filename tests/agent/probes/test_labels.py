@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
+from perftui_agent import instrument
 from perftui_agent.window.routes import MAX_ROUTES
 from tests.support.timed import http_scope, timed
 
@@ -139,6 +140,50 @@ def test_promise_8_routes_of_a_host_are_found() -> None:
     with timed(app) as service:
         assert service.get("/users/ann", headers={"host": "api.shop"}).status_code == 200
         assert service.requests == {"GET /users/{name}": 1}
+
+
+class Dispatcher:
+    """An ASGI app of the house: which app answers is its own affair."""
+
+    def __init__(self, site: Any, api: Any) -> None:
+        self._apps = {"site": site, "api": api}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._apps["api" if scope["path"].startswith("/api") else "site"](scope, receive, send)
+
+
+def behind_a_function(app: Any) -> Any:
+    """Return the app behind a middleware that does not show what it is around."""
+
+    async def middleware(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+
+    return middleware
+
+
+@pytest.mark.parametrize("inner_too", [False, True])
+def test_promise_8_apps_that_cannot_be_seen_from_outside_have_all_their_prefixes(inner_too: bool) -> None:
+    """Behind a dispatcher or a middleware that is a function, whether or not they are instrumented too."""
+    sub = FastAPI()
+    sub.include_router(items())
+    site = Starlette(routes=[Mount("/{tenant}", routes=[Route("/users/{name}", ok)])])
+    api = FastAPI()
+    for version in ("/api/v1", "/api/v2"):
+        api.include_router(items(), prefix=version)
+    api.mount("/api/sub", sub)
+    if inner_too:
+        instrument(api)
+    with timed(Dispatcher(site, behind_a_function(api))) as service:
+        for path in ("/acme/users/ann", "/api/v1/items/1", "/api/v2/items/1", "/api/sub/items/1"):
+            assert service.get(path).status_code == 200
+        assert service.get("/api/sub/nowhere").status_code == 404
+        assert service.requests == {
+            "GET /{tenant}/users/{name}": 1,
+            "GET /api/v1/items/{item_id}": 1,
+            "GET /api/v2/items/{item_id}": 1,
+            "GET /api/sub/items/{item_id}": 1,
+            "GET (unmatched)": 1,
+        }
 
 
 def test_promise_8_static_files_are_one_route(tmp_path: Path) -> None:
