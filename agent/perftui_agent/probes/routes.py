@@ -5,7 +5,8 @@ Takes the scope a request leaves behind, gives its label. What the scope alone s
 theirs too; `root_path` holds the concrete values of a mount's parameters. So the whole tree of routes
 is walked once, and requests look their endpoint up in it. An endpoint reached by several templates is
 told apart by the path. An app whose routes can't be seen from outside, as a dispatcher's or behind a
-middleware that is a function, is told by the router that the request came by. Works from FastAPI 0.110 and Starlette 0.36 on; imports neither.
+middleware that is a function, is told by the router that the request came by. Works from FastAPI 0.110
+and Starlette 0.36 on; imports neither.
 """
 
 from __future__ import annotations
