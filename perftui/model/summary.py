@@ -125,7 +125,11 @@ class RouteSummary:
     total_ms: float
     """All its latencies summed: what it costs the service."""
     ttfb_p95_ms: float | None = None
+    first_bytes: int = 0
+    """How many that rests on, as …"""
     background_p95_ms: float | None = None
+    backgrounds: int = 0
+    """… this does."""
     serialize_ms_per_request: float | None = None
     bytes_p50: int | None = None
     bytes_p95: int | None = None
@@ -177,6 +181,8 @@ class WorkerSummary:
     uptime_s: float | None = None
     in_flight: int | None = None
     loop_lag_p99_ms: float | None = None
+    loop_lags: int | None = None
+    """How many beats that rests on, if that is known."""
     blocked_ms: float | None = None
     """For how long its loop has not turned; None while it turns."""
     blocked_at: str | None = None

@@ -91,6 +91,7 @@ def _row(
         uptime_s=(track.gone_at if gone and track.gone_at else at) - track.identity.started_at,
         in_flight=frame.in_flight if frame and not gone else None,
         loop_lag_p99_ms=quantile_ms(counted.lag, 0.99),
+        loop_lags=counted.lag.count,
         blocked_ms=loop.blocked_ns / 1e6 if loop and loop.blocked_ns and not gone else None,
         blocked_at=loop.blocked_at if loop else None,
         blocked_route=loop.blocked_route if loop else None,

@@ -6,6 +6,7 @@ from perftui.model.summary import IncidentRow, Summary
 from perftui.present.cells import BLANK, Cell, Style, clean, fit, fit_line, fit_middle
 from perftui.present.evidence import Row, Subject, function_of, rows_of, short_place, stacked, verdict_rows
 from perftui.present.picture import Picture
+from perftui.present.quantile import quantile
 from perftui.present.route_detail import pairs, section
 from perftui.present.units import age, clock, count, ms
 
@@ -74,7 +75,7 @@ def _blamed(summary: Summary, rows: list[IncidentRow], width: int) -> list[Row]:
     found: list[Row] = []
     for label in routes:
         route = summary.route(label)
-        figures = f"p95 {ms(route.latency.p95_ms)}" if route else ""
+        figures = f"p95 {quantile(route.latency, 'p95')}" if route else ""
         line = (Cell("   route   ", "label"), Cell(clean(label), "name"), Cell(f"  {figures}", "dim"))
         found.append(Row(fit_line(line, width), Subject("route", label) if route else None))
     for worker in workers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perftui.model.summary import Summary
-from perftui.present.caches import hit_ratio, p95_ms, room
+from perftui.present.caches import hit_ratio, p95_cell, room
 from perftui.present.cells import BLANK, Cell, Line, Style, clean, fit, fit_line
 from perftui.present.charts import bar
 from perftui.present.evidence import Row, Subject, request_key, rows_of, stacked, verdict_rows
@@ -41,8 +41,9 @@ def _figures(summary: Summary, cache: CacheFrame, width: int) -> list[Line]:
         ("stampedes", count(cache.stampedes), "medium" if cache.stampedes else "text"),
         ("errors", count(cache.errors), "medium" if cache.errors else "text"),
     ]
-    if (value := p95_ms(cache)) is not None:
-        items.append(("command p95", ms(value), "bright"))
+    if cache.latency is not None:
+        items.append(("command p95", *p95_cell(cache, "bright")))
+        items.append(("n", count(cache.latency.count), "text"))
     return [*pairs(items, width), fit_line((Cell("  "), Cell(clean(cache.kind), "dim")), width)]
 
 

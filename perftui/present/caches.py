@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from perftui.present.cells import Cell
+from perftui.present.cells import Cell, Style
 from perftui.present.evidence import absence
 from perftui.present.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
 from perftui.present.picture import Picture
+from perftui.present.quantile import marked_cell
 from perftui.present.signs import sign
 from perftui.present.sql import worst_of
-from perftui.present.units import NO_DATA, ms, percent, short_count
+from perftui.present.units import NO_DATA, percent, short_count
 from perftui_agent.wire.frames import CacheFrame
 
 CACHE_COLUMNS = (
@@ -36,10 +37,11 @@ def hit_ratio(cache: CacheFrame) -> float | None:
     return cache.hits / lookups if lookups else None
 
 
-def p95_ms(cache: CacheFrame) -> float | None:
-    """Return p95 of the commands to a cache in another process; None for all others."""
-    value = cache.latency.quantile(0.95) if cache.latency is not None and cache.latency.count else None
-    return None if value is None else value / 1e6
+def p95_cell(cache: CacheFrame, style: Style) -> Cell:
+    """Return p95 of the commands to a cache in another process; no data for all others."""
+    value = cache.latency.quantile(0.95) if cache.latency is not None else None
+    commands = cache.latency.count if cache.latency is not None else 0
+    return marked_cell(None if value is None else value / 1e6, commands, "p95", style)
 
 
 def room(cache: CacheFrame) -> str:
@@ -96,6 +98,6 @@ def _cell(column: Column, cache: CacheFrame) -> Cell:
         case "size":
             return Cell(room(cache), "text")
         case "latency":
-            return Cell(ms(p95_ms(cache)), "dim")
+            return p95_cell(cache, "dim")
         case _:
             return Cell(cache.kind, "dim")

@@ -6,6 +6,7 @@ from perftui.model.summary import FlightRow
 from perftui.present.cells import BLANK, Cell, Style, clean, fit_line
 from perftui.present.evidence import Row, Subject, function_of, rows_of, stacked, verdict_rows
 from perftui.present.picture import Picture
+from perftui.present.quantile import quantile_cell
 from perftui.present.route_detail import pairs, section
 from perftui.present.units import ms
 from perftui.present.workers import state_words
@@ -21,10 +22,7 @@ def flight_rows(picture: Picture, row: FlightRow, width: int, height: int) -> li
         ("in flight for", ms(request.age_ns / 1e6) + (" ▲" if late else ""), "high" if late else "bright")
     ]
     if route is not None:
-        items += [
-            (f"its route's {name}", ms(value), "text")
-            for name, value in (("p50", route.latency.p50_ms), ("p99", p99_ms))
-        ]
+        items += [(f"its route's {name}", *quantile_cell(route.latency, name)) for name in ("p50", "p99")]
     waits = clean(request.waiting_at) if request.waiting_at else "not known: only long waits are looked into"
     place = function_of(request.waiting_at or "")
     held = any(function_of(each.incident.where) == place for each in summary.incidents)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from perftui.model.summary import Finding, RouteSummary, Summary, WorkerSummary
 from perftui.present.cells import clean
 from perftui.present.picture import Picture
-from perftui.present.quantile import quantile
+from perftui.present.quantile import marked, quantile
 from perftui.present.units import count, ms, percent, rate, size, window
 
 MAX_ROWS = 20
@@ -93,7 +93,7 @@ def _worker(row: WorkerSummary) -> tuple[str, ...]:
         f"{row.state} at {row.blocked_at}" if row.blocked_at else row.state,
         cpu,
         size(row.rss_bytes),
-        ms(row.loop_lag_p99_ms),
+        marked(row.loop_lag_p99_ms, row.loop_lags, "p99"),
         rate(row.rps),
         quantile(row.latency, "p95"),
     )

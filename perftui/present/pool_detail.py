@@ -7,6 +7,7 @@ from perftui.present.cells import BLANK, Cell, Line, Style, clean, fit, fit_line
 from perftui.present.charts import bar
 from perftui.present.evidence import Row, Subject, flight_keys, request_key, rows_of, stacked, verdict_rows
 from perftui.present.picture import Picture
+from perftui.present.quantile import marked_cell
 from perftui.present.requests import mostly
 from perftui.present.route_detail import pairs, section
 from perftui.present.units import count, ms, rate
@@ -39,7 +40,7 @@ def _figures(pool: PoolSummary, width: int) -> list[Line]:
         ("overflow", count(pool.overflow), "text"),
         ("at most", count(pool.max), "text"),
         ("checkouts", count(pool.checkouts), "text"),
-        ("wait p95", ms(pool.wait_p95_ms), "bright"),
+        ("wait p95", *marked_cell(pool.wait_p95_ms, pool.waits, "p95", "bright")),
         ("waiting now", count(pool.waiting), "medium" if pool.waiting else "text"),
         ("time-outs", count(pool.timeouts), "high" if pool.timeouts else "text"),
     ]

@@ -18,6 +18,7 @@ from perftui.model.summary import (
     Summary,
     WorkerSummary,
 )
+from perftui.present.quantile import marked, quantile
 from perftui.present.snapshot import moment
 from perftui.present.table import Column, section, table
 from perftui.present.units import NO_DATA, age, count, ms, percent, rate, size
@@ -76,8 +77,8 @@ def _head(summary: Summary) -> list[str]:
         f"{rate(totals.rps)}/s",
         f"errors {percent(totals.error_rate)}",
         f"p50 {ms(latency.p50_ms)}",
-        f"p95 {ms(latency.p95_ms)}",
-        f"p99 {ms(latency.p99_ms)}",
+        f"p95 {quantile(latency, 'p95')}",
+        f"p99 {quantile(latency, 'p99')}",
         f"max {ms(latency.max_ms)}",
         f"in flight {totals.in_flight}",
     )
@@ -135,8 +136,8 @@ def _route(row: RouteSummary) -> tuple[str, ...]:
         rate(row.rps),
         percent(row.error_rate),
         ms(latency.p50_ms),
-        ms(latency.p95_ms),
-        ms(latency.p99_ms),
+        quantile(latency, "p95"),
+        quantile(latency, "p99"),
         ms(latency.max_ms),
         rate(row.sql_per_request),
     )
@@ -158,12 +159,12 @@ def _worker(row: WorkerSummary) -> tuple[str, ...]:
         state,
         count(row.requests),
         rate(row.rps),
-        ms(row.latency.p95_ms),
+        quantile(row.latency, "p95"),
         percent(None if row.cpu_percent is None else row.cpu_percent / 100),
         size(row.rss_bytes),
         count(row.threads),
         count(row.in_flight),
-        ms(row.loop_lag_p99_ms),
+        marked(row.loop_lag_p99_ms, row.loop_lags, "p99"),
         age(row.uptime_s),
     )
 
@@ -176,7 +177,7 @@ def _queries(found: Sequence[QuerySummary], room: int) -> list[str]:
             count(row.count),
             count(row.errors),
             ms(row.latency.p50_ms),
-            ms(row.latency.p95_ms),
+            quantile(row.latency, "p95"),
             ms(row.total_ms),
             row.statement or row.fingerprint,
             row.call_site or NO_DATA,
@@ -190,7 +191,13 @@ def _pools(found: Sequence[PoolSummary], room: int) -> list[str]:
     columns = [Column("pool", shrinks=True), Column("in use", True), Column("max", True)]
     columns += [Column("wait p95", True), Column("time-outs", True)]
     rows = [
-        (row.name, count(row.checked_out), count(row.max), ms(row.wait_p95_ms), count(row.timeouts))
+        (
+            row.name,
+            count(row.checked_out),
+            count(row.max),
+            marked(row.wait_p95_ms, row.waits, "p95"),
+            count(row.timeouts),
+        )
         for row in found
     ]
     return table(columns, rows, room)

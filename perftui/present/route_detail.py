@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from perftui.model.summary import RouteSummary, Summary
 from perftui.present.cells import Cell, Line, clean, filled, fit
 from perftui.present.charts import Axis, area, bar, histogram, round_up
-from perftui.present.quantile import quantile_cell
+from perftui.present.quantile import enough, marked_cell, quantile_cell, to_the_right
 from perftui.present.units import count, ms, percent, rate, size
 
 _TICKS_MS = [factor * 10.0**power for power in range(-3, 7) for factor in (1, 2, 5)]
@@ -60,12 +60,12 @@ def figures(route: RouteSummary, misses: frozenset[str], width: int) -> list[Lin
         ("n", count(route.requests), "text"),
     ]
     if route.ttfb_p95_ms is not None:
-        items.append(("first byte p95", ms(route.ttfb_p95_ms), "text"))
+        items.append(("first byte p95", *marked_cell(route.ttfb_p95_ms, route.first_bytes, "p95")))
     if route.background_p95_ms is not None:
-        items.append(("background p95", ms(route.background_p95_ms), "text"))
+        items.append(("background p95", *marked_cell(route.background_p95_ms, route.backgrounds, "p95")))
     if route.bytes_p50 is not None:
         items.append(("size p50", size(route.bytes_p50), "text"))
-        items.append(("p95", size(route.bytes_p95), "text"))
+        items.append(("p95", *marked_cell(route.bytes_p95, route.bodies, "p95", write=size)))
     if route.sql_per_request is not None:
         items.append(("statements", f"{rate(route.sql_per_request)} per request", "text"))
     if route.streaming:
@@ -101,7 +101,11 @@ def latencies(route: RouteSummary, width: int, height: int) -> list[Line]:
     drawing = area([value if value > 0 else None for value in columns], height, max(columns))
     lines += [(Cell("  "), Cell(text, "chart")) for text in drawing]
     lines.append((Cell("  "), Cell(latency_axis(low, high, room), "dim")))
-    marks = (("p50", route.latency.p50_ms), ("p95", route.latency.p95_ms), ("p99", route.latency.p99_ms))
+    latency = route.latency
+    marks = tuple(
+        (name if enough(latency.count, name) else f"~{name}", value)
+        for name, value in (("p50", latency.p50_ms), ("p95", latency.p95_ms), ("p99", latency.p99_ms))
+    )
     lines.append((Cell("  "), Cell(_marks(marks, low, high, room), "accent")))
     return lines
 
@@ -153,7 +157,8 @@ def over_time(summary: Summary, route: RouteSummary, width: int, height: int) ->
     if peak is None:
         return []
     drawing = area(columns, height, round_up(peak))
-    labels = [(Cell(fit("  p95", 6), "label"), Cell(fit(ms(route.latency.p95_ms), 8, "right"), "bright"))]
+    p95 = to_the_right(quantile_cell(route.latency, "p95", "bright"), 8)
+    labels = [(Cell(fit("  p95", 6), "label"), p95)]
     labels += [(Cell(fit(f"peak {ms(peak)}", 14, "right"), "faint"), Cell(""))]
     labels += [(Cell(" " * 14), Cell(""))] * height
     return [(*label, Cell("  "), Cell(text, "chart")) for label, text in zip(labels, drawing, strict=False)]

@@ -78,7 +78,7 @@ def statements(summary: Summary, route: RouteSummary, width: int) -> list[Row]:
             Cell("  "),
             Cell(fit(terse(query.statement, text) or query.fingerprint, text), "name"),
             Cell(fit(_per_request(query, route), 9, "right"), "bright"),
-            Cell(fit(ms(query.latency.p95_ms), 8, "right")),
+            to_the_right(quantile_cell(query.latency, "p95"), 8),
             Cell(fit(percent(_ms_here(query, route) / whole_ms), 8, "right")),
             Cell("  "),
             Cell(fit_middle(place, site), "place"),

@@ -10,7 +10,7 @@ from perftui.present.charts import Axis, spark
 from perftui.present.delta import delta_cell
 from perftui.present.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
 from perftui.present.picture import Picture
-from perftui.present.quantile import quantile_cell
+from perftui.present.quantile import marked_cell, quantile_cell
 from perftui.present.signs import MANY_ERRORS, missed, route_severity, sign
 from perftui.present.units import age, ms, percent, rate, short_count, size
 
@@ -110,7 +110,7 @@ def _cell(column: Column, route: RouteSummary, misses: frozenset[str], axis: Axi
         case "max":
             return Cell(ms(route.latency.max_ms), "dim")
         case "size":
-            return Cell(size(route.bytes_p95), "dim")
+            return marked_cell(route.bytes_p95, route.bodies, "p95", "dim", size)
         case "sql":
             return Cell(rate(route.sql_per_request), "dim")
         case _:

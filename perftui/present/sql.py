@@ -9,6 +9,7 @@ from perftui.present.cells import Cell, Style
 from perftui.present.evidence import absence
 from perftui.present.grid import LEAD, Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
 from perftui.present.picture import Picture
+from perftui.present.quantile import marked_cell, quantile_cell
 from perftui.present.signs import RANK, sign
 from perftui.present.statements import terse
 from perftui.present.units import NO_DATA, count, ms, percent, short_count
@@ -94,7 +95,7 @@ def _statement_cell(column: Column, query: QuerySummary, whole_ms: float) -> Cel
         case "p50":
             return Cell(ms(query.latency.p50_ms))
         case "p95":
-            return Cell(ms(query.latency.p95_ms), "bright")
+            return quantile_cell(query.latency, "p95", "bright")
         case "max":
             return Cell(ms(query.latency.max_ms), "dim")
         case "err":
@@ -148,7 +149,7 @@ def _pool_cell(column: Column, pool: PoolSummary) -> Cell:
         case "waiting":
             return Cell(count(pool.waiting), waits)
         case "wait":
-            return Cell(ms(pool.wait_p95_ms), "bright")
+            return marked_cell(pool.wait_p95_ms, pool.waits, "p95", "bright")
         case "timeouts":
             return Cell(count(pool.timeouts), "high" if pool.timeouts else "faint")
         case "checkouts":

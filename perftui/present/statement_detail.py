@@ -6,6 +6,7 @@ from perftui.model.summary import QuerySummary, Summary
 from perftui.present.cells import BLANK, Cell, Style, clean, fit_line, fit_middle
 from perftui.present.evidence import Row, Subject, request_key, rows_of, stacked, verdict_rows
 from perftui.present.picture import Picture
+from perftui.present.quantile import quantile, quantile_cell
 from perftui.present.route_detail import pairs, section
 from perftui.present.statements import whole
 from perftui.present.units import clock, count, ms, percent
@@ -34,8 +35,8 @@ def _figures(query: QuerySummary, whole_ms: float, width: int) -> list[tuple[Cel
     items: list[tuple[str, str, Style]] = [
         ("n", count(query.count), "bright"),
         ("p50", ms(query.latency.p50_ms), "text"),
-        ("p95", ms(query.latency.p95_ms), "bright"),
-        ("p99", ms(query.latency.p99_ms), "text"),
+        ("p95", *quantile_cell(query.latency, "p95", "bright")),
+        ("p99", *quantile_cell(query.latency, "p99")),
         ("max", ms(query.latency.max_ms), "text"),
         ("total", ms(query.total_ms), "bright"),
         ("of all SQL", percent(query.total_ms / whole_ms if whole_ms else None), "text"),
@@ -77,7 +78,7 @@ def _routes(summary: Summary, query: QuerySummary, width: int) -> list[Row]:
     for label in query.routes:
         route = summary.route(label)
         figures = (
-            f"p95 {ms(route.latency.p95_ms)}, SQL {ms(route.sql_ms_per_request)} of a request"
+            f"p95 {quantile(route.latency, 'p95')}, SQL {ms(route.sql_ms_per_request)} of a request"
             if route
             else ""
         )

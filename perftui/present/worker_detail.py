@@ -6,9 +6,9 @@ from perftui.model.summary import WorkerSummary
 from perftui.present.cells import Cell, Line, clean, fit, fit_line
 from perftui.present.quantile import quantile_cell
 from perftui.present.route_detail import pairs, section
-from perftui.present.signs import LAG_MS, worker_sign, worker_style
-from perftui.present.units import age, count, ms, percent, rate, size
-from perftui.present.workers import state_words
+from perftui.present.signs import worker_sign, worker_style
+from perftui.present.units import age, count, percent, rate, size
+from perftui.present.workers import gc_cell, lag_cell, state_words
 
 
 def state(worker: WorkerSummary, now: float, width: int) -> list[Line]:
@@ -26,12 +26,11 @@ def state(worker: WorkerSummary, now: float, width: int) -> list[Line]:
 
 def process(worker: WorkerSummary, width: int) -> list[Line]:
     """Return its process in figures."""
-    lag = worker.loop_lag_p99_ms
     items = [
         ("cpu", percent(worker.cpu_percent / 100 if worker.cpu_percent is not None else None), "bright"),
         ("memory", size(worker.rss_bytes), "bright"),
-        ("lag p99", ms(lag), "medium" if lag is not None and lag >= LAG_MS else "bright"),
-        ("gc pause p99", ms(worker.gc_pause_p99_ms), "text"),
+        ("lag p99", *lag_cell(worker)),
+        ("gc pause p99", *gc_cell(worker)),
         ("open", count(worker.in_flight), "text"),
         ("rps", rate(worker.rps), "text"),
         ("p95", *quantile_cell(worker.latency, "p95")),

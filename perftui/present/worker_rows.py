@@ -9,9 +9,11 @@ from perftui.present.cells import BLANK, Cell, Line, Style, clean, fit, fit_line
 from perftui.present.charts import Axis, area, round_up
 from perftui.present.evidence import Row, Subject, flight_keys, function_of, rows_of, stacked, verdict_rows
 from perftui.present.picture import Picture
+from perftui.present.quantile import quantile
 from perftui.present.route_detail import section
 from perftui.present.units import age, clock, ms, percent, size
 from perftui.present.worker_detail import agent, process, state
+from perftui.present.workers import lag_cell
 
 MOST_BLOCKS = 8
 MOST_FLIGHTS = 8
@@ -46,8 +48,8 @@ def over_time(summary: Summary, worker: WorkerSummary, width: int, height: int, 
     charts: list[tuple[str, str, Sequence[float | None], Style]] = [
         ("cpu", percent(_part(worker.cpu_percent)), worker.cpu_trend, "chart"),
         ("memory", size(worker.rss_bytes), memory, "chart"),
-        ("lag p99", ms(worker.loop_lag_p99_ms), worker.lag_trend, "chart"),
-        ("p95", ms(worker.latency.p95_ms), worker.trend, "chart"),
+        ("lag p99", lag_cell(worker).text, worker.lag_trend, "chart"),
+        ("p95", quantile(worker.latency, "p95"), worker.trend, "chart"),
     ]
     axis = Axis.over(moments, summary.window_s, width - 20)
     lines: list[Line] = []

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from perftui.model.summary import WorkerSummary
-from perftui.present.cells import Cell
+from perftui.present.cells import Cell, Style
 from perftui.present.charts import Axis, spark
 from perftui.present.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
 from perftui.present.picture import Picture
-from perftui.present.quantile import quantile_cell
+from perftui.present.quantile import marked_cell, quantile_cell
 from perftui.present.routes import trend_axis
 from perftui.present.signs import LAG_MS, worker_sign, worker_style
 from perftui.present.units import NO_DATA, age, ms, percent, rate, short_count, size
@@ -39,6 +39,7 @@ FULL_COLUMNS = (
     Column("gc", "gc p99", 8, at_least=92),
     Column("threads", "threads", 9),
     Column("open", "open", 6),
+    Column("n", "n", 7, at_least=128),
     Column("rps", "rps", 7, at_least=112),
     Column("share", "share", 7),
     Column("err", "err", 7, at_least=112),
@@ -134,7 +135,7 @@ def _cell(column: Column, worker: WorkerSummary, now: float, axis: Axis, request
         case "memory":
             return Cell(size(worker.rss_bytes), quiet)
         case "lag":
-            return _lag(worker)
+            return lag_cell(worker, quiet)
         case "threads":
             pool = worker.threadpool
             if pool is None:
@@ -142,6 +143,8 @@ def _cell(column: Column, worker: WorkerSummary, now: float, axis: Axis, request
             return Cell(f"{pool.used}/{pool.total}", "medium" if pool.waiting else quiet)
         case "open":
             return Cell(short_count(worker.in_flight), quiet)
+        case "n":
+            return Cell(short_count(worker.requests), "dim")
         case "rps":
             return Cell(rate(worker.rps), quiet)
         case "err":
@@ -150,7 +153,7 @@ def _cell(column: Column, worker: WorkerSummary, now: float, axis: Axis, request
         case "p95":
             return quantile_cell(worker.latency, "p95", "faint" if worker.state == "gone" else "bright")
         case "gc":
-            return Cell(ms(worker.gc_pause_p99_ms), quiet)
+            return gc_cell(worker, quiet)
         case "share":
             return Cell(percent(worker.requests / requests if requests else None), quiet)
         case "agent":
@@ -164,8 +167,17 @@ def _cell(column: Column, worker: WorkerSummary, now: float, axis: Axis, request
             return Cell(spark(axis.highest(worker.trend)), "chart")
 
 
-def _lag(worker: WorkerSummary) -> Cell:
+def lag_cell(worker: WorkerSummary, style: Style = "text") -> Cell:
+    """Return how late its loop is: for how long it is held now, else p99 over the window."""
     if worker.blocked_ms is not None and worker.state == "blocked":
         return Cell(ms(worker.blocked_ms), "high")
     lag = worker.loop_lag_p99_ms
-    return Cell(ms(lag), "medium" if lag is not None and lag >= LAG_MS else "text")
+    if lag is not None and lag >= LAG_MS:
+        style = "medium"
+    return marked_cell(lag, worker.loop_lags, "p99", style)
+
+
+def gc_cell(worker: WorkerSummary, style: Style = "text") -> Cell:
+    """Return p99 of its garbage collections' pauses."""
+    pauses = worker.gc_pauses.count if worker.gc_pauses is not None else None
+    return marked_cell(worker.gc_pause_p99_ms, pauses, "p99", style)
