@@ -14,6 +14,7 @@ from textual import events
 from textual.app import App
 from textual.screen import Screen
 
+from perftui.driver import ClicksDriver
 from perftui.feed import Feed, LiveFeed
 from perftui.pace import Pace
 from perftui.present.evidence import Subject
@@ -62,7 +63,7 @@ class Dashboard(App[int], inherit_bindings=False):
         window_s: float = WINDOWS_S[1],
     ) -> None:
         no_color = "NO_COLOR" in os.environ
-        super().__init__(ansi_color=True if no_color else None)
+        super().__init__(driver_class=ClicksDriver, ansi_color=True if no_color else None)
         self.depth = depth or depth_of(self.console.color_system, no_color, light=light)
         self.painter = Painter(ascii_only=wants_ascii(os.environ))
         self._feed = feed
@@ -263,24 +264,28 @@ class Dashboard(App[int], inherit_bindings=False):
 
 def show(feed: Feed) -> int:
     """Show the dashboard on a feed until it is left; return the exit code."""
-    # The mouse stays the terminal's: its text can be selected, and nothing is sent as it moves.
     with given_back():
-        return Dashboard(feed).run(mouse=False) or 0
+        return Dashboard(feed).run() or 0
 
 
 def run(
-    targets: Sequence[str], *, slow: bool = False, light: bool = False, window_s: float = WINDOWS_S[1]
+    targets: Sequence[str],
+    *,
+    slow: bool = False,
+    light: bool = False,
+    mouse: bool = True,
+    window_s: float = WINDOWS_S[1],
 ) -> int:
     """Open the dashboard on what `targets` mean, the only service there is if there are none.
 
-    `slow` spares a thin line from the start, `light` is for a light ground. Returns the exit code;
-    raises `TargetError` when there is nothing to look at.
+    `slow` spares a thin line from the start, `light` is for a light ground, without `mouse` clicks stay the
+    terminal's. Returns the exit code; raises `TargetError` when there is nothing to look at.
     """
+
+    async def opened() -> int:
+        async with LocalSource(parse_local(targets)) as source:
+            app = Dashboard(LiveFeed(source), slow=slow, light=light, window_s=window_s)
+            return await app.run_async(mouse=mouse) or 0
+
     with given_back():
-        return asyncio.run(_run(targets, slow, light, window_s))
-
-
-async def _run(targets: Sequence[str], slow: bool, light: bool, window_s: float) -> int:
-    async with LocalSource(parse_local(targets)) as source:
-        app = Dashboard(LiveFeed(source), slow=slow, light=light, window_s=window_s)
-        return await app.run_async(mouse=False) or 0
+        return asyncio.run(opened())

@@ -38,6 +38,7 @@ class Config:
     window_s: float = 60.0
     target: str = ""
     ascii: bool = False
+    mouse: bool = True
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The keys of an action, by its name in `perftui.keys`."""
 
@@ -77,12 +78,13 @@ def parse_config(text: str, path: str) -> Config:
         # "Expected '=' after a key (at line 3, column 7)": where it is, then what.
         what, _, where = str(error).rstrip(")").partition(" (at ")
         raise ConfigError(f"{path}, {where or 'end'}: {what}") from None
-    _known(given, ("theme", "window", "target", "ascii", "keys"), path)
+    _known(given, ("theme", "window", "target", "ascii", "mouse", "keys"), path)
     return Config(
         theme=_one_of(given, "theme", THEMES, path),
         window_s=WINDOWS_S[_one_of(given, "window", tuple(WINDOWS_S), path, "1m")],
         target=_typed(given, "target", str, "", "a text: localhost:8000", path),
         ascii=_typed(given, "ascii", bool, False, "true or false", path),
+        mouse=_typed(given, "mouse", bool, True, "true or false", path),
         keys=_keys(_typed(given, "keys", dict, {}, 'a table: [keys], then pause = "space"', path), path),
     )
 

@@ -181,7 +181,7 @@ KEYS = (
     Key(("down", "ctrl+n", "tab"), "↓ ctrl+n", "cursor(1)", "", "One line down.", "palette"),
     Key(("escape",), "esc", "leave", "leave", "Do nothing.", "palette", 20),
     Key(("y",), "y", "answer(True)", "yes", "Do it.", "confirm", 10),
-    Key(("n", "escape"), "n esc", "answer(False)", "no", "Leave it.", "confirm", 20),
+    Key(("escape", "n"), "esc n", "answer(False)", "no", "Leave it.", "confirm", 20),
     Key(("enter",), "⏎", "screen.keep", "keep", "Keep the filter.", "filter", 10),
     Key(("escape",), "esc", "screen.drop", "clear", "Clear the filter.", "filter", 20),
 )

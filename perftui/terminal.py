@@ -19,9 +19,12 @@ from types import FrameType
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
-_BACK = b"\x1b[?2026l\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[m\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l"
-"""Undoes what Textual asks of a terminal: synchronized and bracketed input, no wrapping, the key protocol,
-the other screen, no cursor, focus reports."""
+_BACK = (
+    b"\x1b[?2026l\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[m\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l"
+    b"\x1b[?1016l\x1b[?1006l\x1b[?1000l"
+)
+"""Undoes what is asked of a terminal: synchronized and bracketed input, no wrapping, the key protocol,
+the other screen, no cursor, reports of focus and mouse."""
 
 _GRACE_S = 0.5
 

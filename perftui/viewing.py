@@ -37,6 +37,7 @@ class Viewing:
         self._steady = Steady()
         self._summary = feed.summary(window_s)
         self._mark: tuple[float, Mark] | None = None
+        self._known: tuple[float, float] | None = None
 
     def picture(self) -> Picture:
         """Take a new picture."""
@@ -50,6 +51,9 @@ class Viewing:
         steady, findings = (self._steady if cursor is None else Steady()).next(summary)
         if cursor is None:
             self._steady = steady
+        if not held:
+            # A picture that stands still does so as a whole.
+            self._known = (first, now) if first is not None else None
         covered_s = summary.window_s
         return Picture(
             # Charts and words go by the window asked for, however much of it there is by now.
@@ -61,7 +65,7 @@ class Viewing:
             rewound_s=max(now - cursor, 0.0) if cursor is not None else None,
             rewound_to=_clock_time(cursor) if cursor is not None else "",
             mark=self._marked(),
-            known=(first, now) if first is not None else None,
+            known=self._known,
         )
 
     def pause(self) -> str:

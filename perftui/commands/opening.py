@@ -45,4 +45,5 @@ def open_dashboard(targets: Sequence[str], config: Config, *, slow: bool, ascii_
     # Textual takes its time to import, and errors need none; the screens take their keys from the table.
     from perftui.app import run  # noqa: PLC0415
 
-    return run(targets, slow=slow, light=config.theme == "light", window_s=config.window_s)
+    light = config.theme == "light"
+    return run(targets, slow=slow, light=light, mouse=config.mouse, window_s=config.window_s)

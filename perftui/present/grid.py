@@ -47,10 +47,13 @@ class Sort:
     descending: bool = True
 
     def step(self, columns: Sequence[str], by: int) -> Sort:
-        """Return the sort by the column `by` places further on; names and pids go upwards."""
+        """Return the sort by the column `by` places further on."""
         place = columns.index(self.by) if self.by in columns else 0
-        chosen = columns[(place + by) % len(columns)]
-        return Sort(chosen, chosen not in {"route", "pid", "state", "cache", "kind", "worker"})
+        return self.to(columns[(place + by) % len(columns)])
+
+    def to(self, column: str) -> Sort:
+        """Return the sort by a column; names and pids go upwards."""
+        return Sort(column, column not in {"route", "pid", "state", "cache", "kind", "worker"})
 
     def inverted(self) -> Sort:
         """Return the same sort the other way round."""
@@ -110,6 +113,15 @@ def heading_line(grid: Grid, first: int, shown: int, width: int, style: Style) -
         text = _arrow(grid.sort) + column.title if by_this else column.title
         cells.append(Cell(_in_column(text, column), f"{style}-sorted" if by_this else style))
     return filled(cells, width, style)
+
+
+def column_at(grid: Grid, x: int) -> str:
+    """Return the key of the column in which a cell of a line lies; empty beyond the last."""
+    for column in grid.columns:
+        x -= column.width
+        if x < 0:
+            return column.key
+    return ""
 
 
 def row_line(grid: Grid, key: RowKey, width: int, cursor: Cell) -> Line:

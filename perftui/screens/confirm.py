@@ -5,10 +5,9 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.screen import ModalScreen
 
-from perftui.present.cells import Cell, Line, clean, filled
 from perftui.screens.view import Host, thrifty
 from perftui.widgets.bindings import bindings
-from perftui.widgets.lines import Panel
+from perftui.widgets.question import Question
 
 
 class Confirm(ModalScreen[bool], inherit_bindings=False):
@@ -23,11 +22,7 @@ class Confirm(ModalScreen[bool], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """Show the question."""
-        yield Panel(self._line, "question")
-
-    def _line(self, width: int, _height: int) -> list[Line]:
-        cells = (Cell(f" {clean(self._question)}   y yes   esc no", "bottom-ask"),)
-        return [filled(cells, width, "bottom-ask")]
+        yield Question([self._question], "confirm")
 
     def action_answer(self, yes: bool) -> None:
         """Give the answer."""

@@ -8,6 +8,7 @@ from perftui.keys import Place
 from perftui.present.cells import Cell, Line, filled
 from perftui.screens.view import Host, View
 from perftui.widgets.bindings import bindings
+from perftui.widgets.clicks import NOTCH
 from perftui.widgets.lines import Panel
 
 
@@ -43,6 +44,14 @@ class DetailView(View[None], inherit_bindings=False):
         """Move what is seen by some lines."""
         self._first = max(self._first + by, 0)
         self._body.repaint()
+
+    def on_mouse_scroll_down(self) -> None:
+        """Scroll down."""
+        self.action_scroll(NOTCH)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Scroll up."""
+        self.action_scroll(-NOTCH)
 
     def action_back(self) -> None:
         """Go back to where this was opened."""

@@ -13,7 +13,7 @@ from perftui.present.units import age
 from perftui.screens.confirm import Confirm
 from perftui.screens.view import Host, View
 from perftui.widgets.bindings import bindings
-from perftui.widgets.lines import Lines
+from perftui.widgets.clicks import ClickedLines
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
 
@@ -107,7 +107,7 @@ class DumpView(View[None], inherit_bindings=False):
         self.dismiss(None)
 
 
-class DumpLines(Lines, inherit_bindings=False):
+class DumpLines(ClickedLines, inherit_bindings=False):
     """The lines of a dump, a cursor, and which folds stand open."""
 
     def __init__(self, view: DumpView) -> None:
@@ -133,6 +133,19 @@ class DumpLines(Lines, inherit_bindings=False):
         """Move the cursor by some lines."""
         self._place = min(max(self._place + by, 0), max(len(self._rows) - 1, 0))
         self.repaint()
+
+    def click_line(self, line: int) -> bool:
+        """Put the cursor on a line."""
+        self.move(self._first + line - self._place)
+        return True
+
+    def click_again(self) -> None:
+        """Open the fold under the cursor, or close it."""
+        self.turn()
+
+    def wheel(self, by: int) -> None:
+        """Scroll, by moving the cursor."""
+        self.move(by)
 
     def turn(self) -> None:
         """Open the fold under the cursor, or close it."""

@@ -12,13 +12,12 @@ from typing import Literal, TypeAlias
 from textual.app import ComposeResult
 from textual.screen import ModalScreen
 
-from perftui.present.cells import Cell, Line, clean, filled
 from perftui.present.markdown import text_markdown, triage_markdown
 from perftui.present.snapshot import document
 from perftui.screens.triage import TriageView
 from perftui.screens.view import Host, View, thrifty
 from perftui.widgets.bindings import bindings
-from perftui.widgets.lines import Panel
+from perftui.widgets.question import Question
 
 Format: TypeAlias = Literal["svg", "txt", "json"]
 
@@ -106,13 +105,8 @@ class Export(ModalScreen[Format | None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """Show the question."""
-        yield Panel(self._line, "question")
-
-    def _line(self, width: int, _height: int) -> list[Line]:
-        text = f" Write this view here, into {clean(_here())}?   s SVG   t text   j JSON   esc no"
-        if len(text) > width:
-            text = " Write this view into a file here?   s SVG   t text   j JSON   esc no"
-        return [filled((Cell(text, "bottom-ask"),), width, "bottom-ask")]
+        here = f"Write this view here, into {_here()}?"
+        yield Question([here, "Write this view into a file here?"], "export")
 
     def action_choose(self, chosen: str) -> None:
         """Give the answer."""

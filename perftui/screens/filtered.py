@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from textual import on
+from textual.widget import Widget
 
 from perftui.messages import FilterChanged
 from perftui.model.draft import Draft
@@ -22,6 +23,8 @@ class FilteredView(View[None], inherit_bindings=False):
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self._draft = Draft()
+        self._back_to: Widget | None = None
+        """What has the focus again when the filter has been typed."""
         self.filter_line = FilterLine()
 
     @property
@@ -57,6 +60,14 @@ class FilteredView(View[None], inherit_bindings=False):
         if not self._draft.problem:
             self._close()
 
+    def on_mouse_down(self) -> None:
+        """Keep the filter when one clicks elsewhere, if it is understood."""
+        if self.filter_line.display and self.focused not in {None, self.filter_line}:
+            self._back_to = self.focused
+            self.action_keep()
+            if self._draft.problem:
+                self.filter_line.focus()
+
     def action_drop(self) -> None:
         """Clear the filter and go on with the table."""
         self.clear_filter()
@@ -69,4 +80,4 @@ class FilteredView(View[None], inherit_bindings=False):
     def _close(self) -> None:
         self.filter_line.display = False
         self.query_one(Bottom).display = True
-        self._back_to.focus()
+        self.set_focus(self._back_to)

@@ -13,6 +13,7 @@ from perftui.keys import Place, keys_of
 from perftui.present.cells import Cell, Line, clean, filled, fit
 from perftui.screens.view import Host, thrifty
 from perftui.widgets.bindings import bindings
+from perftui.widgets.clicks import NOTCH
 from perftui.widgets.lines import Lines
 
 MAX_ROWS = 12
@@ -115,6 +116,21 @@ class Choice(Lines, can_focus=True, inherit_bindings=False):
             Cell(command.shown, "bottom-key"),
         )
         return filled(cells, width, "bottom")
+
+    def on_click(self, event: events.Click) -> None:
+        """Leave with the command that is clicked."""
+        found = matching(self._typed, self._known)
+        place = self._first + event.y
+        if event.chain == 1 and event.y < self.size.height - 1 and place < len(found):
+            self.screen.dismiss(found[place])
+
+    def on_mouse_scroll_down(self) -> None:
+        """Go down."""
+        self.action_cursor(NOTCH)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Go up."""
+        self.action_cursor(-NOTCH)
 
     def on_key(self, event: events.Key) -> None:
         """Take what is typed; keys that mean something elsewhere are text here."""

@@ -82,6 +82,10 @@ class TriageView(FilteredView, inherit_bindings=False):
         """Leave the focus where it is: somebody is at the keys."""
         self._led = True
 
+    def on_mouse_down(self) -> None:
+        """Leave the focus where it is put."""
+        self._led = True
+
     def on_resize(self) -> None:
         """Share out the screen anew."""
         self._arranged = None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.cells import cell_len
 from textual import events
 
-from perftui.keys import Place, keys_of
+from perftui.keys import Key, Place, keys_of
 from perftui.messages import FilterChanged
 from perftui.present.cells import Cell, Line, clean, filled, fit_middle, width_of
 from perftui.widgets.bindings import bindings
@@ -27,21 +27,44 @@ KEYS_ROOM = 24
 
 def keys_line(places: tuple[Place, ...], width: int, right: str = "") -> Line:
     """Return the keys of `places` that fit, the most telling leftmost; `right` stands at the end."""
-    keys = sorted((key for key in keys_of(*places) if key.label), key=lambda key: key.weight)
-    room = width - 1 - (len(right) + 2 if right else 0)
-    chosen = list(keys)
-    while chosen and sum(len(_shown(key.shown)) + len(key.label) + 3 for key in chosen) > room:
-        # The middle goes first: what opens is on the left, help and quit are on the right.
-        chosen.remove(
-            max((key for key in chosen if key.weight < 90), key=lambda key: key.weight, default=chosen[0])
-        )
     cells = [Cell(" ", "bottom")]
-    for key in chosen:
+    for key in _fitting(places, width, right):
         cells += [Cell(_shown(key.shown), "bottom-key"), Cell(f" {key.label}  ", "bottom")]
     gap = width - width_of(cells) - len(right) - 1
     if right and gap > 0:
         cells += [Cell(" " * gap, "bottom"), Cell(f"{right} ", "bottom")]
     return filled(cells, width, "bottom")
+
+
+def keys_width(places: tuple[Place, ...]) -> int:
+    """Return how many cells all keys of `places` take."""
+    return 1 + sum(_room_of(key) for key in keys_of(*places) if key.label)
+
+
+def key_at(places: tuple[Place, ...], width: int, right: str, x: int) -> Key | None:
+    """Return the key that such a line shows in a cell."""
+    x -= 1
+    for key in _fitting(places, width, right):
+        if 0 <= x < _room_of(key) - 2:
+            return key
+        x -= _room_of(key)
+    return None
+
+
+def _fitting(places: tuple[Place, ...], width: int, right: str) -> list[Key]:
+    keys = sorted((key for key in keys_of(*places) if key.label), key=lambda key: key.weight)
+    room = width - 1 - (len(right) + 2 if right else 0)
+    chosen = list(keys)
+    while chosen and sum(map(_room_of, chosen)) > room:
+        # The middle goes first: what opens is on the left, help and quit are on the right.
+        chosen.remove(
+            max((key for key in chosen if key.weight < 90), key=lambda key: key.weight, default=chosen[0])
+        )
+    return chosen
+
+
+def _room_of(key: Key) -> int:
+    return len(_shown(key.shown)) + len(key.label) + 3
 
 
 def _shown(shown: str) -> str:
@@ -61,6 +84,14 @@ class Bottom(Lines, can_focus=False, inherit_bindings=False):
     def draw(self, width: int, _height: int) -> list[Line]:
         """Return the line of keys."""
         return [keys_line(self._places, width, self._right())]
+
+    def on_click(self, event: events.Click) -> None:
+        """Press the key that is clicked; one that stands for several is asked for in the palette."""
+        key = key_at(self._places, self.size.width, self._right(), event.x)
+        if key is not None and "{key}" in key.action:
+            (key,) = (each for each in keys_of("everywhere") if each.action == "palette")
+        if key is not None:
+            self.app.simulate_key(key.keys[0])
 
 
 class FilterLine(Lines, can_focus=True, inherit_bindings=False):

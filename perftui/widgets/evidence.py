@@ -13,7 +13,7 @@ from textual.message import Message
 from perftui.present.cells import Cell, Line, filled, fit_line, spread, width_of
 from perftui.present.evidence import Row, Subject
 from perftui.widgets.bindings import bindings
-from perftui.widgets.lines import Lines
+from perftui.widgets.clicks import ClickedLines
 
 
 class SubjectOpened(Message):
@@ -24,7 +24,7 @@ class SubjectOpened(Message):
         self.subject = subject
 
 
-class EvidenceLines(Lines, can_focus=True, inherit_bindings=False):
+class EvidenceLines(ClickedLines, can_focus=True, inherit_bindings=False):
     """Rows drawn by a function of the size; ⏎ tells which subject is to be opened."""
 
     BINDINGS = bindings("rows")
@@ -144,6 +144,22 @@ class EvidenceLines(Lines, can_focus=True, inherit_bindings=False):
         self._moved = True
         self._first = min(max(self._first + by, 0), most)
         self.repaint()
+
+    def click_line(self, line: int) -> bool:
+        """Put the cursor on a line, if it leads somewhere."""
+        place = self._first + line
+        if place not in self._links():
+            return False
+        self._go(place)
+        return True
+
+    def click_again(self) -> None:
+        """Open what the line is about."""
+        self.action_open()
+
+    def wheel(self, by: int) -> None:
+        """Scroll."""
+        self._scroll(by)
 
     def action_open(self) -> None:
         """Tell what is to be opened: what the line under the cursor is about."""

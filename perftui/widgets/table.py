@@ -12,15 +12,16 @@ from textual import events
 
 from perftui.messages import RowOpened, RowPointed
 from perftui.present.cells import Cell, Line
-from perftui.present.grid import Grid, RowKey, Sort, heading_line, row_line
+from perftui.present.grid import Grid, RowKey, Sort, column_at, heading_line, row_line
 from perftui.widgets.bindings import bindings
-from perftui.widgets.lines import Lines
+from perftui.widgets.clicks import ClickedLines
 
 
-class Table(Lines, can_focus=True, inherit_bindings=False):
+class Table(ClickedLines, can_focus=True, inherit_bindings=False):
     """Rows under a heading line; which rows is said by `build(width, sort, order so far)`."""
 
     BINDINGS = bindings("table")
+    HEADINGS = 1
 
     def __init__(
         self,
@@ -109,13 +110,33 @@ class Table(Lines, can_focus=True, inherit_bindings=False):
         if event.key != "g":
             self._g_pending = False
 
-    def on_focus(self) -> None:
-        """Show the cursor."""
-        self.repaint()
+    def click_line(self, line: int) -> bool:
+        """Put the cursor on a row."""
+        place = self._first + line - 1
+        if self._grid is None or place >= len(self._grid.keys):
+            return False
+        self._move_to(place)
+        return True
 
-    def on_blur(self) -> None:
-        """Hide the cursor."""
-        self.repaint()
+    def click_again(self) -> None:
+        """Open the row under the cursor."""
+        self.action_open()
+
+    def click_heading(self, x: int) -> None:
+        """Sort by the column; the title of the table stands for its own order. Once more turns it around."""
+        if self._grid is None:
+            return
+        by = column_at(self._grid, x)
+        if by == self._grid.columns[0].key:
+            by = self._sorts[0]
+        if by in self._sorts:
+            self._sort_by(self._sort.inverted() if by == self._sort.by else self._sort.to(by))
+
+    def wheel(self, by: int) -> None:
+        """Scroll, and keep the cursor in sight."""
+        rows, room = len(self.order), max(self.size.height - 1, 1)
+        self._first = min(max(self._first + by, 0), max(rows - room, 0))
+        self._move_to(min(max(self._place, self._first), self._first + room - 1))
 
     def action_cursor(self, by: int) -> None:
         """Move the cursor by some rows."""
@@ -137,14 +158,15 @@ class Table(Lines, can_focus=True, inherit_bindings=False):
 
     def action_sort(self, by: int) -> None:
         """Sort by the next or previous column."""
-        self._touched = True
-        self._sort = self._sort.step(self._sorts, by)
-        self.repaint()
+        self._sort_by(self._sort.step(self._sorts, by))
 
     def action_invert(self) -> None:
         """Turn the order around."""
+        self._sort_by(self._sort.inverted())
+
+    def _sort_by(self, sort: Sort) -> None:
         self._touched = True
-        self._sort = self._sort.inverted()
+        self._sort = sort
         self.repaint()
 
     def action_open(self) -> None:

@@ -159,7 +159,7 @@ def test_the_dashboard_opens_on_the_shop(scratch: Path, monkeypatch: pytest.Monk
 
 def test_the_settings_hold_for_the_demo_as_well(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Theme, window and keys of the file, and what the command line adds to them, reach the dashboard."""
-    (scratch / "mine.toml").write_text('theme = "light"\nwindow = "5m"\n[keys]\npause = "x"\n')
+    (scratch / "mine.toml").write_text('theme = "light"\nwindow = "5m"\nmouse = false\n[keys]\npause = "x"\n')
     monkeypatch.setenv("PERFTUI_CONFIG", str(scratch / "mine.toml"))
     monkeypatch.setenv("PERFTUI_ASCII", "0")
     seen: dict[str, object] = {}
@@ -172,7 +172,14 @@ def test_the_settings_hold_for_the_demo_as_well(scratch: Path, monkeypatch: pyte
     with dashboard(monkeypatch, run):
         assert CliRunner().invoke(demo, ["--workers", "1", "--slow", "--ascii"]).exit_code == 0
     rebind({})
-    assert seen == {"light": True, "window_s": 300.0, "slow": True, "pause": ("x",), "ascii": "1"}
+    assert seen == {
+        "light": True,
+        "window_s": 300.0,
+        "slow": True,
+        "mouse": False,
+        "pause": ("x",),
+        "ascii": "1",
+    }
 
 
 def test_a_dashboard_that_breaks_leaves_nothing(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,13 +27,6 @@ def made_up(*command: str, **env: str) -> Iterator[Terminal]:
         yield seen
 
 
-def restored(seen: Terminal) -> bool:
-    """Tell whether everything asked of the terminal has been undone."""
-    pairs = ((b"?1049h", b"?1049l"), (b"?25l", b"?25h"), (b"?2004h", b"?2004l"), (b"?7l", b"?7h"))
-    raw = seen.raw
-    return all(raw.rfind(b"\x1b[" + on) < raw.rfind(b"\x1b[" + off) for on, off in pairs)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
 def test_a_signal_ends_it_and_gives_the_terminal_back(number: signal.Signals) -> None:
     """It dies of the signal, as a shell expects, with the screen and the line discipline as they were."""
@@ -44,7 +37,7 @@ def test_a_signal_ends_it_and_gives_the_terminal_back(number: signal.Signals) ->
         os.kill(int(found[1]), number)
         assert seen.end() == 0
         assert b"left with %d" % (128 + number) in seen.raw
-        assert restored(seen)
+        assert seen.restored()
         words = bytes(seen.raw).split()
         assert words[0] == words[-1]
 
@@ -65,12 +58,12 @@ def test_it_goes_into_the_background_and_comes_back() -> None:
         seen.wait_for("GET /orders", "● live")
         seen.press("\x1a")
         seen.wait(lambda _: b"Stopped" in seen.raw, "the shell to say that it is stopped")
-        assert restored(seen)
+        assert seen.restored()
         seen.screen.reset()
         seen.press("fg", "enter")
         seen.wait_for("GET /orders", "● live", "q quit")
         seen.press("q")
-        seen.wait(lambda _: restored(seen), "the terminal to be given back")
+        seen.wait(lambda _: seen.restored(), "the terminal to be given back")
 
 
 def test_escape_and_a_letter_in_haste_are_two_keys() -> None:

@@ -130,7 +130,7 @@ def test_a_blocked_worker_is_seen_and_its_code_named(shop: Service) -> None:
 
 
 def test_the_terminal_is_as_it_was(shop: Service) -> None:
-    """Left with `q`: no alternate screen, a visible cursor, no key protocol, the same line discipline."""
+    """Left with `q`: the first screen, a visible cursor, no key protocol, no mouse, the line discipline."""
     command = " ".join(["stty -g;", *perftui("connect", shop.target), "; echo left with $?; stty -g"])
     with terminal("sh", "-c", command, env=shop.env) as seen:
         seen.wait_for("GET /orders", "● live")
@@ -139,15 +139,7 @@ def test_the_terminal_is_as_it_was(shop: Service) -> None:
         before, *_, after = bytes(seen.raw).split()
         assert before == after
         assert b"left with 0" in seen.raw
-        for on, off in (("?1049h", "?1049l"), ("?25l", "?25h"), ("?2004h", "?2004l"), ("?7l", "?7h")):
-            assert seen.raw.rfind(f"\x1b[{on}".encode()) < seen.raw.rfind(f"\x1b[{off}".encode()), on
-        assert seen.raw.rfind(b"\x1b[>") < seen.raw.rfind(b"\x1b[<u")
-
-
-def test_the_mouse_stays_the_terminals(shop: Service) -> None:
-    """Text on the screen can be selected: no mouse reports are asked for."""
-    with connected(shop) as seen:
-        assert not any(f"\x1b[?{mode}h".encode() in seen.raw for mode in (1000, 1002, 1003, 1006))
+        assert seen.restored()
 
 
 def test_a_hang_up_ends_it_at_once(shop: Service) -> None:

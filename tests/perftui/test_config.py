@@ -39,18 +39,19 @@ def test_the_file_is_in_the_platforms_folder_unless_it_is_named() -> None:
 
 
 def test_everything_can_be_set() -> None:
-    """Theme, window, target, ASCII, and the keys of actions, one or several."""
+    """Theme, window, target, ASCII, the mouse, and the keys of actions, one or several."""
     text = """
         theme = "light"
         window = "5m"
         target = "localhost:8000"
         ascii = true
+        mouse = false
         [keys]
         pause = "x"
         quit = ["Q", "ctrl+c"]
     """
     keys = {"pause": ("x",), "quit": ("Q", "ctrl+c")}
-    assert parse_config(text, "") == Config("light", 300.0, "localhost:8000", True, keys)
+    assert parse_config(text, "") == Config("light", 300.0, "localhost:8000", True, False, keys)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,10 @@ KEYS = {"enter": "\r", "esc": "\x1b", "tab": "\t", "space": " ", "down": "\x1b[B
 
 WAIT_S = 30.0
 
+_ASKED = ("?1049h", "?25l", "?2004h", "?7l", "?1004h", "?1000h", "?1006h", ">")
+"""What is asked of a terminal: another screen, no cursor, pastes in brackets, no wrapping, reports of
+focus and mouse, keys in full."""
+
 
 @dataclass(slots=True)
 class Terminal:
@@ -69,6 +73,18 @@ class Terminal:
         """Give the terminal another size."""
         self.screen.resize(lines, columns)
         self.child.setwinsize(lines, columns)
+
+    def restored(self) -> bool:
+        """Tell whether everything has been asked of the terminal, and all of it undone since."""
+        swapped = str.maketrans("hl", "lh")
+        undone = [(each, "<u" if each == ">" else each.translate(swapped)) for each in _ASKED]
+        last = {code: self.raw.rfind(f"\x1b[{code}".encode()) for pair in undone for code in pair}
+        return all(0 <= last[asked] < last[undoing] for asked, undoing in undone)
+
+    def click(self, word: str) -> None:
+        """Press and release the left button on a word, as terminals tell it (SGR)."""
+        y, x = next((y, line.index(word)) for y, line in enumerate(self.lines(), 1) if word in line)
+        self.child.send(f"\x1b[<0;{x + 1};{y}M\x1b[<0;{x + 1};{y}m")
 
     def end(self) -> int:
         """Wait until the command has ended; return its exit code, minus the signal if one ended it."""

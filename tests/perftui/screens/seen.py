@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from rich.cells import cell_len
+from textual import events
 from textual.pilot import Pilot
 
 from perftui.app import Dashboard
@@ -28,6 +30,21 @@ class Seen:
         for key in keys:
             await self._pilot.press(key)
         await self._pilot.pause()
+
+    async def click(self, word: str, times: int = 1, *, line: int = 0) -> None:
+        """Click on the first word of this kind, looked for from a line on."""
+        y, text = next((y, text) for y, text in enumerate(self.lines()) if y >= line and word in text)
+        await self._pilot.click(offset=(cell_len(text[: text.index(word)]), y), times=times)
+        await self._pilot.pause()
+
+    async def wheel(self, word: str, notches: int) -> None:
+        """Turn the wheel over a word, downwards if `notches` are positive."""
+        y, text = next((y, text) for y, text in enumerate(self.lines()) if word in text)
+        kind = events.MouseScrollDown if notches > 0 else events.MouseScrollUp
+        for _ in range(abs(notches)):
+            x = text.index(word)
+            self.app.post_message(kind(None, x, y, 0, 0, 0, False, False, False, x, y))
+            await self._pilot.pause()
 
     async def repaint(self) -> None:
         """Let a second pass."""
