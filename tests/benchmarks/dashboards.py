@@ -1,57 +1,24 @@
-"""What `terminal` measures, each in its own process: `python -m tests.benchmarks.dashboards ours|table W R`.
+"""What `terminal` holds the dashboard against: `python -m tests.benchmarks.dashboards table|empty`.
 
-Both show the same rows from the same generated frames, once a second: ours through the real feed and the
-real screens, the other one in the plainest way, a DataTable whose cells are updated.
+`table` shows the same rows of the same service in the plainest way, a DataTable whose cells are updated
+once a second. `empty` is a Textual app that shows one word: what comes before any work of one's own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
-from typing import cast
+from collections.abc import Callable
 
 from textual.app import App, ComposeResult
-from textual.widgets import DataTable
+from textual.widgets import DataTable, Static
 
 from perftui.feed import LiveFeed
-from perftui.model.events import FrameReceived, LinkChanged, SourceEvent, WorkerJoined
 from perftui.sources.local import LocalSource
-from perftui_agent.wire.codec import decode_from_agent
-from perftui_agent.wire.frames import Frame, WorkerId
-from tests.benchmarks.model import VARIANTS, encoded_frames
-from tests.support.frames import hello, worker
+from perftui.sources.target import parse_local
+from perftui_agent.wire.frames import WorkerId
 
 COLUMNS = ("route", "rps", "err", "p50", "p95", "p99")
-
-
-class Generated:
-    """A source of frames that nobody has to serve."""
-
-    name = "localhost:8000"
-
-    def __init__(self, workers: int, routes: int) -> None:
-        self._sent = encoded_frames(routes)
-        self._identities = [
-            worker(pid=1000 + number, started_at=time.time() - 60) for number in range(workers)
-        ]
-
-    async def __aiter__(self) -> AsyncIterator[SourceEvent]:
-        """Have every worker speak once a second, spread over a tenth of it."""
-        now = time.time()
-        for identity in self._identities:
-            yield WorkerJoined(hello(identity), now)
-        yield LinkChanged("live", now)
-        for second in range(1, 1_000_000):
-            for number, identity in enumerate(self._identities):
-                frame = decode_from_agent(self._sent[(second * 7 + number * 3) % VARIANTS])
-                assert isinstance(frame, Frame)
-                now = time.time()
-                frame.seq, frame.ended_at = second, int(now * 1e9)
-                yield FrameReceived(identity.id, frame, now)
-                await asyncio.sleep(0.1 / len(self._identities))
-            await asyncio.sleep(0.9)
 
 
 class Plain(App[None]):
@@ -90,18 +57,28 @@ class Plain(App[None]):
                 table.add_row(*cells, key=row.route)
 
 
-def main() -> int:
-    """Run one of them until it is killed."""
-    kind, workers, routes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    # Whoever asks it for a dump gets none: nobody does here.
-    feed = LiveFeed(cast("LocalSource", Generated(workers, routes)))
-    if kind == "table":
-        Plain(feed).run(mouse=False)
-        return 0
-    from perftui.app import show
+class Empty(App[None]):
+    """One word."""
 
-    return show(feed)
+    ENABLE_COMMAND_PALETTE = False
+
+    def compose(self) -> ComposeResult:
+        """Show it."""
+        yield Static("ready")
+
+
+async def _table() -> None:
+    async with LocalSource(parse_local(["8000"])) as source:
+        await Plain(LiveFeed(source)).run_async(mouse=False)
+
+
+def main() -> None:
+    """Run one of them until it is killed."""
+    if sys.argv[1] == "table":
+        asyncio.run(_table())
+    else:
+        Empty().run(mouse=False)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

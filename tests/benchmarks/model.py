@@ -8,7 +8,6 @@ imported is frozen).
 from __future__ import annotations
 
 import gc
-import random
 import statistics
 import time
 from collections.abc import Iterator
@@ -21,19 +20,13 @@ from perftui.model.events import FrameReceived
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
-from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.codec import decode_from_agent, encode
-from perftui_agent.wire.frames import Frame, RouteFrame, StatementFrame, StatusCounts
-from tests.support.frames import T, dashboard_of, frame, joined, worker
+from perftui_agent.wire.codec import decode_from_agent
+from perftui_agent.wire.frames import Frame
+from tests.support.busy import REQUESTS, VARIANTS, encoded_frames
+from tests.support.frames import T, dashboard_of, joined, worker
 
 SHAPES = ((4, 60, 900), (16, 200, 900))
 """Workers, routes, seconds."""
-
-REQUESTS = 5
-"""Of each route on each worker in each second."""
-
-VARIANTS = 40
-"""Seconds that differ; they take turns."""
 
 SHOWN_ROUTES = 40
 BUDGET_PERCENT = {4: 5.0, 16: 15.0}
@@ -62,49 +55,6 @@ class Timings:
             f"  {self.name:<34} {statistics.median(ordered):>9.2f} {p99:>9.2f} {ordered[-1]:>9.2f}"
             f"   {sum(ordered):>9.0f}"
         )
-
-
-def encoded_frames(routes: int, seed: int = 7) -> list[bytes]:
-    """Return seconds of a busy worker as they travel."""
-    rng = random.Random(seed)
-    made = []
-    for _ in range(VARIANTS):
-        parts = [_route(rng, place) for place in range(routes)]
-        sent = frame(1, T, parts, in_flight=2)
-        sent.statements = [_statement(rng, place) for place in range(routes // 2)]
-        made.append(encode(sent))
-    return made
-
-
-def _route(rng: random.Random, place: int) -> RouteFrame:
-    sketch, ttfb, body = LatencySketch(), LatencySketch(), LatencySketch()
-    for _ in range(REQUESTS):
-        ns = round(rng.lognormvariate(2.0 + place % 3, 0.6) * 1e6)
-        sketch.add(ns)
-        ttfb.add(ns * 9 // 10)
-        body.add(round(rng.lognormvariate(7.0, 0.3)))
-    return RouteFrame(
-        route=f"GET /r{place}/{{item_id}}",
-        status=StatusCounts(success=REQUESTS),
-        latency=sketch,
-        ttfb=ttfb,
-        body_bytes=body,
-        sql_count=REQUESTS,
-        sql_ns=REQUESTS * 1_000_000,
-    )
-
-
-def _statement(rng: random.Random, place: int) -> StatementFrame:
-    latency = LatencySketch()
-    for _ in range(REQUESTS):
-        latency.add(round(rng.lognormvariate(0.5, 0.6) * 1e6))
-    return StatementFrame(
-        fingerprint=f"f{place}",
-        statement=f"SELECT * FROM t{place} WHERE id = ?",
-        latency=latency,
-        routes={f"GET /r{place}/{{item_id}}": REQUESTS},
-        call_site=f"app/crud.py:{place} get",
-    )
 
 
 def _look_at(summary: Summary) -> None:

@@ -97,7 +97,9 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*command: str, env: Mapping[str, str], size: tuple[int, int] = (80, 24)) -> Iterator[Terminal]:
+def spawned(
+    *command: str, env: Mapping[str, str], size: tuple[int, int] = (80, 24)
+) -> Iterator[pexpect.spawn[bytes]]:
     """Run a command in a pty of this size (columns, lines); it is gone at the end."""
     columns, lines = size
     child: pexpect.spawn[bytes] = pexpect.spawn(
@@ -107,9 +109,16 @@ def terminal(*command: str, env: Mapping[str, str], size: tuple[int, int] = (80,
         dimensions=(lines, columns),
     )
     try:
-        yield Terminal(child, pyte.Screen(columns, lines))
+        yield child
     finally:
         child.close(force=True)
+
+
+@contextmanager
+def terminal(*command: str, env: Mapping[str, str], size: tuple[int, int] = (80, 24)) -> Iterator[Terminal]:
+    """Run a command in a pty of this size (columns, lines), and have its screen drawn."""
+    with spawned(*command, env=env, size=size) as child:
+        yield Terminal(child, pyte.Screen(*size))
 
 
 def perftui(*args: str) -> tuple[str, ...]:
