@@ -40,8 +40,8 @@ REMARK_S = 3.0
 TICK_S = 0.25
 """How often it is asked whether to paint: nothing is painted more often."""
 
-CONNECTING_TICK_S = 0.05
-"""The same before the first frame: the first picture is the one that is waited for."""
+WAITING_TICK_S = 0.05
+"""The same before the first numbers: the first picture is the one that is waited for."""
 
 
 class Dashboard(App[int], inherit_bindings=False):
@@ -87,18 +87,18 @@ class Dashboard(App[int], inherit_bindings=False):
         self.run_worker(self._follow(), exit_on_error=True)
         # Back from the background: the shell has had the terminal since.
         self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
-        self.set_timer(CONNECTING_TICK_S, self._tick)
+        self.set_timer(WAITING_TICK_S, self._tick)
 
     async def _follow(self) -> None:
         await self._feed.run(self._pace.arrived)
 
     def _tick(self) -> None:
-        connecting = self.picture.summary.link == "connecting"
+        waiting = not self.picture.summary.has_numbers
         if self._pace.held_up(self._backlog()):
             self.remark(f"slow line: repaints every {period(self._pace.period_s)}")
-        elif self._pace.due(self._clock(), self._expected()) or (connecting and self._pace.news):
+        elif self._pace.due(self._clock(), self._expected()) or (waiting and self._pace.news):
             self.repaint()
-        self.set_timer(CONNECTING_TICK_S if connecting else TICK_S, self._tick)
+        self.set_timer(WAITING_TICK_S if waiting else TICK_S, self._tick)
 
     def _backlog(self) -> int:
         """Return how many writes the terminal has not taken yet."""

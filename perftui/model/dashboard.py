@@ -31,8 +31,8 @@ class WorkerTrack:
     """Without what is counted elsewhere: gauges, and who is in flight."""
     received: Received = NOTHING
     """The frames that came live."""
-    history_until: int = 0
-    """The `seq` of the last frame that came as history."""
+    remembered: Received = NOTHING
+    """The frames that came as history."""
     recent: Recent = NO_RECENT
     """What it did for each route in the last minute."""
     last_ended_at: int = 0

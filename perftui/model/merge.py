@@ -97,7 +97,7 @@ def _with_frame(dashboard: Dashboard, event: FrameReceived) -> Dashboard:
         return dashboard
     frame = _believable(clean(event.frame), event.received_at)
     track = replace(_since_restart(track, frame), last_heard_at=event.received_at)
-    known = frame.seq <= track.history_until
+    known = track.remembered.has(frame.seq)
     received = None if known else track.received.with_frame(frame.seq)
     if received is None:
         return replace(dashboard, workers=_with_track(dashboard, track))
@@ -127,22 +127,17 @@ def _with_history(dashboard: Dashboard, event: HistoryReceived) -> Dashboard:
     for sent in event.frames:
         frame = _believable(clean(sent), event.received_at)
         track = _since_restart(track, frame)
-        if frame.seq <= track.history_until:
-            continue  # it came with the history of an earlier connection
         # A thinned frame has the seq of the last that it stands for.
-        first = max(track.history_until + 1, frame.seq - max(1, round(frame.span_ns / 1e9)) + 1)
-        track = replace(
-            track, history_until=frame.seq, last_ended_at=max(frame.ended_at, track.last_ended_at)
-        )
-        if track.received.last and frame.seq >= track.received.first:
-            newest = frame.seq > track.received.last
-            received = track.received.with_frames(first, frame.seq)
-            if received is None:
-                continue  # a part of it at least came live: it must not count twice
-            last_frame = without_counts(frame) if newest else track.last_frame
-            track = replace(track, received=received, last_frame=last_frame)
-        elif track.last_frame is None and track.gone_at is not None:
-            track = replace(track, last_frame=without_counts(frame))
+        first = frame.seq - max(1, round(frame.span_ns / 1e9)) + 1
+        remembered = track.remembered.with_frames(first, frame.seq)
+        live = track.received
+        beside_live = live.last and frame.seq >= live.first
+        received = live.with_frames(first, frame.seq) if beside_live else live
+        if remembered is None or received is None:
+            continue  # a part of it at least was there already: it must not count twice
+        if frame.ended_at >= track.last_ended_at:
+            track = replace(track, last_frame=without_counts(frame), last_ended_at=frame.ended_at)
+        track = replace(track, remembered=remembered, received=received)
         history = history.with_frame(event.worker, frame)
     if track.gone_at is None:  # what a dead worker has left behind is no sign of life
         track = replace(track, last_heard_at=event.received_at)
@@ -151,9 +146,9 @@ def _with_history(dashboard: Dashboard, event: HistoryReceived) -> Dashboard:
 
 def _since_restart(track: WorkerTrack, frame: Frame) -> WorkerTrack:
     """Return the track, anew if its agent was: stopped and started in one process, it counts from 1 again."""
-    known_until = max(track.received.last, track.history_until)
+    known_until = max(track.received.last, track.remembered.last)
     if frame.seq <= known_until and frame.ended_at > track.last_ended_at + SAME_FRAME_NS:
-        return replace(track, received=NOTHING, history_until=0, last_ended_at=frame.ended_at)
+        return replace(track, received=NOTHING, remembered=NOTHING, last_ended_at=frame.ended_at)
     return track
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 
 import msgspec
 
@@ -68,41 +66,40 @@ NOTHING = Packed()
 
 def packed(sketches: Sequence[LatencySketch]) -> Packed:
     """Return everything that `sketches` have counted."""
-    count = total = largest = 0
-    buckets: Mapping[Bucket, Count] = {}
-    if len(sketches) == 1:
-        buckets = sketches[0].buckets
-        count, total, largest = sketches[0].count, sketches[0].total, sketches[0].max
-    else:
-        count = sum([sketch.count for sketch in sketches])
-        total = sum([sketch.total for sketch in sketches])
-        largest = max([sketch.max for sketch in sketches], default=0)
-        # A worker's second holds few requests of most routes, each in a bucket of its own: those are
-        # counted without a step of Python for each.
-        added = Counter(chain.from_iterable([sketch.buckets for sketch in sketches]))
-        for sketch in sketches:
-            if sketch.count != len(sketch.buckets):
-                for bucket, number in sketch.buckets.items():
-                    added[bucket] += number - 1
-        buckets = added
-    if not buckets:
+    several: Sequence[Mapping[Bucket, Count]] = [sketch.buckets for sketch in sketches if sketch.buckets]
+    if not several:
         return NOTHING
-    low, high = min(buckets) & _ALIGNED, max(buckets)
+    if len(several) == 1:
+        (only,) = several
+        low, high, most = min(only) & _ALIGNED, max(only), max(only.values())
+    else:
+        low, high = min(map(min, several)) & _ALIGNED, max(map(max, several))
+        most = sum([max(buckets.values()) for buckets in several])
     # Bytes from outside may claim anything: an index of 2^60 would be an integer of 2^65 bits.
-    if low < 0 or high > LAST_BUCKET or max(buckets.values()) > MAX_IN_A_BUCKET:
-        buckets = _bounded(buckets)
-        low, high = min(buckets) & _ALIGNED, max(buckets)
+    if low < 0 or high > LAST_BUCKET or most > MAX_IN_A_BUCKET:
+        bounded = _bounded(several)
+        several, low, high = [bounded], min(bounded) & _ALIGNED, max(bounded)
+    # Straight into the lanes: to add them up in a dict before took three times as long for ten seconds
+    # of four workers, whose buckets hold several requests each.
     lanes = array("I", bytes(_LANE_BYTES * (high - low + 1)))
-    for bucket, number in buckets.items():
-        lanes[bucket - low] = number
-    return Packed(count, total, largest, low, int.from_bytes(lanes.tobytes(), "little"))
+    for buckets in several:
+        for bucket, number in buckets.items():
+            lanes[bucket - low] += number
+    return Packed(
+        sum([sketch.count for sketch in sketches]),
+        sum([sketch.total for sketch in sketches]),
+        max([sketch.max for sketch in sketches]),
+        low,
+        int.from_bytes(lanes.tobytes(), "little"),
+    )
 
 
-def _bounded(buckets: Mapping[Bucket, Count]) -> dict[Bucket, Count]:
+def _bounded(several: Iterable[Mapping[Bucket, Count]]) -> dict[Bucket, Count]:
     bounded: dict[Bucket, Count] = {}
-    for bucket, number in buckets.items():
-        place = min(max(bucket, 0), LAST_BUCKET)
-        bounded[place] = min(bounded.get(place, 0) + max(number, 0), MAX_IN_A_BUCKET)
+    for buckets in several:
+        for bucket, number in buckets.items():
+            place = min(max(bucket, 0), LAST_BUCKET)
+            bounded[place] = min(bounded.get(place, 0) + max(number, 0), MAX_IN_A_BUCKET)
     return bounded
 
 

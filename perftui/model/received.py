@@ -30,25 +30,23 @@ class Received:
 
     def with_frame(self, seq: int) -> Received | None:
         """Return what has arrived with `seq` as well; None if it had arrived before."""
-        if not self.last:
-            return Received(seq, seq)
-        if seq == self.last + 1:
-            return Received(self.first, seq, self.gaps, self.lost)
-        if seq > self.last:
-            return self._bounded(self.first, seq, (*self.gaps, (self.last + 1, seq - 1)))
-        if seq < self.first:
-            missing = ((seq + 1, self.first - 1),) if seq + 1 < self.first else ()
-            return self._bounded(seq, self.last, (*missing, *self.gaps))
-        return self._without_gap(seq, seq)
+        return self.with_frames(seq, seq)
 
     def with_frames(self, low: int, high: int) -> Received | None:
         """Return what has arrived with all of `low` to `high` as well; None if one of them had arrived."""
-        if low >= high or not self.last:
-            return self.with_frame(high)
+        if not self.last:
+            return Received(low, high)
         if low > self.last:
-            gaps = ((self.last + 1, low - 1),) if low > self.last + 1 else ()
-            return self._bounded(self.first, high, (*self.gaps, *gaps))
+            missing = ((self.last + 1, low - 1),) if low > self.last + 1 else ()
+            return self._bounded(self.first, high, (*self.gaps, *missing))
+        if high < self.first:
+            missing = ((high + 1, self.first - 1),) if high + 1 < self.first else ()
+            return self._bounded(low, self.last, (*missing, *self.gaps))
         return self._without_gap(low, high)
+
+    def has(self, seq: int) -> bool:
+        """Tell whether a frame has arrived."""
+        return self.first <= seq <= self.last and not any(low <= seq <= high for low, high in self.gaps)
 
     def _without_gap(self, first: int, last: int) -> Received | None:
         for index, (low, high) in enumerate(self.gaps):

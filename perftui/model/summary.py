@@ -381,6 +381,11 @@ class Summary:
     slo: tuple[SloVerdict, ...] = ()
     events: tuple[Event, ...] = ()
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether any worker has told anything yet."""
+        return any(worker.last_seen is not None for worker in self.workers)
+
     def route(self, label: RouteLabel) -> RouteSummary | None:
         """Return the route with this label, None if it had no request in the window."""
         return next((route for route in self.routes if route.route == label), None)

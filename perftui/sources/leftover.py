@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 
 from perftui.sources.discovery import directories
@@ -21,9 +20,6 @@ from perftui_agent.wire.registration import UnsafeRuntimeDirError, check_private
 
 MAX_BOX_BYTES = 64 * 1024 * 1024
 """An agent writes 8 MB unless it is told otherwise."""
-
-FRAMES_AT_ONCE = 10
-"""Merging one of 200 routes takes a millisecond, in which nobody's key is answered."""
 
 
 def frames_left_by(
@@ -43,13 +39,6 @@ def frames_left_by(
         if hello is not None and hello.worker.id == worker.id and hello.wire == WIRE_VERSION:
             return tuple(frame for frame in frames if frame.seq > after_seq)
     return ()
-
-
-def in_portions(frames: Sequence[Frame]) -> Iterator[tuple[Frame, ...]]:
-    """Yield `frames` a few at a time."""
-    left = iter(frames)
-    while portion := tuple(islice(left, FRAMES_AT_ONCE)):
-        yield portion
 
 
 def _believable(path: Path) -> bool:

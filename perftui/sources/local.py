@@ -17,7 +17,6 @@ from types import TracebackType
 
 from perftui.model.events import (
     FrameReceived,
-    HistoryReceived,
     LinkChanged,
     SourceEvent,
     WorkerFound,
@@ -26,10 +25,11 @@ from perftui.model.events import (
 )
 from perftui.sources.absent import explain, only_service
 from perftui.sources.discovery import discover, is_alive
-from perftui.sources.leftover import frames_left_by, in_portions
+from perftui.sources.leftover import frames_left_by
 from perftui.sources.match import matches, matching
+from perftui.sources.news import News
 from perftui.sources.session import Phase, Session, Sign, retry_after_s
-from perftui.sources.stream import LOST, NotAnsweredError, Stream, WrongWireError, wrong_wire
+from perftui.sources.stream import LOST, EarlierFrames, NotAnsweredError, Stream, WrongWireError, wrong_wire
 from perftui.sources.target import LocalTarget, TargetError, parse_local
 from perftui_agent.wire.frames import (
     WIRE_VERSION,
@@ -37,7 +37,6 @@ from perftui_agent.wire.frames import (
     DumpRequest,
     Frame,
     Hello,
-    History,
     Refusal,
     WorkerId,
 )
@@ -48,9 +47,6 @@ WATCH_S = 0.5
 
 REGISTERING_S = 2.0
 """How long a worker that just started may take to know the addresses it listens on."""
-
-MAX_WAITING_EVENTS = 2000
-"""Events nobody has taken yet; past it the streams wait, and the agents drop frames and count them."""
 
 
 async def find(
@@ -89,7 +85,7 @@ class LocalSource:
         self.targets = tuple(targets)
         self.session = Session()
         self._where = where
-        self._events: asyncio.Queue[SourceEvent] = asyncio.Queue(MAX_WAITING_EVENTS)
+        self._news = News()
         self._streams: dict[WorkerId, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._heard = asyncio.Event()
@@ -118,9 +114,7 @@ class LocalSource:
         return self
 
     async def __anext__(self) -> SourceEvent:
-        # Taking from a queue that isn't empty lets nobody else run: a long history would hold up the keys.
-        await asyncio.sleep(0)
-        return await self._events.get()
+        return await self._news.next()
 
     def phase(self, worker: WorkerId) -> Phase | None:
         """Return how a worker stands now; None if there is no such worker."""
@@ -165,24 +159,23 @@ class LocalSource:
         if worker in self._streams:
             return
         stream = self._streams[worker] = Stream(registration)
-        await self._events.put(WorkerFound(registration.worker, time.time()))
+        await self._news.put(WorkerFound(registration.worker, time.time()))
         await self._enter(self.session.found(worker, time.monotonic()))
         self._start(self._follow(stream))
 
     async def _follow(self, stream: Stream) -> None:
         worker = stream.worker.id
 
-        async def tell(message: Hello | Frame | History) -> None:
+        async def tell(message: Hello | Frame | EarlierFrames) -> None:
             now = time.time()
             match message:
                 case Hello():
-                    await self._events.put(WorkerJoined(message, now))
+                    await self._news.put(WorkerJoined(message, now))
                 case Frame():
                     stream.last_seq = message.seq
-                    await self._events.put(FrameReceived(worker, message, now))
-                case History():
-                    for frames in in_portions(message.frames):
-                        await self._events.put(HistoryReceived(worker, frames, now))
+                    await self._news.put(FrameReceived(worker, message, now))
+                case EarlierFrames():
+                    await self._news.keep(worker, message.data)
             await self._sign(worker, "heard")
 
         while True:
@@ -194,6 +187,7 @@ class LocalSource:
                 pass
             if not await self._still_there(stream):
                 return
+            self._news.forget(worker)
             await self._sign(worker, "dropped")
             drops = self.session.workers[worker].drops
             await asyncio.sleep(retry_after_s(drops, random.random()))  # noqa: S311 - spreads load, keeps no secret
@@ -210,7 +204,7 @@ class LocalSource:
         before = self.session.phase(worker)
         session = self.session.seen(worker, sign, time.monotonic())
         if sign == "died" and before != "gone":
-            await self._events.put(WorkerGone(worker, time.time()))
+            await self._news.put(WorkerGone(worker, time.time()))
             self._start(self._tell_last_words(self._streams[worker]))
         await self._enter(session)
 
@@ -218,14 +212,13 @@ class LocalSource:
         """Tell of the frames that a dead worker wrote down and could not send any more."""
         worker = stream.worker
         frames = await asyncio.to_thread(frames_left_by, worker, stream.last_seq, self._where)
-        for portion in in_portions(frames):
-            await self._events.put(HistoryReceived(worker.id, portion, time.time()))
+        self._news.leave(worker.id, frames)
 
     async def _enter(self, session: Session) -> None:
         before, self.session = self.session, session
         self._heard.set()
         if session.link != before.link:
-            await self._events.put(LinkChanged(session.link, time.time()))
+            await self._news.put(LinkChanged(session.link, time.time()))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

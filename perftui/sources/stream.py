@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from perftui.sources.discovery import may_connect
-from perftui_agent.wire.codec import WireError, decode_from_agent, encode
+from perftui_agent.wire.codec import WireError, decode_from_agent, encode, is_history
 from perftui_agent.wire.frames import (
     MAX_MESSAGE_BYTES,
     WIRE_VERSION,
@@ -44,6 +45,12 @@ class NotAnsweredError(Exception):
     """A request brought no answer: one sentence says why."""
 
 
+class EarlierFrames(NamedTuple):
+    """A `History` as it came: to be decoded when there is time."""
+
+    data: bytes
+
+
 class Stream:
     """The stream of one worker; `follow` it, and `ask` while it is followed."""
 
@@ -60,7 +67,7 @@ class Stream:
         """Whether the agent has said hello and the connection is open."""
         return self._connection is not None
 
-    async def follow(self, tell: Callable[[Hello | Frame | History], Awaitable[None]]) -> None:
+    async def follow(self, tell: Callable[[Hello | Frame | EarlierFrames], Awaitable[None]]) -> None:
         """Connect and `tell` of everything that comes; return when the agent ends it, raise `LOST` else."""
         path = self.registration.socket
         if not may_connect(path):
@@ -69,6 +76,7 @@ class Stream:
             path,
             "ws://localhost/",
             max_size=MAX_MESSAGE_BYTES,
+            max_queue=2,  # megabytes of the past are not to be read before there is time for them
             compression=None,
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=0.5,
@@ -78,10 +86,13 @@ class Stream:
             self._connection = connection
             try:
                 async for data in connection:
+                    if isinstance(data, bytes) and is_history(data):
+                        await tell(EarlierFrames(data))
+                        continue
                     message = _decoded(data)
-                    if isinstance(message, Frame | History):
+                    if isinstance(message, Frame):
                         await tell(message)
-                    elif not isinstance(message, Hello):
+                    elif not isinstance(message, Hello | History):
                         self._answered(message)
             finally:
                 self._connection = None

@@ -1,6 +1,6 @@
 """Keeps the last fifteen minutes of frames where they outlive the worker.
 
-Takes each frame as it is closed; gives those there are to a client that connects. The newest two minutes
+Takes each frame as it is closed; gives those there are to a client that connects. The newest minutes
 are kept second by second, older ones as frames of ten seconds, each in half of the file: a busy worker
 whose frames are large keeps less time, never more bytes.
 """
@@ -22,8 +22,8 @@ COARSE_NS = 10_000_000_000
 
 FRAME_NS = 1_000_000_000
 
-FINE_FRAMES = 120
-"""Frames given to a client second by second."""
+FINE_FRAMES = 100
+"""Frames given to a client second by second: it tells as many seconds apart, and adds up what is older."""
 
 HISTORY_NS = 900_000_000_000
 """How far back history goes."""

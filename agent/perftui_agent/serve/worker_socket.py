@@ -31,6 +31,9 @@ MAX_QUEUED_FRAMES = 16
 HISTORY_CHUNK_BYTES = 128 * 1024
 """About as much as goes to a client between two live frames."""
 
+FIRST_CHUNK_BYTES = 16 * 1024
+"""The latest second of a service of sixty routes: so much is enough for a first picture."""
+
 MAX_REQUEST_BYTES = 64 * 1024
 
 FLUSH_WITHIN_S = 0.02
@@ -184,15 +187,16 @@ class WorkerSocket:
 
 
 def _history_chunks(frames: list[bytes]) -> Iterator[bytes]:
+    """Yield `frames`, oldest first, in chunks, the latest first; that is a small one."""
     chunk: list[bytes] = []
-    size = 0
-    for frame in frames:
-        if chunk and size + len(frame) > HISTORY_CHUNK_BYTES:
-            yield encode_history(chunk, last=False)
-            chunk, size = [], 0
+    size, most = 0, FIRST_CHUNK_BYTES
+    for frame in reversed(frames):
+        if chunk and size + len(frame) > most:
+            yield encode_history(chunk[::-1], last=False)
+            chunk, size, most = [], 0, HISTORY_CHUNK_BYTES
         chunk.append(frame)
         size += len(frame)
-    yield encode_history(chunk, last=True)
+    yield encode_history(chunk[::-1], last=True)
 
 
 def _admit(connection: ServerConnection, _request: Request) -> Response | None:

@@ -45,6 +45,20 @@ def decode_from_agent(data: bytes) -> FromAgent:
     return _decode(_from_agent, data)
 
 
+class _Kind(msgspec.Struct):
+    """A message of which nothing but its kind is looked at."""
+
+    type: str
+
+
+_kind_of: msgspec.msgpack.Decoder[_Kind] = msgspec.msgpack.Decoder(_Kind)
+
+
+def is_history(data: bytes) -> bool:
+    """Tell whether an agent's message says that it is a `History`; `WireError` if it says nothing."""
+    return _decode(_kind_of, data).type == "history"
+
+
 def decode_from_client(data: bytes) -> FromClient:
     """Return the request a client sent; `WireError` if the bytes are not one."""
     return _decode(_from_client, data)

@@ -350,7 +350,8 @@ class Hello(_Part, tag="hello"):
 class History(_Part, tag="history"):
     """Earlier frames of this worker, oldest first: sent in chunks after `Hello`, between live frames.
 
-    Older ones are thinned: their `span_ns` is ten seconds instead of one.
+    The latest chunk comes first, so that a picture of the present need not wait for the past. Older frames
+    are thinned: their `span_ns` is ten seconds instead of one.
     """
 
     frames: list[Frame] = []

@@ -25,6 +25,7 @@ from perftui_agent.wire.frames import (
     DumpRequest,
     Frame,
     Hello,
+    History,
     Refusal,
     WorkerIdentity,
 )
@@ -52,9 +53,11 @@ async def refuse(request: DumpRequest, peer: str) -> Dump | Refusal:
 
 @contextlib.asynccontextmanager
 async def serving(
-    path: Path, act: Callable[[DumpRequest, str], Awaitable[Dump | Refusal]] = refuse
+    path: Path,
+    act: Callable[[DumpRequest, str], Awaitable[Dump | Refusal]] = refuse,
+    history: Callable[[], list[bytes]] = list,
 ) -> AsyncIterator[WorkerSocket]:
-    stream = WorkerSocket(path, hello=encode(HELLO), history=list, act=act)
+    stream = WorkerSocket(path, hello=encode(HELLO), history=history, act=act)
     await stream.open()
     try:
         yield stream
@@ -89,6 +92,26 @@ def test_promise_16_the_socket_is_for_its_owner_alone(path: Path) -> None:
     async def check() -> None:
         async with serving(path):
             assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+    asyncio.run(check())
+
+
+def test_the_latest_of_the_past_comes_first(path: Path) -> None:
+    """A small chunk with the latest frame, then those before it; in each chunk the oldest is first."""
+
+    async def check() -> None:
+        sent = [frame(seq, padding=10_000) for seq in range(1, 41)]
+        async with serving(path, history=lambda: sent) as stream, client_of(path) as client:
+            assert decode_from_agent(_bytes(await client.recv())) == HELLO
+            chunks: list[History] = []
+            while not chunks or not chunks[-1].last:
+                chunk = decode_from_agent(_bytes(await client.recv()))
+                assert isinstance(chunk, History)
+                chunks.append(chunk)
+            assert [each.seq for each in chunks[0].frames] == [40]
+            assert [each.seq for chunk in reversed(chunks) for each in chunk.frames] == list(range(1, 41))
+            assert len(chunks) > 2
+            assert stream.clients == 1
 
     asyncio.run(check())
 

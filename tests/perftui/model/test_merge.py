@@ -70,6 +70,28 @@ def test_history_that_comes_again_after_a_dropped_connection_fills_only_the_gap(
     assert summary.coverage.frames_dropped == 0
 
 
+@given(st.permutations(range(1, 31)))
+def test_history_adds_up_in_any_order(order: list[int]) -> None:
+    """The latest second comes first, and not every worker's at the same time: the sum is the same."""
+    events: list[SourceEvent] = [joined(A), joined(B)]
+    for seq in order:
+        who = A if seq % 2 else B
+        events.append(
+            HistoryReceived(who.id, (frame(seq, T - 31 + seq // 2, [route("GET /", [5.0])]),), T + 0.1)
+        )
+    summary = summary_of(*events, received(A, frame(31, T, [route("GET /", [5.0])])))
+    assert (summary.totals.requests, summary.totals.latency.count) == (31, 31)
+    assert sum(row.requests for row in summary.workers) == 31
+
+
+def test_what_a_worker_remembers_last_stands_for_it_until_it_speaks() -> None:
+    """Its gauges are there with the first picture, and what it remembers from before doesn't change them."""
+    past = [frame(seq, T - 3 + seq, in_flight=seq) for seq in (3, 2, 1)]
+    events = [HistoryReceived(A.id, (each,), T + 0.1) for each in past]
+    (row,) = summary_of(joined(A), *events, at=T + 0.2).workers
+    assert (row.in_flight, row.cpu_percent) == (3, 12.5)
+
+
 def test_thinned_history_counts_whole() -> None:
     """A frame that stands for ten seconds brings the requests of ten seconds."""
     past = (frame(10, T - 20, [route("GET /", [5.0] * 10)], span_s=10.0),)

@@ -44,6 +44,20 @@ def test_it_knows_exactly_what_is_missing(seqs: list[int]) -> None:
     assert received.dropped == len(missing)
 
 
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 9)), min_size=1))
+def test_frames_that_stand_for_several_count_once(spans: list[tuple[int, int]]) -> None:
+    """In any order: what overlaps with something that was there is no news; `has` knows all of it."""
+    received, known = NOTHING, set[int]()
+    for low, more in spans:
+        covered = set(range(low, low + more + 1))
+        grown = received.with_frames(low, low + more)
+        assert (grown is None) == bool(known & covered)
+        if grown is not None:
+            received, known = grown, known | covered
+    assert {seq for seq in range(1, 80) if received.has(seq)} == known
+    assert received.dropped == max(known) - min(known) + 1 - len(known)
+
+
 def test_gaps_are_bounded_and_still_counted() -> None:
     """Beyond the bound the oldest gaps are lost for good, and stay in the count."""
     received = after(*range(1, 4 * MAX_GAPS, 2))

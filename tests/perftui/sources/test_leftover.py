@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from perftui.sources.leftover import FRAMES_AT_ONCE, MAX_BOX_BYTES, frames_left_by, in_portions
+from perftui.sources.leftover import MAX_BOX_BYTES, frames_left_by
 from tests.support.boxes import write_box
 from tests.support.frames import T, frame, hello, worker
 from tests.support.servers import private_dir
@@ -83,11 +83,3 @@ def test_a_box_that_is_cut_off_gives_what_is_whole(directory: Path, size: int) -
     path = write_box(directory, hello(A), FRAMES)
     os.truncate(path, size)
     assert left(directory) == []
-
-
-def test_frames_come_a_few_at_a_time() -> None:
-    """No event holds more than can be merged between two keys, and none is lost."""
-    frames = [frame(seq, T + seq) for seq in range(1, 2 * FRAMES_AT_ONCE + 2)]
-    portions = list(in_portions(frames))
-    assert [len(portion) for portion in portions] == [FRAMES_AT_ONCE, FRAMES_AT_ONCE, 1]
-    assert [each for portion in portions for each in portion] == frames

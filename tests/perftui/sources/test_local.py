@@ -84,8 +84,27 @@ def test_earlier_frames_come_as_history(directory: Path) -> None:
     async def scenario() -> None:
         async with fake_agent(directory) as agent, source_of(directory, "8000") as source:
             await agent.send(History(frames=[frame(1, T + 1), frame(2, T + 2)], last=True))
-            event = await next_of(source, HistoryReceived)
-            assert [each.seq for each in event.frames] == [1, 2]
+            told = [await next_of(source, HistoryReceived) for _ in range(2)]
+            assert [[each.seq for each in event.frames] for event in told] == [[2], [1]]
+
+    run(scenario)
+
+
+def test_the_present_is_told_before_the_past(directory: Path) -> None:
+    """A frame that comes while much of the past still waits to be told is the next thing told."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory) as agent, source_of(directory, "8000") as source:
+            past = [frame(seq, T + seq) for seq in range(1, 101)]
+            await agent.send(History(frames=past[50:]), History(frames=past[:50], last=True))
+            seqs = [(await next_of(source, HistoryReceived)).frames[0].seq for _ in range(3)]
+            await agent.send(frame(101, T + 101))
+            while not isinstance(event := await anext(source), FrameReceived):
+                assert isinstance(event, HistoryReceived)
+                seqs.append(event.frames[0].seq)
+            assert event.frame.seq == 101
+            assert len(seqs) < 50
+            assert seqs == list(range(100, 100 - len(seqs), -1))
 
     run(scenario)
 
@@ -164,8 +183,11 @@ def test_a_killed_worker_leaves_the_frames_it_could_not_send(directory: Path) ->
             write_box(directory, agent.hello, [frame(seq, T + seq) for seq in (1, 2, 3)])
             agent.kill()
             await next_of(source, WorkerGone)
-            left = await next_of(source, HistoryReceived)
-            assert (left.worker, [each.seq for each in left.frames]) == (agent.identity.id, [2, 3])
+            left = [await next_of(source, HistoryReceived) for _ in range(2)]
+            assert [(each.worker, each.frames[0].seq) for each in left] == [
+                (agent.identity.id, 3),
+                (agent.identity.id, 2),
+            ]
 
     run(scenario)
 
