@@ -27,7 +27,7 @@ from perftui.model.history import KEPT_S
 from perftui.model.parts import without_counts
 from perftui.model.received import NOTHING
 from perftui.model.text import clean
-from perftui.model.timeline import with_arrival, with_departure, with_link, with_mark
+from perftui.model.timeline import is_newcomer, with_arrival, with_departure, with_link, with_mark
 from perftui_agent.wire.frames import Frame, SloTarget, WorkerId, WorkerIdentity
 
 CLOCK_TOLERANCE_S = 2
@@ -64,14 +64,13 @@ def _with_worker(dashboard: Dashboard, identity: WorkerIdentity, at: float) -> t
     track = dashboard.workers.get(identity.id)
     if track is not None:
         return dashboard, track
-    news = dashboard.began_at is not None and identity.started_at > dashboard.began_at
     track = WorkerTrack(identity, at)
     workers = {**dashboard.workers, identity.id: track}
     if len(workers) > MAX_WORKERS:
         del workers[min(workers, key=lambda worker: (workers[worker].gone_at or at, worker))]
     began_at = at if dashboard.began_at is None else dashboard.began_at
     dashboard = replace(dashboard, workers=workers, began_at=began_at)
-    return with_arrival(dashboard, identity.id, at) if news else dashboard, track
+    return with_arrival(dashboard, identity.id, at) if is_newcomer(dashboard, track) else dashboard, track
 
 
 def _with_hello(dashboard: Dashboard, event: WorkerJoined) -> Dashboard:

@@ -17,6 +17,12 @@ from perftui_agent.wire.frames import WorkerId
 REPLACED_WITHIN_S = 60.0
 """One that comes so soon after, or before, another went has taken its place."""
 
+FIRST_LOOK_S = 0.5
+"""Who is found this soon was there when the watch began."""
+
+START_IMPRECISION_S = 1.0
+"""The kernel tells when a process started from a boot time in whole seconds: so much too early at worst."""
+
 DEPLOY_WORKERS = 2
 """A service whose only worker is replaced may have been deployed, or may have died."""
 
@@ -57,6 +63,14 @@ def with_link(dashboard: Dashboard, link: LinkState, at: float) -> Dashboard:
     return _with_events(dashboard, [Event(at, kind, name, sentence)])
 
 
+def is_newcomer(dashboard: Dashboard, track: WorkerTrack) -> bool:
+    """Tell whether a worker has started since the watch began: one that is only found late is no news."""
+    began_at = dashboard.began_at
+    if began_at is None or track.found_at <= began_at + FIRST_LOOK_S:
+        return False
+    return track.identity.started_at > began_at - START_IMPRECISION_S
+
+
 def with_arrival(dashboard: Dashboard, worker: WorkerId, at: float) -> Dashboard:
     """Return it with the news that a worker has come, and whose place it took: the first that went."""
     came = dashboard.workers.get(worker)
@@ -76,9 +90,8 @@ def with_departure(dashboard: Dashboard, worker: WorkerId, at: float) -> Dashboa
     pid = went.identity.pid
     event = Event(at, "worker-lost", str(pid), f"worker {pid} is gone", worker=worker)
     dashboard = _with_events(dashboard, [event])
-    began_at = dashboard.began_at or at
     for came in _siblings(dashboard, went):
-        is_new = came.identity.started_at > began_at and at - came.found_at <= REPLACED_WITHIN_S
+        is_new = is_newcomer(dashboard, came) and at - came.found_at <= REPLACED_WITHIN_S
         if is_new and came.gone_at is None and came.replaces is None and came.found_at > went.found_at:
             return _with_replacement(dashboard, went, came, at)
     return _with_deploy(dashboard, went, at)
@@ -99,11 +112,10 @@ def _with_replacement(dashboard: Dashboard, went: WorkerTrack, came: WorkerTrack
 def _with_deploy(dashboard: Dashboard, of: WorkerTrack, at: float) -> Dashboard:
     """Return it with one event for all, if all workers of a service have been replaced within a minute."""
     since = at - REPLACED_WITHIN_S
-    began_at = dashboard.began_at or at
     all_of_it = [each for each in dashboard.workers.values() if each.identity.service == of.identity.service]
     alive = [each for each in all_of_it if each.gone_at is None]
     went = [each for each in all_of_it if each.gone_at is not None and each.gone_at >= since]
-    new = [each for each in alive if each.found_at >= since and each.identity.started_at > began_at]
+    new = [each for each in alive if each.found_at >= since and is_newcomer(dashboard, each)]
     if not new or len(new) < len(alive) or len(went) < DEPLOY_WORKERS or len(new) < len(went):
         return dashboard
     service = of.identity.service

@@ -58,6 +58,21 @@ def test_a_deploy_is_one_event_and_says_of_the_others_that_they_are_part_of_it()
         assert {event.part_of for event in told if event.kind != "deploy"} == {"deploy"}
 
 
+def test_a_worker_replaced_in_the_first_second_is_a_restart() -> None:
+    """Start times are told up to a second too early: the successor seems older than the watch."""
+    successor = worker(3, started_at=T - 0.4)
+    told = events_of(joined(A), joined(B), gone(A, T + 0.2), joined(successor, T + 2.0))
+    assert [event.kind for event in told] == ["worker-lost", "worker-restarted"]
+
+
+def test_who_is_there_at_the_first_look_is_nobody_s_successor() -> None:
+    """A service that has only just started has its workers; one that goes then leaves a gap."""
+    told = events_of(
+        *(joined(worker(pid, started_at=T - 0.2), T + pid / 100) for pid in (1, 2)), gone(A, T + 9)
+    )
+    assert [event.kind for event in told] == ["worker-lost"]
+
+
 def test_some_workers_replaced_are_no_deploy() -> None:
     """While one of the old is there, a new one is a restart."""
     told = events_of(joined(A), joined(B), gone(A, T + 10), joined(newcomer(3, T + 11), T + 11))
