@@ -15,7 +15,10 @@ from perftui.sources.discovery import Discovery, Service, services
 from perftui.sources.match import addresses_of, is_local, serves
 from perftui.sources.target import LocalTarget, PidTarget, PortTarget, ServiceTarget, TargetError, UnixTarget
 
-_INSTRUMENT = "add `instrument(app)` to it, or start it with: python -m perftui_agent run -- <its command>"
+_INSTRUMENT = (
+    "add `instrument(app)` to it, or start it with: python -m perftui_agent run -- <its command>; "
+    "if it has one: a first request may have to wake it, and both need the same PERFTUI_RUNTIME_DIR"
+)
 _MAKE_ONE = "to make one: add `instrument(app)` to an app"
 _LS = "to see what is there: perftui ls"
 

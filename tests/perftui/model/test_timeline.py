@@ -67,9 +67,8 @@ def test_a_worker_replaced_in_the_first_second_is_a_restart() -> None:
 
 def test_who_is_there_at_the_first_look_is_nobody_s_successor() -> None:
     """A service that has only just started has its workers; one that goes then leaves a gap."""
-    told = events_of(
-        *(joined(worker(pid, started_at=T - 0.2), T + pid / 100) for pid in (1, 2)), gone(A, T + 9)
-    )
+    one, other = worker(1, started_at=T - 0.2), worker(2, started_at=T - 0.2)
+    told = events_of(joined(one, T), joined(other, T + 0.01), gone(one, T + 9))
     assert [event.kind for event in told] == ["worker-lost"]
 
 
