@@ -10,14 +10,16 @@ from typing import Generic, TypeVar, overload
 
 from perftui.model.history import BLOCK_S, KEPT_S, SECOND_S, History, Node
 from perftui.model.packed import merged
-from perftui.model.summary import Point, Step
+from perftui.model.parts import WorkerPart
+from perftui.model.quantiles import quantile_ms
+from perftui.model.summary import Point, Step, WorkerTrends
 from perftui.model.tally import Second
 from perftui_agent.wire.frames import RouteLabel, WorkerId
 
 FINEST_WINDOW_S = 80
 """Up to this length a point is one second, beyond it ten."""
 
-STEPS = 6
+STEPS = 12
 """Parts of a window whose latencies are drawn one below the other."""
 
 LONG_PAST = 12
@@ -78,13 +80,20 @@ class Axis:
         """Return the p95 of a worker at each point, in ms."""
         return Lazy(lambda: tuple([node.worker_p95_ms(worker) if node else None for node in self.nodes]))
 
-    def worker_cpu(self, worker: WorkerId) -> Sequence[float | None]:
-        """Return the CPU of a worker at each point, in percent of a core."""
-        return Lazy(lambda: tuple([node.worker_cpu_percent(worker) if node else None for node in self.nodes]))
+    def worker_trends(self, worker: WorkerId) -> WorkerTrends:
+        """Return how the other figures of a worker go."""
 
-    def worker_lag(self, worker: WorkerId) -> Sequence[float | None]:
-        """Return the p99 lag of a worker's loop at each point, in ms."""
-        return Lazy(lambda: tuple([node.worker_lag_ms(worker) if node else None for node in self.nodes]))
+        def each(figure: Callable[[WorkerPart], float | None]) -> Sequence[float | None]:
+            return Lazy(lambda: tuple([_figure(node, worker, figure) for node in self.nodes]))
+
+        return WorkerTrends(
+            cpu_percent=each(lambda part: 100.0 * part.cpu_s / part.cpu_over_s if part.cpu_over_s else None),
+            lag_ms=each(lambda part: quantile_ms(part.lag, 0.99)),
+            gc_ms=each(lambda part: quantile_ms(part.gc_pauses, 0.99)),
+            rps=each(lambda part: part.requests / part.covered_s if part.covered_s else None),
+            in_flight=each(lambda part: part.last.in_flight),
+            threads=each(lambda part: part.last.threadpool.used if part.last.threadpool else None),
+        )
 
     def steps(self, label: RouteLabel) -> Sequence[Step]:
         """Return the latencies of a route over each of `STEPS` parts of the window."""
@@ -130,6 +139,13 @@ def axis_of(history: History, first: Second, last: Second) -> Axis:
     over = min(last, history.newest) - 2 * BLOCK_S + 1
     past = history.steps(history.newest - KEPT_S, over, BLOCK_S)
     return Axis(points, nodes, [node for node in past if node is not None])
+
+
+def _figure(
+    node: Node | None, worker: WorkerId, figure: Callable[[WorkerPart], float | None]
+) -> float | None:
+    part = node.tally.workers.get(worker) if node else None
+    return figure(part) if part else None
 
 
 def _point(at: float, node: Node | None) -> Point:

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 from perftui.model.intervals import Interval, quantile_intervals, rate_interval, share_interval
 from perftui.model.packed import Packed
 from perftui.model.quantiles import together
-from perftui.model.summary import RouteSummary, Summary
+from perftui.model.summary import RouteSummary, Summary, WorkerTrends
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import RouteLabel
 
@@ -111,9 +111,7 @@ def baseline(summary: Summary) -> Summary:
     return replace(
         summary,
         routes=tuple(replace(row, trend=(), steps=(), shares=()) for row in summary.routes),
-        workers=tuple(
-            replace(row, trend=(), cpu_trend=(), lag_trend=(), memory=()) for row in summary.workers
-        ),
+        workers=tuple(replace(row, trend=(), trends=WorkerTrends(), memory=()) for row in summary.workers),
     )
 
 

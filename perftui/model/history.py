@@ -98,16 +98,6 @@ class Node:
     def _workers_p95_ms(self) -> dict[WorkerId, float | None]:
         return {}
 
-    def worker_cpu_percent(self, worker: WorkerId) -> float | None:
-        """Return a worker's mean CPU in it, in percent of a core."""
-        part = self.tally.workers.get(worker)
-        return 100.0 * part.cpu_s / part.cpu_over_s if part and part.cpu_over_s else None
-
-    def worker_lag_ms(self, worker: WorkerId) -> float | None:
-        """Return the p99 lag of a worker's loop in it."""
-        part = self.tally.workers.get(worker)
-        return quantile_ms(part.lag, 0.99) if part else None
-
     def worker_rss(self, worker: WorkerId) -> int | None:
         """Return a worker's RSS at the end of it."""
         part = self.tally.workers.get(worker)

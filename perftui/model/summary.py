@@ -158,6 +158,20 @@ class RouteSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerTrends:
+    """How one worker's figures go: each at every one of `Summary.points`, added up when first looked at."""
+
+    cpu_percent: Sequence[float | None] = ()
+    lag_ms: Sequence[float | None] = ()
+    """The loop's p99 lag, as `gc_ms`: p99 of the collector's pauses."""
+    gc_ms: Sequence[float | None] = ()
+    rps: Sequence[float | None] = ()
+    in_flight: Sequence[float | None] = ()
+    """At the end of each step, as `threads`: those of the threadpool that were used."""
+    threads: Sequence[float | None] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSummary:
     """One worker over the window, and its process as last seen."""
 
@@ -207,10 +221,7 @@ class WorkerSummary:
     """Requests that were in flight when one that is gone was last heard."""
     trend: Sequence[float | None] = ()
     """p95 in ms for each of `Summary.points`."""
-    cpu_trend: Sequence[float | None] = ()
-    """In percent of a core, at each of them …"""
-    lag_trend: Sequence[float | None] = ()
-    """… and the loop's p99 lag in ms."""
+    trends: WorkerTrends = WorkerTrends()
 
     @property
     def pid(self) -> int:

@@ -110,8 +110,7 @@ def _row(
         gone_since=track.gone_at if gone else None,
         lost_in_flight=frame.in_flight if frame and gone else None,
         trend=axis.worker(track.identity.id),
-        cpu_trend=axis.worker_cpu(track.identity.id),
-        lag_trend=axis.worker_lag(track.identity.id),
+        trends=axis.worker_trends(track.identity.id),
     )
 
 

@@ -66,6 +66,8 @@ def figures(route: RouteSummary, misses: frozenset[str], width: int) -> list[Lin
     if route.bytes_p50 is not None:
         items.append(("size p50", size(route.bytes_p50), "text"))
         items.append(("p95", *marked_cell(route.bytes_p95, route.bodies, "p95", write=size)))
+        if route.bodies:
+            items.append(("compressed", percent(route.compressed / route.bodies), "text"))
     if route.sql_per_request is not None:
         items.append(("statements", f"{rate(route.sql_per_request)} per request", "text"))
     if route.streaming:
@@ -95,11 +97,12 @@ def latencies(route: RouteSummary, width: int, height: int) -> list[Line]:
         return []
     low = max(ranges[0][0], 1000) / 1.25
     high = max(ranges[-1][1] * 1.25, low * 8)
-    room = width - 4
-    columns = histogram(ranges, low, high, room)
+    cells = _cells_a_column(route.latency.count, width - 4)
+    room = (width - 4) // cells * cells
+    columns = histogram(ranges, low, high, room // cells)
     lines: list[Line] = [section("LATENCY", width, f"{count(route.latency.count)} requests, logarithmic")]
     drawing = area([value if value > 0 else None for value in columns], height, max(columns))
-    lines += [(Cell("  "), Cell(text, "chart")) for text in drawing]
+    lines += [(Cell("  "), Cell("".join(cells * char for char in text), "chart")) for text in drawing]
     lines.append((Cell("  "), Cell(latency_axis(low, high, room), "dim")))
     latency = route.latency
     marks = tuple(
@@ -108,6 +111,11 @@ def latencies(route: RouteSummary, width: int, height: int) -> list[Line]:
     )
     lines.append((Cell("  "), Cell(_marks(marks, low, high, room), "accent")))
     return lines
+
+
+def _cells_a_column(requests: int, room: int) -> int:
+    """Return how wide a column is: with fewer requests in it, its height would be chance."""
+    return min(max(math.ceil(room / (2 * math.sqrt(max(requests, 1)))), 1), 4)
 
 
 def _position(value_ns: float, low: float, high: float, width: int) -> int:

@@ -48,7 +48,7 @@ def route_rows(picture: Picture, label: str, width: int, height: int) -> list[Ro
             in_flight(summary, label, width),
             rows_of(latencies(route, width, chart_height)),
             rows_of(over_time(summary, route, width, 1 if height < 30 else 3)),
-            rows_of(heat_lines(route, width)),
+            rows_of(heat_lines(route, width, 6 if height < 30 else 12)),
             rows_of(endings(route, width)),
             shares(route, width),
         ],
@@ -156,7 +156,7 @@ def shares(route: RouteSummary, width: int) -> list[Row]:
     if not route.shares:
         return []
     total = sum(share.requests for share in route.shares) or 1
-    title = f" {'WORKERS':<11}{'n':>8}{'err':>8}{'p50':>8}{'p95':>8}{'p99':>8}{'share':>9}"
+    title = f" {'WORKERS':<11}{'n':>8}{'err':>8}{'p50':>8}{'p95':>8}{'p99':>8}{'share':>9}  last minute"
     rows = [Row((Cell(fit(title, width), "section"),))]
     for share in sorted(route.shares, key=lambda share: share.pid):
         errors = share.errors / share.requests if share.requests else None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from perftui.model.summary import WorkerSummary
-from perftui.present.cells import Cell, Line, clean, fit, fit_line
-from perftui.present.quantile import quantile_cell
+from perftui.model.quantiles import quantile_ms
+from perftui.model.summary import Summary, WorkerSummary
+from perftui.present.cells import Cell, Line, Style, clean, fit, fit_line
+from perftui.present.quantile import marked_cell, quantile_cell
 from perftui.present.route_detail import pairs, section
 from perftui.present.signs import worker_sign, worker_style
 from perftui.present.units import age, count, percent, rate, size
 from perftui.present.workers import gc_cell, lag_cell, state_words
+
+SKEWED = 1.5
+"""From this multiple of an even share on, up or down, a worker stands out."""
 
 
 def state(worker: WorkerSummary, now: float, width: int) -> list[Line]:
@@ -24,8 +28,8 @@ def state(worker: WorkerSummary, now: float, width: int) -> list[Line]:
     return [fit_line((Cell(" "), worker_sign(worker), Cell(" "), words, *held), width)]
 
 
-def process(worker: WorkerSummary, width: int) -> list[Line]:
-    """Return its process in figures."""
+def process(summary: Summary, worker: WorkerSummary, width: int) -> list[Line]:
+    """Return its process in figures, and its part of the traffic."""
     items = [
         ("cpu", percent(worker.cpu_percent / 100 if worker.cpu_percent is not None else None), "bright"),
         ("memory", size(worker.rss_bytes), "bright"),
@@ -33,6 +37,7 @@ def process(worker: WorkerSummary, width: int) -> list[Line]:
         ("gc pause p99", *gc_cell(worker)),
         ("open", count(worker.in_flight), "text"),
         ("rps", rate(worker.rps), "text"),
+        *traffic(summary, worker),
         ("p95", *quantile_cell(worker.latency, "p95")),
         ("errors", count(worker.errors), "medium" if worker.errors else "text"),
         ("threads", count(worker.threads), "text"),
@@ -44,11 +49,26 @@ def process(worker: WorkerSummary, width: int) -> list[Line]:
         items.append(
             ("threadpool", f"{pool.used}/{pool.total}{waiting}", "medium" if pool.waiting else "text")
         )
+    if (wait := worker.threadpool_wait) is not None:
+        cell = marked_cell(quantile_ms(wait, 0.95), wait.count, "p95")
+        items.append(("wait for a thread p95", *cell))
     identity = worker.identity
     software = [identity.server, f"Python {identity.python}" if identity.python else ""]
     software += [f"{name} {version}" for name, version in identity.frameworks.items()]
     about = clean(" · ".join(text for text in (identity.host, *software) if text))
     return [*pairs(items, width), fit_line((Cell("  "), Cell(about, "dim")), width)]
+
+
+def traffic(summary: Summary, worker: WorkerSummary) -> list[tuple[str, str, Style]]:
+    """Return its share of all requests, and how that stands against an even one: `25%`, `1.02 of even`."""
+    requests = sum(each.requests for each in summary.workers)
+    serving = sum(each.state != "gone" for each in summary.workers)
+    if not requests or serving < 2 or worker.state == "gone":
+        return []
+    share = worker.requests / requests
+    skewed = not 1 / SKEWED <= share * serving <= SKEWED
+    even = f"{percent(share)}, {share * serving:.2f} of an even one"
+    return [("share", even, "medium" if skewed else "text")]
 
 
 def agent(worker: WorkerSummary, width: int) -> list[Line]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from perftui.model.summary import Summary, WorkerSummary
-from perftui.present.cells import BLANK, Cell, Line, Style, clean, fit, fit_line, fit_middle
-from perftui.present.charts import Axis, area, round_up
+from perftui.present.cells import BLANK, Cell, clean, fit, fit_line, fit_middle
 from perftui.present.evidence import Row, Subject, flight_keys, function_of, rows_of, stacked, verdict_rows
 from perftui.present.picture import Picture
-from perftui.present.quantile import quantile
 from perftui.present.route_detail import section
-from perftui.present.units import age, clock, ms, percent, size
+from perftui.present.units import age, clock, ms
+from perftui.present.worker_charts import over_time
 from perftui.present.worker_detail import agent, process, state
-from perftui.present.workers import lag_cell
 
 MOST_BLOCKS = 8
 MOST_FLIGHTS = 8
@@ -30,57 +26,15 @@ def worker_rows(picture: Picture, worker_id: str, width: int, height: int) -> li
     return stacked(
         [
             rows_of(state(worker, summary.at, width)),
-            rows_of(process(worker, width)),
+            rows_of(process(summary, worker, width)),
             verdict_rows(found[:3], width, advice=height >= 30 or len(found) == 1),
-            rows_of(over_time(summary, worker, width, 1 if height < 30 else 2)),
+            rows_of(over_time(summary, worker, width, 1 if height < 30 else 2 if height < 45 else 4)),
             incidents(summary, worker, width),
             flights(summary, worker, width),
             rows_of(agent(worker, width)),
         ],
         height,
     )
-
-
-def over_time(summary: Summary, worker: WorkerSummary, width: int, height: int, note: str = "") -> list[Line]:
-    """Return a chart of each figure that is known over time."""
-    moments = [point.at for point in summary.points]
-    memory = _on(moments, worker.memory)
-    charts: list[tuple[str, str, Sequence[float | None], Style]] = [
-        ("cpu", percent(_part(worker.cpu_percent)), worker.cpu_trend, "chart"),
-        ("memory", size(worker.rss_bytes), memory, "chart"),
-        ("lag p99", lag_cell(worker).text, worker.lag_trend, "chart"),
-        ("p95", quantile(worker.latency, "p95"), worker.trend, "chart"),
-    ]
-    axis = Axis.over(moments, summary.window_s, width - 20)
-    lines: list[Line] = []
-    for label, value, history, style in charts:
-        columns = axis.highest(history) if history else []
-        known = [each for each in columns if each is not None]
-        if not known:
-            continue
-        drawing = area(columns, height, round_up(max(known)))
-        head = (Cell(fit(f"  {label}", 10), "label"), Cell(fit(value, 8, "right"), "bright"))
-        blank = (Cell(" " * 10), Cell(" " * 8))
-        lines += [
-            (*(blank if row else head), Cell("  "), Cell(text, style)) for row, text in enumerate(drawing)
-        ]
-    return [section("OVER TIME", width, note), *lines] if lines else []
-
-
-def _on(moments: Sequence[float], known: Sequence[tuple[float, int]]) -> list[float | None]:
-    """Return what was known last at each of the moments."""
-    values: list[float | None] = []
-    place, last = 0, None
-    for moment in moments:
-        while place < len(known) and known[place][0] <= moment:
-            last = float(known[place][1])
-            place += 1
-        values.append(last)
-    return values
-
-
-def _part(value: float | None) -> float | None:
-    return None if value is None else value / 100
 
 
 def flights(summary: Summary, worker: WorkerSummary, width: int) -> list[Row]:

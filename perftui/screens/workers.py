@@ -9,7 +9,7 @@ from perftui.model.figures import Row
 from perftui.present.cells import Line
 from perftui.present.evidence import Subject
 from perftui.present.grid import Grid, RowKey, Sort
-from perftui.present.worker_rows import over_time
+from perftui.present.worker_charts import chart_height, over_time
 from perftui.present.workers import FULL_COLUMNS, WORKER_SORTS, workers_grid
 from perftui.screens.dump import ask_and_dump
 from perftui.screens.tables import TablesView, table_height
@@ -41,7 +41,7 @@ class WorkersView(TablesView, inherit_bindings=True):
         worker = self.picture.summary.worker(self._table.pointed or "")
         if worker is None:
             return []
-        each = min(max((height - 1) // 4, 1), 4)
+        each = chart_height(height)
         return over_time(self.picture.summary, worker, width, each, f"of worker {worker.pid}")
 
     def filtered_rows(self) -> Iterable[Sequence[Row]]:

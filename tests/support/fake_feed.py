@@ -27,6 +27,7 @@ from perftui.model.summary import (
     Summary,
     Totals,
     WorkerSummary,
+    WorkerTrends,
 )
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import (
@@ -202,6 +203,9 @@ def _route(
         sketch=sketch,
         total_ms=requests * median_ms * 1.4,
         ttfb_p95_ms=median_ms * 1.8,
+        first_bytes=requests,
+        bodies=requests,
+        compressed=requests // 2,
         bytes_p50=38_000,
         bytes_p95=91_000,
         sql_per_request=51.2 if "orders" in label else 1.0,
@@ -255,6 +259,15 @@ def _worker(feed: FakeFeed, number: int, now: float, points: tuple[Point, ...], 
         probes={"http": "on", "event_loop": "on", "redis": "off: not imported"},
         last_seen=now - 0.4,
         trend=tuple(None if quiet else 300 + 200 * _wave(point.at, number) for point in points),
+        memory=tuple((point.at, int(180e6 + 4e6 * _wave(point.at, number))) for point in points),
+        trends=WorkerTrends(
+            cpu_percent=tuple(38 + 6 * _wave(point.at, number) for point in points),
+            lag_ms=tuple(1.5 + 2 * _wave(point.at, number) for point in points),
+            gc_ms=tuple(3.1 if int(point.at) % 7 == number else None for point in points),
+            rps=tuple(None if quiet else 95 + 20 * _wave(point.at, number) for point in points),
+            in_flight=tuple(0 if quiet else int(2 + 3 * _wave(point.at, number)) for point in points),
+            threads=tuple(int(4 * _wave(point.at, number)) for point in points),
+        ),
     )
 
 

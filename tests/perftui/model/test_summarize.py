@@ -177,17 +177,22 @@ def test_the_steps_of_a_route_make_up_its_window() -> None:
     """Their latencies add up to those of the route, the oldest first; a quiet stretch is an empty step."""
     events = [received(A, frame(seq, T + seq, [route("GET /", [5.0] * seq)])) for seq in (*range(1, 11), 60)]
     row = summarize(dashboard_of(joined(A), *events), T + 60.5, 60).routes[0]
-    assert [step.at - T for step in row.steps] == [10.0, 20.0, 30.0, 40.0, 50.0, 60.0]
-    assert [step.latency.count for step in row.steps] == [55, 0, 0, 0, 0, 60]
+    assert [step.at - T for step in row.steps] == [5.0 * number for number in range(1, 13)]
+    assert [step.latency.count for step in row.steps] == [15, 40, *[0] * 9, 60]
     assert row.latency.count == 115
 
 
-def test_a_worker_has_its_cpu_and_its_lag_at_each_point() -> None:
-    """Where it sent nothing there is neither."""
-    events = [received(A, frame(seq, T + seq)) for seq in (1, 3)]
+def test_a_worker_has_its_figures_at_each_point() -> None:
+    """Where it sent nothing there are none; what it doesn't measure there is none of."""
+    events = [
+        received(A, frame(seq, T + seq, [route("GET /", [5.0] * 4 * seq)], in_flight=seq)) for seq in (1, 3)
+    ]
     (row,) = summarize(dashboard_of(joined(A), *events), T + 3.5, 3).workers
-    assert row.cpu_trend == (12.5, None, 12.5)
-    assert [value and round(value, 1) for value in row.lag_trend] == [0.1, None, 0.1]
+    assert row.trends.rps == (4.0, None, 12.0)
+    assert row.trends.in_flight == (1, None, 3)
+    assert row.trends.threads == row.trends.gc_ms == (None, None, None)
+    assert row.trends.cpu_percent == (12.5, None, 12.5)
+    assert [value and round(value, 1) for value in row.trends.lag_ms] == [0.1, None, 0.1]
 
 
 def test_long_windows_have_points_of_ten_seconds_even_where_history_was_thinned() -> None:
