@@ -12,12 +12,13 @@ from perftui.messages import FilterChanged
 from perftui.model.draft import Draft
 from perftui.model.figures import Row
 from perftui.present.picture import Picture
-from perftui.screens.view import Host, View
+from perftui.screens.panes import PanesView
+from perftui.screens.view import Host
 from perftui.widgets.bottom import Bottom, FilterLine
 from perftui.widgets.table import Table
 
 
-class FilteredView(View[None], inherit_bindings=False):
+class FilteredView(PanesView, inherit_bindings=False):
     """Each has a filter of its own, which waits while others are shown: that of statements hides no route."""
 
     def __init__(self, host: Host) -> None:

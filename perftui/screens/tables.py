@@ -66,7 +66,7 @@ class TablesView(FilteredView, inherit_bindings=False):
         self.show()
 
     def _arrange(self) -> None:
-        if not self.size.height or not self.is_mounted:
+        if not self.size.height or not self.is_mounted or self.zoomed:
             return
         for pane, height in zip(self._panes, self.heights(self.size.height - 2), strict=False):
             if pane.styles.height is None or pane.styles.height.value != height:
@@ -87,7 +87,9 @@ class TablesView(FilteredView, inherit_bindings=False):
                 pane.repaint()
 
     def action_back(self) -> None:
-        """Clear the filter; without one, go back to the triage view."""
+        """Give the other panes back, else clear the filter, else go back to the triage view."""
+        if self.unzoom():
+            return
         if self.picture.wanted:
             self.clear_filter()
         else:

@@ -94,7 +94,7 @@ class TriageView(FilteredView, inherit_bindings=False):
     def _arrange(self) -> None:
         width, height = self.size
         summary = self.picture.summary
-        if not width or not self.is_mounted:
+        if not width or not self.is_mounted or self.zoomed:
             return
         self._most_routes = max(self._most_routes, len(summary.routes))
         layout = triage_layout(width, height, len(self._notices()), len(summary.workers), self._most_routes)
@@ -145,5 +145,6 @@ class TriageView(FilteredView, inherit_bindings=False):
         return (self.picture.summary.routes, self.picture.summary.workers)
 
     def action_clear_filter(self) -> None:
-        """Show all routes and workers again."""
-        self.clear_filter()
+        """Show all panes again, else all routes and workers."""
+        if not self.unzoom():
+            self.clear_filter()

@@ -66,6 +66,14 @@ def test_it_goes_into_the_background_and_comes_back() -> None:
         seen.wait(lambda _: seen.restored(), "the terminal to be given back")
 
 
+def test_what_others_have_written_over_the_screen_is_painted_over() -> None:
+    """ctrl+l sends the whole picture again."""
+    with made_up() as seen:
+        seen.screen.reset()
+        seen.press("\x0c")
+        seen.wait_for("GET /orders", "● live", "q quit")
+
+
 def test_escape_and_a_letter_in_haste_are_two_keys() -> None:
     """Their bytes are those of alt+letter, which means nothing here: back, then quit."""
     with made_up() as seen:

@@ -6,7 +6,7 @@ import asyncio
 
 from perftui.keys import keys_of
 from perftui_agent.wire.frames import Refusal
-from tests.perftui.screens.seen import LARGE, Seen, look, opened
+from tests.perftui.screens.seen import LARGE, SMALL, Seen, look, opened
 from tests.support.fake_feed import FakeFeed, many_routes
 
 
@@ -186,3 +186,43 @@ def test_from_a_dump_the_way_leads_back() -> None:
 def test_without_a_worker_there_is_nothing_to_dump() -> None:
     """`D` on an empty table says so instead of asking."""
     assert "no worker to dump yet" in look(FakeFeed(workers=0), "D", size=LARGE)
+
+
+def test_a_pane_can_have_the_whole_screen() -> None:
+    """`z` gives it to the pane with the focus, once more or escape gives it back, `tab` hands it on."""
+
+    async def scene() -> None:
+        async with opened(FakeFeed(), LARGE) as seen:
+            before = seen.text()
+            await seen.press("z")
+            assert "ROUTES" in seen.lines()[1]
+            assert "WORKERS" not in seen.text()
+            await seen.press("tab")
+            assert "WORKERS" in seen.lines()[1]
+            assert "ROUTES" not in seen.text()
+            for way_back in ("z", "escape"):
+                await seen.press("shift+tab", way_back)
+                assert before.splitlines()[:-1] == seen.lines()[:-1]
+                await seen.press("z")
+
+    asyncio.run(scene())
+
+
+def test_a_zoomed_pane_follows_the_size_of_the_terminal() -> None:
+    """Given back after a resize, the panes are composed for the size of now."""
+
+    async def scene() -> list[str]:
+        async with opened(FakeFeed(), LARGE) as seen:
+            await seen.press("z")
+            await seen.resize(*SMALL)
+            assert "ROUTES" in seen.lines()[1]
+            await seen.press("z")
+            return seen.lines()
+
+    assert look(FakeFeed()).splitlines()[:-1] == asyncio.run(scene())[:-1]
+
+
+def test_a_pane_that_is_alone_says_so() -> None:
+    """There is nothing to zoom or to go to in a view of one pane."""
+    assert "it is the only pane here" in look(FakeFeed(), "7", "z", size=LARGE)
+    assert "there is no other pane to go to" in look(FakeFeed(), "7", "tab", size=LARGE)

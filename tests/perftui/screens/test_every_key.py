@@ -1,0 +1,65 @@
+"""No key is dead: each that the table tells of does something where the table says it works."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from perftui.keys import KEYS, Key, Place
+from tests.perftui.screens.seen import SMALL, Seen, opened
+from tests.support.fake_evidence import ShopFeed
+from tests.support.fake_feed import FakeFeed, many_routes
+
+TO: dict[Place, tuple[str, ...]] = {
+    "everywhere": (*["left_square_bracket"] * 3, "enter"),
+    "triage": ("slash", *"route:GET", "enter", "j"),
+    "view": ("3", "slash", *"route:GET", "enter"),
+    "table": ("2", *["pagedown"] * 2),
+    "rows": ("2", "enter", *["j"] * 12),
+    "evidence": ("2", "enter"),
+    "detail": ("question_mark", *["j"] * 12),
+    "worker": ("6",),
+    "timeline": ("7", "slash", *"lost", "enter"),
+    "dump": ("D", "y", *["down"] * 5),
+    "confirm": ("D",),
+    "filter": ("slash", *"GET"),
+    "export": ("E",),
+    "palette": ("colon", "down"),
+    "help": ("question_mark",),
+}
+"""Keys that lead to each place, to a state in which every key of it has something to do."""
+
+NEEDS_A_TERMINAL = {"suspend_process", "redraw"}
+"""What is seen in a real one alone: see `tests/flow/test_endings.py`."""
+
+PRESSES = [
+    (key, press)
+    for key in KEYS
+    if key.action not in NEEDS_A_TERMINAL
+    for press in (key.keys if "{key}" in key.action else key.keys[:1])
+]
+
+
+@pytest.mark.parametrize(("key", "press"), PRESSES, ids=[f"{key.place}-{press}" for key, press in PRESSES])
+def test_a_key_does_something(key: Key, press: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It changes what is seen, colours included, or leaves, or takes a dump."""
+    monkeypatch.chdir(tmp_path)
+    feed = FakeFeed(names=many_routes(60)) if key.place == "table" else ShopFeed()
+
+    async def scene() -> None:
+        async with opened(feed, SMALL) as seen:
+            await seen.press(*TO[key.place])
+            before = state(seen, feed)
+            await seen.press(*[press] * (2 if key.shown == "gg" else 1))
+            assert state(seen, feed) != before
+
+    asyncio.run(scene())
+
+
+def state(seen: Seen, feed: FakeFeed) -> object:
+    """Return all that a key can change."""
+    if seen.app.return_value is not None:
+        return "left"
+    return list(map(list, seen.app.screen._compositor.render_strips())), len(feed.dumped)
