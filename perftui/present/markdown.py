@@ -17,11 +17,13 @@ MAX_ROWS = 20
 def triage_markdown(picture: Picture, wanted: Sequence[str] | None = None) -> str:
     """Return the service in figures; `wanted` names the routes to tell of, in this order."""
     summary = picture.summary
+    workers = picture.wanted.of(summary.workers)
     chosen = summary.routes if wanted is None else [r for name in wanted if (r := summary.route(name))]
     parts = [
         heading(summary),
         _totals(summary),
         _findings(picture.findings),
+        f"Of the rows below those that meet {_plain(picture.wanted.text)}." if picture.wanted else "",
         _table(
             "| route | rps | err | p50 | p95 | p99 | n |",
             map(_route, chosen[:MAX_ROWS]),
@@ -30,8 +32,8 @@ def triage_markdown(picture: Picture, wanted: Sequence[str] | None = None) -> st
         ),
         _table(
             "| worker | state | cpu | memory | lag | rps | p95 |",
-            map(_worker, summary.workers[:MAX_ROWS]),
-            len(summary.workers),
+            map(_worker, workers[:MAX_ROWS]),
+            len(workers),
             "workers",
         ),
     ]

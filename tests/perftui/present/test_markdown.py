@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from perftui.model.filter import parse_filter
 from perftui.model.summary import Finding
 from perftui.present.markdown import MAX_ROWS, text_markdown, triage_markdown
 from perftui.present.picture import Picture
@@ -25,6 +26,14 @@ def test_routes_stand_as_on_the_screen() -> None:
     text = triage_markdown(picture(FakeFeed()), ["GET /config", "GET /orders"])
     rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| GET")]
     assert rows == ["| GET /config", "| GET /orders"]
+
+
+def test_a_filter_is_told_and_followed() -> None:
+    """Nobody takes some of the workers for all of them."""
+    text = triage_markdown(replace(picture(FakeFeed()), wanted=parse_filter("worker:4122")), [])
+    rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| 41")]
+    assert rows == ["| 4122"]
+    assert "those that meet worker:4122." in text
 
 
 def test_findings_and_targets_are_told_in_words() -> None:
