@@ -72,6 +72,7 @@ class Dashboard(App[int], inherit_bindings=False):
         self._sent = (clock(), 0)
         self._rate = ""
         self._remark = ("", 0.0)
+        self._fault: Exception | None = None
         self._viewing = Viewing(feed, clock, window_s)
         self.picture = self._viewing.picture()
         for theme in THEMES.values():
@@ -90,7 +91,17 @@ class Dashboard(App[int], inherit_bindings=False):
         self.set_timer(WAITING_TICK_S, self._tick)
 
     async def _follow(self) -> None:
-        await self._feed.run(self._pace.arrived)
+        try:
+            await self._feed.run(self._pace.arrived)
+        except Exception as error:  # noqa: BLE001 - whoever opened it tells of it on a plain terminal
+            self._fault = error
+            self.exit(1)
+
+    def outcome(self, code: int | None) -> int:
+        """Return the exit code of what has been left with `code`; raise what made it end by itself."""
+        if self._fault is not None:
+            raise self._fault
+        return 2 if self.return_code else code or 0
 
     def _tick(self) -> None:
         waiting = not self.picture.summary.has_numbers
@@ -265,7 +276,8 @@ class Dashboard(App[int], inherit_bindings=False):
 def show(feed: Feed) -> int:
     """Show the dashboard on a feed until it is left; return the exit code."""
     with given_back():
-        return Dashboard(feed).run() or 0
+        app = Dashboard(feed)
+        return app.outcome(app.run())
 
 
 def run(
@@ -285,7 +297,7 @@ def run(
     async def opened() -> int:
         async with LocalSource(parse_local(targets)) as source:
             app = Dashboard(LiveFeed(source), slow=slow, light=light, window_s=window_s)
-            return await app.run_async(mouse=mouse) or 0
+            return app.outcome(await app.run_async(mouse=mouse))
 
     with given_back():
         return asyncio.run(opened())

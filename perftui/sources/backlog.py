@@ -37,8 +37,9 @@ class Backlog:
         self._chunks.setdefault(worker, deque()).append(data)
 
     def add_frames(self, worker: WorkerId, frames: Iterable[Frame]) -> None:
-        """Take what a dead worker has left, oldest first."""
-        self._frames.setdefault(worker, []).extend(frames)
+        """Take what a dead worker has left, oldest first; it may be nothing."""
+        if left := list(frames):
+            self._frames.setdefault(worker, []).extend(left)
 
     def forget(self, worker: WorkerId) -> None:
         """Drop what a worker has sent: it will send it again."""

@@ -42,6 +42,28 @@ def test_a_signal_ends_it_and_gives_the_terminal_back(number: signal.Signals) ->
         assert words[0] == words[-1]
 
 
+BROKEN = """
+import asyncio
+from perftui.app import show
+from tests.support.fake_feed import FakeFeed
+
+class Broken(FakeFeed):
+    async def run(self, arrived):
+        await asyncio.sleep(2)
+        raise ValueError("nonsense came")
+
+show(Broken())
+"""
+
+
+def test_a_fault_of_ours_ends_it_and_is_told_on_the_plain_terminal() -> None:
+    """The screen is given back first, and the exit code is no success."""
+    with made_up(sys.executable, "-c", BROKEN) as seen:
+        assert seen.end() == 1
+        assert seen.restored()
+        assert b"ValueError: nonsense came" in seen.raw[seen.raw.rfind(b"?1049l") :]
+
+
 def test_a_terminal_that_is_gone_ends_it() -> None:
     """Even if hang-ups are ignored, as under nohup, nothing goes on without a terminal."""
     with made_up("sh", "-c", f"trap '' HUP; exec {' '.join(FAKE)}") as seen:

@@ -44,6 +44,15 @@ def test_what_a_dead_worker_left_takes_its_turn() -> None:
     assert taken(backlog) == [[("a", 3)], [("b", 2)], [("a", 1)]]
 
 
+def test_a_dead_worker_may_leave_nothing() -> None:
+    """Whoever had told everything before it died."""
+    backlog = Backlog()
+    backlog.add_frames("b", [])
+    assert not backlog
+    backlog.add_chunk("a", chunk(1))
+    assert taken(backlog) == [[("a", 1)]]
+
+
 def test_nonsense_is_no_frame() -> None:
     """A chunk that can't be read is passed over, and so is one without frames."""
     backlog = Backlog()
