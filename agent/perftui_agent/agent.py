@@ -210,7 +210,7 @@ class _Run:
         self._thread.join(FINISH_WITHIN_S)
 
     def _new_loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.SelectorEventLoop(BeatingSelector(self._beat))
+        return asyncio.SelectorEventLoop(BeatingSelector(self._beat, self.loop_probe.beat_s))
 
     def _beat(self) -> bool:
         if self._stream is None:

@@ -22,8 +22,6 @@ from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import encode
 from perftui_agent.wire.frames import AgentStats, Frame
 
-BEAT_S = 0.05
-
 FOLD_AT_ONCE = 500
 """Records folded before the thread lets go of the GIL: about half a millisecond."""
 
@@ -38,8 +36,9 @@ class BeatingSelector(selectors.DefaultSelector):
     costs 45, and twenty of them a second are what an idle agent mostly does.
     """
 
-    def __init__(self, beat: Callable[[], bool]) -> None:
+    def __init__(self, beat: Callable[[], bool], beat_s: float) -> None:
         super().__init__()
+        self._beat_s = beat_s
         self._beat = beat
         """Returns True if it wants to go on at once, as soon as others have had the GIL."""
         self._next = time.monotonic()
@@ -50,7 +49,7 @@ class BeatingSelector(selectors.DefaultSelector):
         while True:
             now = time.monotonic()
             if now >= self._next:
-                self._next = now if self._beat() else now + BEAT_S
+                self._next = now if self._beat() else now + self._beat_s
             ready = super().select(max(0.0, min(until, self._next) - now))
             if ready or time.monotonic() >= until:
                 return ready

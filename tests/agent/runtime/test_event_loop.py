@@ -216,3 +216,14 @@ def test_the_kind_of_loop_is_told(service: Service, frames: Frames, tmp_path: Pa
     assert loop is not None
     command = " ".join(service.process.args) if isinstance(service.process.args, list) else ""
     assert f"--loop {loop.kind}" in command
+
+
+def test_blocks_shorter_than_a_beat_are_named_when_they_are_asked_for(tmp_path: Path) -> None:
+    """With a threshold of 20 ms the agent looks often enough to see one of 60."""
+    app = write_app(tmp_path, APP)
+    with running(app, workers=1, env={"PERFTUI_BLOCK_MS": "20"}) as service, watching(service) as frames:
+        for _ in range(5):
+            service.get("/spins/0.06")
+        incident = frames.incident("spin")
+        assert incident.route == "GET /spins/{seconds}"
+        assert incident.ns >= 20e6
