@@ -51,12 +51,12 @@ class RequestRecord(msgspec.Struct, eq=False, gc=False):
     first_byte_ns: int = 0
     """When the first of several parts of the body was sent; 0 if it went out in one, with the last byte."""
     ended_ns: int = 0
+    left_ns: int = 0
+    """When the app was done with it, its background tasks included: what begins afterwards is not its own."""
     body_bytes: int = 0
     streaming: int | None = None
     """None until a part of the body says that more will come. Then PLAIN: of known length all the same;
     CHUNKED: of unknown length; EVENTS: `text/event-stream`."""
-    head: Scope | None = None
-    """The message that started the response, None before it and when the request has ended."""
     disconnected: bool = False
     preflight: bool = False
     path: str = ""
@@ -219,4 +219,8 @@ Record: TypeAlias = (
 """Anything a probe hands to the window."""
 
 current_request: ContextVar[RequestRecord | None] = ContextVar("perftui_request", default=None)
-"""The request this task or thread works for."""
+"""The request this task or thread works for; one that has been left, it does not work for any more.
+
+Servers give each request a task, whose context ends with it: to take the request out of it again would be
+work for nothing.
+"""

@@ -10,7 +10,7 @@ the middle of a bucket is at most 1/128 (0.78 %) away from anything that fell in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -76,6 +76,26 @@ class LatencySketch(msgspec.Struct, array_like=True, gc=False):
         self.count += 1
         buckets = self.buckets
         buckets[bucket] = buckets.get(bucket, 0) + 1
+
+    def add_all(self, values: Sequence[int]) -> None:
+        """Count several values, none of them negative, at half the price of one after the other."""
+        if not values:
+            return
+        largest = max(values)
+        if largest > LARGEST:
+            for value in values:
+                self.add(value)
+            return
+        self.count += len(values)
+        self.total += sum(values)
+        if largest > self.max:
+            self.max = largest
+        buckets = self.buckets
+        get = buckets.get
+        for value in values:
+            shift = value.bit_length() - 7
+            bucket = value if shift <= 0 else (shift << 6) + (value >> shift)
+            buckets[bucket] = get(bucket, 0) + 1
 
     def merge(self, other: LatencySketch) -> None:
         """Add everything `other` has counted to this sketch."""

@@ -34,6 +34,14 @@ def test_quantiles_are_within_one_percent(counted: list[int], q: float) -> None:
     assert abs(answer - exact(counted, q)) <= RELATIVE_ERROR * exact(counted, q)
 
 
+@given(st.lists(durations, max_size=100), st.lists(st.one_of(durations, st.just(LARGEST + 1)), max_size=100))
+def test_many_at_once_are_counted_as_one_after_the_other(before: list[int], together: list[int]) -> None:
+    """What is counted does not depend on how it is handed over."""
+    sketch = sketch_of(before)
+    sketch.add_all(together)
+    assert sketch == sketch_of(before + together)
+
+
 @given(
     st.lists(durations, max_size=100), st.lists(durations, max_size=100), st.lists(durations, max_size=100)
 )

@@ -52,7 +52,7 @@ class _Executions(msgspec.Struct, eq=False, gc=False):
     call_site: CodePlace = ""
 
 
-_SETTLED: dict[Shape, _Executions] = {}
+SETTLED: dict[Shape, _Executions] = {}
 """What a request has executed, once it has gone to its route."""
 
 
@@ -94,9 +94,9 @@ class StatementLedger:
         if record.call_site:
             shape.call_site = statement.call_site = record.call_site
         request = record.request
-        if request is None:
+        if request is None or 0 < request.left_ns <= record.started_ns:
             _count_route(statement, OUTSIDE_REQUESTS)
-        elif request.executed is _SETTLED:
+        elif request.executed is SETTLED:
             _count_route(statement, request.route)
         else:
             self._fold_part(record, known, request, statement)
@@ -104,9 +104,7 @@ class StatementLedger:
     def fold_request(self, record: RequestRecord, route: RouteFrame) -> None:
         """Attribute what a request has executed to its route, now that the route is known."""
         executed = record.executed
-        record.executed = _SETTLED
-        if executed is None:
-            return
+        record.executed = SETTLED
         for shape, executions in executed.items():
             _count_route(self._statement(shape), record.route, executions.count)
             if executions.compared >= REPEATED_FROM:

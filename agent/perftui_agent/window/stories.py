@@ -16,7 +16,7 @@ from itertools import count
 from time import perf_counter_ns
 
 from perftui_agent.records import EVENTS, RequestRecord, SpanRecord, StatementRecord
-from perftui_agent.sketch import LatencySketch
+from perftui_agent.window.routes import RouteTally
 from perftui_agent.wire.frames import Frame, RouteFrame, SlowRequest, Span
 
 MAX_SPANS = 100
@@ -111,25 +111,6 @@ def _add(route: RouteFrame, kind: str, part: Part) -> None:
         route.loop_wait_ns += part.ns
 
 
-class _Slow:
-    """The slowest requests of one route in this span: a heap of (ns, number, record)."""
-
-    __slots__ = ("floor_ns", "heap")
-
-    def __init__(self) -> None:
-        self.heap: list[tuple[int, int, RequestRecord]] = []
-        self.floor_ns = -1
-        """What a request must exceed to be among them."""
-
-    def add(self, ns: int, number: int, record: RequestRecord) -> None:
-        if len(self.heap) < SLOWEST_PER_ROUTE:
-            heappush(self.heap, (ns, number, record))
-        else:
-            heapreplace(self.heap, (ns, number, record))
-        if len(self.heap) == SLOWEST_PER_ROUTE:
-            self.floor_ns = self.heap[0][0]
-
-
 class StoryLedger:
     """The stories of requests that have not ended, and the slowest of those that have."""
 
@@ -137,13 +118,15 @@ class StoryLedger:
         self._bounded = bounded
         self.keeps_stories = True
         """False when the agent has no time for them: then it keeps the sums alone."""
-        self._slow: dict[str, _Slow] = {}
+        self.held_until_ns = 0
+        """The end of the last stretch in which the loop was held: who began before may have waited."""
+        self._slow: dict[str, list[tuple[int, int, RequestRecord]]] = {}
+        """The slowest requests of each route in this span: heaps of (ns, number, record)."""
         self._usual_ns: dict[str, float] = {}
         self._numbers = count(1)
         self._parts = 0
         """Distinct spans in flight; too many rather than too few: see `_recount`."""
         self._blocks: deque[tuple[int, int, str, RequestRecord | None]] = deque(maxlen=MAX_BLOCKS)
-        self._held_until_ns = 0
 
     def fold_span(self, span: SpanRecord) -> None:
         """Count a part of a request that may be in flight still."""
@@ -172,26 +155,25 @@ class StoryLedger:
     def fold_block(self, name: str, began_ns: int, ended_ns: int, by: RequestRecord | None) -> None:
         """Remember a stretch in which nobody but `by` could go on."""
         self._blocks.append((began_ns, ended_ns, name, by))
-        self._held_until_ns = max(self._held_until_ns, ended_ns)
+        self.held_until_ns = max(self.held_until_ns, ended_ns)
 
-    def fold_request(self, record: RequestRecord, route: RouteFrame) -> None:
+    def fold_request(self, record: RequestRecord, tally: RouteTally) -> None:
         """Give a request's sums to its route, and keep it if it is among the slowest."""
-        started_ns = record.started_ns
-        if started_ns < self._held_until_ns:
+        if record.started_ns < self.held_until_ns:
             self._wait_for_blocks(record)
         if record.story is not None:
-            record.story.sum_up(route)
+            record.story.sum_up(tally.frame)
             self._parts -= len(record.story.parts)
-        if record.serialize_ns:
-            if route.serialize is None:
-                route.serialize = LatencySketch()
-            route.serialize.add(record.serialize_ns)
-        ns = record.ended_ns - started_ns
-        slow = self._slow.get(route.route)
-        if slow is None:
-            slow = self._slow[route.route] = _Slow()
-        if ns > slow.floor_ns and self.keeps_stories and record.streaming != EVENTS and not record.preflight:
-            slow.add(ns, next(self._numbers), record)
+        ns = record.ended_ns - record.started_ns
+        if ns > tally.floor_ns and self.keeps_stories and record.streaming != EVENTS and not record.preflight:
+            heap = self._slow.setdefault(tally.frame.route, [])
+            slow = (ns, next(self._numbers), record)
+            if len(heap) < SLOWEST_PER_ROUTE:
+                heappush(heap, slow)
+            else:
+                heapreplace(heap, slow)
+            if len(heap) == SLOWEST_PER_ROUTE:
+                tally.floor_ns = heap[0][0]
 
     def close(self, frame: Frame, in_flight: Iterable[RequestRecord]) -> None:
         """Hand the slowest over to `frame`."""
@@ -200,8 +182,8 @@ class StoryLedger:
         slowest = sorted(
             (
                 (ns, number, record, route)
-                for route, slow in self._slow.items()
-                for ns, number, record in slow.heap
+                for route, heap in self._slow.items()
+                for ns, number, record in heap
             ),
             key=lambda slow: slow[:2],
             reverse=True,
