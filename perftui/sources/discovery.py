@@ -37,7 +37,7 @@ class Discovery:
 def directories() -> list[Path]:
     """Return the directories to look in."""
     found = runtime_dirs()
-    if os.getuid() == 0 and "PERFTUI_RUNTIME_DIR" not in os.environ:
+    if os.getuid() == 0 and not os.environ.get("PERFTUI_RUNTIME_DIR"):
         found += [Path(path) for pattern in _OTHER_USERS for path in sorted(glob.glob(pattern))]
     return list(dict.fromkeys(found))
 
