@@ -16,7 +16,7 @@ from textual.screen import Screen
 
 from perftui.driver import ClicksDriver
 from perftui.feed import Feed, LiveFeed
-from perftui.pace import Pace
+from perftui.pace import SLOW_S, Pace
 from perftui.present.evidence import Subject
 from perftui.present.units import period, size
 from perftui.screens.export import Export, Format, as_markdown, clipboard_codes, copied, write_file
@@ -105,8 +105,9 @@ class Dashboard(App[int], inherit_bindings=False):
 
     def _tick(self) -> None:
         waiting = not self.picture.summary.has_numbers
-        if self._pace.held_up(self._backlog()):
-            self.remark(f"slow line: repaints every {period(self._pace.period_s)}")
+        if self._pace.look(self._backlog()):
+            line = "slow line" if self._pace.period_s >= SLOW_S else "the line has recovered"
+            self.remark(f"{line}: repaints every {period(self._pace.period_s)}")
         elif self._pace.due(self._clock(), self._expected()) or (waiting and self._pace.news):
             self.repaint()
         self.set_timer(WAITING_TICK_S if waiting else TICK_S, self._tick)
@@ -129,9 +130,12 @@ class Dashboard(App[int], inherit_bindings=False):
         self._show()
 
     def _show(self) -> None:
-        for screen in self.screen_stack:
+        # What lies below is out of sight, but for a question that is asked above it.
+        for screen in reversed(self.screen_stack):
             if isinstance(screen, View):
                 screen.show()
+            if not screen.is_modal:
+                break
 
     def open_subject(self, subject: Subject) -> None:
         """Show the screen of a subject above the present one."""

@@ -19,7 +19,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def dashboard_options(command: Command) -> Command:
     """Add the options of every verb that opens the dashboard."""
     command = click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII alone.")(command)
-    return click.option("--slow", is_flag=True, help="Spare a thin line: repaint every 2 s.")(command)
+    return click.option("--slow", is_flag=True, help="Spare a thin line: repaint every 5 s.")(command)
 
 
 def settled() -> Config:

@@ -61,10 +61,6 @@ class TablesView(FilteredView, inherit_bindings=False):
         """Share out the screen anew."""
         self._arrange()
 
-    def on_screen_resume(self) -> None:
-        """Show the present picture: it went on while this was out of sight."""
-        self.show()
-
     def _arrange(self) -> None:
         if not self.size.height or not self.is_mounted or self.zoomed:
             return

@@ -83,6 +83,11 @@ class View(Screen[Result], inherit_bindings=False):
         """Return the route whose targets the header tells, `all` for the service's."""
         return "all"
 
+    def on_screen_resume(self) -> None:
+        """Show the present picture: it went on while this was out of sight."""
+        if self.is_current:
+            self.show()
+
     def show(self) -> None:
         """Show the present picture: what hasn't changed isn't painted."""
         if self.is_mounted:

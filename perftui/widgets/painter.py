@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.color import ColorSystem
@@ -43,19 +44,38 @@ class Painter:
         if width != self._width:
             self.forget()
             self._width = width
-        pen = _Pen()
+        pen = _Pen(width)
+        # Those that begin in the same colour one after the other: colours were most of the bytes.
+        for run in sorted(self._runs(spans, width), key=_ink_first):
+            pen.go(run.y, run.x)
+            for drawn in run.cells:
+                pen.put(drawn)
+        text = pen.lift()
+        self.bytes_sent += len(text.encode("utf-8", "replace"))
+        return text
+
+    def _runs(self, spans: Iterable[tuple[int, int, list[Drawn]]], width: int) -> Iterator[_Run]:
+        """Yield what differs from what is shown, and take it for shown."""
         for y, x, cells in spans:
             if self._ascii_only:
                 cells = [Drawn(as_ascii(drawn.text), drawn.ink) for drawn in cells]
             line = self._shown.setdefault(y, [None] * width)
             for start, end in _changes(line, x, cells):
-                pen.go(y, x + start)
-                for drawn in cells[start:end]:
-                    pen.put(drawn)
+                yield _Run(y, x + start, cells[start:end])
             line[x : x + len(cells)] = cells
-        text = pen.lift()
-        self.bytes_sent += len(text.encode("utf-8", "replace"))
-        return text
+
+
+class _Run(NamedTuple):
+    """Cells side by side, from the column `x` of the line `y` on."""
+
+    y: int
+    x: int
+    cells: list[Drawn]
+
+
+def _ink_first(run: _Run) -> tuple[Ink, int, int]:
+    """Return what runs are ordered by: the ink a run begins with, blanks aside, then its place."""
+    return next((each.ink for each in run.cells if each.text != " "), run.cells[0].ink), run.y, run.x
 
 
 def _changes(line: list[Drawn | None], x: int, cells: list[Drawn]) -> Iterator[tuple[int, int]]:
@@ -85,7 +105,8 @@ def _whole(cells: list[Drawn], start: int, end: int) -> tuple[int, int]:
 class _Pen:
     """Writes cells one after the other, moving and changing colour only where needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
+        self._width = width
         self._parts: list[str] = []
         self._at = (-1, -1)
         self._ink = PLAIN
@@ -93,10 +114,10 @@ class _Pen:
     def go(self, y: int, x: int) -> None:
         if self._at == (y, x):
             return
-        if self._at[0] == y and x > self._at[1]:
-            self._parts.append(f"\x1b[{x - self._at[1]}C")
-        else:
-            self._parts.append(f"\x1b[{y + 1};{x + 1}H")
+        # From behind the last column there is no way on: terminals disagree on where that is.
+        near = _step(y - self._at[0], x - self._at[1]) if 0 <= self._at[1] < self._width else ""
+        far = f"\x1b[{y + 1};{x + 1}H"
+        self._parts.append(near if near and len(near) <= len(far) else far)
         self._at = (y, x)
 
     def put(self, drawn: Drawn) -> None:
@@ -119,20 +140,44 @@ class _Pen:
 
 
 @lru_cache(4096)
+def _step(down: int, right: int) -> str:
+    """Return the sequences that move the cursor by so much: digits of a column stand close to each other."""
+    vertical = _moved(down, "B") if down >= 0 else _moved(-down, "A")
+    return vertical + (_moved(right, "C") if right >= 0 else min("\b" * -right, _moved(-right, "D"), key=len))
+
+
+def _moved(by: int, where: str) -> str:
+    return f"\x1b[{by if by > 1 else ''}{where}" if by else ""
+
+
+@lru_cache(4096)
 def _change(before: Ink, after: Ink, blank: bool) -> str:
     """Return the shortest SGR sequence that turns one ink into another; a blank has no front."""
     after = _after(before, after, blank)
     if before == after:
         return ""
-    if before.attributes != after.attributes:
-        codes = ";".join(filter(None, ("0", after.attributes, after.front, after.back)))
-        return "\x1b[m" if codes == "0" else f"\x1b[{codes}m"
-    changes: list[str] = []
+    codes = list(_switches(before.attributes, after.attributes))
     if before.front != after.front:
-        changes.append(after.front or "39")
+        codes.append(after.front or "39")
     if before.back != after.back:
-        changes.append(after.back or "49")
-    return f"\x1b[{';'.join(changes)}m"
+        codes.append(after.back or "49")
+    changed = ";".join(codes)
+    if before.attributes == after.attributes:
+        return f"\x1b[{changed}m"
+    anew = ";".join(filter(None, ("0", after.attributes, after.front, after.back)))
+    return f"\x1b[{min(changed, '' if anew == '0' else anew, key=len)}m"
+
+
+_OFF = {"1": "22", "2": "22", "3": "23", "4": "24", "7": "27", "9": "29"}
+"""What ends an attribute; bold and dim end together."""
+
+
+def _switches(before: str, after: str) -> Iterator[str]:
+    """Yield the codes that turn some attributes into others."""
+    was, will = set(filter(None, before.split(";"))), set(filter(None, after.split(";")))
+    ends = sorted({_OFF[code] for code in was - will})
+    yield from ends
+    yield from sorted(code for code in will if code not in was or _OFF[code] in ends)
 
 
 def _after(before: Ink, after: Ink, blank: bool) -> Ink:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perftui.pace import PERIODS_S, Pace
+from perftui.pace import BLOCKED_LOOKS, CLEAR_LOOKS, PERIODS_S, SLOW_S, Pace
 
 WORKERS = ("a", "b")
 
@@ -56,19 +56,52 @@ def test_the_period_has_bounds() -> None:
 def test_a_line_that_takes_nothing_is_not_given_more() -> None:
     """While the last picture is still waiting to be sent, no other one is due."""
     pace = painted(Pace(0.0), 10.0)
-    pace.held_up(1)
+    pace.look(1)
     assert not pace.due(12.0, ())
-    pace.held_up(0)
+    pace.look(0)
     assert pace.due(12.0, ())
 
 
-def test_a_slow_line_is_painted_half_as_often() -> None:
-    """Blocked for three looks in a row it repaints every 2 s from then on, and says so once."""
+def test_a_slow_line_is_painted_seldom() -> None:
+    """Blocked for three looks in a row it repaints every 5 s from then on, and says so once."""
     pace = Pace(0.0)
-    assert [pace.held_up(number) for number in (1, 0, 1, 1, 1, 1)] == [False] * 4 + [True, False]
-    assert pace.period_s == 2.0
+    assert [pace.look(number) for number in (1, 0, 1, 1, 1, 1)] == [False] * 4 + [True, False]
+    assert pace.period_s == SLOW_S == 5.0
 
 
-def test_a_line_that_is_said_to_be_slow_is_spared_from_the_start() -> None:
-    """`--slow` begins with a repaint every 2 s."""
-    assert Pace(0.0, slow=True).period_s == 2.0
+def looks_until_recovered(pace: Pace) -> int:
+    """Return how many looks without anything waiting it takes until the period changes."""
+    return next(number for number in range(1, 1000) if pace.look(0))
+
+
+def test_a_line_that_recovers_is_painted_as_before() -> None:
+    """After a while without anything waiting the period is the former one; twice as long the next time."""
+    pace = Pace(0.0)
+    pace.step(-1)
+    for patience in (CLEAR_LOOKS, 2 * CLEAR_LOOKS):
+        assert [pace.look(1) for _ in range(BLOCKED_LOOKS)][-1]
+        assert pace.period_s == SLOW_S
+        assert looks_until_recovered(pace) == patience
+        assert pace.period_s == 0.5
+
+
+def test_who_chooses_a_period_keeps_it() -> None:
+    """Neither a line that is said to be slow nor one that was slowed by hand recovers by itself."""
+    said, chosen = Pace(0.0, slow=True), Pace(0.0)
+    for _ in range(BLOCKED_LOOKS):
+        chosen.look(1)
+    chosen.step(-1)
+    assert not any(pace.look(0) for pace in (said, chosen) for _ in range(10 * CLEAR_LOOKS))
+    assert (said.period_s, chosen.period_s) == (SLOW_S, 2.0)
+
+
+def test_a_death_is_painted_soon_on_a_slow_line_too() -> None:
+    """Frames wait for their period; what is not a mere frame waits for a second."""
+    pace = painted(Pace(0.0, slow=True), 10.0)
+    for worker in WORKERS:
+        pace.arrived(worker)
+    assert not pace.due(11.0, WORKERS)
+    pace.arrived(None)
+    assert pace.due(11.0, WORKERS)
+    pace.painted(11.0)
+    assert not pace.due(12.0, WORKERS)

@@ -15,7 +15,17 @@ from perftui.widgets.painter import Painter
 
 STYLES = [
     Style.parse(text)
-    for text in ("none", "bold red", "#5fafff on #121212", "#ff8700 on #121212", "reverse", "underline blue")
+    for text in (
+        "none",
+        "bold red",
+        "#5fafff on #121212",
+        "bold #5fafff on #121212",
+        "#ff8700 on #121212",
+        "reverse",
+        "bold reverse",
+        "underline blue",
+        "bold underline blue",
+    )
 ]
 
 SYSTEM = ColorSystem.TRUECOLOR
@@ -31,10 +41,15 @@ def paint(painter: Painter, lines: list[Strip]) -> str:
     return painter.paint([(y, 0, cells_of(line, SYSTEM)) for y, line in enumerate(lines)], WIDTH)
 
 
-def shown(screen: pyte.Screen) -> list[list[tuple[str, str, bool, bool]]]:
+def shown(screen: pyte.Screen) -> list[list[tuple[object, ...]]]:
     return [
         [
-            (cell.data, cell.fg if cell.data.strip() else "", cell.bg != "default", cell.reverse)
+            (
+                cell.data,
+                (cell.fg, cell.bold) if cell.data.strip() else (),
+                cell.bg != "default",
+                (cell.reverse, cell.underscore),
+            )
             for cell in (screen.buffer[y][x] for x in range(WIDTH))
         ]
         for y in range(3)
@@ -74,6 +89,22 @@ def test_a_digit_costs_a_few_bytes() -> None:
     painter = Painter()
     paint(painter, [strip(("p95  840ms  ", 2))])
     assert len(paint(painter, [strip(("p95  841ms  ", 2))])) <= 40
+
+
+def test_a_colour_is_set_once_for_all_that_begin_in_it() -> None:
+    """Digits that change in many lines of a table cost one colour, not one each."""
+    painter = Painter()
+    paint(painter, [strip(("p50 1 ", 2), ("p95 1 ", 4))] * 3)
+    sent = paint(painter, [strip(("p50 2 ", 2), ("p95 2 ", 4))] * 3)
+    assert (sent.count("38;5;75"), sent.count("38;5;208")) == (1, 1)
+
+
+def test_boldness_is_switched_without_saying_the_colours_again() -> None:
+    """Over the same ground a bold word costs its colour and one code more."""
+    painter = Painter()
+    sent = paint(painter, [strip(("a", 2), ("b", 3), ("c", 2))])
+    assert (sent.count("48;5;233"), sent.count("38;5;75")) == (1, 1)
+    assert "\x1b[1mb\x1b[22mc" in sent
 
 
 def test_colours_of_the_256_table_travel_by_number() -> None:
