@@ -33,8 +33,12 @@ def help_lines(width: int) -> list[Line]:
     """Return every word and key in as many columns as the width holds, whole sections in each."""
     number = max(min(width // _COLUMN, 3), 1)
     each = width // number
-    blocks = [_filter_block(each)]
-    blocks += [_block(title, place, each) for place, title in TITLES.items() if keys_of(place)]
+    blocks: list[list[Line]] = []
+    for place, title in TITLES.items():
+        if keys_of(place):
+            blocks.append(_block(title, place, each))
+        if place == "table":
+            blocks.append(_filter_block(each))
     room = -(-sum(map(len, blocks)) // number)
     piles: list[list[Line]] = [[]]
     for block in blocks:
