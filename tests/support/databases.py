@@ -61,13 +61,13 @@ class Database:
 
     @property
     def driver(self) -> str:
-        """`aiosqlite`, `psycopg` …"""
+        """`aiosqlite`, `psycopg`, `psycopg_async` …"""
         return self.url.partition("://")[0].partition("+")[2] or "pysqlite"
 
     @property
     def is_async(self) -> bool:
         """Whether its engines are async."""
-        return self.driver in {"aiosqlite", "asyncpg"}
+        return self.driver in {"aiosqlite", "asyncpg", "psycopg_async"}
 
     def sync_engine(self, **options: Any) -> Engine:
         """Return a new engine."""

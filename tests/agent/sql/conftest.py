@@ -10,7 +10,7 @@ import pytest
 from tests.support.databases import Database, Seen, seeing
 from tests.support.postgres import postgres
 
-DRIVERS = ["pysqlite", "aiosqlite", "psycopg", "asyncpg"]
+DRIVERS = ["pysqlite", "aiosqlite", "psycopg", "psycopg_async", "asyncpg"]
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def sync_database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     return filled(request, request.param, tmp_path)
 
 
-@pytest.fixture(params=["aiosqlite", "asyncpg"])
+@pytest.fixture(params=["aiosqlite", "asyncpg", "psycopg_async"])
 def async_database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     return filled(request, request.param, tmp_path)
 

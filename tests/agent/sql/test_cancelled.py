@@ -7,7 +7,7 @@ import gc
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from tests.support.databases import Database, Seen
 
@@ -25,11 +25,13 @@ def test_cancelled(async_database: Database, seen: Seen) -> None:
 
     async def work() -> None:
         engine = async_database.async_engine()
+        executing = asyncio.Event()
         async with engine.connect() as connection:
+            # From here to its first wait it is the driver that has the statement.
+            event.listen(engine.sync_engine, "before_cursor_execute", lambda *_: executing.set())
             with seen.request("GET /cancelled"):
                 task = asyncio.create_task(_execute(connection, slow_statement(async_database)))
-                while not _executing(task):  # noqa: ASYNC110 - nothing tells when the driver waits
-                    await asyncio.sleep(0.001)
+                await executing.wait()
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
@@ -44,16 +46,6 @@ def test_cancelled(async_database: Database, seen: Seen) -> None:
 
 async def _execute(connection: Any, statement: str) -> None:
     await connection.execute(text(statement))
-
-
-def _executing(task: asyncio.Task[None]) -> bool:
-    """Whether the task waits for the driver."""
-    chain = task.get_coro()
-    while (inner := getattr(chain, "cr_await", None)) is not None:
-        chain = inner
-        if getattr(getattr(chain, "cr_code", None), "co_name", "") == "greenlet_spawn":
-            return chain.cr_await is not None
-    return False
 
 
 def test_thrown_away(asyncpg_database: Database, seen: Seen) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import TimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 from perftui_agent import instrument
 
 class Base(DeclarativeBase): pass
@@ -40,7 +41,8 @@ with create_engine(url).begin() as connection:
 
 early = create_engine(url, pool_size=40)
 app = instrument(FastAPI())
-late = create_async_engine(os.environ["ASYNC_URL"], pool_size=2, max_overflow=0, pool_timeout=0.3)
+bounds = {"poolclass": AsyncAdaptedQueuePool, "pool_size": 2, "max_overflow": 0, "pool_timeout": 0.3}
+late = create_async_engine(os.environ["ASYNC_URL"], **bounds)
 
 def crud_get(session, number):
     return session.get(Item, number)
