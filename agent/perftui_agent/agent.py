@@ -150,13 +150,13 @@ class _Run:
         probes: list[Probe] = [
             self.loop_probe,
             self.process_probe,
-            ThreadpoolProbe(agent.window, self.loop_probe),
+            ThreadpoolProbe(agent.window, agent.guard, self.loop_probe),
             GarbageProbe(),
             self._in_flight_probe,
             SerializationProbe(),
             SqlAlchemyProbe(agent.window, agent.guard, agent.settings.slow_query_ms),
             PoolProbe(agent.window, agent.guard),
-            CacheProbe(agent.window),
+            CacheProbe(agent.window, agent.guard),
             RedisProbe(agent.window, agent.guard),
         ]
         self.probes = ProbeSet(probes, agent.guard)

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
+from perftui_agent.guard import Guard
+
 MAX_CACHES = 200
 """Rows that are told apart, and functions that are polled; further ones share `(other)`."""
 
@@ -91,6 +93,8 @@ class CacheRows:
     """The rows of this process, by name."""
 
     def __init__(self) -> None:
+        self.guard = Guard()
+        """Of the agent that reads the rows, as soon as there is one."""
         self._rows: dict[str, CacheRow] = {}
         self._other: CacheRow | None = None
         self._renew_lock()

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from perftui_agent.probes.cache_rows import CacheRow
+from perftui_agent.probes.cache_rows import CacheRow, rows
 from perftui_agent.records import RequestRecord, current_request
 
 MAX_MARKS = 256
@@ -69,8 +69,12 @@ class Watch:
         """Tell whether an `in` has counted this lookup, or the cache itself is looking."""
         if self.inside and self.inside == get_ident():
             return True
-        request = current_request.get()
-        return self.asked.pop((hash(key), get_ident() if request is None else request.started_ns), False)
+        try:
+            request = current_request.get()
+            return self.asked.pop((hash(key), get_ident() if request is None else request.started_ns), False)
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a lookup
+            rows.guard.fault("probes.caches", error)
+            return False
 
     def hit(self, key: object) -> None:
         """Count a lookup that found something."""
@@ -86,6 +90,12 @@ class Watch:
     def missed(self, key: int, who: int, request: RequestRecord | None) -> None:
         """Count a miss, and a stampede if another request is at work on the key."""
         self.row.misses += 1
+        try:
+            self._miss_of(key, who, request)
+        except Exception as error:  # noqa: BLE001 - as above
+            rows.guard.fault("probes.caches", error)
+
+    def _miss_of(self, key: int, who: int, request: RequestRecord | None) -> None:
         work = self.work.get(key)
         if work is None:
             self.work[key] = Work(request, (who,))
@@ -103,13 +113,11 @@ class Watch:
 
     def stored(self, key: object) -> None:
         """Note that a key which may have been missed is there now."""
-        hashed = hash(key)
-        if hashed in self.work:
-            self._done(hashed)
+        self._done(key)
 
     def settles(self, key: object) -> bool:
         """Tell whether a `setdefault` is the end of a lookup that has been counted."""
-        missed = bool(self.work) and self._done(hash(key))
+        missed = bool(self.work) and self._done(key)
         return bool((self.asked or self.inside) and self.is_counted(key)) or missed
 
     def begin_making(self, key: object) -> Mark:
@@ -125,8 +133,15 @@ class Watch:
         if self.inside != get_ident():
             self.row.filled += 1
 
-    def _done(self, key: int) -> bool:
+    def _done(self, key: object) -> bool:
         """Note that the work on a key is done here; tell whether it had been missed here."""
+        try:
+            return self._end_work(hash(key))
+        except Exception as error:  # noqa: BLE001 - as above
+            rows.guard.fault("probes.caches", error)
+            return False
+
+    def _end_work(self, key: int) -> bool:
         work = self.work.get(key)
         if work is None:
             return False

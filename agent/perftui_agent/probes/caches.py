@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, NamedTuple, Protocol
 
+from perftui_agent.guard import Guard
 from perftui_agent.probes import cachetools
 from perftui_agent.probes.cache_rows import CacheRow, rows
 from perftui_agent.probes.functions import cache_to_watch_instead, counting_function, functions, name_of
@@ -64,12 +65,14 @@ class CacheProbe:
 
     name = "caches"
 
-    def __init__(self, sink: BoundedSink) -> None:
+    def __init__(self, sink: BoundedSink, guard: Guard) -> None:
         self._sink = sink
+        self._guard = guard
         self._seen: dict[CacheRow, Totals] | None = None
 
     def attach(self) -> ProbeStatus:
         """Start to count, and say whether there is anything to."""
+        rows.guard = self._guard
         if self._seen is None:
             functions.rebase()
             self._seen = {row: _totals(row) for row in rows.all()}

@@ -87,12 +87,18 @@ class PolledFunctions:
     def rebase(self) -> None:
         """Count from now on."""
         for polled in list(self._polled):
-            polled.rebase()
+            try:
+                polled.rebase()
+            except Exception as error:  # noqa: BLE001 - as below
+                rows.guard.fault("probes.caches", error)
 
     def poll(self) -> None:
-        """Read them all."""
+        """Read them all; one that can't be read keeps no other from it."""
         for polled in list(self._polled):
-            polled.poll()
+            try:
+                polled.poll()
+            except Exception as error:  # noqa: BLE001 - `cache_info` is the app's
+                rows.guard.fault("probes.caches", error)
 
 
 functions = PolledFunctions()

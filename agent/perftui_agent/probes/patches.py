@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
+
+
+def takes(function: Callable[..., Any], count: int) -> bool:
+    """Say whether a function takes so many arguments and no more, so that ours can stand in for it.
+
+    Others may have put a wrapper there already, which takes whatever comes.
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    any_number = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    named = sum(parameter.kind not in _VARIABLE for parameter in parameters)
+    return named == count or (any_number and named < count)
+
+
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Patches:

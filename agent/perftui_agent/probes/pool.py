@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from perftui_agent.guard import Guard
 from perftui_agent.probes.databases import database_of
-from perftui_agent.probes.patches import Patches
+from perftui_agent.probes.patches import Patches, takes
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.probes.sqlalchemy import imported_sqlalchemy
 from perftui_agent.records import CheckoutRecord, SpanRecord, current_request
@@ -87,6 +87,8 @@ class PoolProbe:
             self._timeout = sqlalchemy.exc.TimeoutError
         except (AttributeError, KeyError) as error:
             return f"off: SQLAlchemy {sqlalchemy.__version__} has no {error}"
+        if not (takes(checkout, 2) and takes(connect, 1)):
+            return f"off: SQLAlchemy {sqlalchemy.__version__} checks connections out in another way"
         self._patches.replace(record, "checkout", classmethod(self._timed_checkout(checkout)))
         self._patches.replace(record, "_ConnectionRecord__connect", _timed_connect(connect))
         return ON

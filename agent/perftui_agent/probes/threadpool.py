@@ -16,6 +16,8 @@ from collections.abc import Coroutine
 from time import perf_counter_ns
 from typing import Any, Protocol
 
+from perftui_agent.guard import Guard
+from perftui_agent.probes.patches import takes
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import SpanRecord, current_request
 from perftui_agent.wire.frames import Frame, ThreadpoolStats
@@ -48,8 +50,9 @@ class ThreadpoolProbe:
 
     name = "threadpool"
 
-    def __init__(self, sink: Sink, watched: Watched) -> None:
+    def __init__(self, sink: Sink, guard: Guard, watched: Watched) -> None:
         self._sink = sink
+        self._guard = guard
         self._watched = watched
         self._limiter: Any = None
         self._limiter_class: Any = None
@@ -69,6 +72,8 @@ class ThreadpoolProbe:
             original = getattr(limiter_class, _ACQUIRE, None)
             if limiter_class is None or original is None:
                 return f"off: an anyio without CapacityLimiter.{_ACQUIRE}"
+            if not takes(original, 2):
+                return f"off: an anyio whose {_ACQUIRE} takes something else"
             self._limiter_class, self._original = limiter_class, original
             self._wrapper = _timing(self, original)
             setattr(limiter_class, _ACQUIRE, self._wrapper)
@@ -107,9 +112,13 @@ class ThreadpoolProbe:
 
     def is_full(self, limiter: Any) -> bool:
         """Tell whether `limiter` is the one that is watched, and has no thread to give."""
-        if self._limiter is None:
-            self.find()
-        return limiter is self._limiter and bool(limiter.available_tokens <= 0)
+        try:
+            if self._limiter is None:
+                self.find()
+            return limiter is self._limiter and bool(limiter.available_tokens <= 0)
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a thread
+            self._guard.fault("probes.threadpool", error)
+            return False
 
     async def waited(self, acquiring: Coroutine[Any, Any, None]) -> None:
         """Wait for a thread, and put down for how long."""
@@ -119,11 +128,16 @@ class ThreadpoolProbe:
             await acquiring
             failed = False
         finally:
-            ended_ns = perf_counter_ns()
+            self._put(started_ns, perf_counter_ns(), failed)
+
+    def _put(self, started_ns: int, ended_ns: int, failed: bool) -> None:
+        try:
             self._waits.append(ended_ns - started_ns)
             self._sink.put(
                 SpanRecord(current_request.get(), "threadpool", SPAN_NAME, started_ns, ended_ns, failed)
             )
+        except Exception as error:  # noqa: BLE001 - as above
+            self._guard.fault("probes.threadpool", error)
 
 
 def _timing(probe: ThreadpoolProbe, original: Any) -> Any:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from time import perf_counter_ns
-from typing import TypeAlias
 
+from perftui_agent.guard import Guard
 from perftui_agent.probes.caches import CacheProbe
 from perftui_agent.probes.routes import RouteLabels
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.window.window import Window
 from perftui_agent.wire.frames import CacheFrame, Frame
 
-Counted: TypeAlias = Callable[[], dict[str, CacheFrame]]
-"""Closes a frame, and gives its caches by name."""
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a probe has counted."""
+
+    probe: CacheProbe
+    guard: Guard
+
+    def __call__(self) -> dict[str, CacheFrame]:
+        """Close a frame, and give its caches by name."""
+        frame = empty_frame()
+        self.probe.fill(frame)
+        return {cache.name: cache for cache in frame.caches}
+
 
 _numbers = count(1)
 
@@ -33,16 +46,10 @@ def empty_frame() -> Frame:
 @contextmanager
 def counting() -> Iterator[Counted]:
     """Attach a probe, as the agent does when it starts."""
-    window = Window()
-    probe = CacheProbe(window)
+    guard = Guard()
+    probe = CacheProbe(Window(), guard)
     probe.attach()
-
-    def counted() -> dict[str, CacheFrame]:
-        frame = empty_frame()
-        probe.fill(frame)
-        return {cache.name: cache for cache in frame.caches}
-
-    yield counted
+    yield Counted(probe, guard)
     probe.detach()
 
 

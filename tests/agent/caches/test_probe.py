@@ -8,9 +8,12 @@ import os
 from typing import Any
 
 import cachetools
+import pytest
 
 from perftui_agent import watch_cache
+from perftui_agent.guard import Guard
 from perftui_agent.probes.cache_rows import MAX_CACHES, MAX_SIZED, OTHER_CACHES
+from perftui_agent.probes.cache_watch import ATTRIBUTE, Watch
 from perftui_agent.probes.caches import NOTHING_WATCHED, CacheProbe
 from perftui_agent.probes.probe import ON
 from perftui_agent.window.window import Window
@@ -54,7 +57,7 @@ def test_what_was_counted_before_the_agent_started_is_left_out() -> None:
 def test_the_probe_is_on_as_soon_as_a_cache_is_watched() -> None:
     """Until then its status says that there is none."""
     gc.collect()
-    probe = CacheProbe(Window())
+    probe = CacheProbe(Window(), Guard())
     first = probe.attach()
     probe.fill(empty_frame())
     cache = watch_cache(lru(), name=fresh_name())
@@ -67,7 +70,7 @@ def test_the_probe_is_on_as_soon_as_a_cache_is_watched() -> None:
 def test_rows_are_bounded() -> None:
     """Past 200 names caches share `(other)`; every lookup is still counted, and the fold is shown."""
     window = Window()
-    probe = CacheProbe(window)
+    probe = CacheProbe(window, Guard())
     probe.attach()
     caches = [watch_cache(lru(), name=f"bounded-{number}") for number in range(1000)]
     for cache in caches:
@@ -113,7 +116,7 @@ def test_sizes_of_very_many_caches_of_one_name_are_not_summed() -> None:
 def test_functions_past_the_bound_are_not_polled() -> None:
     """Reading 100,000 of them every second would cost the app; those left out are counted."""
     window = Window()
-    probe = CacheProbe(window)
+    probe = CacheProbe(window, Guard())
     probe.attach()
     functions = [watch_cache(functools.lru_cache(abs), name="many") for _ in range(MAX_CACHES + 50)]
     for function in functions:
@@ -156,3 +159,53 @@ def test_a_fork_starts_at_nothing() -> None:
     os.waitpid(pid, 0)
 
     assert said == "1"
+
+
+def fail(*_: object) -> Any:
+    raise LookupError("a fault of ours")
+
+
+class Broken(dict[Any, Any]):
+    """Lets nothing be taken out."""
+
+    pop = fail
+
+
+@pytest.mark.parametrize("fault", ["asked", "_miss_of", "_end_work"])
+def test_promise_6_a_fault_of_ours_costs_a_count_and_no_lookup(
+    monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Whatever fails in the counting, the cache answers as ever and the fault is counted."""
+    name = fresh_name()
+    cache: Any = watch_cache(cachetools.TTLCache(4, 60), name=name)
+    with counting() as counted:
+        if fault == "asked":
+            vars(cache)[ATTRIBUTE].asked = Broken(one="mark")
+        else:
+            monkeypatch.setattr(Watch, fault, fail)
+        assert cache.get("a") is None
+        cache["a"] = 1
+        assert "a" in cache
+        assert cache["a"] == 1
+        assert cache.setdefault("b", 2) == 2
+        assert cache.pop("b") == 2
+        with pytest.raises(KeyError, match="b"):
+            cache["b"]
+        assert counted()[name].hits >= 1
+        assert counted.guard.faults["probes.caches"] >= 1
+
+
+def test_promise_6_a_function_that_cannot_be_read_keeps_no_other_from_it() -> None:
+    """A `cache_info` that raises costs a count; other functions and caches are read as before."""
+
+    def broken() -> None: ...
+
+    vars(broken).update(vars(functools.lru_cache(abs)), cache_info=functools.lru_cache(abs).cache_info)
+    name = fresh_name()
+    function = watch_cache(functools.lru_cache(lambda number: number), name=name)
+    with counting() as counted:
+        watch_cache(broken, name=fresh_name())
+        vars(broken).update(cache_info=fail)
+        function(1)
+        assert counted()[name].misses == 1
+        assert counted.guard.faults["probes.caches"] >= 1

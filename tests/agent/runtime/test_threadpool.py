@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from perftui_agent.guard import Guard
 from perftui_agent.probes.probe import ON
 from perftui_agent.probes.threadpool import ThreadpoolProbe
 from perftui_agent.records import RequestRecord, Scope, SpanRecord, current_request
@@ -54,8 +55,13 @@ def sink() -> Sink:
 
 
 @pytest.fixture
-def probe(sink: Sink) -> Iterator[ThreadpoolProbe]:
-    probe = ThreadpoolProbe(sink, AnyLoop())
+def guard() -> Guard:
+    return Guard()
+
+
+@pytest.fixture
+def probe(sink: Sink, guard: Guard) -> Iterator[ThreadpoolProbe]:
+    probe = ThreadpoolProbe(sink, guard, AnyLoop())
     yield probe
     probe.detach()
 
@@ -166,7 +172,7 @@ def test_other_limiters_are_left_alone(probe: ThreadpoolProbe, sink: Sink) -> No
 
 def test_the_pools_of_other_loops_are_left_alone(sink: Sink) -> None:
     """The agent's own loop would have a pool too, if it asked for one: that is not the app's."""
-    probe = ThreadpoolProbe(sink, AnotherLoop())
+    probe = ThreadpoolProbe(sink, Guard(), AnotherLoop())
     assert asyncio.run(fill_up(probe, threads=1, callers=3)) is None
     probe.detach()
     assert sink.spans == []
@@ -194,3 +200,35 @@ def test_an_unknown_anyio_is_left_alone(probe: ThreadpoolProbe, monkeypatch: pyt
     asyncio.run(anyio.to_thread.run_sync(int))
     monkeypatch.delattr(sys.modules["anyio._backends._asyncio"], "CapacityLimiter")
     assert probe.attach() == "off: an anyio without CapacityLimiter.acquire_on_behalf_of"
+
+
+def test_an_anyio_that_asks_for_more_is_left_alone(
+    probe: ThreadpoolProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that is called in another way is not wrapped: the call would fail."""
+    asyncio.run(anyio.to_thread.run_sync(int))
+
+    async def acquire_on_behalf_of(self: object, borrower: object, urgently: bool = False) -> None: ...
+
+    limiter = sys.modules["anyio._backends._asyncio"].CapacityLimiter
+    monkeypatch.setattr(limiter, "acquire_on_behalf_of", acquire_on_behalf_of)
+    assert probe.attach() == "off: an anyio whose acquire_on_behalf_of takes something else"
+    assert limiter.acquire_on_behalf_of is acquire_on_behalf_of
+
+
+def test_promise_6_a_fault_of_ours_costs_a_count_and_no_thread(
+    guard: Guard, probe: ThreadpoolProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What we read of the pool or put down may fail: whoever waits gets a thread all the same."""
+
+    def fail(*_: object) -> None:
+        raise LookupError("a fault of ours")
+
+    monkeypatch.setattr(Sink, "put", fail)
+    asyncio.run(fill_up(probe, threads=1, callers=3))
+    assert guard.faults["probes.threadpool"] == 2, "of the two that waited"
+    probe.detach()
+    limiter = sys.modules["anyio._backends._asyncio"].CapacityLimiter
+    monkeypatch.setattr(limiter, "available_tokens", property(fail))
+    asyncio.run(fill_up(probe, threads=1, callers=3))
+    assert guard.faults["probes.threadpool"] == 5, "nor could any of three see that it would"

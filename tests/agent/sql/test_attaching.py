@@ -68,6 +68,31 @@ def test_unknown_version(monkeypatch: pytest.MonkeyPatch) -> None:
     assert DefaultDialect.do_execute is execute
 
 
+def test_a_checkout_that_takes_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version whose checkout is called in another way turns the pools' probe off; nothing is wrapped."""
+
+    def checkout(cls: Any, pool: Any, deadline: Any = None) -> None: ...
+
+    monkeypatch.setattr(base._ConnectionRecord, "checkout", classmethod(checkout))
+    _, pools = new_probes()
+    assert pools.attach().endswith("checks connections out in another way")
+    assert vars(base._ConnectionRecord)["checkout"].__func__ is checkout
+
+
+def test_a_wrapper_of_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout that somebody else has wrapped is none the less the one that is known."""
+    original = base._ConnectionRecord.checkout
+
+    def checkout(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(base._ConnectionRecord, "checkout", classmethod(checkout))
+    engine = create_engine("sqlite://", poolclass=QueuePool)
+    with seeing() as seen, engine.connect():
+        assert seen.pools()[":memory:"].checkouts == 1
+    engine.dispose()
+
+
 def test_a_dialect_that_comes_later(seen: Seen) -> None:
     """A dialect with ways of its own, made after the probe attached, counts each statement once."""
 
