@@ -35,7 +35,7 @@ upstream: .tools/bin/uv  ## Starlette's and FastAPI's own tests, with the agent 
 	@$(RUN) python -m tests.upstream
 
 pictures: .tools/bin/uv  ## the pictures in docs, and the keys in the README
-	@$(RUN) python -m tests.support.pictures docs && $(RUN) python -m perftui.keys README.md
+	@$(RUN) python -m tests.support.pictures && $(RUN) python -m perftui.keys README.md
 
 clean:  ## throw away environments and caches
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,6 +1,8 @@
-"""Pictures of the views for the documents: `python -m tests.support.pictures [folder]`.
+"""Pictures of the screens, of a made-up service at one moment: `python -m tests.support.pictures`.
 
-The app's own screenshots of a made-up service at one moment, so the same code gives the same files.
+The app's own screenshots at 120×40 for the documents, and the views at 80×24 as plain text. The same code
+gives the same files, and a test holds the screens against them: a screen that has changed is looked at and
+drawn anew, never unnoticed.
 """
 
 from __future__ import annotations
@@ -8,58 +10,91 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from perftui.app import Dashboard
-from tests.support.fake_feed import NOON, FakeFeed
+from tests.support.fake_evidence import ShopFeed
+from tests.support.fake_feed import NOON
 
-SIZE = (110, 34)
+LARGE = (120, 40)
+SMALL = (80, 24)
 
 TROUBLES = ("blocked", "slo", "errors")
 
-VIEWS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+PICTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "triage": (),
+        "routes": ("2",),
+        "requests": ("3",),
+        "sql": ("4",),
+        "caches": ("5",),
+        "workers": ("6",),
+        "timeline": ("7",),
+        "route": ("2", "enter"),
+        "request": ("3", "enter"),
+        "statement": ("4", "enter"),
+        "pool": ("4", "tab", "enter"),
+        "worker": ("6", "enter"),
+        "dump": ("6", "D", "y"),
         "rewound": ("left_curly_bracket",),
-        "route": ("enter",),
-        "worker": ("tab", "enter"),
-        "dump": ("D", "y"),
+        "filter": ("slash", *"p95>100ms"),
         "palette": ("colon", *"pa"),
         "keys": ("question_mark",),
     }
 )
 """A name for each picture, and the keys that lead there."""
 
+TEXTS = ("triage", "routes", "requests", "sql", "caches", "workers", "timeline", "route", "request", "dump")
+"""Those that are pinned as text at 80×24, too."""
 
-async def picture(*keys: str) -> str:
-    """Return the screen after these keys as SVG."""
-    app = Dashboard(FakeFeed(troubles=TROUBLES, clock=lambda: NOON), depth="full", clock=lambda: 0.0)
-    async with app.run_test(size=SIZE) as pilot:
+DOCS = Path(__file__).parents[2] / "docs"
+SCREENS = Path(__file__).parents[1] / "perftui" / "screens" / "screens.txt"
+
+PRESSES = MappingProxyType({">": "greater_than_sign"})
+"""Characters that a key has a name for."""
+
+
+async def _at(size: tuple[int, int], keys: tuple[str, ...]) -> tuple[str, str]:
+    """Return the screen after these keys, as SVG and as text."""
+    feed = ShopFeed(troubles=TROUBLES, clock=lambda: NOON)
+    app = Dashboard(feed, depth="full", clock=lambda: 0.0)
+    async with app.run_test(size=size) as pilot:
         app.repaint()
         await pilot.pause()
         for key in keys:
-            await pilot.press(key)
+            await pilot.press(PRESSES.get(key, key))
         await pilot.pause()
-        return _steady(app.export_screenshot(title="perftui"))
+        # The number in its names is another one in each run.
+        drawn = re.sub(r"terminal-\d+", "terminal", app.export_screenshot(title="perftui"))
+        lines = [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
+        return drawn, "\n".join(lines)
 
 
-def _steady(svg: str) -> str:
-    """Return a picture without the number that is another one in each run."""
-    return re.sub(r"terminal-\d+", "terminal", svg)
+def picture(name: str) -> str:
+    """Return a screen at 120×40 as SVG."""
+    return asyncio.run(_at(LARGE, PICTURES[name]))[0]
+
+
+def text(name: str) -> str:
+    """Return a screen at 80×24 as text."""
+    return asyncio.run(_at(SMALL, PICTURES[name]))[1]
+
+
+def texts() -> str:
+    """Return all pinned screens, one below the other."""
+    return "\n".join(f"══ {name} ══\n{text(name)}\n" for name in TEXTS)
 
 
 def main() -> None:
-    """Write all pictures into a folder."""
-    folder = sys.argv[1] if len(sys.argv) > 1 else "docs"
+    """Draw everything anew."""
     os.environ["TZ"] = "UTC"
     time.tzset()
-    for name, keys in VIEWS.items():
-        drawn = asyncio.run(picture(*keys))
-        with open(os.path.join(folder, f"{name}.svg"), "w", encoding="utf-8") as file:
-            file.write(drawn)
+    for name in PICTURES:
+        (DOCS / f"{name}.svg").write_text(picture(name), encoding="utf-8")
+    SCREENS.write_text(texts(), encoding="utf-8")
 
 
 if __name__ == "__main__":
