@@ -65,8 +65,10 @@ def summarize(
 def _bins(dashboard: Dashboard, at: float, window_s: float, live: bool) -> tuple[Second, Second]:
     """Return the first and the last bin of the window; the one that is only just due is not awaited."""
     newest = dashboard.history.newest
-    # A live window ends with the newest frame: the next one is only just due, not missing.
-    last = newest if live and abs(at - newest) <= SILENT_AFTER_S else math.floor(at)
+    # A live window ends with the newest frame: the next one is only just due, not missing. When nobody is
+    # heard at all it goes on ending there: what was seen last is not to run out of sight.
+    stands = abs(at - newest) <= SILENT_AFTER_S or dashboard.link in {"stale", "lost"}
+    last = newest if live and newest and stands else math.floor(at)
     return last - max(1, math.ceil(window_s)) + 1, last
 
 
@@ -126,6 +128,9 @@ def _service(workers: tuple[WorkerSummary, ...]) -> str | None:
 
 
 def _stale_s(dashboard: Dashboard, now: float) -> float | None:
-    if dashboard.last_heard_at is None or dashboard.link not in {"stale", "lost"}:
+    heard_at = [track.last_heard_at for track in dashboard.workers.values()]
+    # Who has said hello and told of the past has been heard, if no frame has come from then on.
+    known = [each for each in (dashboard.last_heard_at, *heard_at) if each is not None]
+    if not known or dashboard.link not in {"stale", "lost"}:
         return None
-    return max(0.0, now - dashboard.last_heard_at)
+    return max(0.0, now - max(known))

@@ -50,7 +50,8 @@ def _known(picture: Picture, happened: Iterable[Moment], width: int) -> list[Cel
     if picture.known is None or width <= 0:
         return []
     first, now = picture.known
-    at, window_s = picture.summary.at, picture.summary.window_s
+    points, window_s = picture.summary.points, picture.summary.window_s
+    at = points[-1].at if points else picture.summary.at
     column_s = KEPT_S / width
 
     def column(moment: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -208,6 +209,36 @@ def test_a_lost_service_freezes_the_picture(tmp_path: Path) -> None:
             assert "GET /orders" in seen.text()
             seen.press("q")
             assert seen.end() == 0
+
+
+def test_a_silent_service_freezes_the_picture_and_comes_back(tmp_path: Path) -> None:
+    """The banner counts how long nothing has come; below it stands what was last seen, until it speaks."""
+    with running(write_app(tmp_path, SHOP), workers=1) as service:
+        service.wait_registered()
+        with terminal(*perftui("connect", service.target), env=service.env) as seen:
+            with customers(service):
+                seen.wait_for("GET /orders", "● live")
+            os.kill(service.pids()[0], signal.SIGSTOP)
+            seen.wait(lambda text: _stale_s(text) >= 4, "the banner")
+            frozen = _figures(seen.lines())
+            seen.wait(lambda text: _stale_s(text) >= 8, "the banner to count")
+            assert _figures(seen.lines()) == frozen
+            os.kill(service.pids()[0], signal.SIGCONT)
+            seen.wait_for("● live")
+            seen.press("q")
+            assert seen.end() == 0
+
+
+def _stale_s(text: str) -> float:
+    """Return for how long the header says that nothing has come; 0 if it doesn't."""
+    found = re.search(r"stale ([\d.]+) s", text)
+    return float(found[1]) if found else 0.0
+
+
+def _figures(lines: list[str]) -> list[str]:
+    """Return the charts and the routes: what is told of requests."""
+    end = next(place for place, line in enumerate(lines) if "WORKERS" in line)
+    return [line for line in lines[1:end] if "last 15m" not in line and "no word for" not in line]
 
 
 @contextmanager

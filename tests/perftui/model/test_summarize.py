@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from perftui.model.events import FrameReceived, SourceEvent
+from perftui.model.events import FrameReceived, LinkChanged, SourceEvent
 from perftui.model.history import KEPT_S
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
+from perftui.model.summary import LinkState
 from perftui_agent.wire.frames import (
     CacheFrame,
     ExceptionCount,
@@ -252,3 +253,24 @@ def test_a_sum_that_is_remembered_is_the_sum() -> None:
                 summary = summarize(dashboard, T + second + 0.5, window_s)
                 assert summary.totals.requests == min(second, window_s) * 2 * 3 * 2
                 assert sum(row.requests for row in summary.routes) == summary.totals.requests
+
+
+def test_when_nobody_is_heard_the_picture_stands() -> None:
+    """Ten minutes after the last word the window is that of the last word; who is there is told as of now."""
+    events = [received(A, frame(seq, T + seq, [route("GET /", [5.0] * seq)])) for seq in range(1, 31)]
+    live = dashboard_of(joined(A), *events)
+    before = summarize(live, T + 30.5, 10)
+    links: tuple[LinkState, ...] = ("stale", "lost")
+    for link in links:
+        after = summarize(merge(live, LinkChanged(link, T + 33.0)), T + 630.0, 10)
+        assert (after.totals, after.points, after.window_s) == (before.totals, before.points, 10.0)
+        assert after.workers[0].state == "silent"
+        assert after.stale_s is not None
+        assert round(after.stale_s) == 600
+
+
+def test_a_link_that_was_stale_from_the_start_tells_for_how_long() -> None:
+    """A worker that said hello and then nothing was heard then."""
+    summary = summarize(dashboard_of(joined(A), LinkChanged("stale", T + 3.0)), T + 12.0)
+    assert summary.stale_s is not None
+    assert round(summary.stale_s) == 12
