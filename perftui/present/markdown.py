@@ -9,7 +9,7 @@ from perftui.model.summary import Finding, RouteSummary, Summary, WorkerSummary
 from perftui.present.cells import clean
 from perftui.present.picture import Picture
 from perftui.present.quantile import marked, quantile
-from perftui.present.units import count, ms, percent, rate, size, window
+from perftui.present.units import age, count, ms, percent, rate, size, window
 
 MAX_ROWS = 20
 
@@ -50,7 +50,8 @@ def heading(summary: Summary) -> str:
     """Return whose figures these are, of which moment, and over how long."""
     at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(summary.at))
     names = " · ".join(_plain(name) for name in (summary.service, summary.target) if name)
-    return f"### {names} — {at}, last {window(summary.window_s)}"
+    stale = f", {summary.link} for {age(summary.stale_s)}" if summary.stale_s is not None else ""
+    return f"### {names} — {at}, last {window(summary.window_s)}{stale}"
 
 
 def _totals(summary: Summary) -> str:

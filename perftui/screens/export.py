@@ -41,11 +41,11 @@ def clipboard_codes(text: str, environ: Mapping[str, str]) -> str:
     """Return what puts `text` into the clipboard of the terminal, through tmux and screen as well.
 
     It goes by OSC 52, which ssh carries like any other output. tmux takes it if its `set-clipboard` is
-    `on`; wrapped, it hands it through if its `allow-passthrough` is.
+    `on`; wrapped, it hands it through if its `allow-passthrough` is. Over ssh only TERM tells of it.
     """
     data = text.encode()[:MAX_COPY].decode(errors="ignore").encode()
     code = f"\x1b]52;c;{base64.b64encode(data).decode()}\x07"
-    if environ.get("TMUX"):
+    if _in_tmux(environ):
         escaped = code.replace("\x1b", "\x1b\x1b")
         return f"{code}\x1bPtmux;{escaped}\x1b\\"
     if environ.get("TERM", "").startswith("screen"):
@@ -54,10 +54,14 @@ def clipboard_codes(text: str, environ: Mapping[str, str]) -> str:
     return code
 
 
+def _in_tmux(environ: Mapping[str, str]) -> bool:
+    return bool(environ.get("TMUX")) or environ.get("TERM", "").startswith("tmux")
+
+
 def copied(text: str, environ: Mapping[str, str]) -> str:
     """Return what is to be said of having sent `text`: whether it was taken, the terminal doesn't tell."""
     lines = text.count("\n")
-    if environ.get("TMUX"):
+    if _in_tmux(environ):
         return f"copied {lines} lines (tmux: set -g set-clipboard on)"
     return f"copied {lines} lines as Markdown"
 

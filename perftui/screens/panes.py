@@ -31,9 +31,11 @@ class PanesView(View[None], inherit_bindings=False):
     def action_zoom(self) -> None:
         """Give the pane that has the focus the whole screen, or give it back."""
         with self.app.batch_update():
-            if not self.unzoom():
-                self._zoom(self.focused)
-                self.host.remark("z gives the others back" if self._hidden else "it is the only pane here")
+            if self.unzoom():
+                self.host.remark("")
+                return
+            self._zoom(self.focused)
+            self.host.remark("z gives the others back" if self._hidden else "it is the only pane here")
 
     def unzoom(self) -> bool:
         """Show all panes again; return whether one had the whole screen."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from perftui.model.summary import Summary
-from perftui.screens.export import MAX_COPY, clipboard_codes
-from tests.perftui.screens.seen import LARGE, SMALL, look
-from tests.support.fake_feed import FakeFeed
+from perftui.present.markdown import heading
+from perftui.present.snapshot import moment
+from perftui.screens.export import MAX_COPY, as_markdown, clipboard_codes
+from perftui.screens.view import View
+from tests.perftui.screens.seen import LARGE, SMALL, look, opened
+from tests.support.fake_feed import NOON, FakeFeed
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +41,7 @@ def test_the_clipboard_is_reached_by_osc_52() -> None:
     """Plain for a terminal, wrapped as well for tmux, in short strings for screen."""
     assert decoded(clipboard_codes("é\n", {})) == "é\n"
     assert clipboard_codes("a", {"TMUX": "x"}) == "\x1b]52;c;YQ==\x07\x1bPtmux;\x1b\x1b]52;c;YQ==\x07\x1b\\"
+    assert clipboard_codes("a", {"TERM": "tmux-256color"}) == clipboard_codes("a", {"TMUX": "x"})
     pieces = clipboard_codes("a" * 3000, {"TERM": "screen"}).split("\x1b\\")[:-1]
     assert decoded("".join(piece.removeprefix("\x1bP") for piece in pieces)) == "a" * 3000
     assert max(map(len, pieces)) < 768
@@ -85,3 +92,39 @@ def test_hostile_names_leave_the_folder_alone(here: Path) -> None:
 
     look(Hostile(), "E", "t", size=SMALL)
     assert [path.name.startswith("perftui-..") for path in here.iterdir()] == [True]
+
+
+def test_what_is_taken_away_of_the_past_tells_its_moment(here: Path) -> None:
+    """Three minutes ago: in the text, the picture and the figures, and in the names of the files."""
+    for kind in ("t", "s", "j"):
+        look(FakeFeed(), *["left_curly_bracket"] * 3, "E", kind)
+    text, svg, figures = (next(here.glob(f"*.{kind}")) for kind in ("txt", "svg", "json"))
+    then = time.strftime("%H:%M:%S", time.localtime(NOON - 180))
+    assert f"◂ {then} · 3m 00s ago" in text.read_text().splitlines()[0]
+    assert then in svg.read_text()
+    assert json.loads(figures.read_text())["at"] == moment(NOON - 180)
+    assert all(then.replace(":", "") in path.name for path in here.iterdir())
+
+
+def test_what_is_taken_away_of_a_picture_that_stands_tells_its_moment(here: Path) -> None:
+    """Paused at noon, exported half a minute later: the figures are those of noon, and say so."""
+    clock = [NOON]
+
+    async def scene() -> str:
+        async with opened(FakeFeed(clock=lambda: clock[0]), LARGE) as seen:
+            await seen.press("space")
+            clock[0] += 30
+            await seen.repaint()
+            await seen.press("E", "j", "E", "t")
+            return as_markdown(cast("View[None]", seen.app.screen))
+
+    copied = asyncio.run(scene())
+    assert json.loads(next(here.glob("*.json")).read_text())["at"] == moment(NOON)
+    assert " paused " in next(here.glob("*.txt")).read_text().splitlines()[0]
+    assert time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(NOON)) in copied.splitlines()[0]
+
+
+def test_what_is_copied_of_a_stale_picture_says_so() -> None:
+    """Its figures are older than the moment in its heading."""
+    summary = FakeFeed(troubles=("stale",)).summary(60.0)
+    assert heading(summary).endswith("last 1m, stale for 12 s")

@@ -219,7 +219,7 @@ def test_a_zoomed_pane_follows_the_size_of_the_terminal() -> None:
             await seen.press("z")
             return seen.lines()
 
-    assert look(FakeFeed()).splitlines()[:-1] == asyncio.run(scene())[:-1]
+    assert look(FakeFeed()).splitlines() == asyncio.run(scene())
 
 
 def test_a_pane_that_is_alone_says_so() -> None:
