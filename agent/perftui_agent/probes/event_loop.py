@@ -5,7 +5,8 @@ an answer is outstanding, the agent's thread looks at the stack of the thread th
 at the task that is current there, whose context knows the request. Works the same under asyncio and
 uvloop, since it only uses `call_soon_threadsafe` and `current_task`. Where nothing runs on the loop and
 it does not turn all the same, it waits for the GIL: then the app's other threads are looked at. A block
-nobody was seen to cause is lag, and no incident.
+nobody was seen to cause is lag, and no incident; nor is what holds the loop while the app starts up, as
+loading a model does: until the first request it keeps nobody waiting.
 
 A beat is posted every 50 ms, so a block began up to 50 ms before the beat that finds it: where the
 request that blocks began within that time, its beginning is taken for that of the block. Whoever wants
@@ -43,6 +44,9 @@ BEAT_NS = 50_000_000
 SHORTEST_BEAT_NS = 5_000_000
 """However short the blocks that are wanted: each beat costs 45 µs."""
 
+STARTING_NS = 60_000_000_000
+"""A worker that has had no request yet starts up, for a minute at most."""
+
 SURE_SHARE = 0.75
 """Of the threshold, what a beat itself must have waited: before it, the loop may have turned unseen."""
 
@@ -60,6 +64,7 @@ class Told(Protocol):
 
     bounded: dict[str, int]
     in_flight: set[RequestRecord]
+    open_websockets: int
 
     @property
     def pending(self) -> Iterable[object]:
@@ -136,6 +141,8 @@ class LoopWatch:
         self._told = told
         self._sent_ns = 0
         self._answered_ns = 0
+        self._serves_from_ns = perf_counter_ns() + STARTING_NS
+        """Blocks that began before belong to the app's start-up."""
         self._turned_ns = perf_counter_ns()
         """The last moment the loop is known to have turned."""
         self._woke_ns = self._turned_ns
@@ -150,6 +157,8 @@ class LoopWatch:
         if self.loop.is_closed():
             return False
         now, switches = perf_counter_ns(), _switches_of_this_thread()
+        if now < self._serves_from_ns and self._has_visitors():
+            self._serves_from_ns = 0
         if self._sent_ns and self._answered_ns:
             self._answered()
         if self._sent_ns:
@@ -168,7 +177,7 @@ class LoopWatch:
             held_ns = perf_counter_ns() - block.began_ns
             if held_ns >= self._block_ns:
                 stats.blocked_ns = held_ns
-                if block.seen:
+                if block.seen and block.began_ns >= self._serves_from_ns:
                     incident = block.incident(held_ns, ongoing=True)
                     incidents.append(incident)
                     stats.blocked_at, stats.blocked_route = incident.where, incident.route
@@ -177,6 +186,14 @@ class LoopWatch:
             bounded["incidents"] = bounded.get("incidents", 0) + len(incidents) - MAX_INCIDENTS
             incidents = sorted(incidents, key=lambda incident: incident.ns)[-MAX_INCIDENTS:]
         return stats, incidents
+
+    def _has_visitors(self) -> bool:
+        told = self._told
+        return bool(
+            told.in_flight
+            or told.open_websockets
+            or any(isinstance(seen, RequestRecord) for seen in list(told.pending))
+        )
 
     def _send(self) -> bool:
         self._answered_ns = 0
@@ -196,7 +213,7 @@ class LoopWatch:
         self._turned_ns = answered_ns
         self._sent_ns = self._samples = 0
         self._stats.lag.add(answered_ns - (block.began_ns if block is not None else sent_ns))
-        if block is None or not block.seen:
+        if block is None or not block.seen or block.began_ns < self._serves_from_ns:
             return
         held_ns = answered_ns - block.began_ns
         if held_ns >= self._block_ns and answered_ns - block.known_ns >= self._block_ns * SURE_SHARE:

@@ -9,7 +9,9 @@ from typing import Literal
 
 import pytest
 
+from perftui_agent.wire.boxes import read_box
 from perftui_agent.wire.frames import Incident
+from perftui_agent.wire.registration import read_registrations
 from tests.agent.runtime.watching import Frames, watching
 from tests.support.servers import Service, running, write_app
 
@@ -227,3 +229,34 @@ def test_blocks_shorter_than_a_beat_are_named_when_they_are_asked_for(tmp_path: 
         incident = frames.incident("spin")
         assert incident.route == "GET /spins/{seconds}"
         assert incident.ns >= 20e6
+
+
+STARTING_APP = """
+    import time
+    from contextlib import asynccontextmanager
+    from fastapi import FastAPI
+    from perftui_agent import instrument
+
+    @asynccontextmanager
+    async def lifespan(app):
+        time.sleep(1.2)
+        yield
+
+    app = instrument(FastAPI(lifespan=lifespan))
+
+    @app.get("/sleeps")
+    async def sleeps():
+        time.sleep(0.6)
+"""
+
+
+def test_what_holds_the_loop_before_the_first_request_is_start_up(tmp_path: Path) -> None:
+    """A model that is loaded in the lifespan keeps nobody waiting; the first request that blocks does."""
+    with running(write_app(tmp_path, STARTING_APP), workers=1) as service, watching(service) as frames:
+        service.get("/sleeps")
+        frames.incident("sleeps")
+        ((_, registration),) = read_registrations(service.runtime_dir)
+        _, kept = read_box(Path(registration.socket).with_suffix(".ring"))
+        assert any(frame.loop and frame.loop.blocked_ns for frame in kept)
+        over = [one for frame in kept for one in frame.incidents if not one.ongoing]
+        assert [one.route for one in over] == ["GET /sleeps"]
