@@ -28,6 +28,9 @@ class Feed(Protocol):
     def reach(self) -> tuple[float | None, float]:
         """Return the first moment there is data of, None without any, and the present."""
 
+    def look_back(self) -> None:
+        """Let the past come: the first picture has been painted."""
+
     def hold(self) -> None:
         """Let `summary` tell of this moment from now on; data keeps coming."""
 
@@ -62,6 +65,10 @@ class LiveFeed:
         """Return the first moment there is data of, None without any, and the present."""
         first = min(self._dashboard.history.blocks, default=None)
         return (float(first) if first is not None else None), self._clock()
+
+    def look_back(self) -> None:
+        """Have the source tell of the past."""
+        self._source.look_back()
 
     def hold(self) -> None:
         """Stand still: a dashboard never changes, so the one of this moment is kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -42,8 +43,12 @@ def open_dashboard(targets: Sequence[str], config: Config, *, slow: bool, ascii_
     """Open the dashboard as the settings want it; return its exit code."""
     if ascii_only or config.ascii:
         os.environ["PERFTUI_ASCII"] = "1"
+    # What is imported stays: to look again and again for garbage among it would take a tenth of the start.
+    gc.disable()
     # Textual takes its time to import, and errors need none; the screens take their keys from the table.
     from perftui.app import run  # noqa: PLC0415
 
+    gc.freeze()
+    gc.enable()
     light = config.theme == "light"
     return run(targets, slow=slow, light=light, mouse=config.mouse, window_s=config.window_s)

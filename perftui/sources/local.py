@@ -81,11 +81,17 @@ async def find(
 class LocalSource:
     """The live workers that `targets` mean: `async with` it, then iterate over its events."""
 
-    def __init__(self, targets: Sequence[LocalTarget], *, where: Sequence[Path] | None = None) -> None:
+    def __init__(
+        self,
+        targets: Sequence[LocalTarget],
+        *,
+        where: Sequence[Path] | None = None,
+        head_start_s: float = 0.0,
+    ) -> None:
         self.targets = tuple(targets)
         self.session = Session()
         self._where = where
-        self._news = News()
+        self._news = News(head_start_s)
         self._streams: dict[WorkerId, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._heard = asyncio.Event()
@@ -115,6 +121,10 @@ class LocalSource:
 
     async def __anext__(self) -> SourceEvent:
         return await self._news.next()
+
+    def look_back(self) -> None:
+        """Tell of the past from now on, before the `head_start_s` of the first picture are over."""
+        self._news.look_back()
 
     def phase(self, worker: WorkerId) -> Phase | None:
         """Return how a worker stands now; None if there is no such worker."""

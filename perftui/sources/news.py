@@ -7,6 +7,7 @@ with a pause before the next, so that whoever listens has time for keys and pain
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable
 
@@ -17,17 +18,20 @@ from perftui_agent.wire.frames import Frame, WorkerId
 MAX_WAITING_EVENTS = 2000
 """Events nobody has taken yet; past it the streams wait, and the agents drop frames and count them."""
 
-HEAD_START_S = 0.2
-"""So long the first picture has to itself, with the latest second in it, before the rest of the past."""
-
 PAUSE_S = 0.002
 """Between two seconds of the past: keys, paints and live frames go first."""
 
 
 class News:
-    """Takes events and chunks of history, gives events."""
+    """Takes events and chunks of history, gives events.
 
-    def __init__(self) -> None:
+    For `head_start_s`, or until `look_back` is called, only the latest second of each worker's past is told:
+    the first picture has the rest of the time to itself.
+    """
+
+    def __init__(self, head_start_s: float = 0.0) -> None:
+        self._head_start_s = head_start_s
+        self._looking_back = asyncio.Event()
         self._events: asyncio.Queue[SourceEvent] = asyncio.Queue(MAX_WAITING_EVENTS)
         self._backlog = Backlog()
         self._told: set[WorkerId] = set()
@@ -52,7 +56,15 @@ class News:
         if worker not in self._told:
             self._past_at = 0.0
             # Megabytes are not even to be read before the first picture.
-            await asyncio.sleep(HEAD_START_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._head_start_s):
+                    await self._looking_back.wait()
+
+    def look_back(self) -> None:
+        """Let the past be told from now on."""
+        self._looking_back.set()
+        self._past_at = 0.0
+        self._happened.set()
 
     def leave(self, worker: WorkerId, frames: Iterable[Frame]) -> None:
         """Take what a dead worker has left, oldest first."""
@@ -81,7 +93,9 @@ class News:
         told = self._backlog.take()
         newcomers = {worker for worker, _ in told} - self._told
         self._told |= newcomers
-        self._past_at = asyncio.get_running_loop().time() + (HEAD_START_S if newcomers else PAUSE_S)
+        first = newcomers and not self._looking_back.is_set()
+        pause_s = max(self._head_start_s, PAUSE_S) if first else PAUSE_S
+        self._past_at = asyncio.get_running_loop().time() + pause_s
         self._room.set()
         for worker, frame in told:
             self._events.put_nowait(HistoryReceived(worker, (frame,), time.time()))

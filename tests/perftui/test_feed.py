@@ -35,7 +35,7 @@ def test_ten_minutes_are_there_after_connecting_and_the_present_comes_between(di
     async def scenario() -> None:
         async with (
             fake_service(directory, workers=3, routes=10, history_s=TEN_MINUTES_S) as service,
-            LocalSource(parse_local(["8000"]), where=[directory]) as source,
+            LocalSource(parse_local(["8000"]), where=[directory], head_start_s=20.0) as source,
         ):
             feed = LiveFeed(source)
             spoke: list[WorkerId] = []
@@ -56,6 +56,7 @@ def test_ten_minutes_are_there_after_connecting_and_the_present_comes_between(di
 
             following = asyncio.create_task(feed.run(heard))
             await until(lambda: past_s() > 0)
+            feed.look_back()
             await service.speak()
             await until(lambda: len(spoke) == len(service.workers))
             assert past_s() < TEN_MINUTES_S / 2

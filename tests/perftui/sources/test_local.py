@@ -109,6 +109,22 @@ def test_the_present_is_told_before_the_past(directory: Path) -> None:
     run(scenario)
 
 
+def test_the_first_picture_has_a_head_start(directory: Path) -> None:
+    """Of the past only the latest second is told, and the present, until somebody looks back."""
+
+    async def scenario() -> None:
+        source = LocalSource(parse_local(["8000"]), where=[directory], head_start_s=15.0)
+        async with fake_agent(directory) as agent, source:
+            await agent.send(History(frames=[frame(seq, T + seq) for seq in (1, 2, 3)], last=True))
+            assert (await next_of(source, HistoryReceived)).frames[0].seq == 3
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(next_of(source, HistoryReceived), 0.2)
+            source.look_back()
+            assert [(await next_of(source, HistoryReceived)).frames[0].seq for _ in range(2)] == [2, 1]
+
+    run(scenario)
+
+
 def test_a_new_worker_joins(directory: Path) -> None:
     """Who registers later is found by the watch, without being asked for again."""
 
