@@ -250,7 +250,7 @@ class Dashboard(App[int], inherit_bindings=False):
             for press in command.presses if command else ():
                 self.simulate_key(press)
 
-        self.push_screen(Palette(self, *dict.fromkeys((*view.PLACES, "everywhere"))), chosen)
+        self.push_screen(Palette(self, *dict.fromkeys((*view.places(), "everywhere"))), chosen)
 
     def action_copy(self) -> None:
         """Copy what is on the screen to the clipboard of the terminal."""

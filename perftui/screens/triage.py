@@ -60,6 +60,10 @@ class TriageView(FilteredView, inherit_bindings=False):
             yield self.worker_table
         yield self.filter_line
 
+    def places(self) -> tuple[Place, ...]:
+        """Return whose keys work now: findings are no table."""
+        return ("triage", "rows", "everywhere") if self.focused is self._attention else self.PLACES
+
     def show(self) -> None:
         """Share out the screen, then show the picture."""
         self._arrange()

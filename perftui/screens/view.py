@@ -45,7 +45,7 @@ class View(Screen[Result], inherit_bindings=False):
     """A screen with a header, something to show, and a bottom line."""
 
     PLACES: tuple[Place, ...] = ("everywhere",)
-    """Whose keys the bottom line tells."""
+    """Whose keys work here."""
 
     def __init__(self, host: Host) -> None:
         super().__init__()
@@ -56,11 +56,19 @@ class View(Screen[Result], inherit_bindings=False):
         """Put the header above, the bottom line below, and the subclass's content between."""
         yield Panel(self.header, "header")
         yield from self.content()
-        yield Bottom(*self.PLACES, right=self.host.aside)
+        yield Bottom(self.places, self.host.aside)
 
     def content(self) -> ComposeResult:
         """Return what stands between the header and the bottom line."""
         raise NotImplementedError
+
+    def places(self) -> tuple[Place, ...]:
+        """Return whose keys work now: what has the focus has keys of its own."""
+        return self.PLACES
+
+    def on_descendant_focus(self) -> None:
+        """Tell the keys of what has the focus now."""
+        self.query_one(Bottom).repaint()
 
     @property
     def picture(self) -> Picture:

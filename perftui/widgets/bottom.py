@@ -76,18 +76,20 @@ class Bottom(Lines, can_focus=False, inherit_bindings=False):
 
     DEFAULT_CSS = "Bottom { height: 1; dock: bottom; }"
 
-    def __init__(self, *places: Place, right: Callable[[], str] = lambda: "") -> None:
+    def __init__(
+        self, places: Callable[[], tuple[Place, ...]], right: Callable[[], str] = lambda: ""
+    ) -> None:
         super().__init__()
         self._places = places
         self._right = right
 
     def draw(self, width: int, _height: int) -> list[Line]:
         """Return the line of keys."""
-        return [keys_line(self._places, width, self._right())]
+        return [keys_line(self._places(), width, self._right())]
 
     def on_click(self, event: events.Click) -> None:
         """Press the key that is clicked; one that stands for several is asked for in the palette."""
-        key = key_at(self._places, self.size.width, self._right(), event.x)
+        key = key_at(self._places(), self.size.width, self._right(), event.x)
         if key is not None and "{key}" in key.action:
             (key,) = (each for each in keys_of("everywhere") if each.action == "palette")
         if key is not None:
@@ -164,4 +166,4 @@ class FilterLine(Lines, can_focus=True, inherit_bindings=False):
 if __name__ == "__main__":
     from perftui.widgets.stage import show
 
-    show(Bottom("triage", "table", "everywhere"))
+    show(Bottom(lambda: ("triage", "table", "everywhere")))

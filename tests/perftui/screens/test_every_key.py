@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from perftui.keys import KEYS, Key, Place
+from perftui.keys import KEYS, Key, Place, keys_of
+from perftui.screens.view import View
 from tests.perftui.screens.seen import SMALL, Seen, opened
+from tests.perftui.screens.test_views import EVERYWHERE
 from tests.support.fake_evidence import ShopFeed
 from tests.support.fake_feed import FakeFeed, many_routes
 
@@ -54,6 +56,22 @@ def test_a_key_does_something(key: Key, press: str, tmp_path: Path, monkeypatch:
             before = state(seen, feed)
             await seen.press(*[press] * (2 if key.shown == "gg" else 1))
             assert state(seen, feed) != before
+
+    asyncio.run(scene())
+
+
+def test_every_key_that_is_told_works() -> None:
+    """On each screen, whatever has the focus: bottom line and palette tell the keys that work."""
+
+    async def scene() -> None:
+        async with opened(ShopFeed(), SMALL) as seen:
+            for walk in (*EVERYWHERE, ("1", "tab"), ("1", "tab", "tab"), ("1", "question_mark"), ("D", "y")):
+                await seen.press(*walk)
+                screen = seen.app.screen
+                assert isinstance(screen, View)
+                told = {name for key in keys_of(*screen.places()) for name in key.keys}
+                assert told - set(screen.active_bindings) == set(), walk
+                await seen.press("1")
 
     asyncio.run(scene())
 
