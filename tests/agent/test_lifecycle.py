@@ -260,6 +260,29 @@ def test_promise_6_a_probe_that_raises_is_off_and_counted(
     assert seen.last.probes["process"] == "on"
 
 
+def test_promise_6_all_probes_may_raise_at_once(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is off and counted under its own name; requests are served, and frames still come."""
+    from perftui_agent import agent
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no such thing in this version")
+
+    probes = {
+        cls.name: cls for name, cls in vars(agent).items() if name.endswith("Probe") and name != "Probe"
+    }
+    assert len(probes) == 10
+    for probe in probes.values():
+        for name in ("attach", "fill", "detach"):
+            monkeypatch.setattr(probe, name, fail)
+    with client_of(new_app()) as client:
+        assert client.get("/items/1").status_code == 200
+        seen = seen_until(runtime_dir, 1)
+    assert {name: seen.last.probes[name] for name in probes} == dict.fromkeys(probes, "off: it failed")
+    assert {name: seen.last.agent.faults[f"probes.{name}"] >= 2 for name in probes} == dict.fromkeys(
+        probes, True
+    )
+
+
 def test_promise_6_a_full_disk_costs_the_entry_until_there_is_room(
     runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,17 +100,18 @@ class CommandNames:
     """The names of one process, of which there are never more than a table can show."""
 
     def __init__(self) -> None:
-        self._commands: dict[Any, Command] = {}
+        self.known: dict[Any, Command] = {}
+        """By how the app spells them."""
         self._prefixes: set[tuple[str, str]] = set()
         self._remembered = 0
 
     def command(self, spelling: Any) -> Command:
         """Return what is known of a command."""
-        known = self._commands.get(spelling)
+        known = self.known.get(spelling)
         if known is None:
             known = _command(spelling)
-            if len(self._commands) < MAX_COMMANDS:
-                self._commands[spelling] = known
+            if len(self.known) < MAX_COMMANDS:
+                self.known[spelling] = known
             else:
                 known = Command(OTHER_COMMANDS, OTHER_COMMANDS, 0, known.reader, {})
         return known

@@ -36,6 +36,7 @@ class Tap:
         self.sink = sink
         self._guard = guard
         self._names = CommandNames()
+        self._known = self._names.known.get
 
     def waiting(self, pipeline: Any) -> list[tuple[Any, ...]]:
         """Return the commands that a pipeline is about to send; none when nobody wants to know."""
@@ -51,8 +52,14 @@ class Tap:
         """Note a command and its reply, which may be an exception."""
         ended_ns = perf_counter_ns()
         try:
-            command = self._names.command(arguments[0])
-            name = self._names.name(command, arguments)
+            command = self._known(arguments[0]) or self._names.command(arguments[0])
+            name = None
+            if command.key_at == 1 and len(arguments) > 1 and type(arguments[1]) is str:
+                # `CommandNames.name`, for what nearly every command looks like.
+                prefix, colon, _ = arguments[1].partition(":")
+                name = command.names.get(prefix) if colon else command.plain
+            if name is None:
+                name = self._names.name(command, arguments)
             record = CacheRecord(current_request.get(), "cache", name, started_ns, ended_ns)
             if isinstance(reply, BaseException):
                 record.failed = _is_failure(reply)

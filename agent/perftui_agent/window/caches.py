@@ -21,10 +21,13 @@ class CacheLedger:
 
     def fold(self, record: CacheRecord) -> None:
         """Count one command."""
-        row, latency = self._row(record.name)
-        row.hits += record.hits
-        row.misses += record.misses
-        row.errors += record.failed
+        row, latency = self._rows.get(record.name) or self._row(record.name)
+        if record.hits:
+            row.hits += record.hits
+        if record.misses:
+            row.misses += record.misses
+        if record.failed:
+            row.errors += 1
         latency.add(record.ended_ns - record.started_ns)
 
     def fold_batch(self, record: CacheBatchRecord) -> None:

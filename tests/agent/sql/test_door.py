@@ -45,7 +45,7 @@ bounds = {"poolclass": AsyncAdaptedQueuePool, "pool_size": 2, "max_overflow": 0,
 late = create_async_engine(os.environ["ASYNC_URL"], **bounds)
 
 def crud_get(session, number):
-    return session.get(Item, number)
+    return session.scalars(select(Item).where(Item.id == number)).one()
 
 async def find(session, number):
     return (await session.execute(select(Item.name).where(Item.id == number))).scalar_one()
