@@ -23,6 +23,9 @@ P95_BYTES = Bar(1_000_000, 800_000)
 COMPRESSED = 0.5
 """From this share on, a route counts as compressed."""
 
+FILES = 0.5
+"""From this share on, a route hands out files: they are meant to be large."""
+
 COMPRESSED_FACTOR = 4.0
 """JSON shrinks four times and more: a compressed body is as big as this much of plain."""
 
@@ -31,9 +34,9 @@ HIGH_BYTES = Bar(10_000_000, 8_000_000)
 
 
 def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
-    """Yield each route that sends too much at once. Streams and exports are meant to be large."""
+    """Yield each route that sends too much at once. Streams, exports and files are meant to be large."""
     for route in summary.routes:
-        if route.streaming or route.bodies < MIN_BODIES:
+        if route.streaming or route.bodies < MIN_BODIES or route.files >= FILES * route.bodies:
             continue
         stands = route.route in standing
         factor = COMPRESSED_FACTOR if route.compressed >= COMPRESSED * route.bodies else 1.0

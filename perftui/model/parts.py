@@ -35,6 +35,7 @@ class RouteCounts(msgspec.Struct, frozen=True, gc=False):
     disconnected: int
     streaming: int
     compressed: int
+    files: int
     sql_count: int
     sql_ns: int
     cache_count: int
@@ -103,6 +104,7 @@ def _route_counters(frames: Sequence[RouteFrame]) -> int:
             sum([status.disconnected for status in statuses]),
             sum([frame.streaming for frame in frames]),
             sum([frame.compressed for frame in frames]),
+            sum([frame.files for frame in frames]),
             sum([frame.sql_count for frame in frames]),
             sum([frame.sql_ns for frame in frames]),
             sum([frame.cache_count for frame in frames]),

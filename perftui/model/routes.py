@@ -111,6 +111,7 @@ def _row(
         repeats=part.repeats,
         bodies=part.body_bytes.count,
         compressed=counts.compressed,
+        files=counts.files,
         trend=axis.route(label),
         steps=axis.steps(label),
     )

@@ -151,6 +151,8 @@ class RouteSummary:
     """Responses whose body was measured."""
     compressed: int = 0
     """Those of them that were compressed."""
+    files: int = 0
+    """Those of them that are as large as they are: pictures, archives, downloads."""
     trend: Sequence[float | None] = ()
     """p95 in ms for each of `Summary.points`."""
     steps: Sequence[Step] = ()

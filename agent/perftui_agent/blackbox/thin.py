@@ -27,6 +27,7 @@ KEPT_INCIDENTS = 20
 _ROUTE_SUMS = (
     "streaming",
     "compressed",
+    "files",
     "sql_count",
     "sql_ns",
     "cache_count",

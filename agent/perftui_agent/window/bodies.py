@@ -1,4 +1,4 @@
-"""What the headers tell of bodies: how large a request's was, whether a response's is compressed.
+"""What the headers tell of bodies: how large a request's was, whether a response's is compressed or a file.
 
 Headers are read here, on the agent's thread, and let go of; the request's path keeps a reference to
 them at most. A body that comes in chunks announces no length and is not counted.
@@ -11,6 +11,21 @@ from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import RouteFrame
 
 _ENCODINGS = (b"gzip", b"br", b"zstd", b"deflate")
+
+_FILE_KINDS = (b"image/", b"audio/", b"video/", b"font/")
+_FILE_TYPES = frozenset(
+    {
+        b"application/gzip",
+        b"application/octet-stream",
+        b"application/pdf",
+        b"application/x-7z-compressed",
+        b"application/x-gzip",
+        b"application/x-tar",
+        b"application/x-zip-compressed",
+        b"application/zip",
+    }
+)
+"""Nobody could send less of these, nor compress them once more."""
 
 _MAX_DIGITS = 18
 
@@ -27,6 +42,16 @@ def fold_bodies(record: RequestRecord, route: RouteFrame) -> None:
         encoding = _value(record.response_headers, b"content-encoding")
         if encoding is not None and encoding.lower().startswith(_ENCODINGS):
             route.compressed += 1
+        if _is_file(record.response_headers):
+            route.files += 1
+
+
+def _is_file(headers: Headers) -> bool:
+    disposition = _value(headers, b"content-disposition")
+    if disposition is not None and disposition.lower().startswith(b"attachment"):
+        return True
+    kind = (_value(headers, b"content-type") or b"").partition(b";")[0].strip().lower()
+    return kind in _FILE_TYPES or (kind.startswith(_FILE_KINDS) and not kind.endswith(b"+xml"))
 
 
 def _length(headers: Headers) -> int | None:

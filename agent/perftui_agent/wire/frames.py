@@ -121,6 +121,8 @@ class RouteFrame(_Part):
     exceptions: list[ExceptionCount] = []
     streaming: Count = 0
     compressed: Count = 0
+    files: Count = 0
+    """Bodies that are what they are: pictures, archives, downloads."""
     sql_count: Count = 0
     sql_ns: Nanoseconds = 0
     cache_count: Count = 0

@@ -47,3 +47,22 @@ def test_a_request_without_a_length_counts_nothing() -> None:
 def test_a_compressed_response_is_counted(encoding: bytes, compressed: int) -> None:
     """As its content encoding says."""
     assert folded(response=[(b"content-encoding", encoding)]).compressed == compressed
+
+
+@pytest.mark.parametrize(
+    ("headers", "files"),
+    [
+        ([(b"content-type", b"image/jpeg")], 1),
+        ([(b"Content-Type", b"Video/MP4")], 1),
+        ([(b"content-type", b"application/zip; x=1")], 1),
+        ([(b"content-type", b"text/csv"), (b"content-disposition", b'attachment; filename="a.csv"')], 1),
+        ([(b"content-type", b"image/svg+xml")], 0),
+        ([(b"content-type", b"application/json")], 0),
+        ([(b"content-type", b"application/vnd.api+json")], 0),
+        ([(b"content-type", b"text/html"), (b"content-disposition", b"inline")], 0),
+        ([], 0),
+    ],
+)
+def test_files_are_counted(headers: Headers, files: int) -> None:
+    """What nobody could page through or compress once more: pictures, archives, downloads."""
+    assert folded(response=headers).files == files

@@ -45,6 +45,12 @@ def test_a_stream_may_be_large() -> None:
     assert not find(sending(9_000_000, 9_000_000, streaming=True))
 
 
+def test_files_may_be_large() -> None:
+    """A picture or an archive is as big as it is; among much JSON they excuse nothing."""
+    assert not find(sending(9_000_000, 9_000_000, files=40))
+    assert found(LARGE, sending(9_000_000, 9_000_000, files=10))
+
+
 def test_a_compressed_body_counts_for_what_it_is() -> None:
     """600 kB compressed are some megabytes of JSON that somebody took the trouble to compress."""
     assert not found(LARGE, sending(600_000, 700_000, compressed=40))

@@ -58,14 +58,14 @@ def test_repeats_of_a_route_add_up_over_frames() -> None:
     assert (shape.requests, shape.executions, shape.most) == (2, 70, 50)
 
 
-def test_bodies_tell_how_many_were_compressed() -> None:
+def test_bodies_tell_how_many_were_compressed_and_how_many_were_files() -> None:
     """Of those that were measured."""
     one = route("GET /catalog", [10.0] * 3)
     one.body_bytes.add(2_000_000)
     one.body_bytes.add(2_000_000)
-    one.compressed = 1
+    one.compressed, one.files = 1, 2
     row = seen(frame(1, T + 1, [one])).routes[0]
-    assert (row.bodies, row.compressed) == (2, 1)
+    assert (row.bodies, row.compressed, row.files) == (2, 1, 2)
 
 
 def test_statements_tell_how_many_were_slow_or_repeated() -> None:
