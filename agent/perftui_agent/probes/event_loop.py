@@ -157,8 +157,8 @@ class LoopWatch:
         if self.loop.is_closed():
             return False
         now, switches = perf_counter_ns(), _switches_of_this_thread()
-        if now < self._serves_from_ns and self._has_visitors():
-            self._serves_from_ns = 0
+        if now < self._serves_from_ns:
+            self._serves_from_ns = self._first_visit_ns()
         if self._sent_ns and self._answered_ns:
             self._answered()
         if self._sent_ns:
@@ -177,7 +177,7 @@ class LoopWatch:
             held_ns = perf_counter_ns() - block.began_ns
             if held_ns >= self._block_ns:
                 stats.blocked_ns = held_ns
-                if block.seen and block.began_ns >= self._serves_from_ns:
+                if block.seen and not self._is_start_up(block):
                     incident = block.incident(held_ns, ongoing=True)
                     incidents.append(incident)
                     stats.blocked_at, stats.blocked_route = incident.where, incident.route
@@ -187,13 +187,17 @@ class LoopWatch:
             incidents = sorted(incidents, key=lambda incident: incident.ns)[-MAX_INCIDENTS:]
         return stats, incidents
 
-    def _has_visitors(self) -> bool:
+    def _first_visit_ns(self) -> int:
+        """Return when the first visitor came, or, as long as there is none, the end of the start-up."""
         told = self._told
-        return bool(
-            told.in_flight
-            or told.open_websockets
-            or any(isinstance(seen, RequestRecord) for seen in list(told.pending))
-        )
+        seen = [*list(told.in_flight), *list(told.pending)]
+        visits = [each.started_ns for each in seen if isinstance(each, RequestRecord)]
+        if told.open_websockets:
+            visits.append(perf_counter_ns())
+        return min(visits, default=self._serves_from_ns)
+
+    def _is_start_up(self, block: Block) -> bool:
+        return block.request is None and block.began_ns < self._serves_from_ns
 
     def _send(self) -> bool:
         self._answered_ns = 0
@@ -213,7 +217,7 @@ class LoopWatch:
         self._turned_ns = answered_ns
         self._sent_ns = self._samples = 0
         self._stats.lag.add(answered_ns - (block.began_ns if block is not None else sent_ns))
-        if block is None or not block.seen or block.began_ns < self._serves_from_ns:
+        if block is None or not block.seen or self._is_start_up(block):
             return
         held_ns = answered_ns - block.began_ns
         if held_ns >= self._block_ns and answered_ns - block.known_ns >= self._block_ns * SURE_SHARE:
