@@ -148,6 +148,13 @@ class History:
             blocks[done] = _with_folded(blocks[done], self.growing)
         return History(blocks, self.newest, growing)
 
+    def add_up(self) -> None:
+        """Add up the newest second, which whoever asks first would have to wait for: it remembers."""
+        block = self.blocks.get(self.newest - self.newest % BLOCK_S)
+        second = block.seconds.get(self.newest) if block is not None else None
+        if second is not None:
+            _ = second.tally
+
     def until(self, last: Second) -> History:
         """Return it without what came after the bin `last`: for when the clock was set back."""
         blocks = {start: block for start, block in self.blocks.items() if block.end <= last + 1}

@@ -80,6 +80,9 @@ class FakeFeed:
                 arrived(_identity(number).id)
             await asyncio.sleep(1.0)
 
+    def add_up(self) -> None:
+        """Do nothing: there are no frames."""
+
     def look_back(self) -> None:
         """Do nothing: its past is made up when it is asked for."""
 

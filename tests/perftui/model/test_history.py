@@ -150,6 +150,16 @@ def test_a_second_that_is_asked_before_it_is_complete_is_complete_in_the_end() -
         assert tally.requests == tally.in_flight == sum(range(number + 1))
 
 
+def test_the_newest_second_can_be_added_up_beforehand() -> None:
+    """It then is remembered, and the same as if nobody had."""
+    history = history_of(1, 2, 3)
+    history.add_up()
+    NO_HISTORY.add_up()
+    (node,) = history.cover(T + 3, T + 3)
+    assert "tally" in vars(node)
+    assert node.tally == history_of(1, 2, 3).cover(T + 3, T + 3)[0].tally
+
+
 def test_routes_beyond_the_bound_become_one() -> None:
     """However many labels an agent makes up, memory stays bounded and no request is lost."""
     history = NO_HISTORY

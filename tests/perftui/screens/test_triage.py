@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
+from textual import events
 
+from perftui.app import Dashboard
 from perftui.model.summary import Summary
+from perftui_agent.wire.frames import WorkerId
 from tests.perftui.screens.seen import HUGE, LARGE, SMALL, look, opened
 from tests.support.fake_feed import FakeFeed, many_routes
 
@@ -186,6 +190,39 @@ def test_a_second_without_news_paints_nothing() -> None:
             return list(regions)
 
     assert asyncio.run(scene()) == []
+
+
+def test_a_key_comes_between_adding_up_and_painting() -> None:
+    """With many workers and routes either takes a while: a key that is pressed meanwhile waits for one."""
+
+    class Busy(FakeFeed):
+        async def run(self, arrived: Callable[[WorkerId | None], None]) -> None:
+            await asyncio.Event().wait()
+
+        def add_up(self) -> None:
+            done.append("added up")
+            app.post_message(events.Key("w", "w"))
+
+        def summary(self, window_s: float, cursor: float | None = None) -> Summary:
+            done.append(f"summed up {window_s:.0f} s")
+            return FakeFeed.summary(self, window_s, cursor)
+
+    done: list[str] = []
+    moment = [0.0]
+    app = Dashboard(Busy(), depth="full", clock=lambda: moment[0])
+
+    async def scene() -> None:
+        async with app.run_test(size=SMALL) as pilot:
+            app.repaint()
+            await pilot.pause()
+            done.clear()
+            moment[0] += 2.0
+            app._tick()
+            await pilot.pause()
+
+    asyncio.run(scene())
+    assert done[0] == "added up"
+    assert {"summed up 60 s", "summed up 300 s"} <= set(done[1:])
 
 
 def test_a_summary_of_nothing_can_be_shown() -> None:
