@@ -20,8 +20,12 @@ MAX_FILES = 4_096
 
 _USER, _LIBRARY, _PASSED, _END = range(4)
 
-_LAYERS = ("sqlalchemy", "greenlet", "sqlmodel", "aiosqlite", "asyncpg", "psycopg", "perftui_agent")
-"""Between the app and its database."""
+_LAYERS = frozenset(
+    {"sqlalchemy", "greenlet", "sqlmodel", "aiosqlite", "asyncpg", "psycopg", "perftui_agent"}
+    | {"pydantic", "fastapi", "starlette", "anyio"}
+)
+"""Between the app and its database; and what runs the app, which reads a response model's attributes when
+the endpoint has returned: then no line of the app's own is to be named."""
 
 _LOOPS = ("uvloop", "uvicorn", "gunicorn", "hypercorn", "granian", "anyio._backends")
 _LOOP_MODULES = frozenset({"asyncio.events", "asyncio.base_events", "asyncio.runners"})

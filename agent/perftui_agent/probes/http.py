@@ -235,10 +235,13 @@ class HttpProbe:
     def failed(self, record: RequestRecord, error: BaseException, client: Any) -> None:
         """Note how the app failed; the exception itself is neither kept nor changed."""
         if isinstance(error, CancelledError | GeneratorExit):
-            # Servers cancel a request whose client has left, and all of them when they stop.
-            if not record.ended_ns:
+            if record.ended_ns:
+                return
+            if client is record or client.disconnected or isinstance(error, GeneratorExit):
+                # Servers cancel a request whose client has left.
                 record.disconnected = True
-            return
+                return
+            # One that knows its client to be there answers 500: the app has cancelled itself.
         if client.disconnected and not record.ended_ns and _tells_that_client_left(error):
             return
         try:

@@ -67,6 +67,30 @@ def test_promise_2_what_is_no_exception_passes_too(kind: type[BaseException]) ->
         assert not service.window.in_flight
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_promise_9_who_cancels_itself_has_lost_no_client(there: bool) -> None:
+    """A server that knows its client to be there answers 500, and so it is counted; else the client left."""
+
+    class Cycle:
+        disconnected = not there
+
+        async def send(self, message: Any) -> None:
+            raise AssertionError("the app sends nothing")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise asyncio.CancelledError
+
+    async def serve() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await service.app(http_scope(), None, Cycle().send)
+
+    with timed(app) as service:
+        asyncio.run(serve())
+        (route,) = service.seen.routes.values()
+        assert (route.status.server_error, route.status.disconnected) == ((1, 0) if there else (0, 1))
+        assert [kind for _, kind, _ in service.seen.exceptions] == (["CancelledError"] if there else [])
+
+
 def test_promise_2_groups_of_exceptions_pass_and_are_told_of() -> None:
     """With everything in them."""
     group = ExceptionGroup("several", [ShopError("one"), ValueError("two")])

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import uvloop
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.orm import Session
 
 from perftui_agent.probes import call_sites
-from tests.support.databases import Database, Seen
+from tests.support.databases import Author, Database, Seen
 
 SELECT = text("SELECT 7")
 
@@ -68,6 +70,33 @@ def test_in_a_thread(sync_database: Database, seen: Seen) -> None:
     site = seen.statements()["SELECT ?"].call_site
     assert site is not None
     assert site.endswith("in_thread")
+
+
+class Named(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+    title: str
+
+
+class Writer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+    books: list[Named]
+
+
+def test_a_response_model_that_loads_what_it_reads(sync_database: Database, seen: Seen) -> None:
+    """Once the endpoint has returned, no line of the app's own runs the statement, and none of pydantic's is
+    named in its place."""
+    sync_database.fill(authors=1, books_each=2)
+    engine = sync_database.sync_engine()
+    with Session(engine) as session:
+        author = session.get(Author, 1)
+        seen.frame()
+        thread = threading.Thread(target=Writer.model_validate, args=(author,))
+        thread.start()
+        thread.join()
+    engine.dispose()
+    (books,) = [each for each in seen.frame().statements if "FROM books" in each.statement]
+    assert books.latency.count == 1
+    assert books.call_site is None
 
 
 def test_an_installed_app(seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
