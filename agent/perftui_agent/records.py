@@ -187,6 +187,9 @@ class CacheRecord(SpanRecord, eq=False, gc=False):
 
     hits: int = 0
     misses: int = 0
+    key: int | None = None
+    """A hash of the one key that was missed or stored; None for anything else."""
+    stored: bool = False
 
 
 class CachePart(msgspec.Struct, eq=False, gc=False):

@@ -83,6 +83,11 @@ READERS: dict[str, Reader] = {
 """Reads whose reply says whether something was there. An empty hash or set is one that isn't there."""
 
 
+FETCHES = frozenset({"GET", "GETEX"})
+STORES = frozenset({"SET", "SETEX", "PSETEX", "SETNX"})
+"""Between the two a request makes what it has missed: who misses the same key meanwhile makes it again."""
+
+
 class Command(NamedTuple):
     """What is known of one command, as the app spells it."""
 
@@ -94,6 +99,8 @@ class Command(NamedTuple):
     reader: Reader | None
     names: dict[str | bytes, str]
     """By the prefix of its key, what it is called."""
+    fetches: bool = False
+    stores: bool = False
 
 
 class CommandNames:
@@ -156,7 +163,9 @@ def _command(spelling: Any) -> Command:
     if not _COMMAND.fullmatch(name):
         return Command(OTHER_COMMANDS, OTHER_COMMANDS, 0, None, {})
     key_at = 1 if name in KEY_FIRST else 3 if name in KEY_THIRD else 0
-    return Command(name, f"{name} *" if key_at else name, key_at, READERS.get(name), {})
+    return Command(
+        name, f"{name} *" if key_at else name, key_at, READERS.get(name), {}, name in FETCHES, name in STORES
+    )
 
 
 def _has_keys(count: Any) -> bool:

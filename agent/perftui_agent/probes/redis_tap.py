@@ -65,6 +65,11 @@ class Tap:
                 record.failed = _is_failure(reply)
             elif command.reader is not None:
                 record.hits, record.misses = _read(command.reader, reply, len(arguments) - 1)
+                if record.misses and command.fetches:
+                    record.key = _hash_of(arguments[1])
+            elif command.stores:
+                record.key = _hash_of(arguments[1])
+                record.stored = True
             self.sink.put(record)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a reply
             self._guard.fault("probes.redis", error)
@@ -116,6 +121,10 @@ def _read(reader: Reader, reply: Any, arguments: int) -> Lookups:
         return reader(reply, arguments)
     except (AttributeError, TypeError, ValueError):  # the app reads such replies in a way of its own
         return NO_LOOKUP
+
+
+def _hash_of(key: Any) -> int | None:
+    return hash(key) if isinstance(key, str | bytes) else None
 
 
 def _is_failure(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perftui_agent.records import CacheBatchRecord, CachePart, CacheRecord
 from perftui_agent.sketch import LatencySketch
+from perftui_agent.window.stampedes import MissedKeys
 from perftui_agent.wire.frames import CacheFrame, Frame
 
 MAX_COMMANDS = 300
@@ -18,6 +19,7 @@ class CacheLedger:
     def __init__(self, bounded: dict[str, int]) -> None:
         self._bounded = bounded
         self._rows: dict[str, tuple[CacheFrame, LatencySketch]] = {}
+        self._missed = MissedKeys()
 
     def fold(self, record: CacheRecord) -> None:
         """Count one command."""
@@ -26,6 +28,10 @@ class CacheLedger:
             row.hits += record.hits
         if record.misses:
             row.misses += record.misses
+            self._missed.missed(record)
+        elif record.stored:
+            for name, stampedes in self._missed.stored(record.key).items():
+                self._row(name)[0].stampedes += stampedes
         if record.failed:
             row.errors += 1
         latency.add(record.ended_ns - record.started_ns)
@@ -43,6 +49,7 @@ class CacheLedger:
         """Hand the span's commands over to `frame`."""
         frame.caches.extend(row for row, _ in self._rows.values())
         self._rows = {}
+        self._missed.close()
 
     def _fold_part(self, part: CachePart, ns: int) -> None:
         row, latency = self._row(part.name)

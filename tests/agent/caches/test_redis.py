@@ -14,8 +14,9 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from perftui_agent.window.stampedes import MAX_KEYS
 from tests.agent.caches.conftest import Seen
-from tests.agent.caches.counting import new_request, working_for
+from tests.agent.caches.counting import new_request, request, working_for
 from tests.support.redis import RedisServer, redis_server
 
 Do = Callable[[Any], Any]
@@ -393,3 +394,48 @@ def test_a_closed_window_costs_nothing_and_counts_nothing(seen: Seen, server: Re
     assert by_asyncio(server, lambda client: client.pipeline().get("a:1").execute()) == [[None]]
 
     assert (seen.rows(), seen.window.records_dropped) == ({}, 0)
+
+
+def getting(key: str) -> Do:
+    return lambda client: client.get(key)
+
+
+def setting(key: str) -> Do:
+    return lambda client: client.set(key, "9")
+
+
+@pytest.mark.parametrize("carry_out", BOTH)
+def test_a_key_that_several_requests_make_at_once_is_a_stampede(
+    seen: Seen, server: RedisServer, carry_out: Clients
+) -> None:
+    """Every miss but the first, while that one is at work, once the key is stored."""
+    first, second, third = new_request(), new_request(), new_request()
+    for each in (first, second, third):
+        with working_for(each):
+            carry_out(server, getting("price:1"))
+    with working_for(first):
+        carry_out(server, setting("price:1"))
+    assert seen.rows()["GET price:*"].stampedes == 2
+
+
+def test_who_comes_when_the_work_is_done_or_given_up_is_no_stampede(seen: Seen, server: RedisServer) -> None:
+    """Nor is a key that nobody ever stores, one that a request asks for twice, or one outside requests."""
+    for number in range(3):
+        with request():
+            by_sync(server, getting("price:1"))
+        with working_for(new_request()):
+            by_sync(server, getting(f"flag:{number}"), getting(f"flag:{number}"), getting("ban:1"))
+        by_sync(server, getting("job:1"))
+    with request():
+        by_sync(server, setting("price:1"), setting("flag:1"), setting("job:1"))
+    assert {name: row.stampedes for name, row in seen.rows().items() if row.stampedes} == {}
+
+
+def test_keys_are_forgotten_with_the_requests_that_missed_them(seen: Seen, server: RedisServer) -> None:
+    """What is remembered ends with them, and is bounded however many keys they miss."""
+    with request():
+        by_sync(server, *(getting(f"k:{number}") for number in range(MAX_KEYS + 10)))
+        seen.rows()
+        assert len(seen.window._caches._missed._keys) == MAX_KEYS
+    seen.rows()
+    assert not seen.window._caches._missed._keys
