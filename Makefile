@@ -14,7 +14,7 @@ demo: .tools/bin/uv  ## the demo shop with 4 workers and traffic, and the dashbo
 	@$(RUN) perftui demo
 
 test: lint types contracts  ## everything: lint, types, import contracts, tests
-	@$(RUN) pytest -q
+	@$(RUN) python -m tests
 
 lint: .tools/bin/uv  ## style and common mistakes
 	@$(RUN) ruff check . && $(RUN) ruff format --check .
