@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -93,6 +94,35 @@ def test_headless_prints_the_target_of_a_shop_that_serves(headless: Demo) -> Non
     assert host == "localhost"
     assert httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).json() == {"status": "ok"}
     wait_until(lambda: _has_customers(headless), "customers to come", timeout_s=20)
+
+
+SECTIONS = (
+    *("routes", "workers", "queries", "pools", "caches", "in_flight", "slowest"),
+    *("incidents", "findings", "slo"),
+)
+
+FIGURES = {
+    *("requests", "rps", "errors", "error_rate", "status", "p50_ms", "p95_ms", "p99_ms", "max_ms"),
+    *("ttfb_p95_ms", "background_p95_ms", "bytes_p50", "bytes_p95", "sql_per_request"),
+    *("sql_ms_per_request", "cache_ms_per_request", "serialize_ms_per_request", "streaming", "slo"),
+}
+"""What a route has, where there is something to measure."""
+
+
+def test_a_snapshot_has_every_section_filled_by_what_the_shop_does(headless: Demo) -> None:
+    """Nothing of the document is there for the sake of form: the shop fills all of it, sooner or later."""
+    filled: set[str] = set()
+    figures: set[str] = set()
+
+    def all_filled() -> bool:
+        command = [sys.executable, "-m", "perftui", "snapshot", headless.target, "--for", "3s", "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        document = json.loads(done.stdout)
+        filled.update(section for section in SECTIONS if document[section])
+        figures.update(name for row in document["routes"] for name, value in row.items() if value is not None)
+        return filled == set(SECTIONS) and figures >= FIGURES
+
+    wait_until(all_filled, "every section to be filled", lambda: f"{filled=} {FIGURES - figures=}", 120)
 
 
 def _has_customers(demo: Demo) -> bool:
