@@ -92,7 +92,7 @@ class LatencySketch(msgspec.Struct, array_like=True, gc=False):
             self.max = largest
         buckets = self.buckets
         get = buckets.get
-        for value in values:
+        for value in values:  # `bucket_of`, unrolled as in `add`
             shift = value.bit_length() - 7
             bucket = value if shift <= 0 else (shift << 6) + (value >> shift)
             buckets[bucket] = get(bucket, 0) + 1
