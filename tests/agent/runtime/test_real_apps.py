@@ -48,11 +48,13 @@ APP = """
 
     @app.get("/waits")
     async def waits():
-        await asyncio.sleep(0.2)
+        app.state.blocked = asyncio.Event()
+        await app.state.blocked.wait()
 
     @app.get("/blocks")
     async def blocks():
-        time.sleep(0.5)                       # line 41
+        app.state.blocked.set()
+        time.sleep(0.5)                       # line 43
 
     @app.post("/takes")
     async def takes(request: Request):
@@ -145,14 +147,13 @@ def test_others_wait_for_a_held_loop(service: Service, frames: Frames) -> None:
     """Who was in flight while the loop was held has waited for it; who held it has not."""
     thread = threading.Thread(target=service.get, args=("/waits",))
     thread.start()
-    frames.until(lambda frame: frame.in_flight or any(one.route == "GET /waits" for one in frame.routes))
-    for _ in range(5):
-        together(service, "/waits", "/blocks", "/waits")
+    frames.until(lambda frame: any(row.route == "GET /waits" for row in frame.in_flight_rows))
+    service.get("/blocks")
     thread.join()
     waited = frames.until(lambda frame: any(one.loop_wait_ns for one in frame.routes))
     assert "GET /blocks" not in {one.route for one in waited.routes if one.loop_wait_ns}
     stories = [one for frame in frames.seen for one in frame.slowest if spans(one, "loop")]
-    assert {spans(one, "loop")[0].name for one in stories} == {"app.py:41 blocks"}
+    assert {spans(one, "loop")[0].name for one in stories} == {"app.py:43 blocks"}
 
 
 def test_compressed_responses_are_counted(service: Service, frames: Frames) -> None:
