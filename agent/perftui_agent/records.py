@@ -45,9 +45,12 @@ class RequestRecord(msgspec.Struct, eq=False, gc=False):
     """The live scope while the request is in flight, None afterwards: nothing of it is kept."""
     labels: Labels
     """Who can name its route: `route` is empty while it is in flight."""
+    path: str = ""
+    """As the server has it, without the query string."""
     route: str = ""
-    status: int = 0
-    """Known when it has ended."""
+    status: int = 200
+    """Known when it has ended. (To write to a record takes several times as long as to ask whether the
+    default will do.)"""
     first_byte_ns: int = 0
     """When the first of several parts of the body was sent; 0 if it went out in one, with the last byte."""
     ended_ns: int = 0
@@ -59,8 +62,6 @@ class RequestRecord(msgspec.Struct, eq=False, gc=False):
     CHUNKED: of unknown length; EVENTS: `text/event-stream`."""
     disconnected: bool = False
     preflight: bool = False
-    path: str = ""
-    """Without the query string; known when it has ended."""
     request_headers: Headers | None = None
     """Of a request that may have a body, once it has ended."""
     response_headers: Headers | None = None

@@ -10,7 +10,7 @@ the middle of a bucket is at most 1/128 (0.78 %) away from anything that fell in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -29,13 +29,17 @@ LARGEST = (1 << 50) - 1
 
 _SUB_BUCKET_BITS = 6
 
+SHIFTS = [max(0, length - _SUB_BUCKET_BITS - 1) for length in range(LARGEST.bit_length() + 1)]
+"""By the length of a value in bits: how many of its last bits don't tell its bucket."""
+
+BASES = [shift << _SUB_BUCKET_BITS for shift in SHIFTS]
+"""What is added to the bits that do."""
+
 
 def bucket_of(value: int) -> Bucket:
     """Return the bucket that holds `value` (0 ≤ value ≤ LARGEST)."""
-    shift = value.bit_length() - _SUB_BUCKET_BITS - 1
-    if shift <= 0:
-        return value
-    return (shift << _SUB_BUCKET_BITS) + (value >> shift)
+    length = value.bit_length()
+    return BASES[length] + (value >> SHIFTS[length])
 
 
 def bucket_bounds(bucket: Bucket) -> tuple[int, int]:
@@ -63,8 +67,8 @@ class LatencySketch(msgspec.Struct, array_like=True, gc=False):
         """Count one value."""
         # `bucket_of`, unrolled: this runs several times per request.
         if 0 < value <= LARGEST:
-            shift = value.bit_length() - 7
-            bucket = value if shift <= 0 else (shift << 6) + (value >> shift)
+            length = value.bit_length()
+            bucket = BASES[length] + (value >> SHIFTS[length])
             self.total += value
             if value > self.max:
                 self.max = value
@@ -91,11 +95,23 @@ class LatencySketch(msgspec.Struct, array_like=True, gc=False):
         if largest > self.max:
             self.max = largest
         buckets = self.buckets
-        get = buckets.get
+        get, bases, shifts = buckets.get, BASES, SHIFTS
         for value in values:  # `bucket_of`, unrolled as in `add`
-            shift = value.bit_length() - 7
-            bucket = value if shift <= 0 else (shift << 6) + (value >> shift)
+            length = value.bit_length()
+            bucket = bases[length] + (value >> shifts[length])
             buckets[bucket] = get(bucket, 0) + 1
+
+    def add_counted(self, values: Mapping[int, Count]) -> None:
+        """Count values, none of them negative, as often as is said of each: for those that often repeat."""
+        buckets = self.buckets
+        for value, count in values.items():
+            value = min(value, LARGEST)
+            bucket = bucket_of(value)
+            buckets[bucket] = buckets.get(bucket, 0) + count
+            self.count += count
+            self.total += value * count
+            if value > self.max:
+                self.max = value
 
     def merge(self, other: LatencySketch) -> None:
         """Add everything `other` has counted to this sketch."""

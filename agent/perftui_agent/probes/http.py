@@ -10,6 +10,7 @@ from __future__ import annotations
 from asyncio import CancelledError
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import Token
 from time import perf_counter_ns
 from types import MethodType
 from typing import Any, Protocol, TypeAlias
@@ -51,8 +52,8 @@ HEADERS_FROM_BYTES = 1024
 
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
-_BODY_KINDS = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
-"""Messages with a part of the body: the last two are extensions of ASGI, which give a file for it."""
+_FILE_KINDS = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
+"""Messages with a part of the body too: extensions of ASGI, which give a file for it."""
 
 
 class RequestSink(Protocol):
@@ -93,7 +94,7 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
         if not sink.open:
             probe.wake()
         scope[MARKER] = True
-        record = RequestRecord(perf_counter_ns(), scope, probe.labels)
+        record = RequestRecord(perf_counter_ns(), scope, probe.labels, scope.get("path", ""))
         # uvicorn's side of a request knows when the client has left; elsewhere `receive` tells.
         try:
             client = send.__self__  # type: ignore[attr-defined]
@@ -111,9 +112,10 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
             kind = message["type"]
             if kind == "http.response.start":
                 head = message
-            elif kind in _BODY_KINDS:
-                record.body_bytes += len(message.get("body", b""))
-                if message.get("more_body", False):
+            elif kind == "http.response.body" or kind in _FILE_KINDS:
+                if "body" in message:
+                    record.body_bytes += len(message["body"])
+                if message.get("more_body"):
                     if record.streaming is None:
                         record.first_byte_ns = perf_counter_ns()
                         record.streaming = _kind_of_body(head)
@@ -124,7 +126,6 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
                     head = None
 
         sink.in_flight.add(record)
-        outer = current_request.get()
         token = current_request.set(record)
         try:
             await untimed(self, scope, receive, observed_send)
@@ -132,7 +133,8 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
             probe.failed(record, error, client)
             raise
         finally:
-            if outer is not None and not outer.left_ns:
+            outer = token.old_value
+            if outer is not Token.MISSING and outer is not None and not outer.left_ns:
                 # One app has called another in this process, and goes on with its own request.
                 current_request.reset(token)
             if not record.ended_ns:
@@ -208,10 +210,11 @@ class HttpProbe:
         scope: Any = record.scope
         record.scope = None
         try:
-            record.status = status = head["status"] if head else 500
+            status = head["status"] if head else 500
+            if status != 200:
+                record.status = status
             if client.disconnected:
                 record.disconnected = True
-            record.path = scope["path"]
             method = scope["method"]
             if method != "GET":
                 record.preflight = method == "OPTIONS" and _is_preflight(scope)

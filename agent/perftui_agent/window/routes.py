@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from perftui_agent.places import place_of
 from perftui_agent.records import EVENTS, BackgroundRecord, FailureRecord, RequestRecord
 from perftui_agent.sketch import LatencySketch
@@ -21,38 +23,62 @@ take long with 500 routes."""
 
 
 class RouteTally:
-    """What one route did in the span that is being filled.
+    """What one route did in the span that is being filled."""
 
-    Of plain responses it gathers the bare values: sketches take many at once at half the price.
-    """
-
-    __slots__ = ("exceptions", "floor_ns", "frame", "serialize_ns", "sizes", "succeeded", "whole", "whole_ns")
+    __slots__ = ("exceptions", "floor_ns", "frame", "plain", "whole")
 
     def __init__(self, label: str) -> None:
         self.frame = RouteFrame(route=label, status=StatusCounts(), latency=LatencySketch())
         self.whole = LatencySketch()
         """Of bodies sent in one: the first byte is also the last, so one sketch is both."""
-        self.succeeded = 0
-        self.whole_ns: list[int] = []
-        self.sizes: list[int] = []
-        self.serialize_ns: list[int] = []
+        self.plain: list[tuple[int, int, int]] = []
+        """Of successful responses whose body was sent in one: how long they took, their size, and how long
+        it took to make bytes of them (0: not known). Sketches take many values at once at half the price."""
         self.exceptions: dict[tuple[str, str], int] = {}
         self.floor_ns = -1
         """What a request must exceed to be told of: set by who tells of the slowest."""
 
     def settle(self) -> None:
-        """Count what was gathered."""
-        self.frame.status.success += self.succeeded
-        self.succeeded = 0
-        self.whole.add_all(self.whole_ns)
-        self.frame.body_bytes.add_all(self.sizes)
-        self.whole_ns.clear()
-        self.sizes.clear()
-        if self.serialize_ns:
+        """Count the plain ones that were gathered."""
+        if not self.plain:
+            return
+        whole_ns, sizes, serialize_ns = zip(*self.plain, strict=True)
+        self.frame.status.success += len(self.plain)
+        self.plain.clear()
+        self.whole.add_all(whole_ns)
+        self.frame.body_bytes.add_counted(Counter(sizes))
+        self._serialized([ns for ns in serialize_ns if ns])
+
+    def fold_odd(self, record: RequestRecord) -> None:
+        """Count a request that is no success, or whose times or size are not those of a plain response."""
+        route = self.frame
+        if record.serialize_ns:
+            self._serialized([record.serialize_ns])
+        if record.disconnected:
+            # It says nothing about how fast the route is, nor how large its bodies are.
+            route.status.disconnected += 1
+        else:
+            _count(route.status, record.status)
+            if record.streaming != EVENTS:
+                route.body_bytes.add(record.body_bytes)
+        if record.streaming:
+            route.streaming += 1
+        if record.preflight:
+            return
+        if record.streaming is None:
+            if not record.disconnected:
+                self.whole.add(record.ended_ns - record.started_ns)
+            return
+        route.ttfb.add(record.first_byte_ns - record.started_ns)
+        # An event stream lasts as long as somebody listens.
+        if not (record.disconnected or record.streaming == EVENTS):
+            route.latency.add(record.ended_ns - record.started_ns)
+
+    def _serialized(self, ns: list[int]) -> None:
+        if ns:
             if self.frame.serialize is None:
                 self.frame.serialize = LatencySketch()
-            self.frame.serialize.add_all(self.serialize_ns)
-            self.serialize_ns.clear()
+            self.frame.serialize.add_all(ns)
 
     def close(self) -> RouteFrame:
         """Return the route's frame."""
@@ -77,35 +103,17 @@ class RouteLedger:
     def __init__(self, bounded: dict[str, int]) -> None:
         self._bounded = bounded
         self._known: set[str] = set()
-        self._tallies: dict[str, RouteTally] = {}
+        self.tallies: dict[str, RouteTally] = {}
+        """Of the routes met in this span."""
 
     def close(self, frame: Frame) -> None:
         """Hand the span's routes over to `frame`."""
-        frame.routes = [tally.close() for tally in self._tallies.values()]
-        self._tallies = {}
-
-    def fold_request(self, record: RequestRecord) -> RouteTally:
-        """Count a request that has ended; return the tally of its route."""
-        label = record.route
-        tally = self._tallies.get(label) or self._tally(label)
-        if record.serialize_ns:
-            tally.serialize_ns.append(record.serialize_ns)
-        if record.streaming is None and not record.disconnected and not record.preflight:
-            tally.whole_ns.append(record.ended_ns - record.started_ns)
-            tally.sizes.append(record.body_bytes)
-            if 200 <= record.status < 300:
-                tally.succeeded += 1
-            else:
-                _count(tally.frame.status, record.status)
-        else:
-            _fold_odd(record, tally.frame)
-        if len(tally.sizes) >= SETTLED_AT_ONCE or len(tally.serialize_ns) >= SETTLED_AT_ONCE:
-            tally.settle()
-        return tally
+        frame.routes = [tally.close() for tally in self.tallies.values()]
+        self.tallies = {}
 
     def fold_failure(self, record: FailureRecord) -> None:
         """Count an exception that no handler took."""
-        counts = self._tally(record.route).exceptions
+        counts = self.tally(record.route).exceptions
         key = (record.type, place_of(*record.place))
         if key not in counts and len(counts) >= MAX_EXCEPTIONS:
             self._bounded["exceptions"] = self._bounded.get("exceptions", 0) + 1
@@ -114,42 +122,22 @@ class RouteLedger:
 
     def fold_background(self, record: BackgroundRecord) -> None:
         """Count what went on after a request's last byte."""
-        route = self._tally(record.route).frame
+        route = self.tally(record.route).frame
         if route.background is None:
             route.background = LatencySketch()
         route.background.add(record.ns)
 
-    def _tally(self, label: str) -> RouteTally:
-        """Return this span's tally of a route."""
-        tally = self._tallies.get(label)
+    def tally(self, label: str) -> RouteTally:
+        """Return this span's tally of a route, or of those past the bound."""
+        tally = self.tallies.get(label)
         if tally is None:
             if label not in self._known and label != OTHER_ROUTES:
                 if len(self._known) >= MAX_ROUTES:
                     self._bounded["routes"] = self._bounded.get("routes", 0) + 1
-                    return self._tally(OTHER_ROUTES)
+                    return self.tally(OTHER_ROUTES)
                 self._known.add(label)
-            tally = self._tallies[label] = RouteTally(label)
+            tally = self.tallies[label] = RouteTally(label)
         return tally
-
-
-def _fold_odd(record: RequestRecord, route: RouteFrame) -> None:
-    """Count a request whose times or size are not those of a plain response."""
-    if record.disconnected:
-        # It says nothing about how fast the route is, nor how large its bodies are.
-        route.status.disconnected += 1
-    else:
-        _count(route.status, record.status)
-        if record.streaming != EVENTS:
-            route.body_bytes.add(record.body_bytes)
-    if record.streaming is None:
-        return
-    if record.streaming:
-        route.streaming += 1
-    if not record.preflight:
-        route.ttfb.add(record.first_byte_ns - record.started_ns)
-        # An event stream lasts as long as somebody listens.
-        if not (record.disconnected or record.streaming == EVENTS):
-            route.latency.add(record.ended_ns - record.started_ns)
 
 
 def _count(status: StatusCounts, code: int) -> None:

@@ -28,7 +28,7 @@ from perftui_agent.window.bodies import fold_bodies
 from perftui_agent.window.caches import CacheLedger
 from perftui_agent.window.degrade import FULL, NO_PARTS, NO_STORIES
 from perftui_agent.window.pools import PoolLedger
-from perftui_agent.window.routes import RouteLedger
+from perftui_agent.window.routes import SETTLED_AT_ONCE, RouteLedger
 from perftui_agent.window.shapes import ShapeTable
 from perftui_agent.window.statements import SETTLED, StatementLedger
 from perftui_agent.window.stories import StoryLedger
@@ -152,19 +152,27 @@ class Window:
         self.records_dropped += 1
 
     def _fold_request(self, record: RequestRecord) -> None:
-        # Whether there is anything to do is asked here: most requests then cost one call instead of four.
-        tally = self._routes.fold_request(record)
+        # Whether there is anything to do is asked here: most requests then cost one call instead of five.
+        tally = self._routes.tallies.get(record.route) or self._routes.tally(record.route)
+        started_ns = record.started_ns
+        ns = record.ended_ns - started_ns
+        if (
+            record.streaming is None
+            and 200 <= record.status < 300
+            and not (record.disconnected or record.preflight)
+        ):
+            plain = tally.plain
+            plain.append((ns, record.body_bytes, record.serialize_ns))
+            if len(plain) >= SETTLED_AT_ONCE:
+                tally.settle()
+        else:
+            tally.fold_odd(record)
         stories = self._stories
         if record.executed is None:
             record.executed = SETTLED
         else:
             self._statements.fold_request(record, tally.frame)
-        started_ns = record.started_ns
-        if (
-            record.ended_ns - started_ns > tally.floor_ns
-            or record.story is not None
-            or started_ns < stories.held_until_ns
-        ):
+        if ns > tally.floor_ns or record.story is not None or started_ns < stories.held_until_ns:
             stories.fold_request(record, tally)
         if record.request_headers is not None or record.response_headers is not None:
             fold_bodies(record, tally.frame)
