@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perftui_agent.records import CacheBatchRecord, CachePart, CacheRecord
 from perftui_agent.sketch import LatencySketch
+from perftui_agent.window.gathered import GatheredSketch
 from perftui_agent.window.stampedes import MissedKeys
 from perftui_agent.wire.frames import CacheFrame, Frame
 
@@ -18,7 +19,7 @@ class CacheLedger:
 
     def __init__(self, bounded: dict[str, int]) -> None:
         self._bounded = bounded
-        self._rows: dict[str, tuple[CacheFrame, LatencySketch]] = {}
+        self._rows: dict[str, tuple[CacheFrame, GatheredSketch]] = {}
         self._missed = MissedKeys()
 
     def fold(self, record: CacheRecord) -> None:
@@ -47,7 +48,9 @@ class CacheLedger:
 
     def close(self, frame: Frame) -> None:
         """Hand the span's commands over to `frame`."""
-        frame.caches.extend(row for row, _ in self._rows.values())
+        for row, latency in self._rows.values():
+            latency.settle()
+            frame.caches.append(row)
         self._rows = {}
         self._missed.close()
 
@@ -58,12 +61,13 @@ class CacheLedger:
         row.errors += part.failed
         latency.add(ns)
 
-    def _row(self, name: str) -> tuple[CacheFrame, LatencySketch]:
+    def _row(self, name: str) -> tuple[CacheFrame, GatheredSketch]:
         row = self._rows.get(name)
         if row is None:
             if len(self._rows) >= MAX_COMMANDS and name != OTHER_COMMANDS:
                 self._bounded["caches"] = self._bounded.get("caches", 0) + 1
                 return self._row(OTHER_COMMANDS)
             latency = LatencySketch()
-            row = self._rows[name] = CacheFrame(name=name, kind="redis", latency=latency), latency
+            frame = CacheFrame(name=name, kind="redis", latency=latency)
+            row = self._rows[name] = frame, GatheredSketch(latency)
         return row

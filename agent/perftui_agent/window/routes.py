@@ -17,10 +17,6 @@ MAX_EXCEPTIONS = 20
 
 OTHER_ROUTES = "(other)"
 
-SETTLED_AT_ONCE = 64
-"""Values that a tally gathers: what is left of them is counted when the frame closes, which is not to
-take long with 500 routes."""
-
 
 class RouteTally:
     """What one route did in the span that is being filled."""

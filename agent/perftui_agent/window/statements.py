@@ -12,6 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from perftui_agent.records import RequestRecord, Shape, StatementRecord, StatementText
+from perftui_agent.window.gathered import GatheredSketch
 from perftui_agent.window.shapes import OTHER_SHAPES, ShapeTable
 from perftui_agent.wire.frames import CodePlace, Frame, RepeatedShape, RouteFrame, StatementFrame
 
@@ -62,7 +63,7 @@ class StatementLedger:
     def __init__(self, shapes: ShapeTable, bounded: dict[str, int]) -> None:
         self._shapes = shapes
         self._bounded = bounded
-        self._statements: dict[Shape, StatementFrame] = {}
+        self._statements: dict[Shape, tuple[StatementFrame, GatheredSketch]] = {}
         self._binds: dict[int, int] = {}
         """The last request (by when it began) that ran a statement with these values."""
         self._older_binds: dict[int, int] = {}
@@ -80,13 +81,10 @@ class StatementLedger:
             record.text = ""
         shape = known.shape
         record.name = shape.shown
-        statement = self._statements.get(shape)
-        if statement is None:
-            statement = self._begin(shape)
+        statement, latency = self._statements.get(shape) or self._begin(shape)
         if shape.fingerprint == OTHER_SHAPES:
             self._count_bound("statements")
-        ns = record.ended_ns - record.started_ns
-        statement.latency.add(ns)
+        latency.add(record.ended_ns - record.started_ns)
         if record.failed:
             statement.errors += 1
         if record.slow:
@@ -112,23 +110,26 @@ class StatementLedger:
 
     def close(self, frame: Frame) -> None:
         """Hand the span's statements over to `frame`."""
-        frame.statements = list(self._statements.values())
+        for statement, latency in self._statements.values():
+            latency.settle()
+            frame.statements.append(statement)
         self._statements = {}
         self._binds_since += 1
         if self._binds_since >= REMEMBER_BINDS_FRAMES:
             self._forget_older_binds()
 
     def _statement(self, shape: Shape) -> StatementFrame:
-        return self._statements.get(shape) or self._begin(shape)
+        return (self._statements.get(shape) or self._begin(shape))[0]
 
-    def _begin(self, shape: Shape) -> StatementFrame:
-        statement = self._statements[shape] = StatementFrame(
+    def _begin(self, shape: Shape) -> tuple[StatementFrame, GatheredSketch]:
+        statement = StatementFrame(
             fingerprint=shape.fingerprint,
             statement=shape.shown,
             database=shape.database,
             call_site=shape.call_site or None,
         )
-        return statement
+        begun = self._statements[shape] = statement, GatheredSketch(statement.latency)
+        return begun
 
     def _fold_part(
         self, record: StatementRecord, known: StatementText, request: RequestRecord, statement: StatementFrame

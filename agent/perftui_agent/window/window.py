@@ -27,8 +27,9 @@ from perftui_agent.records import (
 from perftui_agent.window.bodies import fold_bodies
 from perftui_agent.window.caches import CacheLedger
 from perftui_agent.window.degrade import FULL, NO_PARTS, NO_STORIES
+from perftui_agent.window.gathered import SETTLED_AT_ONCE
 from perftui_agent.window.pools import PoolLedger
-from perftui_agent.window.routes import SETTLED_AT_ONCE, RouteLedger
+from perftui_agent.window.routes import RouteLedger
 from perftui_agent.window.shapes import ShapeTable
 from perftui_agent.window.statements import SETTLED, StatementLedger
 from perftui_agent.window.stories import StoryLedger
