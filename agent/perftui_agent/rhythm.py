@@ -102,6 +102,7 @@ class Rhythm:
 
     def _frame(self, ended_at_s: float) -> None:
         with self._guard.guarding("window"):
+            self._window.find_ended()
             while self._window.fold_pending(FOLD_AT_ONCE) >= FOLD_AT_ONCE:
                 time.sleep(0)  # lets go of the GIL
         with self._guard.guarding("agent.frame"):

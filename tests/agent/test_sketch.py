@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -41,9 +40,6 @@ def test_many_at_once_are_counted_as_one_after_the_other(before: list[int], toge
     sketch = sketch_of(before)
     sketch.add_all(together)
     assert sketch == sketch_of(before + together)
-    counted = sketch_of(before)
-    counted.add_counted(Counter(together))
-    assert counted == sketch
 
 
 @given(

@@ -22,10 +22,11 @@ import cachetools
 from perftui_agent import watch_cache
 from perftui_agent.guard import Guard
 from perftui_agent.probes.redis import RedisProbe
-from perftui_agent.records import RequestRecord, current_request
+from perftui_agent.records import current_request
 from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import encode
 from tests.support.redis import redis_server
+from tests.support.requests import begin, end
 
 ROUNDS = 150
 KEYS = 500
@@ -100,13 +101,11 @@ KINDS: dict[str, Callable[[], Any]] = {
 @contextmanager
 def within_a_request(window: Window | None = None) -> Iterator[None]:
     """Be within a request, as the HTTP probe makes it."""
-    record = RequestRecord(time.perf_counter_ns(), None, None)  # type: ignore[arg-type]
+    record = begin(window)
     token = current_request.set(record)
     yield
     current_request.reset(token)
-    record.route, record.status, record.ended_ns = "GET /", 200, time.perf_counter_ns()
-    if window is not None:
-        window.put(record)
+    end(record)
 
 
 def added_ns(plain: Any, watched: Any, work: Round, operations: int) -> tuple[float, float]:

@@ -15,19 +15,12 @@ from fastapi.routing import serialize_response
 from perftui_agent.probes.garbage import GarbageProbe
 from perftui_agent.probes.in_flight import InFlightProbe
 from perftui_agent.probes.serialization import SerializationProbe
-from perftui_agent.records import RequestRecord, Scope, SpanRecord, current_request
+from perftui_agent.records import SpanRecord, current_request
 from perftui_agent.window.window import Window
 from perftui_agent.wire.frames import Frame
+from tests.support.requests import begin, end
 
 ROUNDS = 7
-
-
-class Labels:
-    """Names every request alike."""
-
-    def label(self, scope: Scope, status: int = 0) -> str:
-        """Return the one label."""
-        return "GET /"
 
 
 class Watched:
@@ -62,14 +55,11 @@ def fold(parts: int, requests: int = 5_000) -> Iterator[float]:
         window = Window()
         now = perf_counter_ns()
         for number in range(requests):
-            ended_ns = now + random.randint(1_000_000, 100_000_000)
-            record = RequestRecord(
-                now, None, Labels(), route=f"GET /{number % 20}", status=200, ended_ns=ended_ns
-            )
+            record = begin(window, now)
             window.pending.extend(
                 SpanRecord(record, "cache", "config get", now, now + 5) for _ in range(parts)
             )
-            window.pending.append(record)
+            end(record, f"GET /{number % 20}", random.randint(1_000_000, 100_000_000))
         started = time.thread_time()
         window.fold_pending(10**9)
         yield (time.thread_time() - started) / requests * 1e6
@@ -77,7 +67,7 @@ def fold(parts: int, requests: int = 5_000) -> Iterator[float]:
 
 async def serialization() -> None:
     """Print what timing `serialize_response` adds."""
-    current_request.set(RequestRecord(1, None, Labels()))
+    current_request.set(begin())
     bare = min([await per_call(serialize_response) for _ in range(ROUNDS)])
     probe = SerializationProbe()
     probe.attach()
@@ -135,8 +125,7 @@ async def in_flight(requests: int) -> None:
         await (wait(depth - 1) if depth else never.wait())
 
     async def request() -> None:
-        record = RequestRecord(long_ago, {"method": "GET", "path": "/"}, Labels())
-        window.in_flight.add(record)
+        record = begin(window, long_ago, scope={"method": "GET", "path": "/"})
         current_request.set(record)
         await wait(25)
 

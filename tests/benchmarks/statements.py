@@ -24,9 +24,10 @@ from perftui_agent.guard import Guard
 from perftui_agent.probes.pool import PoolProbe
 from perftui_agent.probes.probe import Probe
 from perftui_agent.probes.sqlalchemy import SqlAlchemyProbe
-from perftui_agent.records import RequestRecord, current_request
+from perftui_agent.records import current_request
 from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import encode
+from tests.support.requests import begin, end
 
 ROUNDS = 60
 REQUESTS_A_ROUND = 50
@@ -119,12 +120,11 @@ class Ours(Variant):
     @contextmanager
     def request(self) -> Iterator[None]:
         """Be within a request, as the HTTP probe makes it."""
-        record = RequestRecord(time.perf_counter_ns(), None, None)  # type: ignore[arg-type]
+        record = begin(self.window)
         token = current_request.set(record)
         yield
         current_request.reset(token)
-        record.route, record.status, record.ended_ns = "GET /", 200, time.perf_counter_ns()
-        self.window.put(record)
+        end(record)
 
 
 class OnlyRequests(Ours):

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from time import perf_counter_ns
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, ForeignKey, create_engine
@@ -24,6 +23,7 @@ from perftui_agent.probes.sqlalchemy import SqlAlchemyProbe
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.window.window import Window
 from perftui_agent.wire.frames import Frame, PoolFrame, RepeatedShape, Span, StatementFrame
+from tests.support.requests import begin, end
 
 T = TypeVar("T")
 
@@ -131,14 +131,13 @@ class Seen:
     @contextlib.contextmanager
     def request(self, route: str = "GET /") -> Iterator[RequestRecord]:
         """Be within a request to `route`."""
-        record = RequestRecord(perf_counter_ns(), None, None)  # type: ignore[arg-type] # nobody asks its labels
+        record = begin(self.window)
         token = current_request.set(record)
         try:
             yield record
         finally:
             current_request.reset(token)
-            record.route, record.status, record.ended_ns = route, 200, perf_counter_ns()
-            self.window.put(record)
+            end(record, route)
 
     def frame(self) -> Frame:
         """Close a frame."""

@@ -21,7 +21,6 @@ import contextlib
 import resource
 import sys
 import threading
-from collections.abc import Iterable
 from time import perf_counter_ns
 from typing import Protocol
 
@@ -63,12 +62,15 @@ class Told(Protocol):
     """Who is told of a block as it ends: the window."""
 
     bounded: dict[str, int]
-    in_flight: set[RequestRecord]
     open_websockets: int
 
     @property
-    def pending(self) -> Iterable[object]:
-        """What has been put and not been folded yet."""
+    def in_flight(self) -> list[RequestRecord]:
+        """Requests that have not ended."""
+
+    @property
+    def unfolded(self) -> list[RequestRecord]:
+        """These, and those that have ended since the last beat."""
 
     def loop_was_held(self, name: str, began_ns: int, ended_ns: int, by: RequestRecord | None) -> None:
         """Take a stretch in which no other request could go on; on the agent's thread."""
@@ -190,8 +192,7 @@ class LoopWatch:
     def _first_visit_ns(self) -> int:
         """Return when the first visitor came, or, as long as there is none, the end of the start-up."""
         told = self._told
-        seen = [*list(told.in_flight), *list(told.pending)]
-        visits = [each.started_ns for each in seen if isinstance(each, RequestRecord)]
+        visits = [record.started_ns for record in told.unfolded]
         if told.open_websockets:
             visits.append(perf_counter_ns())
         return min(visits, default=self._serves_from_ns)
@@ -238,7 +239,7 @@ class LoopWatch:
             self._sampled(stack, self._current_request())
             return
         threads.pop(threading.get_ident(), None)
-        in_flight = list(self._told.in_flight)
+        in_flight = self._told.in_flight
         for stack in busy_stacks(threads.values()):
             self._sampled(stack, request_in(stack, in_flight))
 
@@ -266,8 +267,7 @@ class LoopWatch:
         expected = (now - since_ns) / 1e9 / sys.getswitchinterval()
         if now - since_ns < self._block_ns or switches < expected / 5:
             return
-        ended = [seen.ended_ns for seen in list(self._told.pending) if isinstance(seen, RequestRecord)]
-        if max(ended, default=0) > since_ns:
+        if any(record.ended_ns > since_ns for record in self._told.unfolded):
             return
         self._look(since_ns)
         block = self._block

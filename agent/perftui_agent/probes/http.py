@@ -50,6 +50,8 @@ BACKGROUND_FROM_NS = 1_000_000
 HEADERS_FROM_BYTES = 1024
 """Only of responses from this size on is it asked whether they are compressed."""
 
+_NOTHING = Token.MISSING
+
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 _FILE_KINDS = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
@@ -61,9 +63,8 @@ class RequestSink(Protocol):
 
     open: bool
     """Whether anyone folds what is put: false until the agent's thread runs."""
-    pending: deque[Record]
+    begun: deque[RequestRecord]
     records_dropped: int
-    in_flight: set[RequestRecord]
     open_websockets: int
 
     def put(self, record: Record) -> None:
@@ -94,7 +95,15 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
         if not sink.open:
             probe.wake()
         scope[MARKER] = True
-        record = RequestRecord(perf_counter_ns(), scope, probe.labels, scope.get("path", ""))
+        record = RequestRecord()
+        record.started_ns = perf_counter_ns()
+        record.scope = scope
+        record.labels = probe.labels
+        begun = sink.begun
+        if len(begun) < MAX_PENDING:
+            begun.append(record)
+        else:
+            sink.records_dropped += 1
         # uvicorn's side of a request knows when the client has left; elsewhere `receive` tells.
         try:
             client = send.__self__  # type: ignore[attr-defined]
@@ -103,7 +112,6 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
             client = record
             receive = _watching(receive, record)
 
-        # A variable of the closure: to write to a record takes ten times as long.
         head: Message | None = None
 
         async def observed_send(message: Message) -> None:
@@ -125,7 +133,6 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
                     probe.end(record, client, head)
                     head = None
 
-        sink.in_flight.add(record)
         token = current_request.set(record)
         try:
             await untimed(self, scope, receive, observed_send)
@@ -134,7 +141,7 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
             raise
         finally:
             outer = token.old_value
-            if outer is not Token.MISSING and outer is not None and not outer.left_ns:
+            if outer is not _NOTHING and outer is not None and not outer.left_ns:
                 # One app has called another in this process, and goes on with its own request.
                 current_request.reset(token)
             if not record.ended_ns:
@@ -200,19 +207,16 @@ class HttpProbe:
             self.sink.open_websockets -= 1
 
     def end(self, record: RequestRecord, client: Any, head: Message | None) -> None:
-        """Close the record and hand it over: at the last byte, or when the app is done without one.
+        """Close the record: at the last byte, or when the app is done without one.
 
         `head` is the message that has started the response.
         """
-        record.ended_ns = perf_counter_ns()
-        sink = self.sink
-        sink.in_flight.discard(record)
+        ended_ns = perf_counter_ns()
         scope: Any = record.scope
         record.scope = None
         try:
-            status = head["status"] if head else 500
-            if status != 200:
-                record.status = status
+            record.path = scope["path"]
+            record.status = status = head["status"] if head else 500
             if client.disconnected:
                 record.disconnected = True
             method = scope["method"]
@@ -229,11 +233,7 @@ class HttpProbe:
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a response
             record.route = UNMATCHED
             self._guard.fault("probes.http", error)
-        pending = sink.pending
-        if len(pending) < MAX_PENDING:
-            pending.append(record)
-        else:
-            sink.records_dropped += 1
+        record.ended_ns = ended_ns
 
     def failed(self, record: RequestRecord, error: BaseException, client: Any) -> None:
         """Note how the app failed; the exception itself is neither kept nor changed."""

@@ -57,7 +57,9 @@ _IN_A_THREAD = "run_sync_in_worker_thread"
 class Requests(Protocol):
     """Who knows the requests in flight: the window."""
 
-    in_flight: set[RequestRecord]
+    @property
+    def in_flight(self) -> list[RequestRecord]:
+        """Those that have not ended."""
 
 
 class Watched(Protocol):
@@ -94,7 +96,7 @@ class InFlightProbe:
     def fill(self, frame: Frame) -> None:
         """Add the oldest requests in flight; open streams are no part of them."""
         now = perf_counter_ns()
-        records = [record for record in list(self._requests.in_flight) if not record.streaming]
+        records = [record for record in self._requests.in_flight if not record.streaming]
         oldest = nsmallest(MAX_ROWS, records, key=lambda record: record.started_ns)
         long = [record for record in oldest if now - record.started_ns >= LONG_NS]
         places = self._places(long) if long and self.follows_tasks and now >= self._rested_ns else {}

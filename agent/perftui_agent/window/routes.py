@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from perftui_agent.places import place_of
 from perftui_agent.records import EVENTS, BackgroundRecord, FailureRecord, RequestRecord
 from perftui_agent.sketch import LatencySketch
@@ -42,7 +40,7 @@ class RouteTally:
         self.frame.status.success += len(self.plain)
         self.plain.clear()
         self.whole.add_all(whole_ns)
-        self.frame.body_bytes.add_counted(Counter(sizes))
+        self.frame.body_bytes.add_all(sizes)
         self._serialized([ns for ns in serialize_ns if ns])
 
     def fold_odd(self, record: RequestRecord) -> None:

@@ -94,7 +94,7 @@ class StatementLedger:
         request = record.request
         if request is None or 0 < request.left_ns <= record.started_ns:
             _count_route(statement, OUTSIDE_REQUESTS)
-        elif request.executed is SETTLED:
+        elif request.executed is SETTLED or 0 < request.ended_ns <= record.started_ns:
             _count_route(statement, request.route)
         else:
             self._fold_part(record, known, request, statement)

@@ -1,8 +1,10 @@
 """The second that is being filled.
 
-The app's threads only append to `pending`, in the order things happened; everything else runs on the
-agent's thread, so nothing needs a lock and a request pays for one append. Each ledger folds its kind of
-record straight into the structs that travel: closing a frame hands them over and starts anew.
+The app's threads only append: requests to `begun` as they begin, everything else to `pending` when it is
+over. All the rest runs on the agent's thread, so nothing needs a lock and a request pays for one append.
+The agent's thread looks which requests have ended, and folds them after what they have put before.
+Each ledger folds its kind of record straight into the structs that travel: closing a frame hands them
+over and starts anew.
 """
 
 from __future__ import annotations
@@ -35,6 +37,10 @@ from perftui_agent.window.statements import SETTLED, StatementLedger
 from perftui_agent.window.stories import StoryLedger
 from perftui_agent.wire.frames import Frame
 
+LOOKED_AT_FOR_ONE = 2
+"""Requests in flight that are looked at for each record that may be folded: thousands of open streams take
+turns."""
+
 _PARTS = (SpanRecord, StatementRecord, CheckoutRecord, CacheRecord, CacheBatchRecord)
 """Records of the parts of a request."""
 
@@ -45,9 +51,15 @@ class Window:
     def __init__(self) -> None:
         self.open = False
         """Whether the agent has been woken: until then each request wakes it."""
+        self.begun: deque[RequestRecord] = deque()
         self.pending: deque[Record] = deque()
         self.records_dropped = 0
-        self.in_flight: set[RequestRecord] = set()
+        self._open: deque[RequestRecord] = deque()
+        """Requests that had not ended when they were looked at."""
+        self._ended: deque[RequestRecord] = deque()
+        """Those that had, to be folded after their parts."""
+        self._parts_first = 0
+        """How many of the pending records come before them."""
         self.open_websockets = 0
         self.bounded: dict[str, int] = {}
         """What each bound has folded away in this span."""
@@ -61,13 +73,25 @@ class Window:
         """What is known of a statement's text, by its hash; only the agent's thread writes to it."""
         return self.shapes.texts
 
+    @property
+    def unfolded(self) -> list[RequestRecord]:
+        """Requests in flight, and those that have ended and are not folded yet; for the agent's thread."""
+        self._take_begun()
+        return [*self._ended, *self._open]
+
+    @property
+    def in_flight(self) -> list[RequestRecord]:
+        """Requests that have not ended; for the agent's thread."""
+        return [record for record in self.unfolded if not record.ended_ns]
+
     def take(self) -> None:
         """Begin to take records: there is a thread now to fold them."""
-        self.pending = deque()
+        self.begun, self.pending = deque(self.begun), deque()
 
     def let_go(self) -> None:
         """Keep nothing from now on: nobody folds it."""
-        self.pending = deque(maxlen=0)
+        self._take_begun()
+        self.begun, self.pending = deque(maxlen=0), deque(maxlen=0)
 
     def put(self, record: Record) -> None:
         """Hand a record over, which is not written to afterwards; called on the app's threads."""
@@ -78,18 +102,37 @@ class Window:
 
     def fold_pending(self, limit: int = MAX_PENDING) -> int:
         """Fold at most `limit` waiting records; return how many were folded."""
-        # Nobody else takes records out, so what waits now can be counted on.
-        waiting = min(len(self.pending), limit)
-        popleft = self.pending.popleft
-        folds = self._folds
-        for _ in range(waiting):
-            record = popleft()
+        if not (self._ended or self._parts_first):
+            self.find_ended(limit * LOOKED_AT_FOR_ONE)
+        pending, folds = self.pending, self._folds
+        waiting = min(self._parts_first, len(pending))
+        parts = min(waiting, limit)
+        for _ in range(parts):
+            record = pending.popleft()
             folds[type(record)](record)
-        return waiting
+        self._parts_first = waiting - parts
+        requests = 0 if self._parts_first else min(len(self._ended), limit - parts)
+        self._fold_requests(requests)
+        return parts + requests
+
+    def find_ended(self, at_most: int = MAX_PENDING) -> None:
+        """Look which requests have ended, at most so many: they are folded next."""
+        self._take_begun()
+        requests, ended = self._open, self._ended
+        for _ in range(min(len(requests), at_most)):
+            record = requests.popleft()
+            (ended if record.ended_ns else requests).append(record)
+        # What belongs to them has been put before they ended. Nobody else takes it out.
+        self._parts_first = len(self.pending)
+
+    def _take_begun(self) -> None:
+        begun, requests = self.begun, self._open
+        for _ in range(len(begun)):
+            requests.append(begun.popleft())
 
     def close(self, *, seq: int, ended_at_ns: int, span_ns: int) -> Frame:
         """Return the frame of everything folded since the last one, and start the next."""
-        in_flight = list(self.in_flight)
+        in_flight = self.in_flight
         streams = sum(1 for record in in_flight if record.streaming)
         frame = Frame(
             seq=seq,
@@ -125,7 +168,8 @@ class Window:
         """Forget everything: in a forked child it is the parent's."""
         self.open = False
         self.let_go()
-        self.in_flight.clear()
+        self._open.clear()
+        self._ended.clear()
         self.bounded.clear()
         self.records_dropped = self.open_websockets = 0
         self.shapes.clear()
@@ -138,7 +182,6 @@ class Window:
         self._caches = CacheLedger(self.bounded)
         self._stories = StoryLedger(self.bounded)
         self._all_folds = {
-            RequestRecord: self._fold_request,
             FailureRecord: self._routes.fold_failure,
             BackgroundRecord: self._routes.fold_background,
             SpanRecord: self._stories.fold_span,
@@ -152,31 +195,34 @@ class Window:
     def _drop(self, _record: Record) -> None:
         self.records_dropped += 1
 
-    def _fold_request(self, record: RequestRecord) -> None:
-        # Whether there is anything to do is asked here: most requests then cost one call instead of five.
-        tally = self._routes.tallies.get(record.route) or self._routes.tally(record.route)
-        started_ns = record.started_ns
-        ns = record.ended_ns - started_ns
-        if (
-            record.streaming is None
-            and 200 <= record.status < 300
-            and not (record.disconnected or record.preflight)
-        ):
-            plain = tally.plain
-            plain.append((ns, record.body_bytes, record.serialize_ns))
-            if len(plain) >= SETTLED_AT_ONCE:
-                tally.settle()
-        else:
-            tally.fold_odd(record)
-        stories = self._stories
-        if record.executed is None:
-            record.executed = SETTLED
-        else:
-            self._statements.fold_request(record, tally.frame)
-        if ns > tally.floor_ns or record.story is not None or started_ns < stories.held_until_ns:
-            stories.fold_request(record, tally)
-        if record.request_headers is not None or record.response_headers is not None:
-            fold_bodies(record, tally.frame)
+    def _fold_requests(self, number: int) -> None:
+        routes, statements, stories = self._routes, self._statements, self._stories
+        ended, tallies = self._ended, routes.tallies
+        for _ in range(number):
+            # Whether there is anything to do is asked here: most requests then cost no call.
+            record = ended.popleft()
+            tally = tallies.get(record.route) or routes.tally(record.route)
+            started_ns = record.started_ns
+            ns = record.ended_ns - started_ns
+            if (
+                record.streaming is None
+                and 200 <= record.status < 300
+                and not (record.disconnected or record.preflight)
+            ):
+                plain = tally.plain
+                plain.append((ns, record.body_bytes, record.serialize_ns))
+                if len(plain) >= SETTLED_AT_ONCE:
+                    tally.settle()
+            else:
+                tally.fold_odd(record)
+            if record.executed is None:
+                record.executed = SETTLED
+            else:
+                statements.fold_request(record, tally.frame)
+            if ns > tally.floor_ns or record.story is not None or started_ns < stories.held_until_ns:
+                stories.fold_request(record, tally)
+            if record.request_headers is not None or record.response_headers is not None:
+                fold_bodies(record, tally.frame)
 
     def _fold_statement(self, record: StatementRecord) -> None:
         self._statements.fold(record)  # which says what it was: before it becomes part of a story

@@ -10,10 +10,10 @@ from time import perf_counter_ns
 
 from perftui_agent.guard import Guard
 from perftui_agent.probes.caches import CacheProbe
-from perftui_agent.probes.routes import RouteLabels
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.window.window import Window
 from perftui_agent.wire.frames import CacheFrame, Frame
+from tests.support.requests import begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def request() -> Iterator[RequestRecord]:
 
 def new_request() -> RequestRecord:
     """Return a request in flight."""
-    return RequestRecord(perf_counter_ns() + next(_numbers), None, RouteLabels(object()))
+    return begin(started_ns=perf_counter_ns() + next(_numbers))
 
 
 @contextmanager

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from perftui_agent.records import Headers, RequestRecord, Scope
+from perftui_agent.records import Headers
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.window.bodies import fold_bodies
 from perftui_agent.wire.frames import RouteFrame, StatusCounts
-
-
-class Labels:
-    """Names nothing."""
-
-    def label(self, scope: Scope, status: int = 0) -> str:
-        return ""
+from tests.support.requests import begin
 
 
 def folded(request: Headers | None = None, response: Headers | None = None) -> RouteFrame:
     route = RouteFrame(route="POST /", status=StatusCounts(), latency=LatencySketch())
-    fold_bodies(RequestRecord(1, None, Labels(), request_headers=request, response_headers=response), route)
+    fold_bodies(begin(request_headers=request, response_headers=response), route)
     return route
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from perftui_agent.records import RequestRecord, Scope, SpanRecord
+from perftui_agent.records import SpanRecord
 from perftui_agent.window.degrade import (
     BETTER_AFTER,
     FULL,
@@ -21,13 +21,7 @@ from perftui_agent.window.degrade import (
     next_level,
 )
 from perftui_agent.window.window import Window
-
-
-class Labels:
-    """Names nothing."""
-
-    def label(self, scope: Scope, status: int = 0) -> str:
-        return ""
+from tests.support.requests import begin, end
 
 
 @pytest.mark.parametrize(
@@ -106,9 +100,9 @@ def window_after_a_request(level: int) -> Window:
     window.open = True
     window.degrade(level)
     now = time.perf_counter_ns()
-    record = RequestRecord(now, None, Labels(), route="GET /", status=200, ended_ns=now + 10_000_000)
+    record = begin(window, now)
     window.put(SpanRecord(record, "sql", "SELECT 1", now, now + 1_000_000))
-    window.put(record)
+    end(record, ns=10_000_000)
     window.fold_pending()
     return window
 
@@ -132,9 +126,9 @@ def test_details_come_back() -> None:
     window.close(seq=1, ended_at_ns=1, span_ns=1)
     window.degrade(FULL)
     now = time.perf_counter_ns()
-    record = RequestRecord(now, None, Labels(), route="GET /", status=200, ended_ns=now + 10_000_000)
+    record = begin(window, now)
     window.put(SpanRecord(record, "sql", "SELECT 1", now, now + 1_000_000))
-    window.put(record)
+    end(record, ns=10_000_000)
     window.fold_pending()
     frame = window.close(seq=2, ended_at_ns=1, span_ns=1)
     assert (len(frame.slowest), frame.routes[0].sql_count) == (1, 1)

@@ -18,6 +18,7 @@ from perftui_agent.records import CHUNKED, RequestRecord, Scope
 from perftui_agent.window.window import Window
 from perftui_agent.wire.frames import Frame, InFlight
 from tests.agent.runtime.watching import Frames, watching
+from tests.support.requests import begin
 from tests.support.servers import Service, running, write_app
 
 APP = """
@@ -251,8 +252,9 @@ class NoLoop:
     thread_id = None
 
 
-def in_flight(started_ns: int, path: str = "/p") -> RequestRecord:
-    return RequestRecord(started_ns, {"method": "GET", "path": path, "query_string": b"secret=1"}, Labels())
+def in_flight(window: Window, started_ns: int, path: str = "/p") -> RequestRecord:
+    scope = {"method": "GET", "path": path, "query_string": b"secret=1"}
+    return begin(window, started_ns, scope=scope, labels=Labels())
 
 
 def filled(window: Window) -> list[InFlight]:
@@ -267,7 +269,8 @@ def test_the_oldest_fifty_are_listed() -> None:
     """Of 200 requests in flight the oldest come, the very oldest first, and the count is true."""
     window = Window()
     now = time.perf_counter_ns()
-    window.in_flight.update(in_flight(now - age * 1_000_000, f"/{age}") for age in range(200))
+    for age in range(200):
+        in_flight(window, now - age * 1_000_000, f"/{age}")
     assert [row.path for row in filled(window)] == [f"/{age}" for age in range(199, 149, -1)]
     assert window.close(seq=2, ended_at_ns=1, span_ns=1).in_flight == 200
 
@@ -275,7 +278,7 @@ def test_the_oldest_fifty_are_listed() -> None:
 def test_a_row_has_the_path_and_no_query() -> None:
     """Query strings never leave the process, and a path is cut at 300 characters."""
     window = Window()
-    window.in_flight.add(in_flight(time.perf_counter_ns(), "/" + "x" * 5000))
+    in_flight(window, time.perf_counter_ns(), "/" + "x" * 5000)
     (row,) = filled(window)
     assert (row.method, row.route, len(row.path), row.waiting_at) == ("GET", "GET /{path}", 300, None)
 
@@ -283,16 +286,14 @@ def test_a_row_has_the_path_and_no_query() -> None:
 def test_open_streams_are_not_in_flight() -> None:
     """Who downloads or listens is not stuck."""
     window = Window()
-    record = in_flight(1)
+    record = in_flight(window, 1)
     record.streaming = CHUNKED
-    window.in_flight.add(record)
     assert filled(window) == []
 
 
 def test_a_request_that_ends_meanwhile_is_left_out() -> None:
     """Between counting and listing a request may have gone."""
     window = Window()
-    record = in_flight(1)
+    record = in_flight(window, 1)
     record.scope = None
-    window.in_flight.add(record)
     assert filled(window) == []

@@ -16,14 +16,8 @@ from pydantic import BaseModel
 
 from perftui_agent.probes.probe import NOT_IMPORTED, ON
 from perftui_agent.probes.serialization import SerializationProbe
-from perftui_agent.records import RequestRecord, Scope, current_request
-
-
-class Labels:
-    """Names nothing."""
-
-    def label(self, scope: Scope, status: int = 0) -> str:
-        return ""
+from perftui_agent.records import RequestRecord, current_request
+from tests.support.requests import begin
 
 
 class Item(BaseModel):
@@ -67,7 +61,7 @@ def probe() -> Iterator[SerializationProbe]:
 
 def asked(path: str) -> tuple[RequestRecord, bytes]:
     """Ask for `path` as a request of its own; return its record and the body."""
-    record = RequestRecord(1, None, Labels())
+    record = begin()
     body: list[bytes] = []
 
     async def receive() -> dict[str, Any]:

@@ -9,7 +9,6 @@ import pytest
 from perftui_agent.records import (
     EVENTS,
     RequestRecord,
-    Scope,
     SpanRecord,
     StatementRecord,
     StatementText,
@@ -18,18 +17,12 @@ from perftui_agent.window.stories import MAX_SPANS_IN_FLIGHT
 from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import decode_from_agent, encode
 from perftui_agent.wire.frames import Frame, RouteFrame, SlowRequest, Span
+from tests.support.requests import begin, end
 
 MS = 1_000_000
 NOW = 1_000_000 * MS
 
 _seconds = count(1)
-
-
-class Labels:
-    """Names nothing."""
-
-    def label(self, scope: Scope, status: int = 0) -> str:
-        return ""
 
 
 @pytest.fixture
@@ -40,12 +33,12 @@ def window() -> Window:
 
 
 def started(route: str = "GET /", at: int = NOW) -> RequestRecord:
-    return RequestRecord(at, None, Labels(), route=route, status=200, path="/path")
+    return begin(started_ns=at, route=route, path="/path")
 
 
 def ended(window: Window, record: RequestRecord, ms: float) -> RequestRecord:
-    record.ended_ns = record.started_ns + round(ms * MS)
-    window.put(record)
+    end(record, record.route, round(ms * MS))
+    window.begun.append(record)
     return record
 
 
@@ -294,7 +287,7 @@ def test_a_story_has_at_most_a_hundred_spans(window: Window) -> None:
 def test_requests_that_never_end_stay_bounded(window: Window) -> None:
     """1,000 requests with 300 different statements each keep what there is room for, and say so."""
     records = [started() for _ in range(1000)]
-    window.in_flight.update(records)
+    window.begun.extend(records)
     for record in records:
         for number in range(300):
             spent(window, record, "sql", f"SELECT {number}")

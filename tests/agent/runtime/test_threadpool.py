@@ -14,8 +14,9 @@ import pytest
 from perftui_agent.guard import Guard
 from perftui_agent.probes.probe import ON
 from perftui_agent.probes.threadpool import ThreadpoolProbe
-from perftui_agent.records import RequestRecord, Scope, SpanRecord, current_request
+from perftui_agent.records import SpanRecord, current_request
 from perftui_agent.wire.frames import Frame, ThreadpoolStats
+from tests.support.requests import begin
 
 
 class Sink:
@@ -26,13 +27,6 @@ class Sink:
 
     def put(self, record: SpanRecord) -> None:
         self.spans.append(record)
-
-
-class Labels:
-    """Names nothing."""
-
-    def label(self, scope: Scope, status: int = 0) -> str:
-        return ""
 
 
 class AnyLoop:
@@ -124,7 +118,7 @@ def test_a_pool_with_room_costs_no_record(probe: ThreadpoolProbe, sink: Sink) ->
 
 def test_a_wait_belongs_to_its_request(probe: ThreadpoolProbe, sink: Sink) -> None:
     """The span of a wait carries the request whose task waited."""
-    record = RequestRecord(1, None, Labels())
+    record = begin()
 
     async def run() -> None:
         current_request.set(record)
