@@ -206,6 +206,8 @@ def test_a_snapshot_of_workers_that_say_nothing_cannot_be_done(directory: Path) 
 
 def test_an_interrupt_ends_with_130(directory: Path) -> None:
     """ctrl+c during a watch prints nothing more and says so by its code."""
+    # A shell that runs the tests in the background has them, and what they start, ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     async def scenario() -> None:
         async with fake_agent(directory) as agent, talking(agent):
