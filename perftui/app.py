@@ -17,8 +17,8 @@ from textual.screen import Screen
 from perftui.driver import ClicksDriver
 from perftui.feed import Feed, LiveFeed
 from perftui.pace import SLOW_S, Pace
-from perftui.present.evidence import Subject
-from perftui.present.units import period, size
+from perftui.present.text.evidence import Subject
+from perftui.present.text.units import period, size
 from perftui.screens.export import Export, Format, as_markdown, clipboard_codes, copied, write_file
 from perftui.screens.help import HelpView
 from perftui.screens.palette import Command, Palette

@@ -15,9 +15,9 @@ from perftui.feed import Feed
 from perftui.findings.steady import Steady
 from perftui.model.comparison import baseline
 from perftui.model.summary import Summary
-from perftui.present.delta import Mark
 from perftui.present.picture import Picture
-from perftui.present.units import window
+from perftui.present.text.delta import Mark
+from perftui.present.text.units import window
 
 WINDOWS_S = (10.0, 60.0, 300.0, 900.0)
 

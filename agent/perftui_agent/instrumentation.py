@@ -14,7 +14,7 @@ import threading
 from typing import Any, TypeVar
 
 from perftui_agent.agent import Agent
-from perftui_agent.probes.http import MARKER, HttpProbe, timed_call
+from perftui_agent.probes.http.timing import MARKER, HttpProbe, timed_call
 from perftui_agent.records import Scope
 from perftui_agent.settings import Settings, read_settings
 

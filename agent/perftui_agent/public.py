@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from perftui_agent.instrumentation import attach, current_settings
 from perftui_agent.places import short_file
-from perftui_agent.probes import caches
+from perftui_agent.probes.caches.probe import watch
 from perftui_agent.settings import Slo, enabled_by_environment, read_settings
 
 __all__ = ["Slo", "instrument", "watch_cache"]
@@ -76,5 +76,5 @@ def watch_cache(cache: Cache, name: str | None = None) -> Cache:
     """
     if current_settings() is not None or enabled_by_environment():
         caller = sys._getframe(1)
-        caches.watch(cache, name, f"{short_file(caller.f_code.co_filename)}:{caller.f_lineno}")
+        watch(cache, name, f"{short_file(caller.f_code.co_filename)}:{caller.f_lineno}")
     return cache

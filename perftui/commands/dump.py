@@ -11,8 +11,8 @@ import click
 
 from perftui.commands.arguments import json_option, targets_argument
 from perftui.model.text import clean
-from perftui.present.snapshot import moment
-from perftui.present.stacks import stacks
+from perftui.present.documents.snapshot import moment
+from perftui.present.documents.stacks import stacks
 from perftui.sources.dumps import take_dump
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local

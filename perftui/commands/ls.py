@@ -13,9 +13,9 @@ from perftui.commands.arguments import json_option
 from perftui.commands.folding import folded
 from perftui.model.dashboard import Dashboard
 from perftui.model.summary import WorkerSummary
-from perftui.present.snapshot import moment
-from perftui.present.table import Column, table
-from perftui.present.units import NO_DATA, age
+from perftui.present.documents.snapshot import moment
+from perftui.present.documents.table import Column, table
+from perftui.present.text.units import NO_DATA, age
 from perftui.sources.discovery import Discovery, Service, discover, services
 from perftui.sources.local import LocalSource
 from perftui.sources.target import PidTarget, TargetError

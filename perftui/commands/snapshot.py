@@ -15,8 +15,8 @@ from perftui.commands.folding import watched
 from perftui.model.dashboard import Dashboard
 from perftui.model.filter import Filter
 from perftui.model.summary import Summary
-from perftui.present.report import WIDTH, report
-from perftui.present.snapshot import document
+from perftui.present.documents.report import WIDTH, report
+from perftui.present.documents.snapshot import document
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local
 

@@ -10,10 +10,10 @@ from rich.cells import cell_len
 from perftui.model.comparison import RouteChange
 from perftui.model.filter import EVERYTHING, Filter
 from perftui.model.summary import Finding, RouteSummary, Summary
-from perftui.present.cells import Cell, Line, clean, fit_middle, shortened, spread, width_of
-from perftui.present.delta import Mark
-from perftui.present.signs import verdict_cells
-from perftui.present.units import age, count, window
+from perftui.present.text.cells import Cell, Line, clean, fit_middle, shortened, spread, width_of
+from perftui.present.text.delta import Mark
+from perftui.present.text.signs import verdict_cells
+from perftui.present.text.units import age, count, window
 
 
 @dataclass(frozen=True, slots=True)

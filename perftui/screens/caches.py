@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from perftui.model.figures import Row
-from perftui.present.caches import CACHE_SORTS, PROBES, caches_grid
-from perftui.present.cells import Line
-from perftui.present.evidence import Subject, probe_lines
-from perftui.present.grid import Grid, RowKey, Sort
+from perftui.present.tables.caches import CACHE_SORTS, PROBES, caches_grid
+from perftui.present.tables.grid import Grid, RowKey, Sort
+from perftui.present.text.cells import Line
+from perftui.present.text.evidence import Subject, probe_lines
 from perftui.screens.tables import TablesView
 from perftui.widgets.lines import Lines, Panel
 from perftui.widgets.table import Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 
 from perftui.keys import Place
-from perftui.present.cells import Cell, Line, filled
+from perftui.present.text.cells import Cell, Line, filled
 from perftui.screens.view import Host, View
 from perftui.widgets.bindings import bindings
 from perftui.widgets.clicks import NOTCH

@@ -7,9 +7,9 @@ import time
 from textual.app import ComposeResult
 
 from perftui.keys import Place
-from perftui.present.cells import BLANK, Cell, Line
-from perftui.present.dump import DumpRow, dump_rows, dump_title, refusal_rows
-from perftui.present.units import age
+from perftui.present.details.dump import DumpRow, dump_rows, dump_title, refusal_rows
+from perftui.present.text.cells import BLANK, Cell, Line
+from perftui.present.text.units import age
 from perftui.screens.confirm import Confirm
 from perftui.screens.view import Host, View
 from perftui.widgets.bindings import bindings

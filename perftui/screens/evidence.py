@@ -6,7 +6,7 @@ from textual import on
 from textual.app import ComposeResult
 
 from perftui.keys import Place
-from perftui.present.evidence import Row
+from perftui.present.text.evidence import Row
 from perftui.screens.view import Host, View
 from perftui.widgets.bindings import bindings
 from perftui.widgets.evidence import EvidenceLines, SubjectOpened

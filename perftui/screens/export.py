@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 from textual.app import ComposeResult
 from textual.screen import ModalScreen
 
-from perftui.present.markdown import text_markdown, triage_markdown
-from perftui.present.snapshot import document
+from perftui.present.documents.markdown import text_markdown, triage_markdown
+from perftui.present.documents.snapshot import document
 from perftui.screens.triage import TriageView
 from perftui.screens.view import Host, View, thrifty
 from perftui.widgets.bindings import bindings

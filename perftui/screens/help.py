@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from perftui.keys import TITLES, Place, keys_of
 from perftui.model.filter import FORMS
-from perftui.present.cells import Cell, Line, fit, fit_line
-from perftui.present.route_detail import section
-from perftui.present.statements import wrapped
+from perftui.present.text.blocks import section
+from perftui.present.text.cells import Cell, Line, fit, fit_line
+from perftui.present.text.statements import wrapped
 from perftui.screens.detail import DetailView
 from perftui.widgets.bindings import bindings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from perftui.present.evidence import Subject, SubjectKind
+from perftui.present.text.evidence import Subject, SubjectKind
 from perftui.screens.caches import CachesView
 from perftui.screens.request import FlightView, RequestView
 from perftui.screens.requests import RequestsView

@@ -10,7 +10,7 @@ from textual.fuzzy import Matcher
 from textual.screen import ModalScreen
 
 from perftui.keys import Place, keys_of
-from perftui.present.cells import Cell, Line, clean, filled, fit
+from perftui.present.text.cells import Cell, Line, clean, filled, fit
 from perftui.screens.view import Host, thrifty
 from perftui.widgets.bindings import bindings
 from perftui.widgets.clicks import NOTCH

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from perftui.present.evidence import Row, flight_keys, request_key
-from perftui.present.flight import ended_rows, flight_rows
-from perftui.present.story import story_rows
+from perftui.present.details.flight import ended_rows, flight_rows
+from perftui.present.details.story import story_rows
+from perftui.present.text.evidence import Row, flight_keys, request_key
 from perftui.screens.evidence import EvidenceView
 from perftui.screens.view import Host
 

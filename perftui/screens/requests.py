@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from perftui.model.figures import Row
-from perftui.present.evidence import Subject
-from perftui.present.grid import Grid, RowKey, Sort
-from perftui.present.requests import FLIGHT_SORTS, SLOW_SORTS, flights_grid, slow_grid
+from perftui.present.tables.grid import Grid, RowKey, Sort
+from perftui.present.tables.requests import FLIGHT_SORTS, SLOW_SORTS, flights_grid, slow_grid
+from perftui.present.text.evidence import Subject
 from perftui.screens.tables import TablesView
 from perftui.widgets.lines import Lines
 from perftui.widgets.table import Table

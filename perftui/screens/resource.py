@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from perftui.present.block import block_rows
-from perftui.present.cache_detail import cache_rows
-from perftui.present.evidence import Row, short_place
-from perftui.present.pool_detail import pool_rows
-from perftui.present.statement_detail import statement_rows
-from perftui.present.statements import brief
+from perftui.present.details.block import block_rows
+from perftui.present.details.cache import cache_rows
+from perftui.present.details.pool import pool_rows
+from perftui.present.details.statement import statement_rows
+from perftui.present.text.evidence import Row, short_place
+from perftui.present.text.statements import brief
 from perftui.screens.evidence import EvidenceView
 from perftui.screens.view import Host
 

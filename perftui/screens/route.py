@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from perftui.present.evidence import Row
-from perftui.present.route_rows import route_rows
+from perftui.present.details.route import route_rows
+from perftui.present.text.evidence import Row
 from perftui.screens.evidence import EvidenceView
 from perftui.screens.view import Host
 from perftui_agent.wire.frames import RouteLabel

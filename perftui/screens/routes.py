@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from perftui.model.figures import Row
-from perftui.present.cells import Line
-from perftui.present.evidence import Subject
-from perftui.present.grid import Grid, RowKey, Sort
-from perftui.present.heat import heat_lines
-from perftui.present.route_detail import latencies
-from perftui.present.routes import ROUTE_SORTS, routes_grid
+from perftui.present.charts.heat import heat_lines
+from perftui.present.charts.latency import latencies
+from perftui.present.tables.grid import Grid, RowKey, Sort
+from perftui.present.tables.routes import ROUTE_SORTS, routes_grid
+from perftui.present.text.cells import Line
+from perftui.present.text.evidence import Subject
 from perftui.screens.tables import TablesView
 from perftui.widgets.lines import Lines, Panel
 from perftui.widgets.table import Table

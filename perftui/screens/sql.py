@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from perftui.model.figures import Row
-from perftui.present.evidence import Subject
-from perftui.present.grid import Grid, RowKey, Sort
-from perftui.present.sql import POOL_SORTS, STATEMENT_SORTS, pools_grid, statements_grid
+from perftui.present.tables.grid import Grid, RowKey, Sort
+from perftui.present.tables.sql import POOL_SORTS, STATEMENT_SORTS, pools_grid, statements_grid
+from perftui.present.text.evidence import Subject
 from perftui.screens.tables import TablesView, table_height
 from perftui.widgets.lines import Lines
 from perftui.widgets.table import Table

@@ -10,7 +10,7 @@ from textual.containers import Container
 
 from perftui.keys import Place
 from perftui.messages import RowOpened, RowPointed
-from perftui.present.evidence import Subject
+from perftui.present.text.evidence import Subject
 from perftui.screens.filtered import FilteredView
 from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from perftui.keys import Place
 from perftui.model.figures import Row
-from perftui.present.evidence import Subject
-from perftui.present.grid import Grid, RowKey, Sort
-from perftui.present.timeline import TIMELINE_SORTS, moments, timeline_grid
+from perftui.present.tables.grid import Grid, RowKey, Sort
+from perftui.present.tables.timeline import TIMELINE_SORTS, moments, timeline_grid
+from perftui.present.text.evidence import Subject
 from perftui.screens.tables import TablesView
 from perftui.widgets.bindings import bindings
 from perftui.widgets.lines import Lines

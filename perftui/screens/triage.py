@@ -11,15 +11,15 @@ from textual.containers import Container
 from perftui.keys import Place
 from perftui.messages import RowOpened
 from perftui.model import figures
-from perftui.present.attention import Notice, attention_rows, notices
-from perftui.present.cells import Line
-from perftui.present.evidence import Row, Subject
-from perftui.present.grid import Grid, RowKey, Sort
-from perftui.present.layout import Triage, triage_layout
-from perftui.present.routes import ROUTE_SORTS, routes_grid
-from perftui.present.ruler import ruler_line
-from perftui.present.vitals import vitals_lines
-from perftui.present.workers import WORKER_SORTS, workers_grid
+from perftui.present.tables.grid import Grid, RowKey, Sort
+from perftui.present.tables.routes import ROUTE_SORTS, routes_grid
+from perftui.present.tables.workers import WORKER_SORTS, workers_grid
+from perftui.present.text.cells import Line
+from perftui.present.text.evidence import Row, Subject
+from perftui.present.triage.attention import Notice, attention_rows, notices
+from perftui.present.triage.layout import Triage, triage_layout
+from perftui.present.triage.ruler import ruler_line
+from perftui.present.triage.vitals import vitals_lines
 from perftui.screens.dump import ask_and_dump
 from perftui.screens.filtered import FilteredView
 from perftui.screens.view import Host

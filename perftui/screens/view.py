@@ -8,9 +8,9 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 
 from perftui.keys import Place
-from perftui.present.cells import Line
-from perftui.present.evidence import Subject
 from perftui.present.picture import Picture, header_line
+from perftui.present.text.cells import Line
+from perftui.present.text.evidence import Subject
 from perftui.widgets.bottom import Bottom
 from perftui.widgets.lines import Lines, Panel
 from perftui.widgets.painter import Painter, ThriftyCompositor

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from perftui.keys import Place
-from perftui.present.evidence import Row
-from perftui.present.worker_rows import worker_rows
+from perftui.present.details.worker import worker_rows
+from perftui.present.text.evidence import Row
 from perftui.screens.dump import ask_and_dump
 from perftui.screens.evidence import EvidenceView
 from perftui.screens.view import Host

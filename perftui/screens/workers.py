@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from perftui.keys import Place
 from perftui.model.figures import Row
-from perftui.present.cells import Line
-from perftui.present.evidence import Subject
-from perftui.present.grid import Grid, RowKey, Sort
-from perftui.present.worker_charts import chart_height, over_time
-from perftui.present.workers import FULL_COLUMNS, WORKER_SORTS, workers_grid
+from perftui.present.details.worker_charts import chart_height, over_time
+from perftui.present.tables.grid import Grid, RowKey, Sort
+from perftui.present.tables.workers import FULL_COLUMNS, WORKER_SORTS, workers_grid
+from perftui.present.text.cells import Line
+from perftui.present.text.evidence import Subject
 from perftui.screens.dump import ask_and_dump
 from perftui.screens.tables import TablesView, table_height
 from perftui.widgets.bindings import bindings

@@ -12,7 +12,7 @@ from textual import events
 
 from perftui.keys import Key, Place, keys_of
 from perftui.messages import FilterChanged
-from perftui.present.cells import Cell, Line, clean, filled, fit_middle, width_of
+from perftui.present.text.cells import Cell, Line, clean, filled, fit_middle, width_of
 from perftui.widgets.bindings import bindings
 from perftui.widgets.lines import Lines
 

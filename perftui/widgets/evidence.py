@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from textual import events
 from textual.message import Message
 
-from perftui.present.cells import Cell, Line, filled, fit_line, spread, width_of
-from perftui.present.evidence import Row, Subject
+from perftui.present.text.cells import Cell, Line, filled, fit_line, spread, width_of
+from perftui.present.text.evidence import Row, Subject
 from perftui.widgets.bindings import bindings
 from perftui.widgets.clicks import ClickedLines
 

@@ -13,7 +13,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from perftui.present.cells import BLANK, Line, width_of
+from perftui.present.text.cells import BLANK, Line, width_of
 from perftui.widgets.palette import depth_for, style_of
 
 
@@ -94,7 +94,7 @@ class Panel(Lines):
 
 
 if __name__ == "__main__":
-    from perftui.present.cells import Cell
+    from perftui.present.text.cells import Cell
     from perftui.widgets.palette import PALETTES
     from perftui.widgets.stage import show
 

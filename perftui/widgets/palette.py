@@ -15,7 +15,7 @@ from rich.style import Style
 from textual.theme import Theme
 from textual.widget import Widget
 
-from perftui.present.cells import Style as StyleName
+from perftui.present.text.cells import Style as StyleName
 
 Palette: TypeAlias = Mapping[StyleName, Style]
 """A rich style for each name."""

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from textual import events
 
 from perftui.messages import RowOpened, RowPointed
-from perftui.present.cells import Cell, Line
-from perftui.present.grid import Grid, RowKey, Sort, column_at, heading_line, row_line
+from perftui.present.tables.grid import Grid, RowKey, Sort, column_at, heading_line, row_line
+from perftui.present.text.cells import Cell, Line
 from perftui.widgets.bindings import bindings
 from perftui.widgets.clicks import ClickedLines
 
@@ -176,7 +176,7 @@ class Table(ClickedLines, can_focus=True, inherit_bindings=False):
 
 
 if __name__ == "__main__":
-    from perftui.present.grid import Column, ordered
+    from perftui.present.tables.grid import Column, ordered
     from perftui.widgets.stage import show
 
     names = {f"row {number}": float(number % 7) for number in range(60)}

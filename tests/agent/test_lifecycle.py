@@ -245,7 +245,7 @@ def test_promise_6_a_probe_that_raises_is_off_and_counted(
     runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Attaching, reading, letting go: each fault is shown with the worker, and requests are served."""
-    from perftui_agent.probes.garbage import GarbageProbe
+    from perftui_agent.probes.machine.garbage import GarbageProbe
 
     def fail(*_: Any) -> None:
         raise RuntimeError("no such thing in this version")

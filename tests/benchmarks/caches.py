@@ -21,7 +21,7 @@ import cachetools
 
 from perftui_agent import watch_cache
 from perftui_agent.guard import Guard
-from perftui_agent.probes.redis import RedisProbe
+from perftui_agent.probes.caches.redis import RedisProbe
 from perftui_agent.records import current_request
 from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import encode

@@ -25,8 +25,8 @@ from typing import Any
 
 from perftui_agent import instrument
 from perftui_agent.instrumentation import PROBE_ATTRIBUTE
+from perftui_agent.probes.http.serialization import SerializationProbe
 from perftui_agent.probes.probe import ON
-from perftui_agent.probes.serialization import SerializationProbe
 from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import encode
 

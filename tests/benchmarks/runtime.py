@@ -12,9 +12,9 @@ from typing import Any
 
 from fastapi.routing import serialize_response
 
-from perftui_agent.probes.garbage import GarbageProbe
-from perftui_agent.probes.in_flight import InFlightProbe
-from perftui_agent.probes.serialization import SerializationProbe
+from perftui_agent.probes.http.in_flight import InFlightProbe
+from perftui_agent.probes.http.serialization import SerializationProbe
+from perftui_agent.probes.machine.garbage import GarbageProbe
 from perftui_agent.records import SpanRecord, current_request
 from perftui_agent.window.window import Window
 from perftui_agent.wire.frames import Frame

@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from perftui_agent.rhythm import STAGGER_S
-from tests.agent.runtime.watching import watching
+from tests.agent.watching import watching
 from tests.benchmarks.load import Answer, Load
 from tests.support.servers import Service, running, write_app
 

@@ -21,9 +21,9 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import StaticPool
 
 from perftui_agent.guard import Guard
-from perftui_agent.probes.pool import PoolProbe
 from perftui_agent.probes.probe import Probe
-from perftui_agent.probes.sqlalchemy import SqlAlchemyProbe
+from perftui_agent.probes.sql.pool import PoolProbe
+from perftui_agent.probes.sql.sqlalchemy import SqlAlchemyProbe
 from perftui_agent.records import current_request
 from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import encode

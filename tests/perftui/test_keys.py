@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from perftui.keys import KEYS, TITLES, Place, as_markdown, keys_of, written_into
-from perftui.present.cells import text_of
+from perftui.present.text.cells import text_of
 from perftui.screens.help import help_lines
 
 TOGETHER: tuple[tuple[Place, ...], ...] = (

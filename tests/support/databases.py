@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from perftui_agent.guard import Guard
-from perftui_agent.probes.pool import PoolProbe
 from perftui_agent.probes.probe import ON
-from perftui_agent.probes.sqlalchemy import SqlAlchemyProbe
+from perftui_agent.probes.sql.pool import PoolProbe
+from perftui_agent.probes.sql.sqlalchemy import SqlAlchemyProbe
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.window.window import Window
 from perftui_agent.wire.frames import Frame, PoolFrame, RepeatedShape, Span, StatementFrame

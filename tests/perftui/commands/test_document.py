@@ -6,8 +6,8 @@ import json
 
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
-from perftui.present.report import report
-from perftui.present.snapshot import document
+from perftui.present.documents.report import report
+from perftui.present.documents.snapshot import document
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, worker
 
 TOP = """schema target service at window_s coverage totals routes workers queries pools caches in_flight

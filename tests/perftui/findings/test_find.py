@@ -11,7 +11,7 @@ from perftui.findings import rule
 from perftui.findings.find import MAX_OF_A_KIND, MAX_SENTENCE, RULES, find
 from perftui.findings.steady import GAP_S, Steady
 from perftui.model.summary import Finding, Summary
-from perftui.present.snapshot import document
+from perftui.present.documents.snapshot import document
 from perftui_agent.wire.frames import ExceptionCount, RepeatedShape
 from tests.perftui.findings.pictures import a_block, a_query, a_route, a_worker, picture
 from tests.support.fake_feed import FakeFeed

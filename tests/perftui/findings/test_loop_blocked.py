@@ -58,7 +58,7 @@ def test_it_stays_while_any_block_is_in_the_window() -> None:
 
 def test_the_agent_never_blames_itself_for_the_collector() -> None:
     """While garbage is collected, the agent's own callback is what other threads see."""
-    place = "perftui_agent/probes/garbage.py:49 GarbageProbe._on_collection"
+    place = "perftui_agent/probes/machine/garbage.py:49 GarbageProbe._on_collection"
     assert not found(KIND, picture(incidents=[a_block(1500.0, place)] * 5))
 
 

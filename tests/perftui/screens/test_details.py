@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from perftui.present.cells import text_of, width_of
+from perftui.present.details.route import route_rows
+from perftui.present.details.worker import worker_rows
 from perftui.present.picture import Picture
-from perftui.present.route_rows import route_rows
-from perftui.present.worker_rows import worker_rows
+from perftui.present.text.cells import text_of, width_of
 from tests.perftui.screens.seen import HUGE, LARGE, SMALL, look, opened
 from tests.support.fake_feed import FakeFeed
 

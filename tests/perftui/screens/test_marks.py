@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from perftui.model.summary import Summary
-from perftui.present.cells import Cell
-from perftui.present.delta import Mark, delta_cell
+from perftui.present.text.cells import Cell
+from perftui.present.text.delta import Mark, delta_cell
 from tests.perftui.findings.pictures import a_route, picture
 from tests.perftui.screens.seen import LARGE, SMALL, Seen, look, opened
 from tests.support.fake_evidence import ShopFeed

@@ -1,0 +1,1 @@
+"""Lookups: cachetools, functions that count for themselves, Redis."""

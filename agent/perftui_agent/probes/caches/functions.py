@@ -1,0 +1,150 @@
+"""Polls functions that count for themselves: `functools.lru_cache`, `cachetools.cached(info=True)`.
+
+Reads `cache_info()` once a second on the agent's thread, so a call of the function costs nothing more
+than without us. A function whose information can't be read without changing its cache is not polled:
+`currsize` of a TTLCache throws entries out, in the middle of whatever the app's threads do to it.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import MethodType
+from typing import Any
+from weakref import ref
+
+from perftui_agent.probes.caches.cachetools import is_cachetools_cache, whole
+from perftui_agent.probes.caches.rows import MAX_CACHES, CacheRow, rows
+
+
+class PolledFunction:
+    """One function; what it has counted goes to its row as it is read."""
+
+    def __init__(self, function: Any, name: str) -> None:
+        self._weak = ref(function, self._ended)
+        self._hits = self._misses = 0
+        self._size: tuple[int | None, int | None] = (None, None)
+        self.row: CacheRow = rows.row(name, _kind(function), self._sizes)
+        self.row.sees_evictions = False
+        self.rebase()
+
+    @property
+    def function(self) -> Any:
+        """The function, or None when it is gone."""
+        return self._weak()
+
+    def rebase(self) -> None:
+        """Count from now on."""
+        info = self._info()
+        if info is not None:
+            self._hits, self._misses = info.hits, info.misses
+
+    def poll(self) -> None:
+        """Add what it has counted since the last time."""
+        info = self._info()
+        if info is None:
+            return
+        hits, misses = info.hits, info.misses
+        if hits < self._hits or misses < self._misses:  # cache_clear: it starts anew
+            self._hits = self._misses = 0
+        self.row.returned += hits - self._hits
+        self.row.misses += misses - self._misses
+        self._hits, self._misses = hits, misses
+
+    def _info(self) -> Any:
+        function = self._weak()
+        if function is None or _is_locked(function):
+            return None
+        info = function.cache_info()
+        self._size = whole(info.currsize), whole(info.maxsize)
+        return info
+
+    def _sizes(self) -> tuple[int | None, int | None] | None:
+        return None if self._weak() is None else self._size
+
+    def _ended(self, _: object) -> None:
+        self.row.live -= 1
+
+
+class PolledFunctions:
+    """All that are polled."""
+
+    def __init__(self) -> None:
+        self._polled: list[PolledFunction] = []
+        self.refused = 0
+        """How many there have been beyond the bound: they are not polled."""
+
+    def add(self, function: Any, name: str) -> None:
+        """Poll one more function, unless it is polled under this name."""
+        self._polled = [polled for polled in self._polled if polled.function is not None]
+        for polled in self._polled:
+            if polled.function is function:
+                return
+        if len(self._polled) >= MAX_CACHES:
+            self.refused += 1
+        else:
+            self._polled.append(PolledFunction(function, name))
+
+    def rebase(self) -> None:
+        """Count from now on."""
+        for polled in list(self._polled):
+            try:
+                polled.rebase()
+            except Exception as error:  # noqa: BLE001 - as below
+                rows.guard.fault("probes.caches", error)
+
+    def poll(self) -> None:
+        """Read them all; one that can't be read keeps no other from it."""
+        for polled in list(self._polled):
+            try:
+                polled.poll()
+            except Exception as error:  # noqa: BLE001 - `cache_info` is the app's
+                rows.guard.fault("probes.caches", error)
+
+
+functions = PolledFunctions()
+"""The polled functions of this process, whether or not an agent runs."""
+
+
+def counting_function(function: Any) -> Any:
+    """Return the function itself if it has a `cache_info()`, else None; of a bound method the method's."""
+    if isinstance(function, MethodType):
+        function = function.__func__
+    if not callable(function) or isinstance(function, type):
+        return None
+    return function if callable(getattr(function, "cache_info", None)) else None
+
+
+def name_of(function: Any) -> str:
+    """Return `module.qualified_name`."""
+    name = getattr(function, "__qualname__", type(function).__name__)
+    module = getattr(function, "__module__", "")
+    return f"{module}.{name}" if module and module != "__main__" else str(name)
+
+
+def cache_to_watch_instead(function: Any) -> Any:
+    """Return the function's cache if reading its size would change it or run code of the app's."""
+    cache = getattr(function, "cache", None)
+    if not is_cachetools_cache(cache):
+        return None
+    plain = sys.modules["cachetools"].Cache.currsize
+    return None if getattr(type(cache), "currsize", None) is plain else cache
+
+
+def _kind(function: Any) -> str:
+    module = type(function).__module__
+    if module == "functools":
+        return "functools.lru_cache"
+    if hasattr(function, "cache_key") or module.startswith("cachetools"):
+        return "cachetools.cached"
+    return f"{module.partition('.')[0]}.{type(function).__name__}"
+
+
+def _is_locked(function: Any) -> bool:
+    """Tell whether `cache_info` would have to wait: the agent's thread waits for no lock of the app."""
+    lock = getattr(function, "cache_lock", None)
+    if lock is None:
+        return False
+    if not lock.acquire(blocking=False):
+        return True
+    lock.release()
+    return False

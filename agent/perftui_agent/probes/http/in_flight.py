@@ -1,0 +1,230 @@
+"""Lists the requests in flight, the oldest first, and says where those that take long wait.
+
+A request knows neither its task nor its line, since keeping them would cost every request. So, when one
+is older than a second, the tasks of the app's loop are asked which request they work for, and the await
+chain of that request's own task is walked to the app's innermost line. Where the request itself waits
+for tasks it made (a TaskGroup, `gather`, a middleware that runs the app in a task), the way leads on
+through those; where it waits for a thread, into the stack of that thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterable
+from heapq import nsmallest
+from time import perf_counter_ns
+from types import FrameType
+from typing import Any, Protocol
+
+from perftui_agent.places import is_ours, is_router, is_user_code, place_of, short_file
+from perftui_agent.probes.loop.await_chain import chain_of, request_of, route_of
+from perftui_agent.probes.loop.block import Line, stack_on_loop
+from perftui_agent.probes.probe import ON, ProbeStatus
+from perftui_agent.records import RequestRecord
+from perftui_agent.wire.frames import CodePlace, Frame, InFlight
+
+MAX_ROWS = 50
+
+MAX_PATH = 300
+"""Characters of a path."""
+
+LONG_NS = 1_000_000_000
+"""From this age on it is asked where a request waits."""
+
+MAX_TASKS_OF_ONE = 20
+"""Tasks of one request that are followed."""
+
+TASKS_AT_ONCE = 500
+"""Tasks asked before the GIL is let go of for a moment: 1 ms."""
+
+REST = 100
+"""After asking the tasks, the agent's thread rests a hundred times as long: 1 % of a core at most."""
+
+_WRAPPER = "perftui_agent/probes/http/timing.py"
+"""Where the frame of our own is that each request's own task has; those that pass messages on are not it."""
+
+_JOINS = frozenset({"TaskGroup.__aexit__", "_wait", "wait", "wait_for"})
+"""Functions that wait for other tasks; with those of Starlette's middleware."""
+
+_MIDDLEWARE = "starlette/middleware/base.py"
+
+_IN_A_THREAD = "run_sync_in_worker_thread"
+"""anyio's function that waits for a thread's result, and knows the thread."""
+
+
+class Requests(Protocol):
+    """Who knows the requests in flight: the window."""
+
+    @property
+    def in_flight(self) -> list[RequestRecord]:
+        """Those that have not ended."""
+
+
+class Watched(Protocol):
+    """Who knows the app's loop: the loop's probe."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The app's loop."""
+
+    @property
+    def thread_id(self) -> int | None:
+        """The thread that it runs in."""
+
+
+class InFlightProbe:
+    """Reads the requests in flight as a frame closes."""
+
+    name = "in flight"
+
+    def __init__(self, requests: Requests, watched: Watched) -> None:
+        self._requests = requests
+        self._watched = watched
+        self._rested_ns = 0
+        self.follows_tasks = True
+        """False when the agent has no time for it: then nobody is told where a request waits."""
+
+    def attach(self) -> ProbeStatus:
+        """There is nothing to attach to."""
+        return ON
+
+    def detach(self) -> None:
+        """There is nothing to take back."""
+
+    def fill(self, frame: Frame) -> None:
+        """Add the oldest requests in flight; open streams are no part of them."""
+        now = perf_counter_ns()
+        records = [record for record in self._requests.in_flight if not record.streaming]
+        oldest = nsmallest(MAX_ROWS, records, key=lambda record: record.started_ns)
+        long = [record for record in oldest if now - record.started_ns >= LONG_NS]
+        places = self._places(long) if long and self.follows_tasks and now >= self._rested_ns else {}
+        for record in oldest:
+            row = _row(record, now, places.get(record))
+            if row is not None:
+                frame.in_flight_rows.append(row)
+
+    def _places(self, records: list[RequestRecord]) -> dict[RequestRecord, CodePlace]:
+        loop = self._watched.loop
+        if loop is None:
+            return {}
+        # Of CPU: where others hold the GIL, the agent's thread waits long and costs little.
+        started_ns = time.thread_time_ns()
+        tasks = _tasks_of(records, asyncio.all_tasks(loop))
+        threads = sys._current_frames()
+        places = {record: _waiting_at(own, threads) for record, own in tasks.items()}
+        running = asyncio.current_task(loop)
+        if running is not None and (record := request_of(running)) in places:
+            # It waits for nothing: its coroutines are in the stack of the loop's thread.
+            line = _users(stack_on_loop(threads.get(self._watched.thread_id or 0), ()))
+            places[record] = _place(line) or places[record]
+        self._rested_ns = perf_counter_ns() + REST * (time.thread_time_ns() - started_ns)
+        return {record: place for record, place in places.items() if place is not None}
+
+
+def _row(record: RequestRecord, now: int, place: CodePlace | None) -> InFlight | None:
+    scope = record.scope
+    if scope is None:  # it has just ended
+        return None
+    return InFlight(
+        route=route_of(record),
+        method=str(scope["method"]),
+        path=str(scope["path"])[:MAX_PATH],
+        age_ns=max(0, now - record.started_ns),
+        waiting_at=place,
+    )
+
+
+def _tasks_of(
+    records: list[RequestRecord], tasks: Iterable[asyncio.Task[Any]]
+) -> dict[RequestRecord, list[asyncio.Task[Any]]]:
+    """Return the tasks that work for each of `records`."""
+    found: dict[RequestRecord, list[asyncio.Task[Any]]] = {record: [] for record in records}
+    for number, task in enumerate(tasks, 1):
+        if number % TASKS_AT_ONCE == 0:
+            time.sleep(0.001)
+        request = request_of(task)
+        if request is not None and request in found and len(found[request]) < MAX_TASKS_OF_ONE:
+            found[request].append(task)
+    return found
+
+
+def _waiting_at(tasks: list[asyncio.Task[Any]], threads: dict[int, FrameType]) -> CodePlace | None:
+    """Return the line that a request waits at, whose tasks these are."""
+    chains = {task: chain_of(task) for task in tasks}
+    own = next((task for task, (frames, _) in chains.items() if any(map(_is_wrapper, frames))), None)
+    best: Line | None = None
+    last: list[Line] = []
+    while own is not None:
+        frames, future = chains.pop(own)
+        inside = _inside_of_wrapper(frames)
+        if not inside:
+            break
+        last = [(frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno) for frame in reversed(inside)]
+        best = _users(_lines_of_thread(inside[-1], threads)) or _users(last) or best
+        own = _joined(inside, future, chains)
+    return _place(best or next((line for line in last if not _is_plumbing(line)), None))
+
+
+def _users(innermost_first: Iterable[Line]) -> Line | None:
+    """Return the innermost line of the app's own, but for those that only pass a request on."""
+    for line in innermost_first:
+        if is_user_code(line[0].co_filename):
+            return line
+        if is_router(line[0].co_filename):
+            break
+    return None
+
+
+def _is_plumbing(line: Line) -> bool:
+    """Tell what says nothing of a request: the ways in which asyncio and anyio wait."""
+    file = line[0].co_filename
+    return short_file(file).startswith(("asyncio/", "anyio/")) or is_ours(file)
+
+
+def _place(line: Line | None) -> CodePlace | None:
+    return None if line is None else place_of(line[0].co_filename, line[1], line[0].co_qualname)
+
+
+def _joined(
+    frames: list[FrameType],
+    future: asyncio.Future[Any] | None,
+    others: dict[asyncio.Task[Any], tuple[list[FrameType], asyncio.Future[Any] | None]],
+) -> asyncio.Task[Any] | None:
+    """Return one of the other tasks if the chain waits for them, one in the app's own code if any is."""
+    children = getattr(future, "_children", [future])  # of `gather`
+    awaited = [task for task in children if task in others]
+    innermost = max((at for at, frame in enumerate(frames) if _is_user(frame)), default=-1)
+    if not awaited and any(map(_waits_for_tasks, frames[innermost + 1 :])):
+        awaited = list(others)
+    return next((task for task in awaited if any(map(_is_user, others[task][0]))), None)
+
+
+def _waits_for_tasks(frame: FrameType) -> bool:
+    code = frame.f_code
+    return code.co_qualname in _JOINS or code.co_filename.endswith(_MIDDLEWARE)
+
+
+def _lines_of_thread(frame: FrameType, threads: dict[int, FrameType]) -> list[Line]:
+    """Return what the thread is at that this frame of anyio's waits for."""
+    if frame.f_code.co_name != _IN_A_THREAD:
+        return []
+    ident = getattr(frame.f_locals.get("worker"), "ident", None)
+    return [] if ident is None else stack_on_loop(threads.get(ident), ())
+
+
+def _inside_of_wrapper(frames: list[FrameType]) -> list[FrameType]:
+    for at in range(len(frames) - 1, -1, -1):
+        if _is_wrapper(frames[at]):
+            return frames[at + 1 :]
+    return frames
+
+
+def _is_wrapper(frame: FrameType) -> bool:
+    code = frame.f_code
+    return code.co_filename.endswith(_WRAPPER) and not code.co_name.startswith("observed_")
+
+
+def _is_user(frame: FrameType) -> bool:
+    return is_user_code(frame.f_code.co_filename)

@@ -1,0 +1,1 @@
+"""The app's event loop, what holds it, and the threads beside it."""

@@ -1,0 +1,1 @@
+"""The process and what the machine lets it have."""

@@ -1,0 +1,103 @@
+"""The worker's process as the system sees it: CPU, memory, threads, open files."""
+
+from __future__ import annotations
+
+import resource
+import time
+from functools import cached_property
+
+import psutil
+
+from perftui_agent.probes.machine.cgroup import NO_LIMITS, read_limits
+from perftui_agent.probes.probe import ON, ProbeStatus
+from perftui_agent.wire.frames import Frame, ProcessStats
+
+_COUNT_FILES_EVERY_S = 5.0
+
+_READ_LIMITS_EVERY_S = 30.0
+"""A container's limits may be changed while it runs."""
+
+
+class ProcessProbe:
+    """Reads this process. Runs on the agent's thread; a reading costs about 50 µs."""
+
+    name = "process"
+
+    def __init__(self) -> None:
+        self._cpu: tuple[float, float] | None = None
+        """CPU seconds and the monotonic moment they were read at."""
+        self._open_files: int | None = None
+        self._files_counted_at = float("-inf")
+        self._limits = NO_LIMITS
+        self._limits_read_at = float("-inf")
+
+    @cached_property
+    def _process(self) -> psutil.Process:
+        # Not at start-up, on the app's loop: it reads files.
+        return psutil.Process()
+
+    @cached_property
+    def started_at(self) -> float:
+        """When the process started, seconds since the epoch."""
+        return self._process.create_time()
+
+    def attach(self) -> ProbeStatus:
+        """There is nothing to attach to."""
+        return ON
+
+    def detach(self) -> None:
+        """There is nothing to take back."""
+
+    def fill(self, frame: Frame) -> None:
+        """Add the process as it is now."""
+        frame.process = self.read()
+
+    def read(self) -> ProcessStats:
+        """Return the process as it is now; what the system won't tell is None."""
+        now = time.monotonic()
+        cpu = resource.getrusage(resource.RUSAGE_SELF)
+        rss, threads = self._memory_and_threads()
+        if now - self._files_counted_at >= _COUNT_FILES_EVERY_S:
+            # Counting descriptors lists a directory: with 10,000 of them that is milliseconds.
+            self._files_counted_at = now
+            self._open_files = self._count_open_files()
+        if now - self._limits_read_at >= _READ_LIMITS_EVERY_S:
+            self._limits_read_at = now
+            self._limits = read_limits()
+        used = cpu.ru_utime + cpu.ru_stime
+        percent = None
+        if self._cpu is not None and now > self._cpu[1]:
+            percent = max(0.0, 100.0 * (used - self._cpu[0]) / (now - self._cpu[1]))
+        self._cpu = (used, now)
+        return ProcessStats(
+            cpu_percent=percent,
+            cpu_user_s=cpu.ru_utime,
+            cpu_system_s=cpu.ru_stime,
+            rss_bytes=rss,
+            threads=threads,
+            open_files=self._open_files,
+            open_files_limit=_open_files_limit(),
+            cpu_limit=self._limits.cores,
+            memory_limit_bytes=self._limits.memory_bytes,
+            uptime_s=max(0.0, time.time() - self.started_at),
+        )
+
+    def _memory_and_threads(self) -> tuple[int, int]:
+        try:
+            # Where there is one, this file has both: 25 µs, where psutil takes 200.
+            with open("/proc/self/stat", "rb", buffering=0) as file:
+                after_name = file.read(4096).rpartition(b")")[2].split()
+            return int(after_name[21]) * resource.getpagesize(), int(after_name[17])
+        except OSError:
+            return self._process.memory_info().rss, self._process.num_threads()
+
+    def _count_open_files(self) -> int | None:
+        try:
+            return self._process.num_fds()
+        except (psutil.Error, OSError):
+            return None
+
+
+def _open_files_limit() -> int | None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft in {resource.RLIM_INFINITY, -1} else soft

@@ -1,0 +1,1 @@
+"""Statements and connection pools, through SQLAlchemy."""

@@ -1,0 +1,224 @@
+"""Measures how long requests wait for a connection of SQLAlchemy's pools, and how full those are.
+
+A pool that runs dry raises and emits no event, so the checkout itself is wrapped, for every pool class
+at once: `_ConnectionRecord.checkout`, the one place that all pools go through. Opening a connection
+happens within it and is taken off: that is a span of its own, not a wait. Pools are known weakly, and by
+names without credentials.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from contextvars import ContextVar
+from time import perf_counter_ns
+from typing import Any, Protocol
+
+from perftui_agent.guard import Guard
+from perftui_agent.probes.patches import Patches, takes
+from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
+from perftui_agent.probes.sql.databases import database_of
+from perftui_agent.probes.sql.sqlalchemy import imported_sqlalchemy
+from perftui_agent.records import CheckoutRecord, SpanRecord, current_request
+from perftui_agent.wire.frames import Frame, PoolFrame
+
+MAX_POOLS = 50
+"""Live pools with a name of their own; further ones share `(other)`."""
+
+OTHER_POOLS = "(other)"
+
+CONNECT_SPAN_FROM_NS = 50_000
+
+MAX_FRAMES_TO_ENGINE = 12
+
+_connecting_ns: ContextVar[int] = ContextVar("perftui_connecting_ns", default=0)
+"""What of the checkout that is going on here went into opening a connection."""
+
+
+class PoolSink(Protocol):
+    """Where records go."""
+
+    open: bool
+
+    def put(self, record: CheckoutRecord | SpanRecord) -> None:
+        """Take a record that will not be written to any more."""
+
+
+class _KnownPool:
+    """What a pool is called, kept on the pool itself: it goes when the pool goes."""
+
+    __slots__ = ("kind", "name", "waiting", "waits")
+
+    def __init__(self, name: str, kind: str, waits: bool) -> None:
+        self.name = name
+        self.kind = kind
+        self.waits = waits
+        self.waiting: set[int] = set()
+        """When each checkout that goes on now began."""
+
+
+class PoolProbe:
+    """Puts a record for each checkout; reads the pools' sizes as a frame closes."""
+
+    name = "pools"
+
+    def __init__(self, sink: PoolSink, guard: Guard) -> None:
+        self._sink = sink
+        self._guard = guard
+        self._pools: dict[str, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
+        """Each named pool, and its dialect: `Engine.dispose` replaces the one and keeps the other."""
+        self._patches = Patches()
+        self._queue_pool: type | None = None
+        self._timeout: type[BaseException] = TimeoutError
+
+    def attach(self) -> ProbeStatus:
+        """Wrap the checkout, unless it is."""
+        if self._patches:
+            return ON
+        sqlalchemy = imported_sqlalchemy()
+        if sqlalchemy is None:
+            return NOT_IMPORTED
+        try:
+            record = sqlalchemy.pool.base._ConnectionRecord
+            checkout = vars(record)["checkout"].__func__
+            connect = vars(record)["_ConnectionRecord__connect"]
+            self._queue_pool = sqlalchemy.pool.QueuePool
+            self._timeout = sqlalchemy.exc.TimeoutError
+        except (AttributeError, KeyError) as error:
+            return f"off: SQLAlchemy {sqlalchemy.__version__} has no {error}"
+        if not (takes(checkout, 2) and takes(connect, 1)):
+            return f"off: SQLAlchemy {sqlalchemy.__version__} checks connections out in another way"
+        self._patches.replace(record, "checkout", classmethod(self._timed_checkout(checkout)))
+        self._patches.replace(record, "_ConnectionRecord__connect", _timed_connect(connect))
+        return ON
+
+    def detach(self) -> None:
+        """Put the originals back."""
+        self._patches.take_back()
+
+    def fill(self, frame: Frame) -> None:
+        """Add how full each pool is now."""
+        frames = {pool.name: pool for pool in frame.pools}
+        for name, (pool_ref, _) in list(self._pools.items()):
+            pool = pool_ref()
+            if pool is None:
+                self._pools.pop(name, None)
+                continue
+            known: _KnownPool = pool._perftui_known
+            if name not in frames:
+                frames[name] = PoolFrame(name=name, kind=known.kind)
+                frame.pools.append(frames[name])
+            if known.waits:
+                _read(pool, known, frames[name])
+
+    def _timed_checkout(self, checkout: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        def timed_checkout(cls: Any, pool: Any) -> Any:
+            if not (self._sink.open and self._patches):
+                return checkout(cls, pool)
+            known: _KnownPool = getattr(pool, "_perftui_known", None) or self._meet(pool)
+            started_ns = perf_counter_ns()
+            known.waiting.add(started_ns)
+            try:
+                fairy = checkout(cls, pool)
+            except BaseException as error:
+                self._put(known, started_ns, error)
+                raise
+            self._put(known, started_ns, None)
+            return fairy
+
+        return timed_checkout
+
+    def _put(self, known: _KnownPool, started_ns: int, error: BaseException | None) -> None:
+        try:
+            ended_ns = perf_counter_ns()
+            known.waiting.discard(started_ns)
+            request = current_request.get()
+            failed = error is not None
+            got_ns = ended_ns
+            if connecting_ns := _connecting_ns.get():
+                _connecting_ns.set(0)
+                got_ns = max(started_ns, ended_ns - connecting_ns)
+            name = known.name
+            record = CheckoutRecord(request, "pool", name, started_ns, got_ns, failed)
+            record.pool_kind = known.kind
+            record.timed_out = isinstance(error, self._timeout)
+            record.waits = known.waits
+            self._sink.put(record)
+            if connecting_ns >= CONNECT_SPAN_FROM_NS:
+                self._sink.put(SpanRecord(request, "connect", name, got_ns, ended_ns, failed))
+        except Exception as fault:  # noqa: BLE001 - a fault of ours costs a count, never a connection
+            self._guard.fault("probes.pools", fault)
+
+    def _meet(self, pool: Any) -> _KnownPool:
+        """Name a pool that is met for the first time."""
+        known = _KnownPool(OTHER_POOLS, type(pool).__name__, False)
+        try:
+            known.waits = isinstance(pool, self._queue_pool or ())
+            known.name = self._name(pool)
+            pool._perftui_known = known
+        except Exception as fault:  # noqa: BLE001 - as above
+            self._guard.fault("probes.pools", fault)
+        return known
+
+    def _name(self, pool: Any) -> str:
+        dialect = pool._dialect
+        for name, (_, known_dialect) in list(self._pools.items()):
+            if known_dialect() is dialect:
+                self._pools[name] = weakref.ref(pool), known_dialect
+                return name
+        if len(self._pools) >= MAX_POOLS:
+            self._pools = {name: refs for name, refs in list(self._pools.items()) if refs[0]() is not None}
+            if len(self._pools) >= MAX_POOLS:
+                return OTHER_POOLS
+        base = name = _name_of(pool)
+        number = 1
+        while name in self._pools and self._pools[name][0]() is not None:
+            number += 1
+            name = f"{base} #{number}"
+        self._pools[name] = weakref.ref(pool), weakref.ref(dialect)
+        return name
+
+
+def _timed_connect(connect: Callable[[Any], None]) -> Callable[[Any], None]:
+    def timed_connect(record: Any) -> None:
+        started_ns = perf_counter_ns()
+        try:
+            connect(record)
+        finally:
+            _connecting_ns.set(_connecting_ns.get() + perf_counter_ns() - started_ns)
+
+    return timed_connect
+
+
+def _read(pool: Any, known: _KnownPool, frame: PoolFrame) -> None:
+    """Read a QueuePool's gauges. A size of 0 means any number of connections: then there is no size."""
+    size = pool.size() or None
+    frame.checked_out = max(0, pool.checkedout())
+    frame.size = size
+    # Idle, `overflow()` is negative: it counts up from minus the size.
+    frame.overflow = max(0, pool.overflow()) if size is not None else None
+    most = pool._max_overflow
+    frame.max = size + most if size is not None and most >= 0 else None
+    waiting = list(known.waiting)
+    frame.waiting = len(waiting)
+    frame.longest_wait_ns = max(0, perf_counter_ns() - min(waiting)) if waiting else 0
+
+
+def _name_of(pool: Any) -> str:
+    engine = _engine_of(pool)
+    name = getattr(pool, "logging_name", None) or getattr(engine, "logging_name", None)
+    return str(name or database_of(engine) or getattr(pool._dialect, "name", "") or type(pool).__name__)
+
+
+def _engine_of(pool: Any) -> Any:
+    """Return the engine that this checkout is for. A pool doesn't know it, its caller does."""
+    frame = sys._getframe(1)
+    for _ in range(MAX_FRAMES_TO_ENGINE):
+        engine = frame.f_locals.get("self") if frame.f_code.co_name == "raw_connection" else None
+        if getattr(engine, "pool", None) is pool:
+            return engine
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return None

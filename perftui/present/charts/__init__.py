@@ -1,0 +1,1 @@
+"""Numbers drawn in cells of the terminal."""

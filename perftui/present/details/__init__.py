@@ -1,0 +1,1 @@
+"""What opens from a row: a screen's blocks and lines, a file each."""

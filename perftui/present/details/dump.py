@@ -1,0 +1,211 @@
+"""A dump of every thread: who runs the service's own code first, what a server always does folded.
+
+A frame is the service's own when its file lies neither in the standard library nor among the
+installed packages. Own frames are what a reader looks for; the others are context.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeAlias
+
+from perftui.present.text.cells import BLANK, Cell, Line, clean, filled, fit, fit_line, fit_middle
+from perftui.present.text.units import ms
+from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, StackFrame, ThreadDump
+
+FoldKey: TypeAlias = str
+"""A stretch that can be folded and unfolded."""
+
+_LIBRARY = re.compile(
+    r"[/\\](site|dist)-packages[/\\]|[/\\]lib[/\\]python\d[^/\\]*[/\\]|[/\\]perftui_agent[/\\]|^<"
+)
+"""Files of installed packages, of the standard library, of the agent, and frozen ones."""
+
+_POOL = re.compile(r"^(ThreadPoolExecutor-\d+_|asyncio_)")
+
+_IDLE_CALLS = frozenset(
+    {"wait", "get", "_worker", "acquire", "select", "poll", "epoll", "accept", "sleep", "join"}
+)
+
+_LOOP_WAITS = re.compile(r"(^|\.)(select|poll|run_forever|run_until_complete|run)$")
+"""The innermost function of a main thread whose event loop has nothing to do."""
+
+_SHOWN_BELOW = 2
+"""Frames of others shown beside own ones before the rest is folded."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where the columns of frames stand: as wide as the service's own names need, the rest for source."""
+
+    name: int
+    place: int
+    width: int
+
+    @classmethod
+    def of(cls, dump: Dump, width: int) -> _Columns:
+        own = [frame for thread in dump.threads for frame in thread.frames if is_own(frame)]
+        name = max((len(frame.function) for frame in own), default=0)
+        place = max((len(_place(frame)) for frame in own), default=0)
+        return cls(min(max(name, 20), width // 3), min(max(place, 20), width // 3), width)
+
+
+@dataclass(frozen=True, slots=True)
+class DumpRow:
+    """A line of the dump, and the fold that `enter` opens or closes on it."""
+
+    line: Line
+    fold: FoldKey | None = None
+
+
+def is_own(frame: StackFrame) -> bool:
+    """Tell whether a frame runs the service's own code."""
+    return not _LIBRARY.search(frame.file)
+
+
+def dump_title(dump: Dump, clock: str) -> str:
+    """Return how the dump was taken: `14:03:07 · py-spy by sibling 4122 · 31ms`."""
+    by = "" if dump.taken_by == dump.pid else f" by sibling {dump.taken_by}"
+    return f"dump {clock} · {dump.method}{by} · {ms(dump.took_ns / 1e6)}"
+
+
+def refusal_rows(refusal: Refusal, width: int) -> list[DumpRow]:
+    """Return why there is no dump, and the mend."""
+    rows = [
+        DumpRow(BLANK),
+        DumpRow(fit_line((Cell("  ✗ ", "high"), Cell(clean(refusal.reason), "bright")), width)),
+    ]
+    if refusal.advice:
+        rows.append(DumpRow(fit_line((Cell("    "), Cell(clean(refusal.advice), "text")), width)))
+    return rows
+
+
+def dump_rows(
+    dump: Dump, width: int, opened: Collection[FoldKey] = (), route: RouteLabel | None = None
+) -> list[DumpRow]:
+    """Return the dump as lines; `opened` names the folds that stand open."""
+    rows: list[DumpRow] = []
+    columns = _Columns.of(dump, width)
+    busy = sorted((thread for thread in dump.threads if not _is_idle(thread)), key=_importance)
+    for thread in busy:
+        rows.append(DumpRow(_thread_line(thread, width, route if thread.is_main else None)))
+        rows += _frames(thread, columns, opened)
+    idle = sorted((thread for thread in dump.threads if _is_idle(thread)), key=_kind)
+    if idle:
+        rows.append(DumpRow(filled((Cell(f" {len(idle)} IDLE", "section"),), width, "section")))
+    for kind, threads in groupby(idle, key=_kind):
+        rows += _idle_rows(kind, list(threads), columns, opened)
+    return rows
+
+
+def _importance(thread: ThreadDump) -> tuple[bool, bool, bool, bool, str]:
+    own = any(is_own(frame) for frame in thread.frames)
+    return (not thread.holds_gil, not (own and thread.active), not own, not thread.is_main, thread.name or "")
+
+
+def _is_idle(thread: ThreadDump) -> bool:
+    """Tell whether a thread waits inside a library and runs nothing of the service's."""
+    if thread.holds_gil or thread.is_main or any(is_own(frame) for frame in thread.frames):
+        return False
+    if (thread.name or "").startswith("perftui") or not thread.active or not thread.frames:
+        return True
+    return thread.frames[0].function.rpartition(".")[2] in _IDLE_CALLS
+
+
+def _kind(thread: ThreadDump) -> str:
+    name = thread.name or f"thread {thread.thread_id}"
+    if name.startswith("AnyIO worker"):
+        return "AnyIO worker"
+    return "thread pool" if _POOL.match(name) else name
+
+
+def _thread_line(thread: ThreadDump, width: int, route: RouteLabel | None) -> Line:
+    own = any(is_own(frame) for frame in thread.frames)
+    mark = Cell(" ▲ ", "high") if thread.holds_gil else Cell(" △ ", "medium") if own else Cell(" · ", "faint")
+    cells = [mark, Cell(clean(thread.name or f"thread {thread.thread_id}"), "bright" if own else "text")]
+    cells.append(_doing(thread, own))
+    if route and own:
+        cells += [Cell("  serving ", "dim"), Cell(clean(route), "text")]
+    return filled(cells, width, "text")
+
+
+def _doing(thread: ThreadDump, own: bool) -> Cell:
+    if thread.holds_gil:
+        return Cell("  holds the GIL", "high")
+    if thread.is_main and not own and thread.frames and _LOOP_WAITS.search(thread.frames[0].function):
+        return Cell("  its event loop waits: nothing to do", "dim")
+    if thread.active:
+        return Cell("  running", "medium")
+    return Cell("  waiting", "dim") if own else Cell("")
+
+
+def _frames(thread: ThreadDump, columns: _Columns, opened: Collection[FoldKey]) -> Iterator[DumpRow]:
+    """Yield the frames, innermost first; longer stretches of others' code as one line each."""
+    place = 0
+    for own, stretch in groupby(thread.frames, key=is_own):
+        frames = list(stretch)
+        fold = f"{thread.thread_id}/{place}"
+        place += len(frames)
+        is_open = fold in opened
+        shown = frames if own or is_open or len(frames) <= _SHOWN_BELOW + 1 else frames[:_SHOWN_BELOW]
+        for number, frame in enumerate(shown):
+            yield DumpRow(_frame_line(frame, own, columns), fold if is_open and number == 0 else None)
+        if len(shown) < len(frames):
+            outermost = place == len(thread.frames)
+            yield DumpRow(_fold_line(frames[len(shown) :], outermost, columns.width), fold)
+
+
+def _place(frame: StackFrame) -> str:
+    return clean(f"{frame.short_file or frame.file}:{frame.line}")
+
+
+def _frame_line(frame: StackFrame, own: bool, columns: _Columns) -> Line:
+    cells = (
+        Cell("     "),
+        Cell(fit(clean(frame.function), columns.name), "own" if own else "dim"),
+        Cell("  "),
+        Cell(fit_middle(_place(frame), columns.place), "place" if own else "faint"),
+        Cell("  "),
+        Cell(clean(frame.source).strip(), "source" if own else "faint"),
+    )
+    return fit_line(cells, columns.width - 1)
+
+
+def _fold_line(frames: list[StackFrame], outermost: bool, width: int) -> Line:
+    packages = list(dict.fromkeys(_package(frame) for frame in frames))
+    whose = "the server" if outermost else ", ".join(packages[:3])
+    text = f"+ {len(frames)} frames of {clean(whose)} "
+    return fit_line((Cell("     "), Cell(text, "dim"), Cell("⏎", "accent")), width)
+
+
+def _package(frame: StackFrame) -> str:
+    path = frame.file.replace("\\", "/")
+    for marker in ("site-packages/", "dist-packages/"):
+        if marker in path:
+            return path.rpartition(marker)[2].partition("/")[0].removesuffix(".py")
+    return "perftui_agent" if "/perftui_agent/" in path else "Python"
+
+
+def _idle_rows(
+    kind: str, threads: list[ThreadDump], columns: _Columns, opened: Collection[FoldKey]
+) -> Iterator[DumpRow]:
+    fold = f"idle/{kind}"
+    top = threads[0].frames[0] if threads[0].frames else None
+    times = f" × {len(threads)}" if len(threads) > 1 else ""
+    where = f"{clean(top.function)}  {_place(top)}" if top else "no Python code"
+    cells = (
+        Cell(" · ", "faint"),
+        Cell(fit(clean(kind) + times, columns.name + 2), "text"),
+        Cell(f"  idle in {where} ", "dim"),
+        Cell("" if fold in opened else "⏎", "accent"),
+    )
+    yield DumpRow(fit_line(cells, columns.width), fold)
+    if fold in opened:
+        for thread in threads:
+            if len(threads) > 1:
+                yield DumpRow(_thread_line(thread, columns.width, None))
+            for frame in thread.frames:
+                yield DumpRow(_frame_line(frame, False, columns))

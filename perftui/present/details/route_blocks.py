@@ -1,0 +1,118 @@
+"""The blocks of a route's screen: its figures, where its time goes, how its requests end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perftui.model.summary import RouteSummary, Summary
+from perftui.present.charts.drawing import Axis, area, bar, round_up
+from perftui.present.text.blocks import pairs, section
+from perftui.present.text.cells import Cell, Line, clean, fit
+from perftui.present.text.quantile import marked_cell, quantile_cell, to_the_right
+from perftui.present.text.units import count, ms, percent, rate, size
+
+PARTS = (
+    ("SQL", "sql_ms_per_request"),
+    ("pool wait", "pool_wait_ms_per_request"),
+    ("thread wait", "threadpool_wait_ms_per_request"),
+    ("loop wait", "loop_wait_ms_per_request"),
+    ("cache", "cache_ms_per_request"),
+    ("serialize", "serialize_ms_per_request"),
+)
+"""Where an average request may spend its time; only what was measured is shown."""
+
+
+def figures(route: RouteSummary, misses: frozenset[str], width: int) -> list[Line]:
+    """Return the route's figures, side by side."""
+    latency = route.latency
+    items = [
+        (name, text + (" ▲" if name in misses else ""), style)
+        for name in ("p50", "p95", "p99")
+        for text, style in [quantile_cell(latency, name, "high" if name in misses else "bright")]
+    ]
+    items += [
+        ("max", ms(latency.max_ms), "text"),
+        ("rps", rate(route.rps), "text"),
+        ("err", percent(route.error_rate), "medium" if route.errors else "text"),
+        ("n", count(route.requests), "text"),
+    ]
+    if route.ttfb_p95_ms is not None:
+        items.append(("first byte p95", *marked_cell(route.ttfb_p95_ms, route.first_bytes, "p95")))
+    if route.background_p95_ms is not None:
+        items.append(("background p95", *marked_cell(route.background_p95_ms, route.backgrounds, "p95")))
+    if route.bytes_p50 is not None:
+        items.append(("size p50", size(route.bytes_p50), "text"))
+        items.append(("p95", *marked_cell(route.bytes_p95, route.bodies, "p95", write=size)))
+        if route.bodies:
+            items.append(("compressed", percent(route.compressed / route.bodies), "text"))
+    if route.sql_per_request is not None:
+        items.append(("statements", f"{rate(route.sql_per_request)} per request", "text"))
+    if route.streaming:
+        items.append(("streaming", "yes", "text"))
+    return pairs(items, width)
+
+
+def spent(route: RouteSummary, width: int) -> list[Line]:
+    """Return where an average request spends its time, part by part; they may overlap."""
+    parts = [(name, value) for name, field in PARTS if (value := getattr(route, field)) is not None]
+    if not parts or not route.requests:
+        return []
+    mean = route.total_ms / max(route.latency.count, 1)
+    parts.append(("the rest", max(mean - sum(value for _, value in parts), 0.0)))
+    room = max(width - 26, 10)
+    lines: list[Line] = [section(f"WHERE AN AVERAGE REQUEST SPENDS ITS {ms(mean)}", width)]
+    for name, value in parts:
+        label = (Cell(fit(f"  {name}", 14), "label"), Cell(fit(ms(value), 8, "right"), "bright"))
+        lines.append((*label, Cell("  "), Cell(bar(value / mean if mean else 0.0, room), "chart")))
+    return lines
+
+
+def over_time(summary: Summary, route: RouteSummary, width: int, height: int) -> list[Line]:
+    """Return p95 over time."""
+    room = width - 18
+    axis = Axis.over([point.at for point in summary.points], summary.window_s, room)
+    columns = axis.highest(route.trend)
+    peak = max((value for value in columns if value is not None), default=None)
+    if peak is None:
+        return []
+    drawing = area(columns, height, round_up(peak))
+    p95 = to_the_right(quantile_cell(route.latency, "p95", "bright"), 8)
+    labels = [(Cell(fit("  p95", 6), "label"), p95)]
+    labels += [(Cell(fit(f"peak {ms(peak)}", 14, "right"), "faint"), Cell(""))]
+    labels += [(Cell(" " * 14), Cell(""))] * height
+    return [(*label, Cell("  "), Cell(text, "chart")) for label, text in zip(labels, drawing, strict=False)]
+
+
+def endings(route: RouteSummary, width: int) -> list[Line]:
+    """Return how the requests ended."""
+    total = sum(route.status.values())
+    items = []
+    for name, number in route.status.items():
+        if number or name in {"2xx", "5xx"}:
+            style = (
+                {"5xx": "medium", "4xx": "text", "disconnected": "text"}.get(name, "text")
+                if number
+                else "faint"
+            )
+            share = f" {percent(number / total)}" if total and number else ""
+            items.append((name, f"{count(number)}{share}", style))
+    return [section("ENDED AS", width), *pairs(items, width)]
+
+
+def exceptions(route: RouteSummary, width: int) -> list[Line]:
+    """Return the unhandled exceptions, most frequent first."""
+    if not route.exceptions:
+        return []
+    return [section("UNHANDLED EXCEPTIONS", width), *_exception_lines(route, width)]
+
+
+def _exception_lines(route: RouteSummary, width: int) -> Iterator[Line]:
+    for exception in route.exceptions:
+        yield (
+            Cell("  △ ", "medium"),
+            Cell(fit(f"{count(exception.count)}×", 7, "right")),
+            Cell("  "),
+            Cell(fit(clean(exception.type), 28), "bright"),
+            Cell(" "),
+            Cell(fit(clean(exception.place), max(width - 44, 8))),
+        )

@@ -1,0 +1,93 @@
+"""The blocks of a worker's screen: its state, its process, and what the agent costs it."""
+
+from __future__ import annotations
+
+from perftui.model.quantiles import quantile_ms
+from perftui.model.summary import Summary, WorkerSummary
+from perftui.present.tables.workers import gc_cell, lag_cell, state_words
+from perftui.present.text.blocks import pairs, section
+from perftui.present.text.cells import Cell, Line, Style, clean, fit, fit_line
+from perftui.present.text.quantile import marked_cell, quantile_cell
+from perftui.present.text.signs import worker_sign, worker_style
+from perftui.present.text.units import age, count, percent, rate, size
+
+SKEWED = 1.5
+"""From this multiple of an even share on, up or down, a worker stands out."""
+
+
+def state(worker: WorkerSummary, now: float, width: int) -> list[Line]:
+    """Return how it stands, and what holds it."""
+    words = Cell(f" {state_words(worker, now)} ", worker_style(worker))
+    held: list[Cell] = []
+    if worker.state == "blocked":
+        held = [Cell("  at ", "dim"), Cell(clean(worker.blocked_at or "an unknown place"), "high")]
+        if worker.blocked_route:
+            held += [Cell("  serving ", "dim"), Cell(clean(worker.blocked_route), "bright")]
+    elif worker.state == "silent":
+        held = [Cell("  stopped, or its GIL is held: a dump through a sibling (D) tells", "dim")]
+    return [fit_line((Cell(" "), worker_sign(worker), Cell(" "), words, *held), width)]
+
+
+def process(summary: Summary, worker: WorkerSummary, width: int) -> list[Line]:
+    """Return its process in figures, and its part of the traffic."""
+    items = [
+        ("cpu", percent(worker.cpu_percent / 100 if worker.cpu_percent is not None else None), "bright"),
+        ("memory", size(worker.rss_bytes), "bright"),
+        ("lag p99", *lag_cell(worker)),
+        ("gc pause p99", *gc_cell(worker)),
+        ("open", count(worker.in_flight), "text"),
+        ("rps", rate(worker.rps), "text"),
+        *traffic(summary, worker),
+        ("p95", *quantile_cell(worker.latency, "p95")),
+        ("errors", count(worker.errors), "medium" if worker.errors else "text"),
+        ("threads", count(worker.threads), "text"),
+        ("files", count(worker.open_files), "text"),
+        ("up", age(worker.uptime_s), "text"),
+    ]
+    if (pool := worker.threadpool) is not None:
+        waiting = f", {pool.waiting} waiting" if pool.waiting else ""
+        items.append(
+            ("threadpool", f"{pool.used}/{pool.total}{waiting}", "medium" if pool.waiting else "text")
+        )
+    if (wait := worker.threadpool_wait) is not None:
+        cell = marked_cell(quantile_ms(wait, 0.95), wait.count, "p95")
+        items.append(("wait for a thread p95", *cell))
+    identity = worker.identity
+    software = [identity.server, f"Python {identity.python}" if identity.python else ""]
+    software += [f"{name} {version}" for name, version in identity.frameworks.items()]
+    about = clean(" · ".join(text for text in (identity.host, *software) if text))
+    return [*pairs(items, width), fit_line((Cell("  "), Cell(about, "dim")), width)]
+
+
+def traffic(summary: Summary, worker: WorkerSummary) -> list[tuple[str, str, Style]]:
+    """Return its share of all requests, and how that stands against an even one: `25%`, `1.02 of even`."""
+    requests = sum(each.requests for each in summary.workers)
+    serving = sum(each.state != "gone" for each in summary.workers)
+    if not requests or serving < 2 or worker.state == "gone":
+        return []
+    share = worker.requests / requests
+    skewed = not 1 / SKEWED <= share * serving <= SKEWED
+    even = f"{percent(share)}, {share * serving:.2f} of an even one"
+    return [("share", even, "medium" if skewed else "text")]
+
+
+def agent(worker: WorkerSummary, width: int) -> list[Line]:
+    """Return what the agent costs it, and which probes are on, or why not."""
+    cpu = worker.agent_cpu_percent
+    items = [
+        ("cpu", percent(cpu / 100 if cpu is not None else None), "text"),
+        ("memory", size(worker.agent_rss_bytes), "text"),
+        ("not counted", count(worker.agent_dropped), "medium" if worker.agent_dropped else "text"),
+    ]
+    items += [
+        (f"fault {clean(place)}", f"{number}×", "medium") for place, number in worker.agent_faults.items()
+    ]
+    if worker.agent_degraded:
+        items.append(("gives up", clean(worker.agent_degraded), "medium"))
+    note = f"agent {clean(worker.identity.agent)}" if worker.identity.agent else ""
+    lines = [section("THE AGENT'S OWN COST", width, note), *pairs(items, width)]
+    for probe, state in sorted(worker.probes.items()):
+        on = state == "on"
+        mark = Cell("  ✓ " if on else "  · ", "good" if on else "faint")
+        lines.append((mark, Cell(fit(clean(probe), 14)), Cell(fit(clean(state), max(width - 20, 4)), "dim")))
+    return lines

@@ -1,0 +1,1 @@
+"""A summary, a dump or a view as a document: text, JSON, Markdown."""

@@ -1,0 +1,251 @@
+"""A summary as plain text: what `perftui snapshot` prints for people, at most as wide as asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from textwrap import wrap
+from typing import TypeVar
+
+from perftui.findings.find import find
+from perftui.model.figures import Row
+from perftui.model.filter import EVERYTHING, Filter
+from perftui.model.summary import (
+    FlightRow,
+    IncidentRow,
+    PoolSummary,
+    QuerySummary,
+    RouteSummary,
+    Summary,
+    WorkerSummary,
+)
+from perftui.present.documents.snapshot import moment
+from perftui.present.documents.table import Column, section, table
+from perftui.present.text.quantile import marked, quantile
+from perftui.present.text.units import NO_DATA, age, count, ms, percent, rate, size
+from perftui_agent.wire.frames import CacheFrame
+
+MAX_ROUTES = 40
+MAX_QUERIES = 15
+MAX_ROWS = 10
+
+
+WIDTH = 100
+"""Where it goes to no terminal."""
+
+_INDENT = 2
+
+_BEFORE_S = 2.0
+"""What led to the first frame of a window began before it."""
+
+R = TypeVar("R", bound=Row)
+
+
+def report(summary: Summary, wanted: Filter = EVERYTHING, width: int = WIDTH) -> list[str]:
+    """Return the lines of a report: of its tables the rows that are `wanted`."""
+    room = width - _INDENT
+
+    def rows(title: str, found: Sequence[R], draw: Callable[[Sequence[R], int], list[str]]) -> list[str]:
+        kept = wanted.of(found)
+        if not wanted or not found:
+            return section(title, draw(kept, room))
+        lines = draw(kept, room) or ["none of them is wanted"]
+        return section(f"{title}, {len(kept)} of {len(found)}: {wanted.text}", lines)
+
+    return [
+        *_head(summary),
+        *section("targets", _slo(summary)),
+        *section("findings", _findings(summary, room)),
+        *rows("routes", summary.routes, _routes),
+        *rows("workers", summary.workers, _workers),
+        *rows("queries", summary.queries, _queries),
+        *rows("pools", summary.pools, _pools),
+        *rows("caches", summary.caches, _caches),
+        *rows("incidents", summary.incidents, _incidents),
+        *rows("in flight", summary.in_flight, _in_flight),
+        *section("events", _events(summary, room)),
+    ]
+
+
+def _head(summary: Summary) -> list[str]:
+    totals, coverage = summary.totals, summary.coverage
+    name = summary.service or NO_DATA
+    seen = f"workers {coverage.workers_seen}/{coverage.workers_known}"
+    dropped = f", {coverage.frames_dropped} frames lost" if coverage.frames_dropped else ""
+    latency = totals.latency
+    figures = (
+        f"{count(totals.requests)} requests",
+        f"{rate(totals.rps)}/s",
+        f"errors {percent(totals.error_rate)}",
+        f"p50 {ms(latency.p50_ms)}",
+        f"p95 {quantile(latency, 'p95')}",
+        f"p99 {quantile(latency, 'p99')}",
+        f"max {ms(latency.max_ms)}",
+        f"in flight {totals.in_flight}",
+    )
+    return [
+        f"{name} · {summary.target} · {moment(summary.at)} · {summary.window_s:.1f} s · {seen}{dropped}",
+        " · ".join(figures),
+    ]
+
+
+def _slo(summary: Summary) -> list[str]:
+    words = {True: "met", False: "MISSED", None: "no traffic to judge by"}
+    rows = [(each.scope, each.slo, _value(each.slo, each.value), words[each.met]) for each in summary.slo]
+    return table((Column("scope"), Column("target"), Column("value", True), Column("")), rows)
+
+
+def _value(slo: str, value: float | None) -> str:
+    if slo.startswith("errors"):
+        return percent(value)
+    return rate(value) if slo.startswith("rps") else ms(value)
+
+
+def _findings(summary: Summary, room: int) -> list[str]:
+    return _wrapped(
+        (f"{each.severity}: {each.kind} {each.subject}: {each.sentence}" for each in find(summary)), room
+    )
+
+
+def _events(summary: Summary, room: int) -> list[str]:
+    since = summary.at - summary.window_s - _BEFORE_S
+    happened = [event for event in summary.events if event.at >= since and not event.part_of]
+    return _wrapped((f"{moment(event.at)}  {event.sentence}" for event in happened[-MAX_ROWS:]), room)
+
+
+def _wrapped(texts: Iterable[str], room: int) -> list[str]:
+    return [
+        line for text in texts for line in wrap(text, room, subsequent_indent="    ", break_on_hyphens=False)
+    ]
+
+
+def _routes(rows: Sequence[RouteSummary], room: int) -> list[str]:
+    columns = [Column("route", shrinks=True)]
+    columns += [
+        Column(name, True) for name in ("requests", "rps", "errors", "p50", "p95", "p99", "max", "sql/req")
+    ]
+    return table(columns, [_route(row) for row in rows[:MAX_ROUTES]], room) + _more(
+        len(rows) - MAX_ROUTES, "routes"
+    )
+
+
+def _route(row: RouteSummary) -> tuple[str, ...]:
+    latency = row.latency
+    return (
+        row.route,
+        count(row.requests),
+        rate(row.rps),
+        percent(row.error_rate),
+        ms(latency.p50_ms),
+        quantile(latency, "p95"),
+        quantile(latency, "p99"),
+        ms(latency.max_ms),
+        rate(row.sql_per_request),
+    )
+
+
+def _workers(rows: Sequence[WorkerSummary], room: int) -> list[str]:
+    columns = [Column("pid", True), Column("state", shrinks=True)]
+    names = ("requests", "rps", "p95", "cpu", "rss", "threads", "in flight", "lag p99", "up")
+    columns += [Column(name, True) for name in names]
+    return table(columns, [_worker(row) for row in rows], room)
+
+
+def _worker(row: WorkerSummary) -> tuple[str, ...]:
+    state: str = row.state
+    if row.state == "blocked":
+        state = f"blocked {ms(row.blocked_ms)} at {row.blocked_at or '?'}"
+    return (
+        str(row.pid),
+        state,
+        count(row.requests),
+        rate(row.rps),
+        quantile(row.latency, "p95"),
+        percent(None if row.cpu_percent is None else row.cpu_percent / 100),
+        size(row.rss_bytes),
+        count(row.threads),
+        count(row.in_flight),
+        marked(row.loop_lag_p99_ms, row.loop_lags, "p99"),
+        age(row.uptime_s),
+    )
+
+
+def _queries(found: Sequence[QuerySummary], room: int) -> list[str]:
+    columns = [Column(name, True) for name in ("count", "errors", "p50", "p95", "total")]
+    columns += [Column("statement", shrinks=True), Column("from", shrinks=True)]
+    rows = [
+        (
+            count(row.count),
+            count(row.errors),
+            ms(row.latency.p50_ms),
+            quantile(row.latency, "p95"),
+            ms(row.total_ms),
+            row.statement or row.fingerprint,
+            row.call_site or NO_DATA,
+        )
+        for row in found[:MAX_QUERIES]
+    ]
+    return table(columns, rows, room) + _more(len(found) - MAX_QUERIES, "statements")
+
+
+def _pools(found: Sequence[PoolSummary], room: int) -> list[str]:
+    columns = [Column("pool", shrinks=True), Column("in use", True), Column("max", True)]
+    columns += [Column("wait p95", True), Column("time-outs", True)]
+    rows = [
+        (
+            row.name,
+            count(row.checked_out),
+            count(row.max),
+            marked(row.wait_p95_ms, row.waits, "p95"),
+            count(row.timeouts),
+        )
+        for row in found
+    ]
+    return table(columns, rows, room)
+
+
+def _caches(found: Sequence[CacheFrame], room: int) -> list[str]:
+    columns = [Column("cache", shrinks=True), Column("kind", shrinks=True)]
+    columns += [Column(name, True) for name in ("hits", "misses", "ratio", "evictions", "size", "of")]
+    rows = []
+    for row in found:
+        lookups = row.hits + row.misses
+        ratio = percent(row.hits / lookups if lookups else None)
+        counts = (count(row.hits), count(row.misses), ratio, count(row.evictions))
+        rows.append((row.name, row.kind, *counts, count(row.size), count(row.maxsize)))
+    return table(columns, rows, room)
+
+
+def _incidents(found: Sequence[IncidentRow], room: int) -> list[str]:
+    columns = [Column("at"), Column("pid", True), Column("kind"), Column("for", True)]
+    columns += [Column("where", shrinks=True), Column("route", shrinks=True)]
+    rows = [
+        (
+            moment(row.incident.at / 1e9),
+            str(row.pid),
+            row.incident.kind,
+            ms(row.incident.ns / 1e6),
+            row.incident.where,
+            row.incident.route or NO_DATA,
+        )
+        for row in found[-MAX_ROWS:]
+    ]
+    return table(columns, rows, room)
+
+
+def _in_flight(found: Sequence[FlightRow], room: int) -> list[str]:
+    columns = [Column("age", True), Column("pid", True)]
+    columns += [Column("request", shrinks=True), Column("waiting at", shrinks=True)]
+    rows = [
+        (
+            ms(row.request.age_ns / 1e6),
+            str(row.pid),
+            f"{row.request.method} {row.request.path}",
+            row.request.waiting_at or NO_DATA,
+        )
+        for row in found[:MAX_ROWS]
+    ]
+    return table(columns, rows, room) + _more(len(found) - MAX_ROWS, "requests")
+
+
+def _more(hidden: int, what: str) -> list[str]:
+    return [f"… and {hidden} {what} more: see --json"] if hidden > 0 else []

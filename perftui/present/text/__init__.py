@@ -1,0 +1,1 @@
+"""How single things are written: cells, units, signs, quantiles, statements."""

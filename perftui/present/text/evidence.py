@@ -1,0 +1,153 @@
+"""Lines that lead somewhere: what a line is about, so that ⏎ can open it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from perftui.model.summary import Finding, FlightRow, SlowRow, Summary
+from perftui.present.text.cells import BLANK, Cell, Line, clean, fit_line
+from perftui.present.text.signs import sign
+from perftui.present.text.statements import brief, wrapped
+
+SubjectKind: TypeAlias = Literal[
+    "view", "route", "worker", "request", "flight", "statement", "pool", "cache", "place"
+]
+"""`place`: a function that held the loop. `flight`: a request that has not ended. `view`: by its digit."""
+
+SPACED = 30
+"""From this height on empty lines part the blocks of a detail screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Something that has a screen of its own."""
+
+    kind: SubjectKind
+    key: str
+    """A route's label, a worker's id, a fingerprint, a name … as the summary has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line, and what it leads to."""
+
+    line: Line
+    subject: Subject | None = None
+
+
+def rows_of(lines: Iterable[Line]) -> list[Row]:
+    """Return lines that lead nowhere."""
+    return [Row(line) for line in lines]
+
+
+def stacked(blocks: Iterable[Sequence[Row]], height: int) -> list[Row]:
+    """Return the blocks one below the other, parted by empty lines where there is room."""
+    rows: list[Row] = []
+    for block in blocks:
+        if block and rows and height >= SPACED:
+            rows.append(Row(BLANK))
+        rows += block
+    return rows
+
+
+def subject_of(finding: Finding) -> Subject:
+    """Return where the evidence of a finding is seen."""
+    if finding.kind == "loop-blocked":
+        return Subject("place", finding.key or finding.subject)
+    if finding.pool:
+        return Subject("pool", finding.pool)
+    if finding.cache:
+        return Subject("cache", finding.cache)
+    if finding.worker:
+        return Subject("worker", finding.worker)
+    if finding.statement and finding.kind != "n-plus-one":
+        return Subject("statement", finding.statement)
+    if finding.route:
+        return Subject("route", finding.route)
+    return Subject("view", "2")
+
+
+def function_of(place: str) -> str:
+    """Return a place without its line: `app/reports.py build` of `app/reports.py:42 build`."""
+    path, _, rest = place.rpartition(":")
+    line, _, function = rest.partition(" ")
+    return f"{path} {function}" if path and line.isdecimal() else place
+
+
+def short_place(place: str) -> str:
+    """Return a place as short as it is still known by: `reports.py:42 build`, without folders."""
+    text = clean(place)
+    path, _, function = text.partition(" ")
+    while function.rpartition(".")[2] in _INNER and ".<locals>." in function:
+        function = function.rpartition(".<locals>.")[0]
+    return " ".join(filter(None, (path.rpartition("/")[2] or path, function)))
+
+
+_INNER = {"<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>"}
+
+
+def verdict_rows(findings: Iterable[Finding], width: int, *, advice: bool = True) -> list[Row]:
+    """Return what is wrong with the subject of a screen: what, and what to do about it."""
+    rows: list[Row] = []
+    for finding in findings:
+        style = {"high": "high", "medium": "medium", "low": "dim"}[finding.severity]
+        said = (Cell(" "), sign(finding.severity), Cell(" "), Cell(finding.kind, style), Cell("  "))
+        lines = wrapped(brief(finding.sentence), max(width - len(finding.kind) - 7, 20))
+        rows.append(Row(fit_line((*said, Cell(lines[0], "bright")), width)))
+        rows += [
+            Row(fit_line((Cell(" " * (len(finding.kind) + 5)), Cell(line, "bright")), width))
+            for line in lines[1:]
+        ]
+        if advice:
+            rows += [
+                Row((Cell("   "), Cell(line, "dim")))
+                for line in wrapped(clean(finding.advice), max(width - 5, 20))
+            ]
+    return rows
+
+
+def request_key(row: SlowRow) -> str:
+    """Return what tells one ended request from all others."""
+    return f"{row.worker}#{row.request.id}"
+
+
+def flight_keys(summary: Summary) -> dict[str, FlightRow]:
+    """Return the requests in flight, each under what tells it from the others."""
+    found: dict[str, FlightRow] = {}
+    for row in summary.in_flight:
+        nth = 0
+        while (key := f"{row.worker} {row.request.method} {row.request.path} {nth}") in found:
+            nth += 1
+        found[key] = row
+    return found
+
+
+def probe_lines(summary: Summary, *probes: str) -> list[Line]:
+    """Return a line for each of the probes that is off in some worker, and why."""
+    off = {
+        (probe, state)
+        for worker in summary.workers
+        for probe, state in worker.probes.items()
+        if probe in probes and state != "on"
+    }
+    return [(Cell(f" · {clean(probe)} is {clean(state)}", "faint"),) for probe, state in sorted(off)]
+
+
+def absence(summary: Summary, nothing: str, *probes: str) -> str:
+    """Return why there is nothing to show: no probe saw it, or there was none to see."""
+    if summary.link == "connecting":
+        return "waiting for the first frame"
+    states = {
+        (probe, state)
+        for worker in summary.workers
+        for probe, state in worker.probes.items()
+        if probe in probes
+    }
+    if any(state == "on" for _, state in states):
+        return f"{nothing} in this window"
+    if not states:
+        return f"{nothing}: no worker has told of its probes yet" if probes else nothing
+    why = ", ".join(sorted({f"{probe} is {state}" for probe, state in states}))
+    return f"{nothing}: {clean(why)}"

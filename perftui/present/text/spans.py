@@ -1,0 +1,14 @@
+"""The kinds of a request's spans in words."""
+
+from __future__ import annotations
+
+KINDS = {
+    "sql": "SQL",
+    "pool": "pool wait",
+    "connect": "connect",
+    "cache": "cache",
+    "loop": "loop wait",
+    "threadpool": "thread wait",
+    "serialize": "serialize",
+}
+"""By the name on the wire."""

@@ -1,0 +1,1 @@
+"""The panes of the triage view, and how they share its screen."""
