@@ -112,7 +112,12 @@ class RouteFrame(_Part):
     route: RouteLabel
     status: StatusCounts
     latency: LatencySketch
-    """ASGI call to last body byte; preflights, event streams and clients that left are not in it."""
+    """From the bytes' arrival at the machine, if that is known, else from the ASGI call, to the last body
+    byte; preflights, event streams and clients that left are not in it."""
+    queue_known: Count = 0
+    """Of the requests in `latency`, those whose time before the ASGI call is known, none of it included."""
+    queue: LatencySketch = msgspec.field(default_factory=LatencySketch)
+    """Of those that waited before the ASGI call, how long; a part of `latency`."""
     ttfb: LatencySketch = msgspec.field(default_factory=LatencySketch)
     body_bytes: LatencySketch = msgspec.field(default_factory=LatencySketch)
     request_bytes: LatencySketch | None = None
@@ -161,8 +166,8 @@ class Span(_Value, frozen=True):
     """A stretch of a request; repeats of one thing are folded into one span."""
 
     kind: str
-    """`sql`, `cache`, `pool` (waiting for a connection), `connect` (opening one), `threadpool`, `loop`,
-    `serialize`."""
+    """`queue` (before the ASGI call), `sql`, `transaction`, `cache`, `pool` (waiting for a connection),
+    `connect` (opening one), `threadpool`, `loop`, `serialize`."""
     name: str
     start_ns: Nanoseconds
     ns: Nanoseconds
@@ -252,6 +257,17 @@ class Incident(_Value, frozen=True):
     ongoing: bool = False
 
 
+class Listener(_Value, frozen=True):
+    """A listening socket of the worker at the end of the span."""
+
+    address: str
+    """`127.0.0.1:8000`, `[::]:8000`, or the path of a Unix socket."""
+    waiting: Count | None = None
+    """Connections that wait to be accepted; workers that share the socket tell of the same ones."""
+    limit: Count | None = None
+    """How many may."""
+
+
 class ProcessStats(_Value, frozen=True):
     """The worker's process at the end of the span, as the system tells it."""
 
@@ -325,6 +341,10 @@ class Frame(_Part, tag="frame"):
     """The oldest first, at most 50; `in_flight` is the true count."""
     open_websockets: Count = 0
     open_streams: Count = 0
+    listeners: list[Listener] = []
+    listen_overflows: Count | None = None
+    """Connections that this host (its network namespace) refused in this span because a listening socket's
+    queue was full; None where the system does not tell."""
     process: ProcessStats = msgspec.field(default_factory=ProcessStats)
     loop: LoopStats | None = None
     threadpool: ThreadpoolStats | None = None
