@@ -223,7 +223,7 @@ Record: TypeAlias = (
 """Anything a probe hands to the window, but for requests."""
 
 current_request: ContextVar[RequestRecord | None] = ContextVar("perftui_request", default=None)
-"""The request this task or thread works for; one that has been left, it does not work for any more.
+"""The request this task or thread came from: whether it still works for it, `whose` tells.
 
 Servers give each request a task, whose context ends with it: to take the request out of it again would be
 work for nothing.

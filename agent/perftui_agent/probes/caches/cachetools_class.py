@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from perftui_agent.probes.caches.rows import CacheRow
 from perftui_agent.probes.caches.watch import ATTRIBUTE, MAX_MARKS, Watch
-from perftui_agent.records import current_request
+from perftui_agent.whose import request_now
 
 Methods: TypeAlias = dict[str, Any]
 """What a generated class defines, by name."""
@@ -93,7 +93,7 @@ def _lookups(original: Any) -> Methods:
         watch = self._perftui_watch
         if (watch.inside or watch.looking) and get_ident() in (watch.inside, watch.looking):
             return found
-        request = current_request.get()
+        request = request_now()
         hashed = hash(key)
         who = get_ident() if request is None else request.started_ns
         if found:

@@ -11,7 +11,8 @@ from typing import Any, Protocol, TypeAlias
 
 from perftui_agent.guard import Guard
 from perftui_agent.probes.caches.redis_commands import NO_LOOKUP, CommandNames, Lookups, Reader
-from perftui_agent.records import CacheBatchRecord, CachePart, CacheRecord, current_request
+from perftui_agent.records import CacheBatchRecord, CachePart, CacheRecord
+from perftui_agent.whose import request_at
 
 MAX_PARTS = 1000
 """Commands of one pipeline that are named; of a longer one those at its beginning."""
@@ -60,7 +61,7 @@ class Tap:
                 name = command.names.get(prefix) if colon else command.plain
             if name is None:
                 name = self._names.name(command, arguments)
-            record = CacheRecord(current_request.get(), "cache", name, started_ns, ended_ns)
+            record = CacheRecord(request_at(started_ns), "cache", name, started_ns, ended_ns)
             if isinstance(reply, BaseException):
                 record.failed = _is_failure(reply)
             elif command.reader is not None:
@@ -90,7 +91,7 @@ class Tap:
             failed = any(part.failed for part in parts)
             self.sink.put(
                 CacheBatchRecord(
-                    current_request.get(),
+                    request_at(started_ns),
                     "cache",
                     f"pipeline {parts[0].name}",
                     started_ns,

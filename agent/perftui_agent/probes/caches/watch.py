@@ -18,7 +18,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from perftui_agent.probes.caches.rows import CacheRow, rows
-from perftui_agent.records import RequestRecord, current_request
+from perftui_agent.records import RequestRecord
+from perftui_agent.whose import request_now
 
 MAX_MARKS = 256
 """Lookups under way that a cache remembers; past it they are forgotten, and those few may count twice.
@@ -70,7 +71,7 @@ class Watch:
         if self.inside and self.inside == get_ident():
             return True
         try:
-            request = current_request.get()
+            request = request_now()
             return self.asked.pop((hash(key), get_ident() if request is None else request.started_ns), False)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a lookup
             rows.guard.fault("probes.caches", error)
@@ -84,7 +85,7 @@ class Watch:
     def miss(self, key: object) -> None:
         """Count a lookup that found nothing."""
         if not ((self.asked or self.inside) and self.is_counted(key)):
-            request = current_request.get()
+            request = request_now()
             self.missed(hash(key), get_ident() if request is None else request.started_ns, request)
 
     def missed(self, key: int, who: int, request: RequestRecord | None) -> None:
@@ -122,7 +123,7 @@ class Watch:
 
     def begin_making(self, key: object) -> Mark:
         """Note that a `__missing__` of the app is at work: looking the key up is part of that."""
-        request = current_request.get()
+        request = request_now()
         mark = hash(key), get_ident() if request is None else request.started_ns
         self.asked[mark] = True
         return mark
@@ -146,7 +147,7 @@ class Watch:
         if work is None:
             return False
         work.first = None
-        request = current_request.get()
+        request = request_now()
         who = get_ident() if request is None else request.started_ns
         missed = who in work.missed_by
         if missed:

@@ -201,6 +201,8 @@ class HttpProbe:
         if not self.sink.open:
             self.wake()
         self.sink.open_websockets += 1
+        # Its task may have been made by what an earlier request on its connection has left behind.
+        current_request.set(None)
         try:
             await app(scope, receive, send)
         finally:

@@ -14,7 +14,8 @@ from contextvars import Context
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
-from perftui_agent.records import RequestRecord, current_request
+from perftui_agent.records import RequestRecord
+from perftui_agent.whose import request_in_context
 
 MAX_STEPS = 200
 """Awaitables in one chain."""
@@ -23,9 +24,9 @@ _AWAITABLES = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
 def request_of(task: asyncio.Task[Any]) -> RequestRecord | None:
-    """Return the request a task works for, as its context says: tasks made by a request's are its own."""
+    """Return the request a task works for, if that still lives: tasks made by a request's are its own."""
     context = _context_of(task)
-    return context.get(current_request) if context is not None else None
+    return request_in_context(context) if context is not None else None
 
 
 def route_of(record: RequestRecord) -> str:

@@ -19,7 +19,8 @@ from typing import Any, Protocol
 from perftui_agent.guard import Guard
 from perftui_agent.probes.patches import takes
 from perftui_agent.probes.probe import ON, ProbeStatus
-from perftui_agent.records import SpanRecord, current_request
+from perftui_agent.records import SpanRecord
+from perftui_agent.whose import request_at
 from perftui_agent.wire.frames import Frame, ThreadpoolStats
 
 SPAN_NAME = "a thread of the pool"
@@ -134,7 +135,7 @@ class ThreadpoolProbe:
         try:
             self._waits.append(ended_ns - started_ns)
             self._sink.put(
-                SpanRecord(current_request.get(), "threadpool", SPAN_NAME, started_ns, ended_ns, failed)
+                SpanRecord(request_at(started_ns), "threadpool", SPAN_NAME, started_ns, ended_ns, failed)
             )
         except Exception as error:  # noqa: BLE001 - as above
             self._guard.fault("probes.threadpool", error)

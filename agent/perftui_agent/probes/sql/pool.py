@@ -20,7 +20,8 @@ from perftui_agent.probes.patches import Patches, takes
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.probes.sql.databases import database_of
 from perftui_agent.probes.sql.sqlalchemy import imported_sqlalchemy
-from perftui_agent.records import CheckoutRecord, SpanRecord, current_request
+from perftui_agent.records import CheckoutRecord, SpanRecord
+from perftui_agent.whose import request_at
 from perftui_agent.wire.frames import Frame, PoolFrame
 
 MAX_POOLS = 50
@@ -133,7 +134,7 @@ class PoolProbe:
         try:
             ended_ns = perf_counter_ns()
             known.waiting.discard(started_ns)
-            request = current_request.get()
+            request = request_at(started_ns)
             failed = error is not None
             got_ns = ended_ns
             if connecting_ns := _connecting_ns.get():

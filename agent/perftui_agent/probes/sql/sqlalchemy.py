@@ -21,7 +21,8 @@ from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.probes.sql.binds import MAX_BINDS, SALT, hash_of_binds
 from perftui_agent.probes.sql.call_sites import call_site
 from perftui_agent.probes.sql.databases import database_of
-from perftui_agent.records import RequestRecord, StatementRecord, StatementText, current_request, kept_of
+from perftui_agent.records import RequestRecord, StatementRecord, StatementText, kept_of
+from perftui_agent.whose import request_at
 from perftui_agent.wire.frames import Frame
 
 NEW_CALL_SITES_A_SECOND = 50
@@ -171,7 +172,7 @@ class SqlAlchemyProbe:
         60 ns in a loop was measured at 300.
         """
         try:
-            request = current_request.get()
+            request = request_at(started_ns)
             known = self._known(hash(text)) or self._known_by_original(text, context)
             if known is None:
                 self._put_unknown(request, started_ns, ended_ns, text, parameters, context, failed)

@@ -86,6 +86,14 @@ APP = """
     async def waits():
         await asyncio.sleep(0.2)
 
+    async def refresh():
+        await asyncio.sleep(0.3)
+        rest()
+
+    @app.get("/starts-a-refresher")
+    async def starts_a_refresher():
+        app.state.refresher = asyncio.create_task(refresh())
+
     @app.get("/quick")
     async def quick(): ...
 """
@@ -202,6 +210,15 @@ def test_a_callback_that_blocks_belongs_to_no_request(service: Service, frames: 
     """A callback of the loop is told of with its place, and without a route."""
     incident = blocked(service, frames, "/by-callback", "rest")
     assert (incident.where, incident.route) == ("app.py:9 rest", None)
+
+
+def test_a_task_that_blocks_after_its_request_has_left_belongs_to_none(
+    service: Service, frames: Frames
+) -> None:
+    """A refresher that the first visitor starts is not his for as long as the process lives."""
+    incident = blocked(service, frames, "/starts-a-refresher", "rest")
+    assert incident.stack[1].endswith(" refresh")
+    assert incident.route is None
 
 
 def test_a_loop_that_turns_is_no_incident(service: Service, frames: Frames) -> None:
