@@ -11,7 +11,7 @@ from perftui.model.events import FrameReceived
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
-from perftui.sources.dumps import take_dump
+from perftui.sources.actions import take_dump
 from perftui.sources.local import LocalSource
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 

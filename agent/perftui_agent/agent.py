@@ -14,12 +14,13 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
 from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.guard import Guard
-from perftui_agent.inspect.dump import Inspector
+from perftui_agent.inspect.inspector import Inspector
 from perftui_agent.inspect.ptrace import permit_tracing
 from perftui_agent.probes.caches.probe import CacheProbe
 from perftui_agent.probes.caches.redis import RedisProbe
@@ -40,8 +41,10 @@ from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.settings import Settings
 from perftui_agent.window.degrade import NO_STORIES
 from perftui_agent.window.window import Window
+from perftui_agent.wire.actions import Progress
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.frames import Dump, DumpRequest, Refusal
+from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.messages import ActionRequest, ActionResult
 
 LISTENERS_CHANGE_AFTER_S = (0.25, 0.5, 1.0, 2.0)
 """When to look for the listening sockets, which servers open after the lifespan's startup."""
@@ -243,6 +246,7 @@ class _Run:
             own_pid=worker.pid,
             actions_allowed=agent.settings.actions,
             registrations=rendezvous.siblings,
+            eyes=self.loop_probe,
         )
         stream = WorkerSocket(
             rendezvous.socket_path,
@@ -303,8 +307,14 @@ class _Run:
                 rendezvous.publish()
 
 
-async def _act(inspector: Inspector, request: DumpRequest, peer: str) -> Dump | Refusal:
-    return await inspector.dump(request, peer=peer)
+async def _act(
+    inspector: Inspector,
+    request: ActionRequest,
+    peer: str,
+    tell: Callable[[Progress], Awaitable[None]],
+    finish: asyncio.Event,
+) -> ActionResult | Refusal:
+    return await inspector.act(request, peer=peer, tell=tell, finish=finish)
 
 
 def _folder() -> str:

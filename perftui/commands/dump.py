@@ -13,7 +13,7 @@ from perftui.commands.arguments import json_option, targets_argument
 from perftui.model.text import clean
 from perftui.present.documents.snapshot import moment
 from perftui.present.documents.stacks import stacks
-from perftui.sources.dumps import take_dump
+from perftui.sources.actions import take_dump
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local
 from perftui_agent.wire.frames import Dump, Refusal, ThreadDump

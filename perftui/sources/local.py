@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -31,15 +31,15 @@ from perftui.sources.news import News
 from perftui.sources.session import Phase, Session, Sign, retry_after_s
 from perftui.sources.stream import LOST, EarlierFrames, NotAnsweredError, Stream, WrongWireError, wrong_wire
 from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui_agent.wire.actions import Progress
 from perftui_agent.wire.frames import (
     WIRE_VERSION,
-    Dump,
-    DumpRequest,
     Frame,
     Hello,
     Refusal,
     WorkerId,
 )
+from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
 
 WATCH_S = 0.5
@@ -139,11 +139,18 @@ class LocalSource:
             if self.session.phase(worker) != "gone"
         )
 
-    async def ask(self, worker: WorkerId, request: DumpRequest, timeout_s: float) -> Dump | Refusal:
+    async def ask(
+        self,
+        worker: WorkerId,
+        request: ActionRequest,
+        timeout_s: float,
+        told: Callable[[Progress], None] | None = None,
+        finish: asyncio.Event | None = None,
+    ) -> ActionResult | Refusal:
         """Ask a worker's agent; `NotAnsweredError` if it doesn't answer."""
         if (stream := self._streams.get(worker)) is None:
             raise NotAnsweredError(f"{worker} is not followed")
-        return await stream.ask(request, timeout_s)
+        return await stream.ask(request, timeout_s, told, finish)
 
     async def settled(self, longest_s: float) -> None:
         """Return when every worker has been heard or is gone, or after `longest_s`."""

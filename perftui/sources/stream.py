@@ -10,24 +10,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from perftui.sources.discovery import may_connect
+from perftui_agent.wire.actions import Finish, Progress
 from perftui_agent.wire.codec import WireError, decode_from_agent, encode, is_history
 from perftui_agent.wire.frames import (
     MAX_MESSAGE_BYTES,
     WIRE_VERSION,
-    Dump,
-    DumpRequest,
     Frame,
-    FromAgent,
     Hello,
     History,
     Refusal,
 )
+from perftui_agent.wire.messages import ActionRequest, ActionResult, FromAgent
 from perftui_agent.wire.registration import Registration
 
 OPEN_TIMEOUT_S = 10.0
@@ -51,6 +51,16 @@ class EarlierFrames(NamedTuple):
     data: bytes
 
 
+@dataclass
+class _Asked:
+    """A request that waits for its answer."""
+
+    answer: asyncio.Future[ActionResult | Refusal]
+    told: Callable[[Progress], None] | None
+    heard: int = 0
+    """How often there was news of it."""
+
+
 class Stream:
     """The stream of one worker; `follow` it, and `ask` while it is followed."""
 
@@ -60,7 +70,7 @@ class Stream:
         self.last_seq = 0
         """The `seq` of the last live frame."""
         self._connection: ClientConnection | None = None
-        self._answers: dict[str, asyncio.Future[Dump | Refusal]] = {}
+        self._asked: dict[str, _Asked] = {}
 
     @property
     def connected(self) -> bool:
@@ -98,23 +108,43 @@ class Stream:
                 self._connection = None
                 self._fail("the connection ended before the answer")
 
-    async def ask(self, request: DumpRequest, timeout_s: float) -> Dump | Refusal:
-        """Send a request and return its answer; `NotAnsweredError` if there is none in time."""
+    async def ask(
+        self,
+        request: ActionRequest,
+        timeout_s: float,
+        told: Callable[[Progress], None] | None = None,
+        finish: asyncio.Event | None = None,
+    ) -> ActionResult | Refusal:
+        """Send a request and return its answer; `NotAnsweredError` if nothing is heard of it for so long.
+
+        `told` gets its progress; once `finish` is set it is asked to end with what there is.
+        """
         pid = self.worker.pid
         if self._connection is None:
             raise NotAnsweredError(f"worker {pid} is not connected")
-        answer: asyncio.Future[Dump | Refusal] = asyncio.get_running_loop().create_future()
-        self._answers[request.id] = answer
+        pending = self._asked[request.id] = _Asked(asyncio.get_running_loop().create_future(), told)
+        finishing = asyncio.create_task(self._finish(request.id, finish)) if finish is not None else None
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._connection.send(encode(request))
-                return await answer
-        except TimeoutError:
-            raise NotAnsweredError(f"worker {pid} did not answer within {timeout_s:g} s") from None
+            await self._connection.send(encode(request))
+            while True:
+                heard = pending.heard
+                done, _ = await asyncio.wait({pending.answer}, timeout=timeout_s)
+                if done:
+                    return pending.answer.result()
+                if pending.heard == heard:
+                    raise NotAnsweredError(f"worker {pid} did not answer within {timeout_s:g} s")
         except ConnectionClosed:
             raise NotAnsweredError(f"the connection to worker {pid} ended") from None
         finally:
-            self._answers.pop(request.id, None)
+            self._asked.pop(request.id, None)
+            if finishing is not None:
+                finishing.cancel()
+
+    async def _finish(self, request_id: str, finish: asyncio.Event) -> None:
+        await finish.wait()
+        with contextlib.suppress(ConnectionClosed):
+            if self._connection is not None:
+                await self._connection.send(encode(Finish(id=request_id)))
 
     def _checked(self, message: FromAgent) -> Hello:
         if not isinstance(message, Hello):
@@ -125,15 +155,21 @@ class Stream:
             raise WireError(f"{message.worker.id} answers where {self.worker.id} should")
         return message
 
-    def _answered(self, message: Dump | Refusal) -> None:
-        answer = self._answers.get(message.id)
-        if answer is not None and not answer.done():
-            answer.set_result(message)
+    def _answered(self, message: Progress | ActionResult | Refusal) -> None:
+        asked = self._asked.get(message.id)
+        if asked is None or asked.answer.done():
+            return
+        if not isinstance(message, Progress):
+            asked.answer.set_result(message)
+            return
+        asked.heard += 1
+        if asked.told is not None:
+            asked.told(message)
 
     def _fail(self, why: str) -> None:
-        for answer in self._answers.values():
-            with contextlib.suppress(asyncio.InvalidStateError):
-                answer.set_exception(NotAnsweredError(why))
+        for asked in self._asked.values():
+            if not asked.answer.done():
+                asked.answer.set_exception(NotAnsweredError(why))
 
 
 def wrong_wire(pid: int, version: int) -> str:

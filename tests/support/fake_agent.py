@@ -22,17 +22,15 @@ from websockets.exceptions import ConnectionClosed
 from perftui_agent.wire.codec import decode_from_client, encode
 from perftui_agent.wire.frames import (
     WIRE_VERSION,
-    Dump,
-    DumpRequest,
-    FromAgent,
     Hello,
     Refusal,
     SloTarget,
     WorkerIdentity,
 )
+from perftui_agent.wire.messages import ActionResult, FromAgent, FromClient
 from perftui_agent.wire.registration import Registration
 
-Answer = Callable[[DumpRequest], Dump | Refusal | None]
+Answer = Callable[[FromClient], ActionResult | Refusal | None]
 """What an agent answers a request with; None for nothing at all."""
 
 
@@ -48,7 +46,7 @@ class FakeAgent:
     answer: Answer
     connections: set[ServerConnection] = field(default_factory=set)
     connected: asyncio.Event = field(default_factory=asyncio.Event)
-    requests: list[DumpRequest] = field(default_factory=list)
+    requests: list[FromClient] = field(default_factory=list)
     server: Server | None = None
 
     @property
@@ -97,7 +95,7 @@ class FakeAgent:
                 self.connected.clear()
 
 
-def refuse(request: DumpRequest) -> Refusal:
+def refuse(request: FromClient) -> Refusal:
     """Answer every request with a refusal."""
     return Refusal(id=request.id, reason="not today", advice="come back tomorrow")
 

@@ -29,14 +29,13 @@ from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.wire.codec import decode_from_agent, encode
 from perftui_agent.wire.frames import (
     WIRE_VERSION,
-    Dump,
-    DumpRequest,
     Frame,
     Hello,
     ProcessStats,
     Refusal,
     WorkerIdentity,
 )
+from perftui_agent.wire.messages import ActionRequest
 from perftui_agent.wire.registration import Registration
 from tests.support.busy import encoded_frames
 from tests.support.frames import frame
@@ -165,7 +164,7 @@ def _register(directory: Path, identity: WorkerIdentity) -> None:
     _path(directory, identity, "json").write_bytes(msgspec.json.encode(entry))
 
 
-async def _refuse(request: DumpRequest, _peer: str) -> Refusal | Dump:
+async def _refuse(request: ActionRequest, _peer: str, *_: object) -> Refusal:
     return Refusal(id=request.id, reason="not today")
 
 

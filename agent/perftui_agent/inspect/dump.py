@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
 
-from perftui_agent.inspect.actions import Action, Actions
 from perftui_agent.inspect.ladder import climb
 from perftui_agent.inspect.process_state import ProcessState, read_state
 from perftui_agent.inspect.pyspy import PySpy
@@ -18,73 +16,8 @@ from perftui_agent.inspect.refusals import refusal_of
 from perftui_agent.inspect.source import SourceReader
 from perftui_agent.inspect.spy_output import Failure, SpyThread
 from perftui_agent.inspect.stacks import fitted, kept, own_threads, thread_dumps, wanted_lines
-from perftui_agent.inspect.targets import allowed_targets, started_at
-from perftui_agent.inspect.text import printable
-from perftui_agent.wire.frames import Dump, DumpRequest, Refusal
-from perftui_agent.wire.registration import Registration
-
-MAX_ID_CHARACTERS = 200
-
-
-class Inspector:
-    """What clients may have done to this worker and its siblings. Belongs to the agent's loop."""
-
-    def __init__(
-        self,
-        own_pid: int,
-        *,
-        actions_allowed: bool,
-        registrations: Callable[[], Iterable[Registration]],
-        actions: Actions | None = None,
-        spy: PySpy | None = None,
-    ) -> None:
-        self._own_pid = own_pid
-        self._actions_allowed = actions_allowed
-        self._registrations = registrations
-        self._actions = actions or Actions()
-        self._spy = spy or PySpy()
-        self._sources = SourceReader()
-
-    async def dump(self, request: DumpRequest, *, peer: str) -> Dump | Refusal:
-        """Return the stacks of this worker, or of the sibling with the pid of `request`.
-
-        `peer` says who asks, for the audit trail: `uid 1000, pid 77`. Never raises an Exception.
-        """
-        if len(request.id) > MAX_ID_CHARACTERS:
-            return Refusal(id=printable(request.id, MAX_ID_CHARACTERS), reason="the request's id is too long")
-        pid = self._own_pid if request.pid is None else request.pid
-        action = Action(request_id=request.id, what=f"dump of pid {pid}", peer=printable(peer, 100))
-        if not self._actions_allowed:
-            advice = "start it without PERFTUI_ACTIONS=0"
-            return self._actions.refuse(action, "actions are switched off in this service", advice)
-
-        async def do() -> Dump | Refusal:
-            if not self._may_inspect(pid):
-                return Refusal(
-                    id=request.id,
-                    reason=f"pid {pid} is no worker of this service that is registered here",
-                    advice="perftui ls shows the workers there are",
-                )
-            return await take_dump(
-                request.id,
-                pid,
-                taken_by=self._own_pid,
-                nonblocking=request.nonblocking,
-                spy=self._spy,
-                sources=self._sources,
-            )
-
-        return await self._actions.run(action, do)
-
-    def _may_inspect(self, pid: int) -> bool:
-        if pid == self._own_pid:
-            return True
-        try:
-            known = list(self._registrations())
-        except OSError:  # a runtime directory that can't be trusted, or read, names no siblings
-            return False
-        own = next((one for one in known if one.worker.pid == self._own_pid), None)
-        return own is not None and pid in allowed_targets(own, known)
+from perftui_agent.inspect.targets import started_at
+from perftui_agent.wire.frames import Dump, Refusal
 
 
 async def take_dump(

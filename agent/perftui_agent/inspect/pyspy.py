@@ -102,7 +102,7 @@ class PySpy:
         except OSError as error:
             return Finished(stderr=f"{CANNOT_START}{error}")
         try:
-            return await _outcome(process, self._pause_limit_s)
+            return await outcome(process, self._pause_limit_s)
         finally:
             self._end(process)
 
@@ -120,7 +120,7 @@ class PySpy:
             # ctrl+c in the service's terminal is not for py-spy, nor is a signal to its group.
             start_new_session=True,
             cwd=os.sep,
-            env=_environment(),
+            env=environment(),
         )
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
@@ -139,7 +139,7 @@ class _TooLargeError(Exception):
     """py-spy says more than it may."""
 
 
-async def _outcome(process: subprocess.Popen[bytes], limit_s: float) -> Finished:
+async def outcome(process: subprocess.Popen[bytes], limit_s: float) -> Finished:
     """Read both pipes to their ends and wait for the exit: `limit_s` and a little grace for the alarm."""
     assert process.stdout is not None  # noqa: S101 - for the type checker: both are PIPE
     assert process.stderr is not None  # noqa: S101
@@ -199,7 +199,7 @@ async def _exit(process: subprocess.Popen[bytes]) -> None:
         await asyncio.sleep(0.002)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return what py-spy needs and no more: the app's secrets live in its environment."""
     names = ("LD_LIBRARY_PATH", "PATH")
     return {name: os.environ[name] for name in names if name in os.environ} | {"RUST_BACKTRACE": "0"}

@@ -67,7 +67,7 @@ class Failure(enum.Enum):
     UNREADABLE = enum.auto()
 
 
-_COMPLAINTS = (
+COMPLAINTS = (
     (CANNOT_START, Failure.NOT_STARTED),
     ("unexpected waitpid result", Failure.STOPPED),
     # A debugger or a sibling's py-spy has it: tracing is exclusive.
@@ -94,7 +94,7 @@ def read_threads(finished: Finished) -> list[SpyThread] | Failure:
     if finished.too_large:
         return Failure.TOO_LARGE
     if not finished.stdout.strip():
-        return next((failure for text, failure in _COMPLAINTS if text in finished.stderr), Failure.UNREADABLE)
+        return next((failure for text, failure in COMPLAINTS if text in finished.stderr), Failure.UNREADABLE)
     try:
         threads = _decoder.decode(finished.stdout)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

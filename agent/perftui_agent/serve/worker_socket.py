@@ -15,13 +15,16 @@ import struct
 from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
+from typing import TypeAlias
 
 from websockets.asyncio.server import Server, ServerConnection, unix_serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from perftui_agent.wire.actions import Finish, Progress
 from perftui_agent.wire.codec import WireError, decode_from_client, encode, encode_history
-from perftui_agent.wire.frames import Dump, DumpRequest, Refusal
+from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.messages import ActionRequest, ActionResult
 
 MAX_CLIENTS = 8
 
@@ -48,6 +51,13 @@ _log.addHandler(logging.NullHandler())
 _log.propagate = False
 
 
+Act: TypeAlias = Callable[
+    [ActionRequest, str, Callable[[Progress], Awaitable[None]], asyncio.Event],
+    Awaitable[ActionResult | Refusal],
+]
+"""Does what a client asks: takes the request, who asks, whom to tell its progress, and what ends it early."""
+
+
 class WorkerSocket:
     """The stream of one worker."""
 
@@ -57,7 +67,7 @@ class WorkerSocket:
         *,
         hello: bytes,
         history: Callable[[], list[bytes]],
-        act: Callable[[DumpRequest, str], Awaitable[Dump | Refusal]],
+        act: Act,
     ) -> None:
         self._path = path
         self._hello = hello
@@ -144,10 +154,15 @@ class WorkerSocket:
         self._queues[connection] = queue
         writer = asyncio.create_task(self._write(connection, history, queue))
         actions: set[asyncio.Task[None]] = set()
+        to_end: dict[str, asyncio.Event] = {}
         try:
             async for message in connection:
                 request = decode_from_client(message if isinstance(message, bytes) else message.encode())
-                action = asyncio.create_task(self._answer(connection, request))
+                if isinstance(request, Finish):
+                    if request.id in to_end:
+                        to_end[request.id].set()
+                    continue
+                action = asyncio.create_task(self._answer(connection, request, to_end))
                 actions.add(action)
                 action.add_done_callback(actions.discard)
         except WireError as error:
@@ -180,10 +195,20 @@ class WorkerSocket:
         await connection.send(frame)
         self.bytes_sent += len(frame)
 
-    async def _answer(self, connection: ServerConnection, request: DumpRequest) -> None:
-        reply = await self._act(request, f"uid {_peer_uid(connection)}")
-        with contextlib.suppress(ConnectionClosed):
-            await connection.send(encode(reply))
+    async def _answer(
+        self, connection: ServerConnection, request: ActionRequest, to_end: dict[str, asyncio.Event]
+    ) -> None:
+        async def tell(progress: Progress) -> None:
+            with contextlib.suppress(ConnectionClosed):
+                await connection.send(encode(progress))
+
+        finish = to_end[request.id] = asyncio.Event()
+        try:
+            reply = await self._act(request, f"uid {_peer_uid(connection)}", tell, finish)
+            with contextlib.suppress(ConnectionClosed):
+                await connection.send(encode(reply))
+        finally:
+            to_end.pop(request.id, None)
 
 
 def _history_chunks(frames: list[bytes]) -> Iterator[bytes]:

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
-from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, FromAgent, FromClient
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES
+from perftui_agent.wire.messages import FromAgent, FromClient
 
 T = TypeVar("T")
 

@@ -438,10 +438,3 @@ class Refusal(_Part, tag="refusal"):
     id: str
     reason: str
     advice: str = ""
-
-
-FromAgent: TypeAlias = Hello | Frame | History | Dump | Refusal
-"""What a client may receive."""
-
-FromClient: TypeAlias = DumpRequest
-"""What an agent may receive."""

@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from perftui_agent.inspect.dump import Inspector
+from perftui_agent.inspect.inspector import Inspector
 from perftui_agent.wire.frames import Dump, DumpRequest, Refusal, WorkerIdentity
+from perftui_agent.wire.messages import ActionResult
 from perftui_agent.wire.registration import Registration
 from tests.agent.inspect.processes import eventually, on_agent_thread, python
 
@@ -41,9 +42,9 @@ def inspector(
     return Inspector(os.getpid(), actions_allowed=actions_allowed, registrations=registrations)
 
 
-def ask(door: Inspector, pid: int | None, request_id: str = "d1") -> Dump | Refusal:
+def ask(door: Inspector, pid: int | None, request_id: str = "d1") -> ActionResult | Refusal:
     request = DumpRequest(id=request_id, pid=pid)
-    return on_agent_thread(lambda: door.dump(request, peer="uid 0"))
+    return on_agent_thread(lambda: door.act(request, peer="uid 0"))
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -112,9 +113,9 @@ def test_twenty_at_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "perftui.audit")
     door = inspector()
 
-    async def ask_all() -> list[Dump | Refusal]:
+    async def ask_all() -> list[ActionResult | Refusal]:
         requests = [DumpRequest(id=str(number)) for number in range(20)]
-        return await asyncio.gather(*[door.dump(request, peer="uid 0\n") for request in requests])
+        return await asyncio.gather(*[door.act(request, peer="uid 0\n") for request in requests])
 
     answers = on_agent_thread(ask_all)
     own = os.getpid()

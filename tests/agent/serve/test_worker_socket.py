@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from perftui_agent.serve import worker_socket
-from perftui_agent.serve.worker_socket import MAX_CLIENTS, MAX_QUEUED_FRAMES, WorkerSocket
+from perftui_agent.serve.worker_socket import MAX_CLIENTS, MAX_QUEUED_FRAMES, Act, WorkerSocket
 from perftui_agent.wire.codec import decode_from_agent, encode
 from perftui_agent.wire.frames import (
     MAX_MESSAGE_BYTES,
@@ -29,6 +29,7 @@ from perftui_agent.wire.frames import (
     Refusal,
     WorkerIdentity,
 )
+from perftui_agent.wire.messages import ActionRequest
 from tests.support.servers import private_dir
 
 HELLO = Hello(
@@ -47,14 +48,14 @@ def path() -> Iterator[Path]:
     directory.rmdir()
 
 
-async def refuse(request: DumpRequest, peer: str) -> Dump | Refusal:
+async def refuse(request: ActionRequest, peer: str, *_: object) -> Refusal:
     return Refusal(id=request.id, reason=f"not today, {peer}")
 
 
 @contextlib.asynccontextmanager
 async def serving(
     path: Path,
-    act: Callable[[DumpRequest, str], Awaitable[Dump | Refusal]] = refuse,
+    act: Act = refuse,
     history: Callable[[], list[bytes]] = list,
 ) -> AsyncIterator[WorkerSocket]:
     stream = WorkerSocket(path, hello=encode(HELLO), history=history, act=act)
@@ -272,7 +273,7 @@ def test_an_action_of_a_client_that_has_left_is_given_up(path: Path) -> None:
     """Nobody waits for it any more."""
     given_up = asyncio.Event()
 
-    async def slow(request: DumpRequest, peer: str) -> Dump | Refusal:
+    async def slow(request: ActionRequest, peer: str, *_: object) -> Dump | Refusal:
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:

@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from perftui_agent.wire.frames import Dump, DumpRequest, SloTarget, StackFrame, ThreadDump
+from perftui_agent.wire.messages import FromClient
 from tests.support.fake_agent import FakeAgent, fake_agent
 from tests.support.frames import frame, route
 from tests.support.servers import private_dir
@@ -221,8 +222,9 @@ def test_an_interrupt_ends_with_130(directory: Path) -> None:
     run(scenario)
 
 
-def dumped(request: DumpRequest) -> Dump:
+def dumped(request: FromClient) -> Dump:
     """Answer with one thread in the service's code, and three idle ones."""
+    assert isinstance(request, DumpRequest)
     busy = StackFrame(
         function="pay", file="/srv/shop/app.py", line=7, short_file="app.py", source="time.sleep(9)"
     )

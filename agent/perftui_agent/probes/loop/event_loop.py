@@ -22,9 +22,10 @@ import resource
 import sys
 import threading
 from time import perf_counter_ns
+from types import FrameType
 from typing import Protocol
 
-from perftui_agent.probes.loop.await_chain import request_of
+from perftui_agent.probes.loop.await_chain import request_of, route_of
 from perftui_agent.probes.loop.block import (
     Block,
     Line,
@@ -103,6 +104,20 @@ class LoopProbe:
         watch = self._watch
         return watch.thread_id if watch is not None else None
 
+    def loop_waits(self, frame: FrameType) -> bool:
+        """Tell whether the loop waits for events, given the innermost frame of its thread."""
+        watch = self._watch
+        return watch is None or not stack_on_loop(frame, watch.base)
+
+    def request_on_loop(self) -> RequestRecord | None:
+        """Return the request of the task that runs on the loop; from any thread."""
+        watch = self._watch
+        return watch.current_request() if watch is not None else None
+
+    def route_of(self, record: RequestRecord) -> str:
+        """Return the route of a request, in flight or ended."""
+        return route_of(record)
+
     def watch_running_loop(self) -> None:
         """Watch the loop that runs in this thread; called on the app's thread, none running included."""
         try:
@@ -137,7 +152,7 @@ class LoopWatch:
     def __init__(self, loop: asyncio.AbstractEventLoop, block_ms: float, told: Told) -> None:
         self.loop = loop
         self.thread_id = threading.get_ident()
-        self._base = base_of(sys._getframe())
+        self.base = base_of(sys._getframe())
         self._block_ns = int(block_ms * 1_000_000)
         self._beat_ns = beat_ns(block_ms)
         self._told = told
@@ -234,9 +249,9 @@ class LoopWatch:
         if self._samples > SAMPLES_AT_EVERY_BEAT and self._samples % 10:
             return
         threads = sys._current_frames()
-        stack = stack_on_loop(threads.pop(self.thread_id, None), self._base)
+        stack = stack_on_loop(threads.pop(self.thread_id, None), self.base)
         if stack:
-            self._sampled(stack, self._current_request())
+            self._sampled(stack, self.current_request())
             return
         threads.pop(threading.get_ident(), None)
         in_flight = self._told.in_flight
@@ -250,7 +265,8 @@ class LoopWatch:
             if request is not None and self._turned_ns < request.started_ns < block.began_ns:
                 block.began_ns = request.started_ns
 
-    def _current_request(self) -> RequestRecord | None:
+    def current_request(self) -> RequestRecord | None:
+        """Return the request of the task that runs now."""
         with contextlib.suppress(Exception):  # each Python tells in its own way who is current
             task = asyncio.current_task(self.loop)
             return request_of(task) if task is not None else None

@@ -6,25 +6,26 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from perftui.sources.dumps import OWN_S, SILENT_S, take_dump
+from perftui.sources.actions import OWN_S, SILENT_S, take_dump
 from perftui.sources.session import Phase
 from perftui.sources.stream import NotAnsweredError
-from perftui_agent.wire.frames import Dump, DumpRequest, Refusal, WorkerId
+from perftui_agent.wire.frames import Dump, Refusal, WorkerId
+from perftui_agent.wire.messages import ActionRequest
 from perftui_agent.wire.registration import Registration
 from tests.support.frames import worker
 
 A, B, C = worker(1), worker(2), worker(3)
 
 
-def dumped(by: int) -> Callable[[DumpRequest], Dump]:
+def dumped(by: int) -> Callable[[ActionRequest], Dump]:
     return lambda request: Dump(id=request.id, pid=request.pid or by, taken_at=0, took_ns=0, taken_by=by)
 
 
-def refused(request: DumpRequest) -> Refusal:
+def refused(request: ActionRequest) -> Refusal:
     return Refusal(id=request.id, reason="not allowed here")
 
 
-def nothing(request: DumpRequest) -> Dump:
+def nothing(request: ActionRequest) -> Dump:
     raise NotAnsweredError("no answer")
 
 
@@ -33,7 +34,7 @@ class Made:
     """Three workers that stand and answer as a test says; remembers who was asked for how long."""
 
     phases: dict[WorkerId, Phase]
-    answers: dict[WorkerId, Callable[[DumpRequest], Dump | Refusal]]
+    answers: dict[WorkerId, Callable[[ActionRequest], Dump | Refusal]]
     asked: list[tuple[int, int | None, float]] = field(default_factory=list)
 
     def phase(self, worker: WorkerId) -> Phase | None:
@@ -42,7 +43,9 @@ class Made:
     def workers(self) -> Sequence[Registration]:
         return [Registration(wire=1, worker=each, socket="") for each in (A, B, C) if each.id in self.phases]
 
-    async def ask(self, worker: WorkerId, request: DumpRequest, timeout_s: float) -> Dump | Refusal:
+    async def ask(
+        self, worker: WorkerId, request: ActionRequest, timeout_s: float, *_: object
+    ) -> Dump | Refusal:
         pid = {A.id: 1, B.id: 2, C.id: 3}[worker]
         self.asked.append((pid, request.pid, timeout_s))
         return self.answers[worker](request)

@@ -1,0 +1,119 @@
+"""The one road of all actions: a request in, its progress, then its result or a refusal out.
+
+An action is refused where actions are switched off, for a process that is no registered sibling, and while
+another one is under way or too many have been. It is on record in the app's log, ends when whoever asked
+leaves or asks for its end, and no fault of it gets further than a sentence. Each stands in a file of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeAlias
+
+from perftui_agent.inspect.actions import Action, Actions
+from perftui_agent.inspect.dump import take_dump
+from perftui_agent.inspect.profile import take_profile
+from perftui_agent.inspect.pyspy import PySpy
+from perftui_agent.inspect.sampler import Eyes
+from perftui_agent.inspect.source import SourceReader
+from perftui_agent.inspect.targets import allowed_targets
+from perftui_agent.inspect.text import printable
+from perftui_agent.wire.actions import ProfileRequest, Progress
+from perftui_agent.wire.frames import DumpRequest, Refusal
+from perftui_agent.wire.messages import ActionRequest, ActionResult
+from perftui_agent.wire.registration import Registration
+
+Tell: TypeAlias = Callable[[Progress], Awaitable[None]]
+"""Takes what is to be told while an action goes on."""
+
+MAX_ID_CHARACTERS = 200
+
+
+async def _tell_nobody(_progress: Progress) -> None:
+    """Tell nobody."""
+
+
+class Inspector:
+    """What clients may have done to this worker and its siblings. Belongs to the agent's loop."""
+
+    def __init__(
+        self,
+        own_pid: int,
+        *,
+        actions_allowed: bool,
+        registrations: Callable[[], Iterable[Registration]],
+        eyes: Eyes | None = None,
+        actions: Actions | None = None,
+        spy: PySpy | None = None,
+    ) -> None:
+        self._own_pid = own_pid
+        self._actions_allowed = actions_allowed
+        self._registrations = registrations
+        self._eyes = eyes
+        self._actions = actions or Actions()
+        self._spy = spy or PySpy()
+        self._sources = SourceReader()
+
+    async def act(
+        self,
+        request: ActionRequest,
+        *,
+        peer: str,
+        tell: Tell = _tell_nobody,
+        finish: asyncio.Event | None = None,
+    ) -> ActionResult | Refusal:
+        """Do what `request` asks, to this worker or to the sibling with its pid.
+
+        `peer` says who asks, for the audit trail: `uid 1000, pid 77`. `tell` gets the progress; once `finish`
+        is set, the result is what there is. Never raises an Exception.
+        """
+        if len(request.id) > MAX_ID_CHARACTERS:
+            return Refusal(id=printable(request.id, MAX_ID_CHARACTERS), reason="the request's id is too long")
+        pid = self._own_pid if request.pid is None else request.pid
+        what = f"{_name_of(request)} of pid {pid}"
+        action = Action(request_id=request.id, what=what, peer=printable(peer, 100))
+        if not self._actions_allowed:
+            advice = "start it without PERFTUI_ACTIONS=0"
+            return self._actions.refuse(action, "actions are switched off in this service", advice)
+
+        async def do() -> ActionResult | Refusal:
+            if not self._may_inspect(pid):
+                return Refusal(
+                    id=request.id,
+                    reason=f"pid {pid} is no worker of this service that is registered here",
+                    advice="perftui ls shows the workers there are",
+                )
+            return await self._do(request, pid, tell, finish or asyncio.Event())
+
+        return await self._actions.run(action, do)
+
+    async def _do(
+        self, request: ActionRequest, pid: int, tell: Tell, finish: asyncio.Event
+    ) -> ActionResult | Refusal:
+        if isinstance(request, ProfileRequest):
+            eyes = self._eyes if pid == os.getpid() else None
+            return await take_profile(request, pid, eyes=eyes, tell=tell, finish=finish)
+        return await take_dump(
+            request.id,
+            pid,
+            taken_by=self._own_pid,
+            nonblocking=request.nonblocking,
+            spy=self._spy,
+            sources=self._sources,
+        )
+
+    def _may_inspect(self, pid: int) -> bool:
+        if pid == self._own_pid:
+            return True
+        try:
+            known = list(self._registrations())
+        except OSError:  # a runtime directory that can't be trusted, or read, names no siblings
+            return False
+        own = next((one for one in known if one.worker.pid == self._own_pid), None)
+        return own is not None and pid in allowed_targets(own, known)
+
+
+def _name_of(request: ActionRequest) -> str:
+    return "dump" if isinstance(request, DumpRequest) else "profile"

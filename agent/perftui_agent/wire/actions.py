@@ -1,0 +1,122 @@
+"""What a client may have done in a worker, and what it gets for it, the dump in `frames` apart.
+
+Each request has an id that the client made up and its answers carry, and may name a sibling's pid. While it
+is carried out come `Progress`es; at its end one result, or a `Refusal`. `Finish` ends it early: what there
+is by then is the result. A client that hangs up ends what it asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from perftui_agent.sketch import Count
+from perftui_agent.wire.frames import CodePlace, Nanoseconds, RouteLabel
+
+Mode: TypeAlias = Literal["wall", "cpu", "gil"]
+"""What a profile samples: every thread at every tick, those that run, or the one that holds the GIL."""
+
+Engine: TypeAlias = Literal["auto", "py-spy", "sampler"]
+"""Who takes a profile: py-spy from outside, or the agent's own sampler, which knows the requests."""
+
+LONGEST_PROFILE_S = 300.0
+
+HIGHEST_RATE_HZ = 1000
+
+
+class _Part(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A part of a message: unknown fields are ignored, default ones left out."""
+
+
+class _Value(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
+    """A part of a message that is whole when it is made and never changes."""
+
+
+class Finish(_Part, tag="finish"):
+    """Asks for an action to end now, and for what there is of its result."""
+
+    id: str
+
+
+class Progress(_Part, tag="progress"):
+    """How far an action is."""
+
+    id: str
+    done: float = 0.0
+    """Of the whole, 0…1."""
+    text: str = ""
+    """What there is so far, in a few words."""
+    profile: Profile | None = None
+    """What a profile has seen so far."""
+
+
+class ProfileRequest(_Part, tag="profile"):
+    """Asks for a sampling profile of a worker: the agent's own, or a sibling by pid."""
+
+    id: str
+    pid: int | None = None
+    for_s: float = 10.0
+    rate_hz: int = 100
+    mode: Mode = "wall"
+    engine: Engine = "auto"
+    by_route: bool = False
+    """Whether each sample is to name the request that ran: only the agent's own sampler can tell."""
+
+
+class ProfiledFrame(_Value, frozen=True, array_like=True):
+    """A line of code in a profile."""
+
+    function: str
+    file: str
+    line: int
+    short_file: str = ""
+
+    @property
+    def place(self) -> CodePlace:
+        """The frame as people say it."""
+        return f"{self.short_file or self.file}:{self.line} {self.function}"
+
+
+class ProfiledStack(_Value, frozen=True, array_like=True):
+    """A stack that was seen."""
+
+    frames: list[int]
+    """Outermost first: places in `Profile.frames`."""
+    weight_ns: Nanoseconds
+    """For how long, as far as samples tell: each stands for the time since the one before."""
+    count: Count
+    route: RouteLabel = ""
+    """Of the request that it worked for; empty for none or an unknown one."""
+    thread: str = ""
+    on_loop: bool = False
+    """Whether it ran on the app's event loop."""
+    idle: bool = False
+    """Whether it waited for something to do: the loop for events, a pool's thread for a job."""
+
+
+class Profile(_Part, tag="profile-result"):
+    """Where a worker spent its time."""
+
+    id: str
+    pid: int
+    taken_at: Nanoseconds
+    took_ns: Nanoseconds
+    engine: str
+    """`py-spy` or `sampler`."""
+    because: str = ""
+    """Why this engine, and not the other."""
+    mode: Mode = "wall"
+    rate_hz: float = 0.0
+    """As it was at the end: it is lowered where the machine does not keep up."""
+    samples: Count = 0
+    """Stacks that were seen, of all threads together."""
+    missed: Count = 0
+    """Samples that were due and could not be taken in time."""
+    attributed: float | None = None
+    """Of the samples at work, the share whose request is known; None where nobody asked."""
+    frames: list[ProfiledFrame] = []
+    stacks: list[ProfiledStack] = []
+    stacks_cut: Count = 0
+    """Samples whose stacks were too many to be told apart: their time is under `(other)`."""
+    note: str = ""

@@ -1,0 +1,20 @@
+"""All that goes over a worker's socket, in either direction."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from perftui_agent.wire.actions import Finish, Profile, ProfileRequest, Progress
+from perftui_agent.wire.frames import Dump, DumpRequest, Frame, Hello, History, Refusal
+
+ActionRequest: TypeAlias = DumpRequest | ProfileRequest
+"""What a client may ask to be done."""
+
+ActionResult: TypeAlias = Dump | Profile
+"""What it gets for it, if not a `Refusal`."""
+
+FromAgent: TypeAlias = Hello | Frame | History | Progress | Dump | Profile | Refusal
+"""What a client may receive."""
+
+FromClient: TypeAlias = DumpRequest | ProfileRequest | Finish
+"""What an agent may receive."""

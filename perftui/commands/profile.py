@@ -1,0 +1,178 @@
+"""`perftui profile`: where the workers spend their time, down to the line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from perftui.commands.arguments import json_option, seconds, targets_argument
+from perftui.model.flame import samples_of
+from perftui.model.text import clean
+from perftui.present.documents.profiles import WRITERS, profile_document, profile_text, writer_for
+from perftui.sources.actions import take_profile
+from perftui.sources.local import LocalSource
+from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui_agent.wire.actions import HIGHEST_RATE_HZ, LONGEST_PROFILE_S, Engine, Mode, Profile, Progress
+from perftui_agent.wire.frames import Refusal, WorkerIdentity
+
+CONNECT_S = 1.0
+"""How long all workers may take to say hello before the first is asked; a silent one never does."""
+
+BAR = 24
+
+
+@click.command()
+@targets_argument
+@click.option("--worker", "pid", type=click.IntRange(1), metavar="PID", help="This worker alone.")
+@click.option(
+    "--for", "for_s", type=seconds, default="10s", show_default=True, metavar="TIME", help="How long."
+)
+@click.option(
+    "--rate",
+    "rate_hz",
+    type=click.IntRange(1, HIGHEST_RATE_HZ),
+    default=100,
+    show_default=True,
+    metavar="HZ",
+    help="Samples a second, at most: it is lowered where the service has many threads.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(get_args(Mode)),
+    default="wall",
+    show_default=True,
+    help="wall: what every thread is at; cpu: those that run; gil: the one that holds the GIL.",
+)
+@click.option("--route", metavar="'GET /x'", help="Only what works for this route.")
+@click.option("--by-route", is_flag=True, help="Tell for which route each sample is.")
+@click.option(
+    "--engine",
+    type=click.Choice(get_args(Engine)),
+    default="auto",
+    show_default=True,
+    help="py-spy looks from outside; the agent's sampler needs no permission and knows the routes.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help=f"Write a file that ends in {', '.join(WRITERS)}.",
+)
+@json_option
+def profile(
+    targets: tuple[str, ...],
+    pid: int | None,
+    for_s: float,
+    rate_hz: int,
+    mode: Mode,
+    route: str | None,
+    by_route: bool,
+    engine: Engine,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Sample where the workers of TARGET spend their time.
+
+    py-spy does it where it may, the agent itself where it may not and where routes are asked for; it is
+    said which one and why. Several workers are sampled at once and added up. ctrl+c ends it early and keeps
+    what there is.
+    """
+    if for_s > LONGEST_PROFILE_S:
+        raise click.BadParameter(f"at most {LONGEST_PROFILE_S / 60:g}m", param_hint="--for")
+    write = writer_for(output) if output else None
+    if output and write is None:
+        raise click.BadParameter(f"{output}: its name ends in none of {', '.join(WRITERS)}", param_hint="-o")
+    if output and not Path(output).absolute().parent.is_dir():
+        raise click.BadParameter(f"{output}: there is no such directory", param_hint="-o")
+    by_route = by_route or route is not None
+    options = {"for_s": for_s, "rate_hz": rate_hz, "mode": mode, "engine": engine, "by_route": by_route}
+    name, answers = asyncio.run(_take(parse_local(targets), pid, options))
+    profiles = [answer for answer in answers.values() if isinstance(answer, Profile)]
+    for worker, answer in answers.items():
+        if isinstance(answer, Refusal):
+            click.echo(f"worker {worker}: {answer.reason}", err=True)
+            if answer.advice:
+                click.echo(f"  {answer.advice}", err=True)
+    for each in profiles:
+        note = f"; {each.note}" if each.note else ""
+        click.echo(f"worker {each.pid}: {each.engine} ({each.because}){note}", err=True)
+    samples = samples_of(profiles)
+    if route is not None:
+        there = ", ".join(known for known, _ in samples.routes())
+        samples = samples.only(route=route)
+        if profiles and not samples.stacks:
+            click.echo(f"perftui: no sample of {route}\n  there were: {there or 'none at all'}", err=True)
+            click.get_current_context().exit(2)
+    if profiles and write is not None and output:
+        Path(output).write_bytes(write(samples, f"{name} · {mode}" + (f" · {route}" if route else "")))
+        click.echo(f"wrote {output}", err=True)
+    if profiles and as_json:
+        click.echo(json.dumps(profile_document(samples, profiles), ensure_ascii=False, indent=2))
+    elif profiles and write is None:
+        width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+        click.echo("\n".join(profile_text(samples, profiles, width)))
+    if len(profiles) < len(answers):
+        click.get_current_context().exit(2)
+
+
+async def _take(
+    targets: Sequence[LocalTarget], pid: int | None, options: dict[str, Any]
+) -> tuple[str, dict[int, Profile | Refusal]]:
+    """Return the target, and each worker's profile, or why there is none, by pid."""
+    async with LocalSource(targets) as source:
+        wanted = [each.worker for each in source.workers() if pid in {None, each.worker.pid}]
+        if not wanted:
+            there = ", ".join(str(each.worker.pid) for each in source.workers())
+            raise TargetError(f"{source.name} has no worker {pid}", f"it has: {there}")
+        await source.settled(CONNECT_S)
+        finish = asyncio.Event()
+        done: dict[int, Progress] = {}
+
+        async def one(worker: WorkerIdentity) -> Profile | Refusal:
+            def told(progress: Progress) -> None:
+                done[worker.pid] = progress
+                _show(done, len(wanted), options["for_s"])
+
+            return clean(await take_profile(source, worker.id, told=told, finish=finish, **options))
+
+        with _ended_by_ctrl_c(finish):
+            answers = await asyncio.gather(*(one(worker) for worker in wanted))
+        if sys.stderr.isatty():
+            click.echo("\r\x1b[K", err=True, nl=False)
+        return source.name, {worker.pid: answer for worker, answer in zip(wanted, answers, strict=True)}
+
+
+def _show(done: dict[int, Progress], of: int, for_s: float) -> None:
+    """Draw how far it is, where there is a terminal to draw on."""
+    if sys.stderr.isatty():
+        share = min((progress.done for progress in done.values()), default=0.0) if len(done) == of else 0.0
+        bar = "█" * round(share * BAR) + "░" * (BAR - round(share * BAR))
+        texts = ", ".join(f"{pid}: {progress.text}" for pid, progress in sorted(done.items()))
+        left = max(for_s * (1 - share), 0.0)
+        click.echo(f"\r\x1b[K{bar} {left:3.0f} s left  {texts[:60]}  ctrl+c keeps this", err=True, nl=False)
+
+
+@contextlib.contextmanager
+def _ended_by_ctrl_c(finish: asyncio.Event) -> Iterator[None]:
+    """Let the first ctrl+c set `finish`; the second interrupts as always."""
+    loop = asyncio.get_running_loop()
+
+    def pressed() -> None:
+        finish.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, pressed)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

@@ -1,0 +1,163 @@
+"""What a worker is asked to do, by whoever can do it: the worker's own agent, else a sibling's.
+
+An agent whose GIL is held can't answer, and in a few seconds a supervisor may kill its process: so a
+silent worker is not waited for long, and a sibling is asked while there is something left to look at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from perftui.sources.session import Phase
+from perftui.sources.stream import NotAnsweredError
+from perftui_agent.wire.actions import Engine, Mode, Profile, ProfileRequest, Progress
+from perftui_agent.wire.frames import Dump, DumpRequest, Refusal, WorkerId
+from perftui_agent.wire.messages import ActionRequest, ActionResult
+from perftui_agent.wire.registration import Registration
+
+OWN_S = 10.0
+"""How long the agent of a live worker may take, or be silent while it goes on."""
+
+SILENT_S = 2.5
+"""How long that of a silent one may: uvicorn kills what doesn't answer for 5 s."""
+
+SIBLING_S = 10.0
+
+SPY_SEGMENT_S = 8.0
+"""For so long nothing is heard of a profile by py-spy: it tells what it has seen when it writes it down."""
+
+_ids = itertools.count(1)
+
+
+class Workers(Protocol):
+    """Workers that can be asked: a live source, or one made up."""
+
+    def phase(self, worker: WorkerId) -> Phase | None:
+        """Return how a worker stands; None if there is no such worker."""
+
+    def workers(self) -> Sequence[Registration]:
+        """Return the workers that aren't gone."""
+
+    async def ask(
+        self,
+        worker: WorkerId,
+        request: ActionRequest,
+        timeout_s: float,
+        told: Callable[[Progress], None] | None = None,
+        finish: asyncio.Event | None = None,
+    ) -> ActionResult | Refusal:
+        """Return a worker's answer; `NotAnsweredError` if there is none."""
+
+
+async def take_dump(source: Workers, worker: WorkerId) -> Dump | Refusal:
+    """Return the stacks of every thread of `worker`, or why nobody could give them."""
+    answer = await _asked(
+        source, worker, lambda pid: DumpRequest(id=_new_id(), pid=pid), outside="dump", siblings=True
+    )
+    return answer if isinstance(answer, Dump | Refusal) else _strange(answer)
+
+
+async def take_profile(
+    source: Workers,
+    worker: WorkerId,
+    *,
+    for_s: float = 10.0,
+    rate_hz: int = 100,
+    mode: Mode = "wall",
+    engine: Engine = "auto",
+    by_route: bool = False,
+    told: Callable[[Progress], None] | None = None,
+    finish: asyncio.Event | None = None,
+) -> Profile | Refusal:
+    """Return where `worker` spends its time, or why nobody could tell.
+
+    `told` gets what was seen so far, about once a second; once `finish` is set the profile ends with that.
+    """
+
+    def request(pid: int | None) -> ProfileRequest:
+        return ProfileRequest(
+            id=_new_id(),
+            pid=pid,
+            for_s=for_s,
+            rate_hz=rate_hz,
+            mode=mode,
+            engine=engine,
+            by_route=by_route,
+        )
+
+    answer = await _asked(
+        source,
+        worker,
+        request,
+        outside="record -o profile.svg",
+        siblings=not by_route and engine != "sampler",
+        longer_s=SPY_SEGMENT_S,
+        told=told,
+        finish=finish,
+    )
+    return answer if isinstance(answer, Profile | Refusal) else _strange(answer)
+
+
+async def _asked(
+    source: Workers,
+    worker: WorkerId,
+    request_for: Callable[[int | None], ActionRequest],
+    *,
+    outside: str,
+    siblings: bool,
+    longer_s: float = 0.0,
+    told: Callable[[Progress], None] | None = None,
+    finish: asyncio.Event | None = None,
+) -> ActionResult | Refusal:
+    """Ask the worker, then its siblings; `outside` is what py-spy is told where nobody answers."""
+    phase = source.phase(worker)
+    known = {each.worker.id: each.worker for each in source.workers()}
+    if phase in {None, "gone"} or worker not in known:
+        return Refusal(id="", reason="the worker is gone", advice="who is there: perftui ls")
+    target = known[worker]
+    tried: list[str] = []
+    refusal: Refusal | None = None
+    for asked, timeout_s in _ladder(source, worker, phase, known if siblings else ()):
+        own = asked == worker
+        request = request_for(None if own else target.pid)
+        try:
+            answer = await source.ask(asked, request, timeout_s + longer_s, told, finish)
+        except NotAnsweredError as error:
+            tried.append(str(error))
+            continue
+        if not isinstance(answer, Refusal):
+            return answer
+        # What a worker refuses for itself stands; what one sibling can't do another may.
+        refusal = refusal or answer
+        if own:
+            return answer
+    if refusal is not None:
+        return refusal
+    return Refusal(
+        id="",
+        reason="; ".join(tried) or f"nobody could be asked for worker {target.pid}",
+        advice=f"as its user or root: py-spy {outside} --pid {target.pid}",
+    )
+
+
+def _ladder(
+    source: Workers, worker: WorkerId, phase: Phase | None, known: Iterable[WorkerId]
+) -> list[tuple[WorkerId, float]]:
+    """Return whom to ask in turn, and how long to wait for each."""
+    own = [] if phase == "connecting" else [(worker, SILENT_S if phase == "silent" else OWN_S)]
+    siblings = [other for other in known if other != worker and source.phase(other) == "live"]
+    return own + [(other, SIBLING_S) for other in siblings[:2]]
+
+
+def _new_id() -> str:
+    return f"{os.getpid()}-{next(_ids)}"
+
+
+def _strange(answer: ActionResult) -> Refusal:
+    return Refusal(
+        id="", reason=f"the agent answered with a {type(answer).__name__}", advice="upgrade perftui-agent"
+    )
