@@ -16,6 +16,7 @@ from textual.screen import Screen
 
 from perftui.driver import ClicksDriver
 from perftui.feed import Feed, LiveFeed
+from perftui.model.flame import Samples
 from perftui.pace import SLOW_S, Pace
 from perftui.present.text.evidence import Subject
 from perftui.present.text.units import period, size
@@ -32,6 +33,7 @@ from perftui.widgets.bindings import bindings
 from perftui.widgets.ink import wants_ascii
 from perftui.widgets.painter import Painter
 from perftui.widgets.palette import THEMES, Depth, depth_of
+from perftui_agent.wire.actions import Profile, Progress
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
 REMARK_S = 3.0
@@ -75,6 +77,7 @@ class Dashboard(App[int], inherit_bindings=False):
         self._rate = ""
         self._remark = ("", 0.0)
         self._fault: Exception | None = None
+        self.marked_samples: Samples | None = None
         self._viewing = Viewing(feed, clock, window_s)
         self.picture = self._viewing.picture()
         for theme in THEMES.values():
@@ -202,6 +205,18 @@ class Dashboard(App[int], inherit_bindings=False):
     async def take_dump(self, worker: WorkerId) -> Dump | Refusal:
         """Return the stacks of a worker, or why there are none."""
         return await self._feed.dump(worker)
+
+    async def take_profile(
+        self,
+        worker: WorkerId,
+        *,
+        for_s: float,
+        by_route: bool,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Profile | Refusal:
+        """Return where a worker spends its time, or why nobody could tell."""
+        return await self._feed.profile(worker, for_s=for_s, by_route=by_route, told=told, finish=finish)
 
     def action_pause(self) -> None:
         """Freeze the picture, or let it go on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -11,8 +12,9 @@ from perftui.model.events import FrameReceived
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
-from perftui.sources.actions import take_dump
+from perftui.sources.actions import take_dump, take_profile
 from perftui.sources.local import LocalSource
+from perftui_agent.wire.actions import Profile, Progress
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
 
@@ -42,6 +44,17 @@ class Feed(Protocol):
 
     async def dump(self, worker: WorkerId) -> Dump | Refusal:
         """Return the stacks of every thread of a worker, or why there are none."""
+
+    async def profile(
+        self,
+        worker: WorkerId,
+        *,
+        for_s: float,
+        by_route: bool,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Profile | Refusal:
+        """Return where a worker spends its time, or why nobody could tell."""
 
 
 class LiveFeed:
@@ -88,3 +101,17 @@ class LiveFeed:
     async def dump(self, worker: WorkerId) -> Dump | Refusal:
         """Ask the worker's agent, or a sibling's."""
         return await take_dump(self._source, worker)
+
+    async def profile(
+        self,
+        worker: WorkerId,
+        *,
+        for_s: float,
+        by_route: bool,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Profile | Refusal:
+        """Ask the worker's agent, or a sibling's."""
+        return await take_profile(
+            self._source, worker, for_s=for_s, by_route=by_route, told=told, finish=finish
+        )

@@ -16,7 +16,7 @@ import click
 
 from perftui.commands.arguments import json_option, seconds, targets_argument
 from perftui.model.flame import samples_of
-from perftui.model.text import clean
+from perftui.model.text import clean_text
 from perftui.present.documents.profiles import WRITERS, profile_document, profile_text, writer_for
 from perftui.sources.actions import take_profile
 from perftui.sources.local import LocalSource
@@ -100,12 +100,12 @@ def profile(
     profiles = [answer for answer in answers.values() if isinstance(answer, Profile)]
     for worker, answer in answers.items():
         if isinstance(answer, Refusal):
-            click.echo(f"worker {worker}: {answer.reason}", err=True)
+            click.echo(clean_text(f"worker {worker}: {answer.reason}"), err=True)
             if answer.advice:
-                click.echo(f"  {answer.advice}", err=True)
+                click.echo(clean_text(f"  {answer.advice}"), err=True)
     for each in profiles:
         note = f"; {each.note}" if each.note else ""
-        click.echo(f"worker {each.pid}: {each.engine} ({each.because}){note}", err=True)
+        click.echo(clean_text(f"worker {each.pid}: {each.engine} ({each.because}){note}"), err=True)
     samples = samples_of(profiles)
     if route is not None:
         there = ", ".join(known for known, _ in samples.routes())
@@ -143,7 +143,7 @@ async def _take(
                 done[worker.pid] = progress
                 _show(done, len(wanted), options["for_s"])
 
-            return clean(await take_profile(source, worker.id, told=told, finish=finish, **options))
+            return await take_profile(source, worker.id, told=told, finish=finish, **options)
 
         with _ended_by_ctrl_c(finish):
             answers = await asyncio.gather(*(one(worker) for worker in wanted))

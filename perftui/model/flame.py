@@ -21,6 +21,7 @@ from statistics import NormalDist
 from typing import Literal, NamedTuple, TypeAlias
 
 from perftui.model.intervals import Z
+from perftui.model.text import clean_text
 from perftui_agent.wire.actions import Profile
 from perftui_agent.wire.frames import RouteLabel
 
@@ -130,13 +131,18 @@ def samples_of(profiles: Iterable[Profile]) -> Samples:
     wall_ns = idle_ns = 0
     for profile in profiles:
         wall_ns += profile.took_ns
-        lines = [Line(Function(frame.file, frame.function), frame.line) for frame in profile.frames]
-        names |= {frame.file: frame.short_file or frame.file for frame in profile.frames}
+        # Names come from outside: nothing in them may reach a terminal as it is.
+        files = {frame.file: clean_text(frame.file) for frame in profile.frames}
+        names |= {files[each.file]: clean_text(each.short_file or each.file) for each in profile.frames}
+        lines = [
+            Line(Function(files[frame.file], clean_text(frame.function)), frame.line)
+            for frame in profile.frames
+        ]
         for stack in profile.stacks:
             if stack.idle:
                 idle_ns += stack.weight_ns
             elif stack.frames and all(0 <= at < len(lines) for at in stack.frames):
-                key = tuple(lines[at] for at in stack.frames), stack.route, stack.on_loop
+                key = tuple(lines[at] for at in stack.frames), clean_text(stack.route), stack.on_loop
                 ns, count = stacks[key]
                 stacks[key] = ns + stack.weight_ns, count + stack.count
     return Samples(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from perftui.keys import Place
 from perftui.present.details.route import route_rows
 from perftui.present.text.evidence import Row
 from perftui.screens.evidence import EvidenceView
+from perftui.screens.profile import ask_and_profile
 from perftui.screens.view import Host
+from perftui.widgets.bindings import bindings
 from perftui_agent.wire.frames import RouteLabel
 
 
 class RouteView(EvidenceView, inherit_bindings=True):
     """The detail of one route."""
+
+    BINDINGS = bindings("route")
+    PLACES: tuple[Place, ...] = ("route", "evidence", "rows", "everywhere")
 
     def __init__(self, host: Host, route: RouteLabel, trail: tuple[str, ...] = ()) -> None:
         super().__init__(host, trail)
@@ -27,3 +33,7 @@ class RouteView(EvidenceView, inherit_bindings=True):
     def rows(self, width: int, height: int) -> list[Row]:
         """Return all that is known of the route."""
         return route_rows(self.picture, self._route, width, height)
+
+    def action_profile(self) -> None:
+        """Ask, then profile all workers, to show this route."""
+        ask_and_profile(self, None, self._route)

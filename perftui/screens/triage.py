@@ -22,6 +22,7 @@ from perftui.present.triage.ruler import ruler_line
 from perftui.present.triage.vitals import vitals_lines
 from perftui.screens.dump import ask_and_dump
 from perftui.screens.filtered import FilteredView
+from perftui.screens.profile import ask_and_profile
 from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings
 from perftui.widgets.evidence import EvidenceLines, SubjectOpened
@@ -143,6 +144,10 @@ class TriageView(FilteredView, inherit_bindings=False):
     def action_dump(self) -> None:
         """Ask, then dump the worker under the cursor of the workers table."""
         ask_and_dump(self, self.worker_table.pointed)
+
+    def action_profile(self) -> None:
+        """Ask, then profile all workers; from the routes, to show the selected one."""
+        ask_and_profile(self, None, self.route_table.pointed if self.route_table.has_focus else None)
 
     def filtered_rows(self) -> Iterable[Sequence[figures.Row]]:
         """Return the routes and the workers."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from textual.app import ComposeResult
 from textual.screen import Screen
 
 from perftui.keys import Place
+from perftui.model.flame import Samples
 from perftui.present.picture import Picture, header_line
 from perftui.present.text.cells import Line
 from perftui.present.text.evidence import Subject
 from perftui.widgets.bottom import Bottom
 from perftui.widgets.lines import Lines, Panel
 from perftui.widgets.painter import Painter, ThriftyCompositor
+from perftui_agent.wire.actions import Profile, Progress
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
 Result = TypeVar("Result")
@@ -37,8 +41,22 @@ class Host(Protocol):
     def go_to(self, moment: float) -> None:
         """Show the service as it was at a moment."""
 
+    marked_samples: Samples | None
+    """The profile that others are held against."""
+
     async def take_dump(self, worker: WorkerId) -> Dump | Refusal:
         """Return the stacks of a worker, or why there are none."""
+
+    async def take_profile(
+        self,
+        worker: WorkerId,
+        *,
+        for_s: float,
+        by_route: bool,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Profile | Refusal:
+        """Return where a worker spends its time, or why nobody could tell; see `sources.actions`."""
 
 
 class View(Screen[Result], inherit_bindings=False):

@@ -7,6 +7,7 @@ from perftui.present.details.worker import worker_rows
 from perftui.present.text.evidence import Row
 from perftui.screens.dump import ask_and_dump
 from perftui.screens.evidence import EvidenceView
+from perftui.screens.profile import ask_and_profile
 from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings
 from perftui_agent.wire.frames import WorkerId
@@ -34,3 +35,7 @@ class WorkerView(EvidenceView, inherit_bindings=True):
     def action_dump(self) -> None:
         """Ask, then dump this worker."""
         ask_and_dump(self, self._worker)
+
+    def action_profile(self) -> None:
+        """Ask, then profile this worker."""
+        ask_and_profile(self, [self._worker])

@@ -30,6 +30,7 @@ from perftui.model.summary import (
     WorkerTrends,
 )
 from perftui_agent.sketch import LatencySketch
+from perftui_agent.wire.actions import Profile, Progress
 from perftui_agent.wire.frames import (
     Dump,
     ExceptionCount,
@@ -42,6 +43,7 @@ from perftui_agent.wire.frames import (
     WorkerId,
     WorkerIdentity,
 )
+from tests.support.fake_profile import profile_of
 
 NOON = 1_795_262_400.0
 """A moment to take pictures of."""
@@ -69,6 +71,12 @@ class FakeFeed:
     clock: Callable[[], float] = lambda: NOON
     answer: Dump | Refusal | None = None
     dumped: list[WorkerId] = field(default_factory=list)
+    profiled: list[tuple[WorkerId, bool]] = field(default_factory=list)
+    """Whose profile was taken, and whether by route."""
+    profile_waits: bool = False
+    """Whether a profile goes on until it is to end."""
+    profile_scale: float = 1.0
+    """How much longer its reports take than in others."""
     held: float | None = None
     memory_s: float = 900.0
     """How far back it knows."""
@@ -98,6 +106,26 @@ class FakeFeed:
         """Give the answer laid in, or a dump of a blocked worker."""
         self.dumped.append(worker)
         return self.answer or blocked_dump(int(worker.split("/")[1]))
+
+    async def profile(
+        self,
+        worker: WorkerId,
+        *,
+        for_s: float,
+        by_route: bool,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Profile | Refusal:
+        """Tell of a half, wait to be let go on, and give the whole; the answer laid in at once."""
+        self.profiled.append((worker, by_route))
+        if isinstance(self.answer, Refusal):
+            return self.answer
+        pid = int(worker.split("/")[1])
+        told(Progress(id="p", done=0.5, text="half", profile=profile_of(pid, part=0.5)))
+        if self.profile_waits:
+            await finish.wait()
+            return profile_of(pid, part=0.5)
+        return profile_of(pid, scale=self.profile_scale)
 
     def reach(self) -> tuple[float | None, float]:
         """Return where the memory begins, and the present."""

@@ -63,7 +63,12 @@ class DumpRow:
 
 def is_own(frame: StackFrame) -> bool:
     """Tell whether a frame runs the service's own code."""
-    return not _LIBRARY.search(frame.file)
+    return is_own_file(frame.file)
+
+
+def is_own_file(file: str) -> bool:
+    """Tell whether a file is the service's own."""
+    return not _LIBRARY.search(file)
 
 
 def dump_title(dump: Dump, clock: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from xml.sax.saxutils import escape
 
 from perftui.model.flame import NO_REQUEST, Node, Samples, tree
+from perftui.present.details.dump import is_own_file
 
 WIDTH = 1200
 ROW = 18
@@ -84,9 +85,9 @@ def _share(name: str, ns: int, samples: Samples) -> str:
 
 
 def _kind(file: str) -> str:
-    if "site-packages" in file or "dist-packages" in file:
-        return "lib"
-    return "std" if file.startswith("<") or "/lib/python3" in file else "own"
+    if is_own_file(file):
+        return "own"
+    return "lib" if "-packages" in file else "std"
 
 
 def _text(text: str) -> str:
