@@ -20,7 +20,7 @@ from perftui_agent.inspect import pyspy_record
 from perftui_agent.inspect.process_state import read_state
 from perftui_agent.inspect.profile import take_profile
 from perftui_agent.inspect.pyspy_record import read_raw
-from perftui_agent.inspect.seen import is_idle, told
+from perftui_agent.inspect.seen import Seen, is_idle, told
 from perftui_agent.records import RequestRecord
 from perftui_agent.wire.actions import Profile, ProfileRequest, Progress
 from perftui_agent.wire.frames import Refusal
@@ -285,7 +285,7 @@ def test_who_waits_for_work_is_idle() -> None:
 
 def test_too_many_stacks_are_told_as_one() -> None:
     """Those that took most stay apart; the time of the others is not lost."""
-    seen = {((("f", "/a.py", line),), "", "", False, False): (line, 1) for line in range(1, 6001)}
+    seen: Seen = {((("f", "/a.py", line),), "", "", False, False): (line, 1) for line in range(1, 6001)}
     _, stacks, cut = told(seen)
     assert (len(stacks), cut) == (5001, 1000)
     assert sum(stack.weight_ns for stack in stacks) == sum(range(1, 6001))
