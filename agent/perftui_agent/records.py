@@ -109,7 +109,7 @@ class SpanRecord(msgspec.Struct, eq=False, gc=False):
     failed: bool = False
 
 
-class Shape(msgspec.Struct, eq=False):
+class Shape(msgspec.Struct, eq=False, weakref=True):
     """What statements that differ in their values alone have in common. One object per shape and worker."""
 
     fingerprint: str

@@ -136,6 +136,7 @@ class Rhythm:
             bytes_sent=self._stream.bytes_sent,
             faults=dict(self._guard.faults),
             bounded=self._window.take_bounded(),
+            forgotten=dict(self._window.forgotten),
             degraded=TOLD[self._degradation.level],
         )
         frame.probes = dict(self._probes.status)

@@ -37,6 +37,9 @@ Severity: TypeAlias = Literal["high", "medium", "low"]
 LinkState: TypeAlias = Literal["connecting", "live", "stale", "lost"]
 """How the whole target stands: `stale` when nothing has arrived from anyone for a while."""
 
+TABLES = ("statements", "texts", "routes", "paths", "caches", "commands")
+"""What an agent keeps a bounded number of, by name; of `texts`, executions that nobody had time to read."""
+
 NO_STATUS: Mapping[str, int] = MappingProxyType({"2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, "disconnected": 0})
 
 
@@ -216,6 +219,8 @@ class WorkerSummary:
     agent_faults: Mapping[str, int] = field(default_factory=dict)
     agent_degraded: str = ""
     """What the agent gives up for now, so as to cost the app less."""
+    agent_forgotten: Mapping[str, int] = field(default_factory=dict)
+    """How many names each of its tables has forgotten so far, to make room for others."""
     probes: Mapping[str, str] = field(default_factory=dict)
     last_seen: float | None = None
     gone_since: float | None = None
@@ -393,6 +398,15 @@ class Summary:
     incidents: tuple[IncidentRow, ...] = ()
     slo: tuple[SloVerdict, ...] = ()
     events: tuple[Event, ...] = ()
+
+    @property
+    def forgotten(self) -> Mapping[str, int]:
+        """How many names the tables of all workers have forgotten so far, to make room for others."""
+        added = dict.fromkeys(TABLES, 0)
+        for worker in self.workers:
+            for table, number in worker.agent_forgotten.items():
+                added[table] = added.get(table, 0) + number
+        return added
 
     @property
     def has_numbers(self) -> bool:

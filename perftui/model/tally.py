@@ -34,10 +34,18 @@ from perftui.model.usage import (
 from perftui_agent.wire.boxes import THINNED_FROM_NS
 from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
 
-OTHER: RouteLabel = "(other)"
+OTHER = "(other)"
+"""The route, statement or pool of those for which there was no room, as agents call it too."""
+
+OTHER_CACHE = (OTHER, "")
 
 MAX_ROUTES = 2000
-"""Routes told apart; an agent bounds its own at 500, and all workers have the same."""
+"""Routes told apart, the costliest; an agent bounds its own at 500, and all workers have the same."""
+
+COST_OF_A_REQUEST_NS = 1_000_000
+
+COST_OF_A_MISS = 10
+"""In hits."""
 
 MAX_STATEMENTS = 2000
 MAX_POOLS_OR_CACHES = 1000
@@ -112,20 +120,33 @@ def tally_of(frames: Sequence[tuple[WorkerId, Frame]], second: Second) -> Tally:
             route_of,
             MAX_ROUTES,
             OTHER,
+            _cost_of_route,
+            route_sum,
         ),
         workers=workers,
         statements=_folded(
             ((each.fingerprint, each) for frame in all_frames for each in frame.statements),
             statement_of,
             MAX_STATEMENTS,
+            OTHER,
+            _cost_of_statement,
+            statement_sum,
         ),
         pools=_folded(
-            ((pool.name, pool) for frame in all_frames for pool in frame.pools), pool_of, MAX_POOLS_OR_CACHES
+            ((pool.name, pool) for frame in all_frames for pool in frame.pools),
+            pool_of,
+            MAX_POOLS_OR_CACHES,
+            OTHER,
+            _cost_of_pool,
+            pool_sum,
         ),
         caches=_folded(
             (((cache.name, cache.kind), cache) for frame in all_frames for cache in frame.caches),
             cache_of,
             MAX_POOLS_OR_CACHES,
+            OTHER_CACHE,
+            _cost_of_cache,
+            cache_sum,
         ),
         slowest=_slowest(
             [SlowRow(worker, pid_of(worker), each) for worker, frame in frames for each in frame.slowest]
@@ -154,11 +175,15 @@ def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Tally:
     return Tally(
         from_ns=min([tally.from_ns for tally in some]),
         to_ns=max([tally.to_ns for tally in some]),
-        routes=_added([tally.routes for tally in some], route_sum, MAX_ROUTES, OTHER),
+        routes=_added([tally.routes for tally in some], route_sum, MAX_ROUTES, OTHER, _cost_of_route),
         workers=workers,
-        statements=_added([tally.statements for tally in some], statement_sum, MAX_STATEMENTS),
-        pools=_added([tally.pools for tally in some], pool_sum, MAX_POOLS_OR_CACHES),
-        caches=_added([tally.caches for tally in some], cache_sum, MAX_POOLS_OR_CACHES),
+        statements=_added(
+            [tally.statements for tally in some], statement_sum, MAX_STATEMENTS, OTHER, _cost_of_statement
+        ),
+        pools=_added([tally.pools for tally in some], pool_sum, MAX_POOLS_OR_CACHES, OTHER, _cost_of_pool),
+        caches=_added(
+            [tally.caches for tally in some], cache_sum, MAX_POOLS_OR_CACHES, OTHER_CACHE, _cost_of_cache
+        ),
         slowest=_slowest([row for tally in some for row in tally.slowest]),
         incidents=_latest([row for tally in some for row in tally.incidents]),
         in_flight=in_flight,
@@ -181,19 +206,34 @@ def _folded(
     pairs: Iterable[tuple[Key, From]],
     fold: Callable[[Sequence[From]], Part],
     bound: int,
-    other: Key | None = None,
-) -> dict[Key, Part]:
-    """Return what `fold` makes of those with the same key; keys past the bound are `other`, or left out."""
+    other: Key,
+    cost: Callable[[Part], int],
+    add: Callable[[Sequence[Part]], Part],
+) -> Mapping[Key, Part]:
+    """Return what `fold` makes of those with the same key; the cheapest past the bound are `other`."""
     grouped: dict[Key, list[From]] = {}
     for key, each in pairs:
         have = grouped.get(key)
         if have is not None:
             have.append(each)
-        elif len(grouped) < bound:
+        else:
             grouped[key] = [each]
-        elif other is not None:
-            grouped.setdefault(other, []).append(each)
-    return {key: fold(parts) for key, parts in grouped.items()}
+    folded = {key: fold(parts) for key, parts in grouped.items()}
+    return _bounded(folded, bound, other, cost, add) if len(folded) > bound + 1 else folded
+
+
+def _bounded(
+    parts: dict[Key, Part],
+    bound: int,
+    other: Key,
+    cost: Callable[[Part], int],
+    add: Callable[[Sequence[Part]], Part],
+) -> dict[Key, Part]:
+    """Return the costliest, and all the others added up: forgotten is what matters least, not what is new."""
+    ordered = sorted(parts, key=lambda key: (key != other, cost(parts[key])), reverse=True)
+    kept = {key: parts[key] for key in ordered[:bound]}
+    kept[other] = add([parts[key] for key in ordered[bound:]])
+    return kept
 
 
 def _added(
@@ -201,16 +241,38 @@ def _added(
     add: Callable[[Sequence[Part]], Part],
     bound: int = 1 << 30,
     other: Key | None = None,
+    cost: Callable[[Part], int] = lambda _: 0,
 ) -> Mapping[Key, Part]:
     """Return the parts of the same key added up; what is there once stays as it is."""
     some = [parts for parts in several if parts]
     if len(some) < 2:
         return some[0] if some else {}
+    grouped: dict[Key, list[Part]] = {}
+    for parts in some:
+        for key, part in parts.items():
+            have = grouped.get(key)
+            if have is not None:
+                have.append(part)
+            else:
+                grouped[key] = [part]
+    added = {key: parts[0] if len(parts) == 1 else add(parts) for key, parts in grouped.items()}
+    return added if other is None or len(added) <= bound + 1 else _bounded(added, bound, other, cost, add)
 
-    def sum_of(parts: Sequence[Part]) -> Part:
-        return parts[0] if len(parts) == 1 else add(parts)
 
-    return _folded((pair for parts in some for pair in parts.items()), sum_of, bound, other)
+def _cost_of_route(part: RoutePart) -> int:
+    return part.latency.total + part.latency.count * COST_OF_A_REQUEST_NS
+
+
+def _cost_of_statement(part: StatementPart) -> int:
+    return part.latency.total
+
+
+def _cost_of_pool(part: PoolPart) -> int:
+    return part.wait.total + part.checkouts
+
+
+def _cost_of_cache(part: CachePart) -> int:
+    return part.hits + COST_OF_A_MISS * part.misses
 
 
 def _slowest(rows: list[SlowRow]) -> tuple[SlowRow, ...]:

@@ -14,6 +14,9 @@ from perftui.model.packed import Packed, merged, packed
 from perftui_agent.wire.frames import CacheFrame, CodePlace, PoolFrame, RouteLabel, StatementFrame
 
 MAX_ROUTES_OF_A_STATEMENT = 50
+"""Those that ran it most often; the others share `(other)`."""
+
+OTHER_ROUTES: RouteLabel = "(other)"
 
 
 class StatementPart(msgspec.Struct, frozen=True, gc=False):
@@ -42,7 +45,7 @@ def statement_sum(parts: Sequence[StatementPart]) -> StatementPart:
 def _statement(parts: Sequence[StatementFrame] | Sequence[StatementPart], latency: Packed) -> StatementPart:
     first = parts[0]
     return StatementPart(
-        statement=first.statement or next((part.statement for part in parts if part.statement), ""),
+        statement=max([part.statement for part in parts], key=len),
         call_site=first.call_site or next((part.call_site for part in parts if part.call_site), None),
         database=first.database,
         routes=_routes([part.routes for part in parts]),
@@ -127,6 +130,10 @@ def _routes(counted: Sequence[Mapping[RouteLabel, int]]) -> Mapping[RouteLabel, 
     added: dict[RouteLabel, int] = {}
     for routes in counted:
         for route, count in routes.items():
-            if route in added or len(added) < MAX_ROUTES_OF_A_STATEMENT:
-                added[route] = added.get(route, 0) + count
-    return added
+            added[route] = added.get(route, 0) + count
+    if len(added) <= MAX_ROUTES_OF_A_STATEMENT:
+        return added
+    ordered = sorted(added, key=lambda route: (route == OTHER_ROUTES, -added[route]))
+    told = {route: added[route] for route in ordered[: MAX_ROUTES_OF_A_STATEMENT - 1]}
+    told[OTHER_ROUTES] = sum([added[route] for route in ordered[MAX_ROUTES_OF_A_STATEMENT - 1 :]])
+    return told

@@ -105,6 +105,7 @@ def _row(
         agent_dropped=counted.records_dropped,
         agent_faults=agent.faults if agent else {},
         agent_degraded=agent.degraded if agent and not gone else "",
+        agent_forgotten=agent.forgotten if agent else {},
         probes=frame.probes if frame else {},
         last_seen=heard_at if frame else None,
         gone_since=track.gone_at if gone else None,

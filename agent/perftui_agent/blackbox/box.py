@@ -12,10 +12,10 @@ import os
 from pathlib import Path
 
 from perftui_agent.blackbox.ring import Ring
-from perftui_agent.blackbox.thin import merge_into
 from perftui_agent.wire.boxes import envelope, turning_point
 from perftui_agent.wire.codec import encode
 from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.merging import merge_into
 
 COARSE_NS = 10_000_000_000
 """How much time one thinned frame covers."""

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from perftui_agent.records import CacheBatchRecord, CachePart, CacheRecord
 from perftui_agent.sketch import LatencySketch
+from perftui_agent.window.costs import Costs
 from perftui_agent.window.gathered import GatheredSketch
 from perftui_agent.window.stampedes import MissedKeys
 from perftui_agent.wire.frames import CacheFrame, Frame
+from perftui_agent.wire.merging import merge_cache
 
 MAX_COMMANDS = 300
-"""Distinct commands and prefixes in one frame; the probe names no more than that in a worker's life."""
+"""Distinct commands and prefixes in one frame, the costliest; a prefix that there is no room for is told of
+with its command's others, as `GET *`."""
+
+NEWCOMERS = 700
+"""Those met within a frame that are told apart besides, until it closes."""
 
 OTHER_COMMANDS = "(other commands)"
+
+COST_OF_A_MISS_NS = 1_000_000
+"""What has to be made anew, or failed, matters more than the time it took to be told so."""
 
 
 class CacheLedger:
@@ -19,6 +28,7 @@ class CacheLedger:
 
     def __init__(self, bounded: dict[str, int]) -> None:
         self._bounded = bounded
+        self.costs: Costs[str] = Costs(MAX_COMMANDS, NEWCOMERS)
         self._rows: dict[str, tuple[CacheFrame, GatheredSketch]] = {}
         self._missed = MissedKeys()
 
@@ -44,15 +54,30 @@ class CacheLedger:
             self._fold_part(part, share_ns)
         unnamed = record.commands - len(record.parts)
         if unnamed > 0:
-            self._bounded["caches"] = self._bounded.get("caches", 0) + unnamed
+            self._count_bound(unnamed)
 
     def close(self, frame: Frame) -> None:
-        """Hand the span's commands over to `frame`."""
+        """Hand the span's commands over to `frame`: as many as it has room for, the costliest."""
+        untold, _ = self.costs.close(self._spent(), frame.span_ns)
+        self._fold_away(untold)
         for row, latency in self._rows.values():
             latency.settle()
             frame.caches.append(row)
         self._rows = {}
         self._missed.close()
+
+    def _spent(self) -> dict[str, int]:
+        """Return what each command has cost in this span so far."""
+        for _, latency in self._rows.values():
+            latency.settle()
+        return {name: _cost_of(row) for name, (row, _) in self._rows.items() if not _is_rest(name)}
+
+    def _fold_away(self, names: list[str]) -> None:
+        """Count what these have done in this span with the rest of their command."""
+        for name in names:
+            row, _ = self._rows.pop(name)
+            self._count_bound(row.latency.count if row.latency else 0)
+            merge_cache(self._row(_rest_of(name))[0], row)
 
     def _fold_part(self, part: CachePart, ns: int) -> None:
         row, latency = self._row(part.name)
@@ -64,10 +89,27 @@ class CacheLedger:
     def _row(self, name: str) -> tuple[CacheFrame, GatheredSketch]:
         row = self._rows.get(name)
         if row is None:
-            if len(self._rows) >= MAX_COMMANDS and name != OTHER_COMMANDS:
-                self._bounded["caches"] = self._bounded.get("caches", 0) + 1
-                return self._row(OTHER_COMMANDS)
+            while not (_is_rest(name) or self.costs.admit(name)):
+                self._fold_away(self.costs.shed(self._spent()))
             latency = LatencySketch()
             frame = CacheFrame(name=name, kind="redis", latency=latency)
             row = self._rows[name] = frame, GatheredSketch(latency)
         return row
+
+    def _count_bound(self, times: int) -> None:
+        self._bounded["caches"] = self._bounded.get("caches", 0) + times
+
+
+def _rest_of(name: str) -> str:
+    """Return the row of what there is no room for: that of its command."""
+    return f"{name.partition(' ')[0]} *" if name.endswith(":*") else OTHER_COMMANDS
+
+
+def _is_rest(name: str) -> bool:
+    # As many as there are commands with a key: some 170.
+    return name == OTHER_COMMANDS or name.endswith(" *")
+
+
+def _cost_of(row: CacheFrame) -> int:
+    ns = row.latency.total if row.latency is not None else 0
+    return ns + (row.misses + row.errors) * COST_OF_A_MISS_NS

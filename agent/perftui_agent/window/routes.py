@@ -5,15 +5,29 @@ from __future__ import annotations
 from perftui_agent.places import place_of
 from perftui_agent.records import EVENTS, BackgroundRecord, FailureRecord, RequestRecord
 from perftui_agent.sketch import LatencySketch
+from perftui_agent.window.costs import Costs
 from perftui_agent.wire.frames import ExceptionCount, Frame, RouteFrame, StatusCounts
+from perftui_agent.wire.merging import merge_route
 
 MAX_ROUTES = 500
-"""Distinct routes in a worker's life; further ones share `(other)`."""
+"""Distinct routes in a frame, the costliest; the others share `(other)`."""
+
+NEWCOMERS = 500
+"""Routes met within a frame that are told apart besides, until it closes."""
+
+COST_OF_A_REQUEST_NS = 1_000_000
+COST_OF_AN_ERROR_NS = 100_000_000
+"""What failed, or came often, matters more than the time it took."""
 
 MAX_EXCEPTIONS = 20
 """Distinct exceptions per route and frame."""
 
+MAX_REPEATS = 20
+"""Repeated shapes per route and frame."""
+
 OTHER_ROUTES = "(other)"
+
+OTHER_EXCEPTIONS = ("(other)", "")
 
 
 class RouteTally:
@@ -74,6 +88,26 @@ class RouteTally:
                 self.frame.serialize = LatencySketch()
             self.frame.serialize.add_all(ns)
 
+    def cost(self) -> int:
+        """Return how much it matters, in nanoseconds; of what has been settled."""
+        status = self.frame.status
+        return (
+            self.whole.total
+            + self.frame.latency.total
+            + status.total() * COST_OF_A_REQUEST_NS
+            + status.server_error * COST_OF_AN_ERROR_NS
+        )
+
+    def add(self, other: RouteTally) -> None:
+        """Take in what another route did."""
+        merge_route(self.frame, other.close())
+        for each in other.frame.exceptions:
+            key = (each.type, each.place)
+            if key not in self.exceptions and len(self.exceptions) >= MAX_EXCEPTIONS:
+                key = OTHER_EXCEPTIONS
+            self.exceptions[key] = self.exceptions.get(key, 0) + each.count
+        del self.frame.repeats[MAX_REPEATS:]
+
     def close(self) -> RouteFrame:
         """Return the route's frame."""
         self.settle()
@@ -96,14 +130,29 @@ class RouteLedger:
 
     def __init__(self, bounded: dict[str, int]) -> None:
         self._bounded = bounded
-        self._known: set[str] = set()
+        self.costs: Costs[str] = Costs(MAX_ROUTES, NEWCOMERS)
         self.tallies: dict[str, RouteTally] = {}
         """Of the routes met in this span."""
 
     def close(self, frame: Frame) -> None:
-        """Hand the span's routes over to `frame`."""
+        """Hand the span's routes over to `frame`: as many as it has room for, the costliest."""
+        untold, _ = self.costs.close(self._spent(), frame.span_ns)
+        self._fold_away(untold)
         frame.routes = [tally.close() for tally in self.tallies.values()]
         self.tallies = {}
+
+    def _spent(self) -> dict[str, int]:
+        """Return what each route has cost in this span so far."""
+        for tally in self.tallies.values():
+            tally.settle()
+        return {label: tally.cost() for label, tally in self.tallies.items() if label != OTHER_ROUTES}
+
+    def _fold_away(self, labels: list[str]) -> None:
+        """Count what these have done in this span as `(other)`."""
+        for label in labels:
+            tally = self.tallies.pop(label)
+            self._bounded["routes"] = self._bounded.get("routes", 0) + tally.frame.status.total()
+            self.tally(OTHER_ROUTES).add(tally)
 
     def fold_failure(self, record: FailureRecord) -> None:
         """Count an exception that no handler took."""
@@ -111,7 +160,7 @@ class RouteLedger:
         key = (record.type, place_of(*record.place))
         if key not in counts and len(counts) >= MAX_EXCEPTIONS:
             self._bounded["exceptions"] = self._bounded.get("exceptions", 0) + 1
-            key = ("(other)", "")
+            key = OTHER_EXCEPTIONS
         counts[key] = counts.get(key, 0) + 1
 
     def fold_background(self, record: BackgroundRecord) -> None:
@@ -125,11 +174,8 @@ class RouteLedger:
         """Return this span's tally of a route, or of those past the bound."""
         tally = self.tallies.get(label)
         if tally is None:
-            if label not in self._known and label != OTHER_ROUTES:
-                if len(self._known) >= MAX_ROUTES:
-                    self._bounded["routes"] = self._bounded.get("routes", 0) + 1
-                    return self.tally(OTHER_ROUTES)
-                self._known.add(label)
+            while label != OTHER_ROUTES and not self.costs.admit(label):
+                self._fold_away(self.costs.shed(self._spent()))
             tally = self.tallies[label] = RouteTally(label)
         return tally
 

@@ -2,26 +2,67 @@
 
 All of it runs on the agent's thread. The app's threads only look into `ShapeTable.texts`, by the text's
 hash: no text is kept alive by it.
+
+Reading a text costs about a microsecond a character, so how much is read is bounded, too. A text that
+differs in its literals alone from one that was read is known by its outline, for a twentieth of that; one
+that comes for the first time has a small allowance, one that comes again another: an app that never sends
+the same text twice does not keep those that it sends all the time from being read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 from perftui_agent.records import Shape, StatementText
+from perftui_agent.window.costs import Costs
 from perftui_agent.window.folding import fold
+from perftui_agent.window.outline import outline_of
 
 MAX_SHAPES = 500
-"""Distinct shapes in a worker's life; further ones share `(other)`."""
+"""Distinct shapes that are known at a time, and told of in a frame; the others share `(other)`."""
+
+NEWCOMERS = 500
+"""Shapes met within a frame that are known besides, until it closes."""
 
 MAX_TEXTS = 2_048
 """Texts whose shape is remembered, in each of two generations: the older one is forgotten at a time."""
 
+MAX_MET = 4_096
+"""Texts that are known to have come once, in each of two generations."""
+
 MAX_SHAPE_CHARACTERS = 2_000
 
+READ_AT_ONCE = 100_000
+READ_A_SECOND = 5_000
+"""Characters of texts that come for the first time."""
+
+REREAD_AT_ONCE = 400_000
+REREAD_A_SECOND = 10_000
+"""Characters of texts that have come before; those of a service that has just started come all at once."""
+
 OTHER_SHAPES = "(other)"
+
+
+class Allowance:
+    """How much may be read: so much at once, and so much more each second."""
+
+    def __init__(self, at_once: int, a_second: int) -> None:
+        self._most = self._left = at_once
+        self._a_second = a_second
+
+    def takes(self, characters: int) -> bool:
+        """Take so many characters from what is left; False if nothing is."""
+        if self._left <= 0:
+            return False
+        self._left -= characters
+        return True
+
+    def refill(self, span_ns: int) -> None:
+        """Add what a span has earned."""
+        self._left = min(self._most, self._left + int(self._a_second * span_ns / 1e9))
 
 
 class ShapeTable:
@@ -32,12 +73,25 @@ class ShapeTable:
         """By `hash(text)`; read on the app's threads, written on the agent's."""
         self.show_text = True
         """False with `PERFTUI_SQL_TEXT=off`: of a statement only the verb leaves the process."""
+        self.costs: Costs[str] = Costs(MAX_SHAPES, NEWCOMERS)
+        """By fingerprint."""
+        self.unread = 0
+        """Executions of statements whose text nobody has read."""
         self._older: dict[int, StatementText] = {}
+        self._outlines: dict[int, StatementText] = {}
+        """By the hash of their outline."""
+        self._met: set[int] = set()
+        self._met_before: set[int] = set()
+        """Hashes of texts that have come once."""
         self._shapes: dict[str, Shape] = {}
-        self._other = Shape(OTHER_SHAPES, "", OTHER_SHAPES)
+        self._alive: weakref.WeakValueDictionary[str, Shape] = weakref.WeakValueDictionary()
+        """Every shape that anybody still holds, forgotten ones included: what comes back is the same one."""
+        self._first = Allowance(READ_AT_ONCE, READ_A_SECOND)
+        self._again = Allowance(REREAD_AT_ONCE, REREAD_A_SECOND)
+        self._other = StatementText(Shape(OTHER_SHAPES, "", OTHER_SHAPES), compared=False, many=False)
 
     def shape(self, fingerprint: str) -> Shape | None:
-        """Return the shape that was given out under this fingerprint."""
+        """Return the shape that has a place under this fingerprint."""
         return self._shapes.get(fingerprint)
 
     def know(self, key: int, text: str, engine: Any = None, database: str = "") -> StatementText:
@@ -46,31 +100,103 @@ class ShapeTable:
         `key` is the hash of the whole text, of which `text` is what was kept (`kept_of`); `engine` the
         SQLAlchemy engine that ran it: it is remembered weakly.
         """
-        known = self.texts.get(key) or self._older.get(key) or self._read(text, engine, database)
+        known = self.texts.get(key) or self._older.get(key)
+        if known is not None:
+            self._remember(key, known)
+            return known
+        quotes_names = _quotes_names(engine)
+        outline = hash((outline_of(text), quotes_names))
+        known = self._outlines.get(outline)
+        if known is not None:
+            # Of texts with literals in them, most never come again.
+            if self._has_come_before(key):
+                self._remember(key, known)
+            return known
+        allowance = self._again if self._has_come_before(key) else self._first
+        if not allowance.takes(len(text)):
+            self.unread += 1
+            return self._other
+        known = self._read(text, quotes_names, engine, database)
+        if len(self._outlines) >= MAX_TEXTS:
+            self._outlines.clear()
+        self._outlines[outline] = known
+        self._remember(key, known)
+        return known
+
+    def take_in(self, shape: Shape) -> bool:
+        """Give a shape a place, forgotten or not; False if there is none before others have been `shed`."""
+        if shape.fingerprint == OTHER_SHAPES:
+            return True
+        if not self.costs.admit(shape.fingerprint):
+            return False
+        self._shapes[shape.fingerprint] = shape
+        return True
+
+    @property
+    def other(self) -> Shape:
+        """The shape of all that have no place."""
+        return self._other.shape
+
+    def shed(self, spent: Mapping[str, int]) -> list[str]:
+        """Make room for shapes amid a span: see `Costs.shed`."""
+        forgotten = self.costs.shed(spent)
+        self._forget(set(forgotten))
+        return forgotten
+
+    def close(self, spent: Mapping[str, int], span_ns: int) -> list[str]:
+        """Take what each shape has cost in a span; return the fingerprints that the frame has no room for."""
+        untold, forgotten = self.costs.close(spent, span_ns)
+        if forgotten:
+            self._forget(set(forgotten))
+        self._first.refill(span_ns)
+        self._again.refill(span_ns)
+        return untold
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for table in (self.texts, self._older, self._outlines, self._shapes):
+            table.clear()
+        self._met.clear()
+        self._met_before.clear()
+        self.costs.clear()
+        self.unread = 0
+
+    def _remember(self, key: int, known: StatementText) -> None:
         if len(self.texts) >= MAX_TEXTS:
             self._older = dict(self.texts)
             self.texts.clear()
         self.texts[key] = known
-        return known
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self.texts.clear()
-        self._older.clear()
-        self._shapes.clear()
+    def _has_come_before(self, key: int) -> bool:
+        """Say whether a text has come before; note that it has come now."""
+        if key in self._met or key in self._met_before:
+            return True
+        if len(self._met) >= MAX_MET:
+            self._met, self._met_before = set(), self._met
+        self._met.add(key)
+        return False
 
-    def _read(self, text: str, engine: Any, database: str) -> StatementText:
-        folded, verb, longest = fold(text, quotes_names=_quotes_names(engine))
+    def _read(self, text: str, quotes_names: bool, engine: Any, database: str) -> StatementText:
+        folded, verb, longest = fold(text, quotes_names=quotes_names)
         fingerprint = hashlib.blake2b(folded.encode(errors="replace"), digest_size=8).hexdigest()
-        shape = self._shapes.get(fingerprint)
+        shape = self._shapes.get(fingerprint) or self._alive.get(fingerprint)
         if shape is None:
-            if len(self._shapes) >= MAX_SHAPES:
-                shape = self._other
-            else:
-                shape = Shape(fingerprint, verb, _cut(folded) if self.show_text else verb, text, database)
-                shape.engine = weakref.ref(engine) if engine is not None else None
-                self._shapes[fingerprint] = shape
+            shape = Shape(fingerprint, verb, _cut(folded) if self.show_text else verb)
+            self._alive[fingerprint] = shape
+        if not shape.example:
+            shape.example, shape.database = text, database
+            shape.engine = weakref.ref(engine) if engine is not None else None
         return StatementText(shape, compared=verb == "SELECT", many=longest > 1)
+
+    def _forget(self, fingerprints: set[str]) -> None:
+        """Take these shapes out, and the texts that lead to them: the next one that comes is read anew."""
+        for fingerprint in fingerprints:
+            shape = self._shapes.pop(fingerprint, None)
+            if shape is not None:
+                shape.example, shape.engine = "", None
+        for table in (self.texts, self._older, self._outlines):
+            for key in [key for key, known in table.items() if known.shape.fingerprint in fingerprints]:
+                table.pop(key, None)
 
 
 def _cut(shape: str) -> str:
@@ -79,6 +205,8 @@ def _cut(shape: str) -> str:
 
 def _quotes_names(engine: Any) -> bool:
     """Say whether `"…"` is a name to this engine's database."""
+    if engine is None:
+        return True
     try:
         return bool(engine.dialect.identifier_preparer.initial_quote != "`")
     except AttributeError:

@@ -13,8 +13,10 @@ import msgspec
 
 from perftui_agent.records import RequestRecord, Shape, StatementRecord, StatementText
 from perftui_agent.window.gathered import GatheredSketch
+from perftui_agent.window.routes import MAX_REPEATS
 from perftui_agent.window.shapes import OTHER_SHAPES, ShapeTable
 from perftui_agent.wire.frames import CodePlace, Frame, RepeatedShape, RouteFrame, StatementFrame
+from perftui_agent.wire.merging import merge_statement
 
 OUTSIDE_REQUESTS = "(outside requests)"
 
@@ -23,11 +25,14 @@ OTHER_ROUTES = "(other)"
 REPEATED_FROM = 3
 """Executions of one shape by one request."""
 
-MAX_REPEATS = 20
-"""Repeated shapes per route and frame."""
-
 MAX_ROUTES = 50
-"""Routes per statement and frame."""
+"""Routes per statement and frame: those that ran it most often."""
+
+MAX_ROUTES_MET = 1_000
+"""Routes per statement that are told apart until the frame closes."""
+
+COST_OF_AN_ERROR_NS = 10_000_000
+"""What failed matters more than the time it took."""
 
 MAX_COMPARED = 1_000
 """Executions of one shape in one request whose values are told apart."""
@@ -82,7 +87,7 @@ class StatementLedger:
         shape = known.shape
         record.name = shape.shown
         statement, latency = self._statements.get(shape) or self._begin(shape)
-        if shape.fingerprint == OTHER_SHAPES:
+        if statement.fingerprint == OTHER_SHAPES:
             self._count_bound("statements")
         latency.add(record.ended_ns - record.started_ns)
         if record.failed:
@@ -104,14 +109,19 @@ class StatementLedger:
         executed = record.executed
         record.executed = SETTLED
         for shape, executions in executed.items():
-            _count_route(self._statement(shape), record.route, executions.count)
+            _count_route(self._statement(shape), route.route, executions.count)
             if executions.compared >= REPEATED_FROM:
                 self._count_repeats(route, shape, executions)
 
     def close(self, frame: Frame) -> None:
-        """Hand the span's statements over to `frame`."""
+        """Hand the span's statements over to `frame`: as many as it has room for, the costliest."""
+        self._fold_away(self._shapes.close(self._spent(), frame.span_ns))
         for statement, latency in self._statements.values():
             latency.settle()
+            if len(statement.routes) > MAX_ROUTES:
+                statement.routes = _most(statement.routes)
+            if statement.fingerprint == OTHER_SHAPES:
+                statement.call_site = None
             frame.statements.append(statement)
         self._statements = {}
         self._binds_since += 1
@@ -122,6 +132,8 @@ class StatementLedger:
         return (self._statements.get(shape) or self._begin(shape))[0]
 
     def _begin(self, shape: Shape) -> tuple[StatementFrame, GatheredSketch]:
+        while not self._shapes.take_in(shape):
+            self._fold_away(self._shapes.shed(self._spent()))
         statement = StatementFrame(
             fingerprint=shape.fingerprint,
             statement=shape.shown,
@@ -130,6 +142,26 @@ class StatementLedger:
         )
         begun = self._statements[shape] = statement, GatheredSketch(statement.latency)
         return begun
+
+    def _spent(self) -> dict[str, int]:
+        """Return what each statement has cost in this span so far, by fingerprint."""
+        spent = {}
+        for statement, latency in self._statements.values():
+            latency.settle()
+            spent[statement.fingerprint] = _cost_of(statement)
+        spent.pop(OTHER_SHAPES, None)
+        return spent
+
+    def _fold_away(self, fingerprints: list[str]) -> None:
+        """Count what these have done in this span as `(other)`."""
+        if not fingerprints:
+            return
+        away = set(fingerprints)
+        other, _ = self._statements.get(self._shapes.other) or self._begin(self._shapes.other)
+        for shape in [shape for shape in self._statements if shape.fingerprint in away]:
+            statement, _ = self._statements.pop(shape)
+            self._count_bound("statements", statement.latency.count)
+            merge_statement(other, statement)
 
     def _fold_part(
         self, record: StatementRecord, known: StatementText, request: RequestRecord, statement: StatementFrame
@@ -189,8 +221,8 @@ class StatementLedger:
         repeats.total_ns += executions.ns
         repeats.most = max(repeats.most, executions.compared)
 
-    def _count_bound(self, bound: str) -> None:
-        self._bounded[bound] = self._bounded.get(bound, 0) + 1
+    def _count_bound(self, bound: str, times: int = 1) -> None:
+        self._bounded[bound] = self._bounded.get(bound, 0) + times
 
     def _place_of_repeats(self, route: str, shape: Shape, place: CodePlace) -> CodePlace:
         """Return where the repetition comes from; if it is not known, ask for the next one's."""
@@ -198,13 +230,26 @@ class StatementLedger:
         if not place:
             shape.call_site_wanted = True
             return self._call_sites.get(key, shape.call_site)
-        if key in self._call_sites or len(self._call_sites) < MAX_CALL_SITES:
-            self._call_sites[key] = place
+        if key not in self._call_sites and len(self._call_sites) >= MAX_CALL_SITES:
+            del self._call_sites[next(iter(self._call_sites))]
+        self._call_sites[key] = place
         return place
 
 
 def _count_route(statement: StatementFrame, route: str, executions: int = 1) -> None:
     routes = statement.routes
-    if route not in routes and len(routes) >= MAX_ROUTES:
+    if route not in routes and len(routes) >= MAX_ROUTES_MET:
         route = OTHER_ROUTES
     routes[route] = routes.get(route, 0) + executions
+
+
+def _cost_of(statement: StatementFrame) -> int:
+    return statement.latency.total + statement.errors * COST_OF_AN_ERROR_NS
+
+
+def _most(routes: dict[str, int]) -> dict[str, int]:
+    """Return the routes with the most executions; the others share `(other)`."""
+    ordered = sorted(routes.items(), key=lambda item: (item[0] == OTHER_ROUTES, -item[1]))
+    told = dict(ordered[: MAX_ROUTES - 1])
+    told[OTHER_ROUTES] = sum(executions for _, executions in ordered[MAX_ROUTES - 1 :])
+    return told

@@ -41,6 +41,9 @@ MAX_PATH = 300
 MAX_BLOCKS = 256
 """Recent blocks of the loop that requests are compared with."""
 
+MAX_USUAL = 2_000
+"""Routes of which it is remembered what is usual."""
+
 _WEIGHT_OF_THE_LATEST = 0.1
 """Of a second, in what is usual for a route."""
 
@@ -204,6 +207,9 @@ class StoryLedger:
             if mean_ns is not None:
                 usual_ns = self._usual_ns.get(route.route, mean_ns)
                 self._usual_ns[route.route] = usual_ns + _WEIGHT_OF_THE_LATEST * (mean_ns - usual_ns)
+        if len(self._usual_ns) > MAX_USUAL:
+            told = {route.route for route in frame.routes}
+            self._usual_ns = {route: ns for route, ns in self._usual_ns.items() if route in told}
 
     def _part(self, story: Story, kind: str, name: str, started_ns: int) -> Part:
         """Return the part that a stretch belongs to, a new one if there is room."""

@@ -63,6 +63,8 @@ class Window:
         self.open_websockets = 0
         self.bounded: dict[str, int] = {}
         """What each bound has folded away in this span."""
+        self.forgotten: dict[str, int] = {}
+        """How many names each table has forgotten so far, to make room."""
         self.shapes = ShapeTable()
         self._all_folds: dict[type, Callable[[Any], None]] = {}
         self._folds = self._all_folds
@@ -147,6 +149,12 @@ class Window:
         self._caches.close(frame)
         self._routes.close(frame)
         self._stories.close(frame, in_flight)
+        self.forgotten |= {
+            "statements": self.shapes.costs.forgotten,
+            "texts": self.shapes.unread,
+            "routes": self._routes.costs.forgotten,
+            "commands": self._caches.costs.forgotten,
+        }
         return frame
 
     def loop_was_held(self, name: str, began_ns: int, ended_ns: int, by: RequestRecord | None) -> None:
@@ -171,6 +179,7 @@ class Window:
         self._open.clear()
         self._ended.clear()
         self.bounded.clear()
+        self.forgotten.clear()
         self.records_dropped = self.open_websockets = 0
         self.shapes.clear()
         self._start_ledgers()

@@ -325,6 +325,10 @@ class AgentStats(_Value, frozen=True):
     """Faults by the place in the agent that had them, since it started."""
     bounded: dict[str, Count] = {}
     """What each bound folded away in this span."""
+    forgotten: dict[str, Count] = {}
+    """How many names each table has forgotten since the agent started, so as to make room for others:
+    `statements`, `routes`, `commands`, `caches`; and how many executions had a text (`texts`) that nobody had
+    the time to read. What comes back is known again."""
     degraded: str = ""
 
 

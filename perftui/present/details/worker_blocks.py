@@ -71,6 +71,12 @@ def traffic(summary: Summary, worker: WorkerSummary) -> list[tuple[str, str, Sty
     return [("share", even, "medium" if skewed else "text")]
 
 
+def forgotten(worker: WorkerSummary) -> str:
+    """Return what the agent's tables had no room for, since it started."""
+    named = [f"{count(number)} {clean(table)}" for table, number in worker.agent_forgotten.items() if number]
+    return ", ".join(named)
+
+
 def agent(worker: WorkerSummary, width: int) -> list[Line]:
     """Return what the agent costs it, and which probes are on, or why not."""
     cpu = worker.agent_cpu_percent
@@ -84,6 +90,8 @@ def agent(worker: WorkerSummary, width: int) -> list[Line]:
     ]
     if worker.agent_degraded:
         items.append(("gives up", clean(worker.agent_degraded), "medium"))
+    if told := forgotten(worker):
+        items.append(("forgotten", told, "text"))
     note = f"agent {clean(worker.identity.agent)}" if worker.identity.agent else ""
     lines = [section("THE AGENT'S OWN COST", width, note), *pairs(items, width)]
     for probe, state in sorted(worker.probes.items()):

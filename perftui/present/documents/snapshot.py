@@ -66,6 +66,7 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> Json:
         "incidents": [_incident(row) for row in wanted.of(summary.incidents)],
         "findings": [_finding(each) for each in find(summary)],
         "slo": [{**_verdict(each), "scope": each.scope} for each in summary.slo],
+        "forgotten": dict(summary.forgotten),
     }
     return {**whole, "filter": wanted.text} if wanted else whole
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from perftui.model.history import BLOCK_S, KEPT_S, NO_HISTORY, SECONDS_AGE_S, History, sum_of
 from perftui.model.tally import tally_of, total
-from tests.support.frames import T, frame, route, worker
+from perftui_agent.wire.frames import StatementFrame
+from tests.support.frames import T, frame, route, sketch, worker
 
 A, B = worker(1).id, worker(2).id
 
@@ -18,6 +19,10 @@ def history_of(*seconds: int, worker: str = A) -> History:
     for seq, second in enumerate(seconds, 1):
         history = history.with_frame(worker, frame(seq, T + second, [route("GET /", [5.0])]))
     return history
+
+
+def statement(fingerprint: str, ms: float) -> StatementFrame:
+    return StatementFrame(fingerprint=fingerprint, latency=sketch([ms]))
 
 
 def requests(history: History, first: int, last: int) -> int:
@@ -170,3 +175,20 @@ def test_routes_beyond_the_bound_become_one() -> None:
     assert len(tally.routes) == 2001
     assert tally.routes["(other)"].counts().requests == 2000
     assert tally.requests == 4000
+
+
+def test_what_came_last_and_costs_most_has_its_row() -> None:
+    """Of more routes and statements than there is room for, the cheapest share one; no execution is lost."""
+    history = NO_HISTORY
+    for second in range(1, 5):
+        routes = [route(f"GET /{second}/{number}", [5.0]) for number in range(1000)]
+        sent = frame(second, T + second, routes)
+        sent.statements = [statement(f"{second}/{number}", 0.1) for number in range(1000)]
+        history = history.with_frame(A, sent)
+    last = frame(5, T + 5, [route("GET /last", [500.0])])
+    last.statements = [statement("last", 50.0)]
+    tally = sum_of(history.with_frame(A, last).cover(T, T + 6))
+    assert "GET /last" in tally.routes
+    assert "last" in tally.statements
+    assert len(tally.statements) == 2001
+    assert sum(each.latency.count for each in tally.statements.values()) == 4001

@@ -15,6 +15,10 @@ from weakref import ref
 from perftui_agent.probes.caches.cachetools import is_cachetools_cache, whole
 from perftui_agent.probes.caches.rows import MAX_CACHES, CacheRow, rows
 
+MAX_FUNCTIONS = 5_000
+"""Functions that are polled, `MAX_CACHES` each second in turns: they count for themselves, so what is read
+later is read all the same. Beyond them the one that was read longest ago is forgotten."""
+
 
 class PolledFunction:
     """One function; what it has counted goes to its row as it is read."""
@@ -25,6 +29,7 @@ class PolledFunction:
         self._size: tuple[int | None, int | None] = (None, None)
         self.row: CacheRow = rows.row(name, _kind(function), self._sizes)
         self.row.sees_evictions = False
+        self.row.hold(self)
         self.rebase()
 
     @property
@@ -66,39 +71,45 @@ class PolledFunction:
 
 
 class PolledFunctions:
-    """All that are polled."""
+    """All that are polled, in turns."""
 
     def __init__(self) -> None:
-        self._polled: list[PolledFunction] = []
-        self.refused = 0
-        """How many there have been beyond the bound: they are not polled."""
+        self._polled: dict[int, PolledFunction] = {}
+        """By the id of the function, those that have waited longest first."""
+        self.waiting = 0
+        """How many have not been read the last time: what they have counted is told later."""
 
     def add(self, function: Any, name: str) -> None:
         """Poll one more function, unless it is polled under this name."""
-        self._polled = [polled for polled in self._polled if polled.function is not None]
-        for polled in self._polled:
-            if polled.function is function:
-                return
-        if len(self._polled) >= MAX_CACHES:
-            self.refused += 1
-        else:
-            self._polled.append(PolledFunction(function, name))
+        known = self._polled.get(id(function))
+        if known is not None and known.function is function:
+            return
+        if len(self._polled) >= MAX_FUNCTIONS:
+            self._polled = {key: each for key, each in self._polled.items() if each.function is not None}
+            while len(self._polled) >= MAX_FUNCTIONS:
+                del self._polled[next(iter(self._polled))]
+                rows.forgotten += 1
+        self._polled[id(function)] = PolledFunction(function, name)
 
     def rebase(self) -> None:
         """Count from now on."""
-        for polled in list(self._polled):
+        for polled in list(self._polled.values()):
             try:
                 polled.rebase()
             except Exception as error:  # noqa: BLE001 - as below
                 rows.guard.fault("probes.caches", error)
 
     def poll(self) -> None:
-        """Read them all; one that can't be read keeps no other from it."""
-        for polled in list(self._polled):
+        """Read as many as there is time for; one that can't be read keeps no other from it."""
+        items = list(self._polled.items())
+        self.waiting = max(0, len(items) - MAX_CACHES)
+        for key, polled in items[:MAX_CACHES]:
             try:
                 polled.poll()
             except Exception as error:  # noqa: BLE001 - `cache_info` is the app's
                 rows.guard.fault("probes.caches", error)
+            if self._polled.pop(key, None) is not None and polled.function is not None:
+                self._polled[key] = polled
 
 
 functions = PolledFunctions()

@@ -7,7 +7,7 @@ agent of this worker started is not its own and stays out.
 from __future__ import annotations
 
 import logging
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from perftui_agent.guard import Guard
 from perftui_agent.probes.caches import cachetools
@@ -17,9 +17,16 @@ from perftui_agent.probes.caches.functions import (
     functions,
     name_of,
 )
-from perftui_agent.probes.caches.rows import CacheRow, rows
+from perftui_agent.probes.caches.rows import MAX_CACHES, OTHER_CACHES, CacheRow, Totals, rows
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.wire.frames import CacheFrame, Frame
+from perftui_agent.wire.merging import merge_cache
+
+FADING = 0.99
+"""What a cache's uses count for a second later: half after a minute."""
+
+COST_OF_A_MISS = 10
+"""In hits: what was not there has to be made."""
 
 NOTHING_WATCHED = "off: no cache is watched"
 
@@ -53,16 +60,7 @@ class BoundedSink(Protocol):
     """The window, as far as this probe needs it."""
 
     bounded: dict[str, int]
-
-
-class Totals(NamedTuple):
-    """What a row had counted at a moment."""
-
-    hits: int
-    misses: int
-    evictions: int
-    expirations: int
-    stampedes: int
+    forgotten: dict[str, int]
 
 
 class CacheProbe:
@@ -73,46 +71,64 @@ class CacheProbe:
     def __init__(self, sink: BoundedSink, guard: Guard) -> None:
         self._sink = sink
         self._guard = guard
-        self._seen: dict[CacheRow, Totals] | None = None
+        self._attached = False
+        self._told: set[str] = set()
 
     def attach(self) -> ProbeStatus:
         """Start to count, and say whether there is anything to."""
         rows.guard = self._guard
-        if self._seen is None:
+        if not self._attached:
+            self._attached = True
             functions.rebase()
-            self._seen = {row: _totals(row) for row in rows.all()}
+            for row in rows.all():
+                row.told = row.totals()
         return ON if rows.all() else NOTHING_WATCHED
 
     def detach(self) -> None:
         """Leave the caches as they are: the app asked for it, and a later agent goes on from there."""
 
     def fill(self, frame: Frame) -> None:
-        """Add each cache's share of this span, and its size now."""
+        """Add each cache's share of this span, and its size now: of as many as there is room for."""
         functions.poll()
-        seen, now = self._seen or {}, {}
+        shares: dict[CacheRow, Totals] = {}
         for row in rows.all():
-            before = seen.get(row, _NOTHING)
-            # A lookup that a `__missing__` answers is a hit for a moment, and none when it has ended.
-            totals = Totals(*map(max, before, _totals(row)))
-            share = Totals(*map(int.__sub__, totals, before))
+            row.told, share = row.untold()
             if row.live or any(share):
-                now[row] = totals
-                size, maxsize = row.sizes()
-                counted = share._asdict()
-                if not row.sees_evictions:
-                    del counted["evictions"]
-                frame.caches.append(
-                    CacheFrame(name=row.name, kind=row.kind, size=size, maxsize=maxsize, **counted)
-                )
+                shares[row] = share
             else:
                 rows.drop(row)
-        self._seen = now
-        if folded := rows.folded_away + functions.refused:
+        told, other = _costliest(shares)
+        frame.caches += [_frame_of(row, share, row.sizes()) for row, share in told.items()]
+        if other is not None:
+            frame.caches.append(other)
+        folded = len(shares) - len(told) + rows.folded_away + functions.waiting
+        if folded:
             self._sink.bounded["caches"] = self._sink.bounded.get("caches", 0) + folded
+        rows.forgotten += self._untold(told, shares)
+        self._sink.forgotten["caches"] = rows.forgotten
+
+    def _untold(self, told: dict[CacheRow, Totals], shares: dict[CacheRow, Totals]) -> int:
+        """Return how many of the rows that the last frame had told of have lost their place."""
+        before, self._told = self._told, {row.name for row in told}
+        return len(before & {row.name for row in shares} - self._told)
 
 
-_NOTHING = Totals(0, 0, 0, 0, 0)
+def _costliest(shares: dict[CacheRow, Totals]) -> tuple[dict[CacheRow, Totals], CacheFrame | None]:
+    """Return the rows that a frame has room for, and what the others come to."""
+    for row, share in shares.items():
+        row.cost = row.cost * FADING + share.hits + COST_OF_A_MISS * (share.misses + share.evictions)
+    if len(shares) <= MAX_CACHES:
+        return shares, None
+    ordered = sorted(shares, key=lambda row: (row.name != OTHER_CACHES, row.live > 0, row.cost), reverse=True)
+    rest = [_frame_of(row, shares[row], (None, None)) for row in ordered[MAX_CACHES:]]
+    other = CacheFrame(name=OTHER_CACHES, kind=rest[0].kind)
+    for each in rest:
+        merge_cache(other, each)
+    return {row: shares[row] for row in ordered[:MAX_CACHES]}, other
 
 
-def _totals(row: CacheRow) -> Totals:
-    return Totals(row.hits, row.misses, row.evictions, row.expirations, row.stampedes)
+def _frame_of(row: CacheRow, share: Totals, sizes: tuple[int | None, int | None]) -> CacheFrame:
+    counted = share._asdict()
+    if not row.sees_evictions:
+        del counted["evictions"]
+    return CacheFrame(name=row.name, kind=row.kind, size=sizes[0], maxsize=sizes[1], **counted)

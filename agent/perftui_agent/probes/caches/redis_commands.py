@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-MAX_PREFIXES = 200
-"""Prefixes told apart, all commands together; further ones are `*`."""
-
 MAX_COMMANDS = 300
-"""Distinct spellings of commands; Redis has about 250."""
+"""Spellings of commands that are remembered, all of which are forgotten at a time; Redis has about 250."""
 
 MAX_REMEMBERED = 2000
-"""Prefixes whose verdict is remembered, ids included: looking anew costs 1 µs."""
+"""Prefixes whose verdict is remembered, ids included: looking anew costs 1 µs. They are forgotten as well."""
+
+MAX_PREFIX_CHARACTERS = 64
+"""Longer ones are no words, and not worth keeping."""
 
 OTHER_COMMANDS = "(other commands)"
 
@@ -104,12 +104,11 @@ class Command(NamedTuple):
 
 
 class CommandNames:
-    """The names of one process, of which there are never more than a table can show."""
+    """The names of one process. The window decides for which of them a table has room."""
 
     def __init__(self) -> None:
         self.known: dict[Any, Command] = {}
         """By how the app spells them."""
-        self._prefixes: set[tuple[str, str]] = set()
         self._remembered = 0
 
     def command(self, spelling: Any) -> Command:
@@ -117,10 +116,9 @@ class CommandNames:
         known = self.known.get(spelling)
         if known is None:
             known = _command(spelling)
-            if len(self.known) < MAX_COMMANDS:
-                self.known[spelling] = known
-            else:
-                known = Command(OTHER_COMMANDS, OTHER_COMMANDS, 0, known.reader, {})
+            if len(self.known) >= MAX_COMMANDS:
+                self.known.clear()
+            self.known[spelling] = known
         return known
 
     def name(self, command: Command, arguments: tuple[Any, ...]) -> str:
@@ -146,12 +144,12 @@ class CommandNames:
         name = command.plain
         text = _shown(prefix)
         if text is not None:
-            pair = (command.name, text)
-            if pair not in self._prefixes and len(self._prefixes) < MAX_PREFIXES:
-                self._prefixes.add(pair)
-            if pair in self._prefixes:
-                name = f"{command.name} {text}:*"
-        if self._remembered < MAX_REMEMBERED and len(prefix) <= 64:
+            name = f"{command.name} {text}:*"
+        if len(prefix) <= MAX_PREFIX_CHARACTERS:
+            if self._remembered >= MAX_REMEMBERED:
+                self._remembered = 0
+                for known in list(self.known.values()):
+                    known.names.clear()
             self._remembered += 1
             command.names[prefix] = name
         return name

@@ -10,12 +10,19 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
+from weakref import ref
 
 from perftui_agent.guard import Guard
 
 MAX_CACHES = 200
-"""Rows that are told apart, and functions that are polled; further ones share `(other)`."""
+"""Rows in a frame, those that are used most, and functions that are read for one."""
+
+MAX_ROWS = 2_000
+"""Names that have a row of their own: a new one takes the place of one that nobody uses, if need be."""
+
+LOOKED_AT = 20
+"""Rows that are looked at for one that nobody uses."""
 
 MAX_SIZED = 200
 """Caches of one name whose sizes are summed: each costs the agent's thread a look every second."""
@@ -28,14 +35,35 @@ Gauge: TypeAlias = Callable[[], tuple[int | None, int | None] | None]
 """Reads a cache's size and maxsize; None once the cache is gone."""
 
 
+class Totals(NamedTuple):
+    """What a row had counted at a moment."""
+
+    hits: int
+    misses: int
+    evictions: int
+    expirations: int
+    stampedes: int
+
+
+NOTHING_COUNTED = Totals(0, 0, 0, 0, 0)
+
+
+class Holder(Protocol):
+    """What counts a cache's lookups, or polls a function's, in a row."""
+
+    row: CacheRow
+
+
 class CacheRow:
     """The counters of the caches of one name; they only ever grow."""
 
     __slots__ = (
+        "cost",
         "evictions",
         "expirations",
         "filled",
         "gauges",
+        "holders",
         "kind",
         "live",
         "misses",
@@ -43,12 +71,15 @@ class CacheRow:
         "returned",
         "sees_evictions",
         "stampedes",
+        "told",
         "unsized",
     )
 
     def __init__(self, name: str, kind: str) -> None:
         self.name = name
         self.kind = kind
+        self.cost = 0.0
+        """How much it has been used lately."""
         self.live = 0
         """Caches of this name that are alive."""
         self.returned = 0
@@ -60,6 +91,10 @@ class CacheRow:
         self.sees_evictions = True
         self.expirations = 0
         self.stampedes = 0
+        self.told = NOTHING_COUNTED
+        """What it had counted when that was last told of."""
+        self.holders: list[ref[Holder]] = []
+        """What counts for the caches of this name, as long as there are not too many."""
         self.gauges: list[Gauge] = []
         self.unsized = False
         """Whether there have been more caches than are summed: the sum is then not known."""
@@ -69,10 +104,44 @@ class CacheRow:
         """Lookups that found what was stored."""
         return self.returned - self.filled
 
+    def totals(self) -> Totals:
+        """Return what it has counted so far."""
+        return Totals(self.hits, self.misses, self.evictions, self.expirations, self.stampedes)
+
+    def untold(self) -> tuple[Totals, Totals]:
+        """Return what it has counted so far, and how much of that has not been told of."""
+        # A lookup that a `__missing__` answers is a hit for a moment, and none when it has ended.
+        totals = Totals(*map(max, self.told, self.totals()))
+        return totals, Totals(*map(int.__sub__, totals, self.told))
+
+    def can_retire(self) -> bool:
+        """Tell whether nobody has used it since it was last told of, and all who may can be moved."""
+        return not any(self.untold()[1]) and self.live == sum(weak() is not None for weak in self.holders)
+
+    def retire_into(self, other: CacheRow) -> None:
+        """Have everything that is counted here, and has not been told of, counted by another row."""
+        for holder in [held for weak in self.holders if (held := weak()) is not None]:
+            holder.row = other
+            other.live += 1
+            self.live -= 1
+        _, share = self.untold()
+        other.returned += share.hits
+        other.misses += share.misses
+        other.evictions += share.evictions
+        other.expirations += share.expirations
+        other.stampedes += share.stampedes
+
+    def hold(self, holder: Holder) -> None:
+        """Remember who counts here."""
+        if len(self.holders) >= MAX_SIZED:
+            self.holders = [weak for weak in self.holders if weak() is not None]
+        if len(self.holders) < MAX_SIZED:
+            self.holders.append(ref(holder))
+
     def add(self, gauge: Gauge) -> None:
         """Take in one more cache of this name."""
         self.live += 1
-        if len(self.gauges) < MAX_SIZED:
+        if not self.unsized and len(self.gauges) < MAX_SIZED:
             self.gauges.append(gauge)
         else:
             self.unsized = True
@@ -95,6 +164,8 @@ class CacheRows:
     def __init__(self) -> None:
         self.guard = Guard()
         """Of the agent that reads the rows, as soon as there is one."""
+        self.forgotten = 0
+        """Names that have lost their row, or got none."""
         self._rows: dict[str, CacheRow] = {}
         self._other: CacheRow | None = None
         self._renew_lock()
@@ -105,13 +176,12 @@ class CacheRows:
         name = clean_name(name)
         with self._lock:
             row = self._rows.get(name)
-            if row is None and len(self._rows) >= MAX_CACHES:
-                self._sweep()
-            if row is None and len(self._rows) < MAX_CACHES:
+            if row is None and (len(self._rows) < MAX_ROWS or self._retire_one()):
                 row = self._rows[name] = CacheRow(name, kind)
             if row is None:
-                row = self._other = self._other or CacheRow(OTHER_CACHES, kind)
-            if not row.live:
+                self.forgotten += 1
+                row = self._other_row(kind)
+            elif not row.live:
                 row.kind = kind
             row.add(gauge)
             return row
@@ -132,10 +202,23 @@ class CacheRows:
         """Caches alive that share `(other)`."""
         return self._other.live if self._other else 0
 
-    def _sweep(self) -> None:
-        for row in list(self._rows.values()):
-            if not row.live:
-                del self._rows[row.name]
+    def _retire_one(self) -> bool:
+        """Make room for a name, at the cost of one that nobody uses; False if there is none nearby."""
+        for _ in range(LOOKED_AT):
+            row = self._rows.pop(next(iter(self._rows)))
+            if row.live and not row.can_retire():
+                self._rows[row.name] = row  # the next ones come first
+                continue
+            self.forgotten += 1
+            row.retire_into(self._other_row(row.kind))
+            return True
+        return False
+
+    def _other_row(self, kind: str) -> CacheRow:
+        if self._other is None:
+            self._other = CacheRow(OTHER_CACHES, kind)
+            self._other.unsized = True
+        return self._other
 
     def _renew_lock(self) -> None:
         # Re-entrant: a collection in the midst of it may run a finalizer of the app that watches a

@@ -46,10 +46,11 @@ class Work(msgspec.Struct, eq=False, gc=False):
 class Watch:
     """One cache under observation; lives in the cache and ends with it."""
 
-    __slots__ = ("asked", "inside", "looking", "row", "work")
+    __slots__ = ("__weakref__", "asked", "inside", "looking", "row", "work")
 
     def __init__(self, row: CacheRow) -> None:
         self.row = row
+        row.hold(self)
         self.asked: dict[Mark, bool] = {}
         """Lookups that an `in` has counted."""
         self.work: dict[int, Work] = {}

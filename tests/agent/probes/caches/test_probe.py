@@ -13,11 +13,12 @@ import pytest
 from perftui_agent import watch_cache
 from perftui_agent.guard import Guard
 from perftui_agent.probes.caches.probe import NOTHING_WATCHED, CacheProbe
-from perftui_agent.probes.caches.rows import MAX_CACHES, MAX_SIZED, OTHER_CACHES
+from perftui_agent.probes.caches.rows import MAX_CACHES, MAX_ROWS, MAX_SIZED, OTHER_CACHES
 from perftui_agent.probes.caches.watch import ATTRIBUTE, Watch
 from perftui_agent.probes.probe import ON
 from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import decode_from_agent, encode
+from perftui_agent.wire.frames import CacheFrame
 from tests.agent.probes.caches.counting import counting, empty_frame, fresh_name
 
 
@@ -68,17 +69,15 @@ def test_the_probe_is_on_as_soon_as_a_cache_is_watched() -> None:
 
 
 def test_rows_are_bounded() -> None:
-    """Past 200 names caches share `(other)`; every lookup is still counted, and the fold is shown."""
+    """A frame has 200 rows, the others share `(other)`; every lookup is counted, and the fold is shown."""
     window = Window()
     probe = CacheProbe(window, Guard())
     probe.attach()
     caches = [watch_cache(lru(), name=f"bounded-{number}") for number in range(1000)]
     for cache in caches:
         cache.get("a")
-    frame = empty_frame()
-    probe.fill(frame)
+    rows = told(probe)
 
-    rows = {row.name: row for row in frame.caches}
     ours = [row for name, row in rows.items() if name.startswith("bounded-") or name == OTHER_CACHES]
     assert len(rows) <= MAX_CACHES + 1
     assert sum(row.misses for row in ours) == 1000
@@ -87,6 +86,45 @@ def test_rows_are_bounded() -> None:
     gc.collect()
     probe.fill(empty_frame())
     assert watch_cache(lru(), name="bounded no more") is not None
+
+
+def told(probe: CacheProbe) -> dict[str, CacheFrame]:
+    frame = empty_frame()
+    probe.fill(frame)
+    return {row.name: row for row in frame.caches}
+
+
+def test_the_caches_that_are_used_most_are_told_of() -> None:
+    """Whenever they were made: behind a thousand that are seldom used the one that is has its row."""
+    window = Window()
+    probe = CacheProbe(window, Guard())
+    probe.attach()
+    seldom = [watch_cache(lru(), name=f"seldom-{number}") for number in range(1000)]
+    often = watch_cache(lru(), name="often")
+    for cache in seldom:
+        cache.get("a")
+    for _ in range(100):
+        often.get("a")
+    assert told(probe)["often"].misses == 100
+    told(probe)
+    assert window.forgotten["caches"] >= 0
+    assert told(probe)["often"].size == 0
+
+
+def test_promise_13_of_any_number_of_caches_the_last_has_its_row() -> None:
+    """A name that nobody uses gives way to a new one, and its caches count with the others from then on."""
+    gc.collect()
+    window = Window()
+    probe = CacheProbe(window, Guard())
+    probe.attach()
+    idle = [watch_cache(lru(), name=f"idle-{number}") for number in range(MAX_ROWS + 100)]
+    late = watch_cache(lru(), name="late")
+    late.get("a")
+    idle[0].get("a")
+    rows = told(probe)
+    assert (rows["late"].misses, rows[OTHER_CACHES].misses) == (1, 1)
+    assert len(rows) <= MAX_CACHES + 1
+    assert window.forgotten["caches"] >= 100
 
 
 def test_names_that_nobody_uses_any_more_make_room() -> None:
@@ -113,20 +151,18 @@ def test_sizes_of_very_many_caches_of_one_name_are_not_summed() -> None:
         assert (row.misses, row.size, row.maxsize) == (len(caches), None, None)
 
 
-def test_functions_past_the_bound_are_not_polled() -> None:
-    """Reading 100,000 of them every second would cost the app; those left out are counted."""
+def test_functions_past_the_bound_are_polled_in_turns() -> None:
+    """Reading 100,000 of them every second would cost the app; what they count is told later, not lost."""
     window = Window()
     probe = CacheProbe(window, Guard())
     probe.attach()
     functions = [watch_cache(functools.lru_cache(abs), name="many") for _ in range(MAX_CACHES + 50)]
     for function in functions:
         function(1)
-    frame = empty_frame()
-    probe.fill(frame)
-
-    (row,) = [row for row in frame.caches if row.name == "many"]
-    assert 0 < row.misses <= MAX_CACHES
+    first = told(probe)["many"].misses
+    assert 0 < first <= MAX_CACHES
     assert window.bounded["caches"] >= 50
+    assert first + told(probe)["many"].misses == len(functions)
 
 
 def test_control_characters_stay_out_of_names() -> None:

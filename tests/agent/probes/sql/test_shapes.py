@@ -10,9 +10,7 @@ from perftui_agent.records import KEPT_CHARACTERS, kept_of
 from perftui_agent.window.folding import fold
 from perftui_agent.window.shapes import (
     MAX_SHAPE_CHARACTERS,
-    MAX_SHAPES,
     MAX_TEXTS,
-    OTHER_SHAPES,
     ShapeTable,
 )
 
@@ -147,21 +145,13 @@ def test_long_shapes() -> None:
     assert one.fingerprint != two.fingerprint
 
 
-def test_shapes_are_bounded() -> None:
-    """Past the bound all further shapes are one, called `(other)`."""
-    table = ShapeTable()
-    shapes = {table.know(number, f"SELECT c{number}").shape.shown for number in range(2 * MAX_SHAPES)}
-    assert len(shapes) == MAX_SHAPES + 1
-    assert OTHER_SHAPES in shapes
-
-
 def test_texts_are_bounded() -> None:
     """However many texts there are, a few thousand hashes are remembered, and no text."""
     table = ShapeTable()
     for number in range(5 * MAX_TEXTS):
         table.know(number, f"SELECT {number}")
     assert len(table.texts) + len(table._older) <= 2 * MAX_TEXTS
-    assert len(table._shapes) == 1
+    assert len({known.shape for known in table.texts.values()}) == 1
 
 
 def test_fingerprints_are_the_same_everywhere() -> None:

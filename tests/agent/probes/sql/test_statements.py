@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import sqlalchemy.exc
-from sqlalchemy import event, func, select, text
+from sqlalchemy import create_engine, event, func, select, text
 from sqlalchemy.orm import Session
 
 from perftui_agent.records import current_request
+from perftui_agent.wire.frames import StatementFrame
 from tests.agent.probes.sql.vocabulary import BOOK_BY_ID, counts, plain, select_book
 from tests.support.databases import Author, Book, Database, Seen, repeats_of, seeing, spans_of
 
@@ -163,3 +166,21 @@ def test_text_off(sync_database: Database) -> None:
     assert {s.statement for s in frame.statements} <= {"SELECT", "SHOW"}
     assert {span.name for span in spans_of(frame, "sql")} <= {"SELECT", "SHOW"}
     assert all(len(s.fingerprint) == 16 for s in frame.statements)
+
+
+def test_statements_that_run_after_a_migration_are_named(tmp_path: Path, seen: Seen) -> None:
+    """Three thousand distinct ones at start leave room for those of requests, call sites included."""
+    engine = create_engine(f"sqlite:///{tmp_path}/migrated.db")
+    with engine.connect() as connection:
+        for number in range(3_000):
+            connection.exec_driver_sql(f"SELECT 1 AS column_{number}")
+    assert sum(seen.counts().values()) == 3_000
+    named: dict[str, StatementFrame] = {}
+    for _ in range(3):
+        with seen.request("GET /hot"), engine.connect() as connection:
+            for number in range(10):
+                connection.exec_driver_sql(f"SELECT 2 AS hot_{number}")
+        named = seen.statements()
+    assert set(named) == {f"SELECT ? AS hot_{number}" for number in range(10)}
+    assert all("test_statements.py" in (each.call_site or "") for each in named.values())
+    engine.dispose()

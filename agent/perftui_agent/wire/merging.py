@@ -43,10 +43,10 @@ _CACHE_SUMS = ("hits", "misses", "expirations", "stampedes")
 
 def merge_into(older: Frame, newer: Frame) -> None:
     """Make `older` cover what `newer` covers too."""
-    _merge_parts(older.routes, newer.routes, lambda route: route.route, _merge_route)
-    _merge_parts(older.statements, newer.statements, lambda row: row.fingerprint, _merge_statement)
+    _merge_parts(older.routes, newer.routes, lambda route: route.route, merge_route)
+    _merge_parts(older.statements, newer.statements, lambda row: row.fingerprint, merge_statement)
     _merge_parts(older.pools, newer.pools, lambda pool: pool.name, _merge_pool)
-    _merge_parts(older.caches, newer.caches, lambda cache: (cache.kind, cache.name), _merge_cache)
+    _merge_parts(older.caches, newer.caches, lambda cache: (cache.kind, cache.name), merge_cache)
     if older.loop is not None and newer.loop is not None:
         newer.loop.lag.merge(older.loop.lag)
     if older.gc is not None and newer.gc is not None:
@@ -104,7 +104,8 @@ def _merge_optional(older: LatencySketch | None, newer: LatencySketch | None) ->
     return older
 
 
-def _merge_route(older: RouteFrame, newer: RouteFrame) -> None:
+def merge_route(older: RouteFrame, newer: RouteFrame) -> None:
+    """Add what `newer` has counted to `older`."""
     _add(older.status, newer.status, _STATUS_SUMS)
     older.latency.merge(newer.latency)
     older.ttfb.merge(newer.ttfb)
@@ -129,7 +130,8 @@ def _merge_route(older: RouteFrame, newer: RouteFrame) -> None:
             same.most = max(same.most, repeat.most)
 
 
-def _merge_statement(older: StatementFrame, newer: StatementFrame) -> None:
+def merge_statement(older: StatementFrame, newer: StatementFrame) -> None:
+    """Add what `newer` has counted to `older`."""
     older.latency.merge(newer.latency)
     _add(older, newer, _STATEMENT_SUMS)
     for route, count in newer.routes.items():
@@ -145,7 +147,8 @@ def _merge_pool(older: PoolFrame, newer: PoolFrame) -> None:
         setattr(older, field, getattr(newer, field))
 
 
-def _merge_cache(older: CacheFrame, newer: CacheFrame) -> None:
+def merge_cache(older: CacheFrame, newer: CacheFrame) -> None:
+    """Add what `newer` has counted to `older`, which takes its sizes."""
     _add(older, newer, _CACHE_SUMS)
     if newer.evictions is not None:
         older.evictions = (older.evictions or 0) + newer.evictions
