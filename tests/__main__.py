@@ -1,38 +1,18 @@
 """Run all tests: `python -m tests [options of pytest]`.
 
-In two halves side by side. What needs real servers mostly waits, one server after the other; the dashboard's
-own tests need none and wait for nothing. Together they would take five minutes more.
+Several at once: a test with a real server mostly waits for it, and together they would take half an hour.
+What tests share, and in which order they begin, is in `conftest.py`; each of them runs alone as well.
 """
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
-import tempfile
 
-DASHBOARD = "tests/perftui"
+import pytest
 
-
-def main() -> int:
-    """Return pytest's exit code; that of the half with servers if both have failed."""
-    command = [sys.executable, "-m", "pytest", "-q", *sys.argv[1:]]
-    with tempfile.TemporaryFile() as printed:
-        beside = subprocess.Popen(
-            # Of two that write into one cache of pytest's the later would have the say.
-            [*command, "-p", "no:cacheprovider", DASHBOARD],
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            codes = subprocess.run([*command, f"--ignore={DASHBOARD}"], check=False).returncode, beside.wait()
-        except KeyboardInterrupt:
-            beside.wait()
-            return 130
-        printed.seek(0)
-        sys.stdout.buffer.write(printed.read())
-        sys.stdout.flush()
-    return codes[0] or codes[1]
-
+LANES = max(4, (os.cpu_count() or 1) + 2)
+"""On two processors four keep both of them busy; more wait for each other."""
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(pytest.main(["-q", f"-n{LANES}", "--dist=loadgroup", "--no-loadscope-reorder", *sys.argv[1:]]))

@@ -327,9 +327,9 @@ def test_promise_15_a_disabled_agent_does_nothing_at_all() -> None:
     assert printed == "True\n"
 
 
-def test_workers_register_where_the_code_says(runtime_dir: Path, tmp_path: Path) -> None:
+def test_workers_register_where_the_code_says(runtime_dir: Path) -> None:
     """`instrument(app, runtime_dir=…)` wins over its variable."""
-    said = tmp_path / "said"
+    said = runtime_dir / "said"
     printed = in_a_process(
         """
         import os, sys, time
@@ -349,7 +349,7 @@ def test_workers_register_where_the_code_says(runtime_dir: Path, tmp_path: Path)
         SAID=str(said),
     )
     assert printed == ".json .ring .sock\n"
-    assert list(runtime_dir.iterdir()) == []
+    assert list(runtime_dir.iterdir()) == [said]
 
 
 def test_promise_15_a_forked_child_has_an_agent_of_its_own(runtime_dir: Path) -> None:

@@ -123,8 +123,7 @@ def test_a_blocked_worker_is_seen_and_its_code_named(shop: Service) -> None:
     with connected(shop, (120, 40)) as seen:
         request = threading.Thread(target=lambda: shop.get("/reports"))
         request.start()
-        text = seen.wait_for("▲ blocked", "build_report")
-        assert "GET /reports" in text
+        seen.wait_for("▲ blocked", "build_report", "GET /reports")
         request.join()
         seen.press("q")
         assert seen.end() == 0
@@ -180,7 +179,7 @@ def test_sixteen_colours_are_enough(shop: Service) -> None:
 def test_a_resize_reflows(shop: Service) -> None:
     """From 120×40 to 80×24 the same picture is composed anew, and no old text is left."""
     with connected(shop, (120, 40)) as seen:
-        assert "load" in seen.text()
+        seen.wait_for("load")
         seen.resize(80, 24)
         seen.wait(
             lambda text: "q quit" in text.splitlines()[-1] and "load" not in text, "the smaller picture"

@@ -132,7 +132,7 @@ def test_a_cache_without_a_name_is_called_after_its_place() -> None:
     with counting() as counted:
         cache = watch_cache(cachetools.LRUCache[str, int](2))
         line = sys._getframe().f_lineno - 1
-        assert f"tests/agent/caches/test_same_object.py:{line}" in counted()
+        assert f"tests/agent/probes/caches/test_same_object.py:{line}" in counted()
         del cache
 
 

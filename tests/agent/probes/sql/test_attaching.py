@@ -134,6 +134,7 @@ def test_wrapped_by_another(seen: Seen) -> None:
         with seeing() as again, engine.connect() as connection:
             connection.execute(text("SELECT 7"))
             assert again.counts()["SELECT ?"] == 1
+        engine.dispose()
         assert seen.counts() == {}
     finally:
         DefaultDialect.do_execute = _original(ours)  # type: ignore[method-assign]

@@ -38,7 +38,7 @@ def test_async(seen: Seen, run: Any) -> None:
     with seen.request():
         run(work())
     site = seen.statements()["SELECT ?"].call_site
-    assert site == f"tests/agent/sql/test_call_sites.py:{crud.__code__.co_firstlineno + 1} crud"
+    assert site == f"tests/agent/probes/sql/test_call_sites.py:{crud.__code__.co_firstlineno + 1} crud"
 
 
 def test_a_task_of_its_own(seen: Seen) -> None:
@@ -107,7 +107,7 @@ def test_an_installed_app(seen: Seen, tmp_path: Path, monkeypatch: pytest.Monkey
     exec(compile(source, f"{purelib}/shop/crud.py", "exec"), namespace)
     from sqlalchemy import create_engine
 
-    engine = create_engine("sqlite://")
+    engine = create_engine(f"sqlite:///{tmp_path}/shop.db")  # one in memory stays with its thread
 
     def in_thread() -> None:
         with engine.connect() as connection:
