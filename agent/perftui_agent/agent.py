@@ -22,6 +22,7 @@ from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.inspector import Inspector
 from perftui_agent.inspect.ptrace import permit_tracing
+from perftui_agent.listeners import Listeners
 from perftui_agent.probes.caches.probe import CacheProbe
 from perftui_agent.probes.caches.redis import RedisProbe
 from perftui_agent.probes.http.in_flight import InFlightProbe
@@ -146,6 +147,7 @@ class _Run:
         self._rendezvous: Rendezvous | None = None
         self._stream: WorkerSocket | None = None
         self._box: BlackBox | None = None
+        self._listeners = Listeners()
         agent.window.shapes.show_text = agent.settings.sql_text == "shape"
         self.loop_probe = LoopProbe(agent.settings.block_ms, agent.window)
         self.process_probe = ProcessProbe()
@@ -258,7 +260,7 @@ class _Run:
         self._stream = stream
         try:
             self._open_box(rendezvous.box_path, encode(hello))
-            self._publish(rendezvous)
+            await self._publish(rendezvous)
             with self._guard.guarding("serve.sweep"):
                 rendezvous.sweep()
             rhythm = Rhythm(
@@ -296,15 +298,17 @@ class _Run:
         started = time.monotonic()
         for after_s in LISTENERS_CHANGE_AFTER_S:
             await asyncio.sleep(max(0.0, started + after_s - time.monotonic()))
-            self._publish(rendezvous)
+            await self._publish(rendezvous)
         while not self._stopping:
             await asyncio.sleep(LISTENERS_CHANGE_EVERY_S)
-            self._publish(rendezvous)
+            await self._publish(rendezvous)
 
-    def _publish(self, rendezvous: Rendezvous) -> None:
+    async def _publish(self, rendezvous: Rendezvous) -> None:
         if not self._stopping:
             with self._guard.guarding("serve.rendezvous"):
-                rendezvous.publish()
+                for _ in self._listeners.look():
+                    await asyncio.sleep(0)
+                rendezvous.publish(self._listeners.found)
 
 
 async def _act(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import caches, model, overhead, runtime, servers, statements, terminal
+from tests.benchmarks import caches, connections, model, overhead, runtime, servers, statements, terminal
 
 BENCHMARKS = {
     "overhead": overhead.main,
     "statements": statements.main,
     "caches": caches.main,
     "runtime": runtime.main,
+    "connections": connections.main,
     "servers": servers.main,
     "model": model.main,
     "terminal": terminal.main,

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -244,3 +245,32 @@ def test_promise_3_a_failed_startup_ends_as_without_the_agent(tmp_path: Path) ->
     for result in results.values():
         assert "RuntimeError: no database" in result.stderr
     wait_until(lambda: not list(runtime_dir.iterdir()), "nothing to be left", timeout_s=5)
+
+
+DEFAULT_TIMEOUT_APP = """
+    import socket, threading
+    socket.setdefaulttimeout(30)
+    from fastapi import FastAPI
+    from perftui_agent import instrument
+
+    app = instrument(FastAPI())
+    here, there = socket.socketpair()
+    for end in (here, there):
+        end.setblocking(True)
+
+    @app.get("/read")
+    def read() -> str:
+        threading.Timer(0.05, there.sendall, [b"x"]).start()
+        return here.recv(1).decode()
+"""
+
+
+def test_looking_changes_nothing_where_sockets_have_a_default_timeout(tmp_path: Path) -> None:
+    """A blocking read still waits, and the supervisor's pipes to its workers do not break: nobody dies."""
+    with running(write_app(tmp_path, DEFAULT_TIMEOUT_APP), workers=2) as service:
+        service.wait_registered()
+        pids = service.pids()
+        time.sleep(3)  # until the agents have looked several times, and the supervisor has asked each worker
+        assert [answer.status_code for answer in service.get("/read", times=6)] == [200] * 6
+        assert service.pids() == pids
+        assert "BlockingIOError" not in service.log()

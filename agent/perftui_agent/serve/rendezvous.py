@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import socket
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 import psutil
 
+from perftui_agent.listeners import ListeningSocket, addresses
 from perftui_agent.wire.frames import WIRE_VERSION, WorkerIdentity
 from perftui_agent.wire.registration import (
     MAX_SOCKET_PATH_BYTES,
@@ -55,9 +55,9 @@ class Rendezvous:
         self.box_path = self._directory / f"{self._name}.ring"
         self._registration: Registration | None = None
 
-    def publish(self) -> bool:
+    def publish(self, listening: Iterable[ListeningSocket] = ()) -> bool:
         """Write the registration with the addresses as they are; True if anything had changed."""
-        tcp, unix = listening_addresses(without=str(self.socket_path))
+        tcp, unix = addresses(listening, without=str(self.socket_path))
         registration = Registration(
             wire=WIRE_VERSION, worker=self._worker, socket=str(self.socket_path), tcp=tcp, unix=unix
         )
@@ -152,49 +152,3 @@ def private_directory(directory: Path) -> Path:
 def _is_ours(path: Path) -> bool:
     # What others have put there must not be taken for ours once the directory is closed.
     return path.name.endswith(_OUR_SUFFIXES) and path.lstat().st_uid == os.getuid()
-
-
-def listening_addresses(without: str = "") -> tuple[list[str], list[str]]:
-    """Return the TCP addresses (`host:port`) and the Unix socket paths this process listens on.
-
-    It asks its own descriptors: 0.3 ms, where `psutil` would hold the GIL for 11 ms.
-    """
-    tcp: set[str] = set()
-    unix: set[str] = set()
-    for listener in _listening_sockets():
-        with contextlib.suppress(OSError):
-            address = listener.getsockname()
-            if listener.family == socket.AF_INET:
-                tcp.add(f"{address[0]}:{address[1]}")
-            elif listener.family == socket.AF_INET6:
-                tcp.add(f"[{address[0]}]:{address[1]}")
-            elif isinstance(address, str) and address and not address.startswith("\0"):
-                # A relative path is the server's own way to say it.
-                path = os.path.abspath(address)
-                if path != without:
-                    unix.add(path)
-    return sorted(tcp), sorted(unix)
-
-
-def _listening_sockets() -> Iterator[socket.socket]:
-    listing = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
-    for name in os.listdir(listing):
-        if not name.isdigit():
-            continue
-        descriptor = int(name)
-        try:
-            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                continue
-            borrowed = socket.socket(fileno=descriptor)
-        except OSError:
-            continue
-        try:
-            if borrowed.type == socket.SOCK_STREAM and borrowed.getsockopt(
-                socket.SOL_SOCKET, socket.SO_ACCEPTCONN
-            ):
-                yield borrowed
-        except OSError:
-            continue
-        finally:
-            # The descriptor is the app's: give it back before the object would close it.
-            borrowed.detach()

@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from perftui_agent.serve.rendezvous import Rendezvous, listening_addresses, private_directory
+from perftui_agent.listeners import Listeners, ListeningSocket, addresses
+from perftui_agent.serve.rendezvous import Rendezvous, private_directory
 from perftui_agent.wire.frames import WorkerIdentity
 from perftui_agent.wire.registration import UnsafeRuntimeDirError, fallback_dir, read_registrations
 from tests.support.servers import private_dir
@@ -35,6 +36,14 @@ def me() -> WorkerIdentity:
 
 def identity(pid: int, started_at: float) -> WorkerIdentity:
     return WorkerIdentity(host="box", pid=pid, started_at=started_at, service="shop", supervisor_pid=1)
+
+
+def listening() -> tuple[ListeningSocket, ...]:
+    """Return where this process listens now."""
+    listeners = Listeners()
+    for _ in listeners.look():
+        pass
+    return listeners.found
 
 
 def dead() -> WorkerIdentity:
@@ -65,14 +74,14 @@ def test_a_worker_says_where_it_listens_and_takes_it_back(runtime_dir: Path) -> 
         uds.bind(str(runtime_dir / "app.sock"))
         for listener in (tcp, tcp6, uds):
             listener.listen()
-        assert rendezvous.publish()
-        assert not rendezvous.publish(), "nothing has changed"
+        assert rendezvous.publish(listening())
+        assert not rendezvous.publish(listening()), "nothing has changed"
         ((_, entry),) = read_registrations(runtime_dir)
         assert f"127.0.0.1:{tcp.getsockname()[1]}" in entry.tcp
         assert f"[::1]:{tcp6.getsockname()[1]}" in entry.tcp
         assert str(runtime_dir / "app.sock") in entry.unix
         assert tcp.fileno() >= 0, "the app's sockets are as they were"
-    assert rendezvous.publish(), "they have been closed"
+    assert rendezvous.publish(listening()), "they have been closed"
     rendezvous.withdraw()
     rendezvous.withdraw()
     assert [path.name for path in runtime_dir.iterdir()] == ["app.sock"]
@@ -84,8 +93,9 @@ def test_the_agents_own_socket_is_no_address(runtime_dir: Path) -> None:
     with socket.socket(socket.AF_UNIX) as own:
         own.bind(str(rendezvous.socket_path))
         own.listen()
-        assert str(rendezvous.socket_path) in listening_addresses()[1]
-        assert str(rendezvous.socket_path) not in listening_addresses(without=str(rendezvous.socket_path))[1]
+        path = str(rendezvous.socket_path)
+        assert path in addresses(listening())[1]
+        assert path not in addresses(listening(), without=path)[1]
 
 
 def test_promise_21_what_a_killed_worker_left_is_swept_by_the_next(runtime_dir: Path) -> None:

@@ -8,11 +8,15 @@ from functools import cached_property
 
 import psutil
 
+from perftui_agent.descriptors import number_open
 from perftui_agent.probes.machine.cgroup import NO_LIMITS, read_limits
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.wire.frames import Frame, ProcessStats
 
 _COUNT_FILES_EVERY_S = 5.0
+
+_COUNTING_RESTS = 200
+"""How many times as long as counting them took they are not counted again."""
 
 _READ_LIMITS_EVERY_S = 30.0
 """A container's limits may be changed while it runs."""
@@ -27,7 +31,7 @@ class ProcessProbe:
         self._cpu: tuple[float, float] | None = None
         """CPU seconds and the monotonic moment they were read at."""
         self._open_files: int | None = None
-        self._files_counted_at = float("-inf")
+        self._count_files_at = float("-inf")
         self._limits = NO_LIMITS
         self._limits_read_at = float("-inf")
 
@@ -57,10 +61,11 @@ class ProcessProbe:
         now = time.monotonic()
         cpu = resource.getrusage(resource.RUSAGE_SELF)
         rss, threads = self._memory_and_threads()
-        if now - self._files_counted_at >= _COUNT_FILES_EVERY_S:
-            # Counting descriptors lists a directory: with 10,000 of them that is milliseconds.
-            self._files_counted_at = now
+        if now >= self._count_files_at:
             self._open_files = self._count_open_files()
+            # Where that takes listing a directory: with 20,000 descriptors it is a tenth of a second.
+            took = time.monotonic() - now
+            self._count_files_at = now + max(_COUNT_FILES_EVERY_S, _COUNTING_RESTS * took)
         if now - self._limits_read_at >= _READ_LIMITS_EVERY_S:
             self._limits_read_at = now
             self._limits = read_limits()
@@ -92,6 +97,9 @@ class ProcessProbe:
             return self._process.memory_info().rss, self._process.num_threads()
 
     def _count_open_files(self) -> int | None:
+        number = number_open()
+        if number is not None:
+            return number
         try:
             return self._process.num_fds()
         except (psutil.Error, OSError):
