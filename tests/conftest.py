@@ -32,11 +32,12 @@ _LONG_FIRST = (
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist looks at the groups right after
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the long tests first, and into one lane those that share something, a server of their module's."""
     items.sort(key=lambda item: [item.nodeid.startswith(each) for each in _LONG_FIRST], reverse=True)
+    lanes = config.pluginmanager.hasplugin("xdist")
     for item in items:
-        if isinstance(item, pytest.Function) and (shared := _shared(item)):
+        if lanes and isinstance(item, pytest.Function) and (shared := _shared(item)):
             item.add_marker(pytest.mark.xdist_group(" ".join([item.path.stem, *shared])))
 
 
