@@ -19,7 +19,7 @@ from perftui_agent.probes.probe_set import ProbeSet
 from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.window.degrade import SPANS_S, TOLD, Degradation
 from perftui_agent.window.window import Window
-from perftui_agent.wire.codec import encode
+from perftui_agent.wire.fitting import MAX_FRAME_BYTES, fitted
 from perftui_agent.wire.frames import AgentStats, Frame
 
 FOLD_AT_ONCE = 500
@@ -119,11 +119,12 @@ class Rhythm:
         self._probes.fill(frame)
         self._tell_of_ourselves(frame)
         if self._box is not None or self._stream.clients:
-            encoded = encode(frame)
+            encoded = fitted(frame, self._box.frame_bytes if self._box is not None else MAX_FRAME_BYTES)
             self._stream.push(encoded)
             if self._box is not None:
                 with self._guard.guarding("blackbox"):
-                    self._box.add(frame, encoded)
+                    if not self._box.add(frame, encoded):
+                        self._window.bounded["blackbox"] = self._window.bounded.get("blackbox", 0) + 1
 
     def _tell_of_ourselves(self, frame: Frame) -> None:
         cpu_s = time.thread_time()

@@ -26,6 +26,7 @@ from perftui.model.events import (
 from perftui.model.history import KEPT_S
 from perftui.model.parts import without_counts
 from perftui.model.received import NOTHING
+from perftui.model.stories import with_texts
 from perftui.model.text import clean
 from perftui.model.timeline import is_newcomer, with_arrival, with_departure, with_link, with_mark
 from perftui_agent.wire.frames import Frame, SloTarget, WorkerId, WorkerIdentity
@@ -94,7 +95,7 @@ def _with_frame(dashboard: Dashboard, event: FrameReceived) -> Dashboard:
     track = dashboard.workers.get(event.worker)
     if track is None:
         return dashboard
-    frame = _believable(clean(event.frame), event.received_at)
+    frame = with_texts(_believable(clean(event.frame), event.received_at))
     track = replace(_since_restart(track, frame), last_heard_at=event.received_at)
     known = track.remembered.has(frame.seq)
     received = None if known else track.received.with_frame(frame.seq)
@@ -124,7 +125,7 @@ def _with_history(dashboard: Dashboard, event: HistoryReceived) -> Dashboard:
         return dashboard
     history = dashboard.history
     for sent in event.frames:
-        frame = _believable(clean(sent), event.received_at)
+        frame = with_texts(_believable(clean(sent), event.received_at))
         track = _since_restart(track, frame)
         # A thinned frame has the seq of the last that it stands for.
         first = frame.seq - max(1, round(frame.span_ns / 1e9)) + 1

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from perftui_agent.blackbox.ring import Ring
 from perftui_agent.wire.boxes import envelope, turning_point
-from perftui_agent.wire.codec import encode
+from perftui_agent.wire.fitting import MAX_FRAME_BYTES, fitted
 from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.merging import merge_into
 
@@ -24,6 +24,12 @@ FRAME_NS = 1_000_000_000
 
 FINE_FRAMES = 100
 """Frames given to a client second by second: it tells as many seconds apart, and adds up what is older."""
+
+FRAMES_AT_LEAST = 4
+"""So many of the largest frames have room in each half of a box."""
+
+LEAST_FRAME_BYTES = 16 * 1024
+"""A frame is not cut to less than this: of a box that is too small for it, nothing is left."""
 
 HISTORY_NS = 900_000_000_000
 """How far back history goes."""
@@ -42,16 +48,19 @@ class BlackBox:
         self._fine = Ring(self._descriptor, len(introduction), half)
         self._coarse = Ring(self._descriptor, len(introduction) + half, half)
         self._growing: Frame | None = None
+        self.frame_bytes = min(MAX_FRAME_BYTES, max(LEAST_FRAME_BYTES, half // FRAMES_AT_LEAST))
+        """A frame that is to be kept has no more."""
 
     def add(self, frame: Frame, encoded: bytes) -> bool:
-        """Keep `frame`, which is given up here; False if it is too large for the box."""
+        """Keep `frame`, which is given up here; False if it, or those merged, are too large for the box."""
         kept = self._fine.append(frame.ended_at, encoded)
         if self._growing is None:
             self._growing = frame
         else:
             merge_into(self._growing, frame)
         if self._growing.span_ns >= COARSE_NS:
-            self._coarse.append(self._growing.ended_at, encode(self._growing))
+            merged = fitted(self._growing, self.frame_bytes)
+            kept = self._coarse.append(self._growing.ended_at, merged) and kept
             self._growing = None
         return kept
 

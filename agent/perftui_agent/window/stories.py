@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import heappush, heapreplace
 from itertools import count
 from time import perf_counter_ns
 
 from perftui_agent.records import EVENTS, RequestRecord, SpanRecord, StatementRecord
 from perftui_agent.window.routes import RouteTally
+from perftui_agent.wire.fitting import SHORT_CHARACTERS, short
 from perftui_agent.wire.frames import Frame, RouteFrame, SlowRequest, Span
 
 MAX_SPANS = 100
@@ -51,13 +52,15 @@ _WEIGHT_OF_THE_LATEST = 0.1
 class Part:
     """Repeats of one thing within one request."""
 
-    __slots__ = ("binds", "call_site", "count", "ns", "started_ns")
+    __slots__ = ("binds", "call_site", "count", "fingerprint", "ns", "started_ns")
 
     def __init__(self, started_ns: int) -> None:
         self.started_ns = started_ns
         self.count = 0
         self.ns = 0
         self.call_site = ""
+        self.fingerprint: str | None = None
+        """Of a statement."""
         self.binds: set[int] | None = None
 
 
@@ -77,7 +80,8 @@ class Story:
         return [
             Span(
                 kind=kind,
-                name=name,
+                name=name if part.fingerprint is None else short(name),
+                fingerprint=part.fingerprint,
                 start_ns=max(0, part.started_ns - request_started_ns),
                 ns=part.ns,
                 count=part.count,
@@ -86,6 +90,12 @@ class Story:
             )
             for (kind, name), part in sorted(self.parts.items(), key=lambda item: item[1].started_ns)
         ]
+
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Yield the statements that a span is too short to tell of, by fingerprint."""
+        for (_, name), part in self.parts.items():
+            if part.fingerprint is not None and len(name) > SHORT_CHARACTERS:
+                yield part.fingerprint, name
 
     def dropped(self) -> int:
         """Return how many spans are not told of."""
@@ -147,6 +157,8 @@ class StoryLedger:
         part.count += 1
         part.ns += span.ended_ns - started_ns
         if isinstance(span, StatementRecord):
+            if span.known is not None:
+                part.fingerprint = span.known.shape.fingerprint
             if span.call_site:
                 part.call_site = span.call_site
             if span.binds is not None:
@@ -198,6 +210,10 @@ class StoryLedger:
                 break
             if told < SLOWEST_ANYWAY or ns > self._usual_ns.get(route, 0):
                 frame.slowest.append(_told(record, route, number, wall_ns + record.ended_ns))
+                if record.story is not None:
+                    frame.texts |= record.story.texts()
+        for statement in frame.statements:
+            frame.texts.pop(statement.fingerprint, None)
         self._slow = {}
         self._learn(frame)
 

@@ -174,6 +174,9 @@ class Span(_Value, frozen=True):
     count: Count = 1
     call_site: CodePlace | None = None
     distinct_binds: Count | None = None
+    fingerprint: str | None = None
+    """Of a statement: where its text is, if `name` is its beginning alone: in the frame's `statements`, or in
+    its `texts`."""
 
 
 class SlowRequest(_Value, frozen=True):
@@ -357,6 +360,8 @@ class Frame(_Part, tag="frame"):
     pools: list[PoolFrame] = []
     caches: list[CacheFrame] = []
     slowest: list[SlowRequest] = []
+    texts: dict[str, str] = {}
+    """By fingerprint, those of statements that `slowest` tells of and `statements` does not."""
     incidents: list[Incident] = []
     agent: AgentStats = msgspec.field(default_factory=AgentStats)
     probes: dict[str, str] = {}

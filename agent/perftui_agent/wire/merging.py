@@ -57,6 +57,10 @@ def merge_into(older: Frame, newer: Frame) -> None:
         newer.threadpool.wait.merge(older.threadpool.wait)
     slowest = sorted([*older.slowest, *newer.slowest], key=lambda slow: slow.total_ns, reverse=True)
     older.slowest = slowest[:KEPT_SLOWEST]
+    told = {span.fingerprint for slow in older.slowest for span in slow.spans}
+    known = {row.fingerprint for row in older.statements}
+    texts = {**newer.texts, **older.texts}
+    older.texts = {key: text for key, text in texts.items() if key in told and key not in known}
     ended = [incident for incident in [*older.incidents, *newer.incidents] if not incident.ongoing]
     older.incidents = sorted(ended, key=lambda incident: incident.ns, reverse=True)[:KEPT_INCIDENTS]
     older.span_ns += newer.span_ns
@@ -136,7 +140,7 @@ def merge_statement(older: StatementFrame, newer: StatementFrame) -> None:
     _add(older, newer, _STATEMENT_SUMS)
     for route, count in newer.routes.items():
         older.routes[route] = older.routes.get(route, 0) + count
-    older.statement = older.statement or newer.statement
+    older.statement = max(older.statement, newer.statement, key=len)
     older.call_site = newer.call_site or older.call_site
 
 

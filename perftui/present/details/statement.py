@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perftui.model.stories import runs
 from perftui.model.summary import QuerySummary, Summary
 from perftui.present.picture import Picture
 from perftui.present.text.blocks import pairs, section
@@ -90,7 +91,7 @@ def _routes(summary: Summary, query: QuerySummary, width: int) -> list[Row]:
 def _requests(summary: Summary, query: QuerySummary, width: int) -> list[Row]:
     rows: list[Row] = []
     for slow in summary.slowest:
-        spans = [span for span in slow.request.spans if span.kind == "sql" and span.name == query.statement]
+        spans = [span for span in slow.request.spans if runs(span, query)]
         if not spans or len(rows) == 8:
             continue
         span = spans[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from perftui.model.stories import runs
 from perftui.model.summary import SlowRow, Summary
 from perftui.present.text.blocks import pairs, section
 from perftui.present.text.cells import BLANK, Cell, Line, Style, clean, fit, fit_line, fit_middle
@@ -112,7 +113,7 @@ def _span(summary: Summary, span: Span, total: int, text: int, room: int, width:
 
 def _leads_to(summary: Summary, span: Span) -> Subject | None:
     if span.kind == "sql":
-        found = (each.fingerprint for each in summary.queries if each.statement == span.name)
+        found = (each.fingerprint for each in summary.queries if runs(span, each))
         fingerprint = next(found, None)
         return Subject("statement", fingerprint) if fingerprint else None
     if span.kind in {"pool", "connect"}:
