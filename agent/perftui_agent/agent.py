@@ -25,9 +25,12 @@ from perftui_agent.inspect.ptrace import permit_tracing
 from perftui_agent.listeners import Listeners
 from perftui_agent.probes.caches.probe import CacheProbe
 from perftui_agent.probes.caches.redis import RedisProbe
+from perftui_agent.probes.http.arrival import Arrivals
 from perftui_agent.probes.http.in_flight import InFlightProbe
 from perftui_agent.probes.http.serialization import SerializationProbe
+from perftui_agent.probes.http.server_side import ServerSides
 from perftui_agent.probes.loop.event_loop import LoopProbe
+from perftui_agent.probes.loop.pace import LoopPace
 from perftui_agent.probes.loop.threadpool import ThreadpoolProbe
 from perftui_agent.probes.machine.garbage import GarbageProbe
 from perftui_agent.probes.machine.process import ProcessProbe
@@ -67,6 +70,9 @@ class Agent:
     def __init__(self) -> None:
         self.guard = Guard()
         self.window = Window()
+        self.pace = LoopPace()
+        self.sides = ServerSides()
+        self.arrivals = Arrivals(self.pace, self.window, self.guard)
         self.settings = Settings()
         self.service = ""
         self._run: _Run | None = None
@@ -149,11 +155,13 @@ class _Run:
         self._box: BlackBox | None = None
         self._listeners = Listeners()
         agent.window.shapes.show_text = agent.settings.sql_text == "shape"
-        self.loop_probe = LoopProbe(agent.settings.block_ms, agent.window)
+        self.loop_probe = LoopProbe(agent.settings.block_ms, agent.window, agent.pace)
         self.process_probe = ProcessProbe()
         self._in_flight_probe = InFlightProbe(agent.window, self.loop_probe)
         probes: list[Probe] = [
             self.loop_probe,
+            agent.arrivals,
+            agent.sides,
             self.process_probe,
             ThreadpoolProbe(agent.window, agent.guard, self.loop_probe),
             GarbageProbe(),
@@ -223,7 +231,7 @@ class _Run:
         # Written out: at twenty times a second, each out of cold caches, two guards would cost 0.02 %.
         try:
             watched = self.loop_probe.loop
-            self.loop_probe.beat()
+            self.loop_probe.look()
             if watched is not None and self.loop_probe.loop is None:
                 # It was closed: the next request wakes the agent again and brings the one it runs in.
                 self._window.open = False

@@ -69,6 +69,8 @@ def _probe(app: Any, agent: Agent) -> HttpProbe:
         app,
         routes_of=app,
         sink=agent.window,
+        sides=agent.sides,
+        arrivals=agent.arrivals,
         guard=agent.guard,
         wake=agent.start,
         on_lifespan_start=agent.lifespan_started,

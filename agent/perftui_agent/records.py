@@ -36,7 +36,7 @@ PLAIN, CHUNKED, EVENTS = 0, 1, 2
 
 
 class RequestRecord:
-    """One request, from the ASGI call to its last body byte. Moments are `perf_counter_ns`.
+    """One request, from the arrival of its bytes to its last body byte. Moments are `perf_counter_ns`.
 
     It goes to the agent as it begins and is written to until it ends; who sees `ended_ns` may read the rest.
     A plain class without `__init__`: what keeps its default costs a request nothing, and what is written
@@ -44,6 +44,9 @@ class RequestRecord:
     """
 
     started_ns: int = 0
+    """When the app was called."""
+    queue_ns: int = 0
+    """How long its bytes had been waiting for that; -1 if nobody knows."""
     scope: Scope | None = None
     """The live scope while the request is in flight, None afterwards: nothing of it is kept."""
     labels: Labels
@@ -75,6 +78,11 @@ class RequestRecord:
     """Its statements so far, until the ledger has settled them. Of the agent's thread alone."""
     story: Any = None
     """What it has spent its time on so far; the agent's thread alone reads and writes it."""
+
+    @property
+    def arrived_ns(self) -> int:
+        """When its bytes had reached the machine; where that is not known, when the app was called."""
+        return self.started_ns - max(0, self.queue_ns)
 
 
 class FailureRecord(msgspec.Struct, eq=False):

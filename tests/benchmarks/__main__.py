@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import caches, connections, model, overhead, runtime, servers, statements, terminal
+from tests.benchmarks import (
+    caches,
+    connections,
+    felt,
+    model,
+    overhead,
+    runtime,
+    servers,
+    statements,
+    terminal,
+)
 
 BENCHMARKS = {
     "overhead": overhead.main,
+    "felt": felt.main,
     "statements": statements.main,
     "caches": caches.main,
     "runtime": runtime.main,

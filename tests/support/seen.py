@@ -54,6 +54,8 @@ def add_route(routes: dict[str, RouteFrame], part: RouteFrame) -> None:
     for name in StatusCounts.__struct_fields__:
         setattr(whole.status, name, getattr(whole.status, name) + getattr(part.status, name))
     whole.latency.merge(part.latency)
+    whole.queue_known += part.queue_known
+    whole.queue.merge(part.queue)
     whole.ttfb.merge(part.ttfb)
     whole.body_bytes.merge(part.body_bytes)
     if part.background is not None:

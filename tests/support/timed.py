@@ -141,6 +141,7 @@ def timed(app: Any) -> Iterator[Timed]:
     window.empty()
     window.take()
     window.open = True
+    the_agent().pace.follow_this_thread()
     try:
         yield Timed(instrument(app), window)
     finally:

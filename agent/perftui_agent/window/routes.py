@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from perftui_agent.places import place_of
 from perftui_agent.records import EVENTS, BackgroundRecord, FailureRecord, RequestRecord
 from perftui_agent.sketch import LatencySketch
@@ -39,9 +41,10 @@ class RouteTally:
         self.frame = RouteFrame(route=label, status=StatusCounts(), latency=LatencySketch())
         self.whole = LatencySketch()
         """Of bodies sent in one: the first byte is also the last, so one sketch is both."""
-        self.plain: list[tuple[int, int, int]] = []
-        """Of successful responses whose body was sent in one: how long they took, their size, and how long
-        it took to make bytes of them (0: not known). Sketches take many values at once at half the price."""
+        self.plain: list[tuple[int, int, int, int]] = []
+        """Of successful responses whose body was sent in one: how long they took, their size, how long it
+        took to make bytes of them (0: not known), and how long they had waited for the app (-1: not known).
+        Sketches take many values at once at half the price."""
         self.exceptions: dict[tuple[str, str], int] = {}
         self.floor_ns = -1
         """What a request must exceed to be told of: set by who tells of the slowest."""
@@ -50,8 +53,9 @@ class RouteTally:
         """Count the plain ones that were gathered."""
         if not self.plain:
             return
-        whole_ns, sizes, serialize_ns = zip(*self.plain, strict=True)
+        whole_ns, sizes, serialize_ns, queue_ns = zip(*self.plain, strict=True)
         self.frame.status.success += len(self.plain)
+        self._waited(queue_ns)
         self.plain.clear()
         self.whole.add_all(whole_ns)
         self.frame.body_bytes.add_all(sizes)
@@ -75,12 +79,18 @@ class RouteTally:
             return
         if record.streaming is None:
             if not record.disconnected:
-                self.whole.add(record.ended_ns - record.started_ns)
+                self.whole.add(record.ended_ns - record.arrived_ns)
+                self._waited((record.queue_ns,))
             return
-        route.ttfb.add(record.first_byte_ns - record.started_ns)
+        route.ttfb.add(record.first_byte_ns - record.arrived_ns)
         # An event stream lasts as long as somebody listens.
         if not (record.disconnected or record.streaming == EVENTS):
-            route.latency.add(record.ended_ns - record.started_ns)
+            route.latency.add(record.ended_ns - record.arrived_ns)
+            self._waited((record.queue_ns,))
+
+    def _waited(self, queue_ns: Sequence[int]) -> None:
+        self.frame.queue_known += len(queue_ns) - queue_ns.count(-1)
+        self.frame.queue.add_all([ns for ns in queue_ns if ns > 0])
 
     def _serialized(self, ns: list[int]) -> None:
         if ns:
@@ -134,11 +144,15 @@ class RouteLedger:
         self.tallies: dict[str, RouteTally] = {}
         """Of the routes met in this span."""
 
-    def close(self, frame: Frame) -> None:
+    def close(self, frame: Frame, *, queue_is_known: bool) -> None:
         """Hand the span's routes over to `frame`: as many as it has room for, the costliest."""
         untold, _ = self.costs.close(self._spent(), frame.span_ns)
         self._fold_away(untold)
         frame.routes = [tally.close() for tally in self.tallies.values()]
+        if not queue_is_known:
+            # Where the late can't be told, those that were on time are no sample of all.
+            for route in frame.routes:
+                route.queue_known = 0
         self.tallies = {}
 
     def _spent(self) -> dict[str, int]:

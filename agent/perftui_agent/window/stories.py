@@ -75,14 +75,14 @@ class Story:
         self.rest: dict[str, Part] = {}
         """What there was no room for, by kind."""
 
-    def spans(self, request_started_ns: int) -> list[Span]:
+    def spans(self, request_arrived_ns: int) -> list[Span]:
         """Return the parts, in the order they began."""
         return [
             Span(
                 kind=kind,
                 name=name if part.fingerprint is None else short(name),
                 fingerprint=part.fingerprint,
-                start_ns=max(0, part.started_ns - request_started_ns),
+                start_ns=max(0, part.started_ns - request_arrived_ns),
                 ns=part.ns,
                 count=part.count,
                 call_site=part.call_site or None,
@@ -179,7 +179,7 @@ class StoryLedger:
         if record.story is not None:
             record.story.sum_up(tally.frame)
             self._parts -= len(record.story.parts)
-        ns = record.ended_ns - record.started_ns
+        ns = record.ended_ns - record.arrived_ns
         if ns > tally.floor_ns and self.keeps_stories and record.streaming != EVENTS and not record.preflight:
             heap = self._slow.setdefault(tally.frame.route, [])
             slow = (ns, next(self._numbers), record)
@@ -264,6 +264,9 @@ def _told(record: RequestRecord, route: str, number: int, ended_at: int) -> Slow
     if record.serialize_ns:
         part = story.parts["serialize", "the response"] = Part(record.serialize_started_ns)
         part.count, part.ns = 1, record.serialize_ns
+    if record.queue_ns > 0:
+        part = story.parts["queue", "before the app"] = Part(record.arrived_ns)
+        part.count, part.ns = 1, record.queue_ns
     return SlowRequest(
         id=str(number),
         route=route,
@@ -271,8 +274,8 @@ def _told(record: RequestRecord, route: str, number: int, ended_at: int) -> Slow
         path=record.path[:MAX_PATH],
         status=record.status,
         ended_at=ended_at,
-        total_ns=record.ended_ns - record.started_ns,
+        total_ns=record.ended_ns - record.arrived_ns,
         body_bytes=record.body_bytes,
-        spans=story.spans(record.started_ns),
+        spans=story.spans(record.arrived_ns),
         spans_dropped=story.dropped(),
     )

@@ -61,6 +61,8 @@ class Window:
         self._parts_first = 0
         """How many of the pending records come before them."""
         self.open_websockets = 0
+        self.queue_is_known = False
+        """Whether anybody can tell how long requests have waited before the app was called."""
         self.bounded: dict[str, int] = {}
         """What each bound has folded away in this span."""
         self.forgotten: dict[str, int] = {}
@@ -147,7 +149,7 @@ class Window:
         self._statements.close(frame)
         self._pools.close(frame)
         self._caches.close(frame)
-        self._routes.close(frame)
+        self._routes.close(frame, queue_is_known=self.queue_is_known)
         self._stories.close(frame, in_flight)
         self.forgotten |= {
             "statements": self.shapes.costs.forgotten,
@@ -174,7 +176,7 @@ class Window:
 
     def empty(self) -> None:
         """Forget everything: in a forked child it is the parent's."""
-        self.open = False
+        self.open = self.queue_is_known = False
         self.let_go()
         self._open.clear()
         self._ended.clear()
@@ -211,15 +213,17 @@ class Window:
             # Whether there is anything to do is asked here: most requests then cost no call.
             record = ended.popleft()
             tally = tallies.get(record.route) or routes.tally(record.route)
-            started_ns = record.started_ns
+            started_ns, queue_ns = record.started_ns, record.queue_ns
             ns = record.ended_ns - started_ns
+            if queue_ns > 0:
+                ns += queue_ns
             if (
                 record.streaming is None
                 and 200 <= record.status < 300
                 and not (record.disconnected or record.preflight)
             ):
                 plain = tally.plain
-                plain.append((ns, record.body_bytes, record.serialize_ns))
+                plain.append((ns, record.body_bytes, record.serialize_ns, queue_ns))
                 if len(plain) >= SETTLED_AT_ONCE:
                     tally.settle()
             else:

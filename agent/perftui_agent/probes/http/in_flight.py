@@ -97,8 +97,8 @@ class InFlightProbe:
         """Add the oldest requests in flight; open streams are no part of them."""
         now = perf_counter_ns()
         records = [record for record in self._requests.in_flight if not record.streaming]
-        oldest = nsmallest(MAX_ROWS, records, key=lambda record: record.started_ns)
-        long = [record for record in oldest if now - record.started_ns >= LONG_NS]
+        oldest = nsmallest(MAX_ROWS, records, key=lambda record: record.arrived_ns)
+        long = [record for record in oldest if now - record.arrived_ns >= LONG_NS]
         places = self._places(long) if long and self.follows_tasks and now >= self._rested_ns else {}
         for record in oldest:
             row = _row(record, now, places.get(record))
@@ -131,7 +131,7 @@ def _row(record: RequestRecord, now: int, place: CodePlace | None) -> InFlight |
         route=route_of(record),
         method=str(scope["method"]),
         path=str(scope["path"])[:MAX_PATH],
-        age_ns=max(0, now - record.started_ns),
+        age_ns=max(0, now - record.arrived_ns),
         waiting_at=place,
     )
 

@@ -1,8 +1,10 @@
 """Times requests: one pure ASGI callable around the app.
 
 Passes every message on unchanged and in order, never receives on its own, adds one private key to the
-scope. Latency ends at the last body byte; what the app does after that is background time. On the
-request's path there is no I/O, no lock and no log: a record, a closure, one append.
+scope. Latency begins when the request's bytes had arrived and ends at the last body byte, which is the one
+that completes what `Content-Length` has promised; what the app does after that is background time, and what
+the client does its own affair. On the request's path there is no I/O, no lock and no log: a record, a
+closure, one append; where the loop may have been late, one question to the kernel.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from typing import Any, Protocol, TypeAlias
 
 from perftui_agent.guard import Guard
 from perftui_agent.places import where_raised
+from perftui_agent.probes.http.arrival import Arrivals
 from perftui_agent.probes.http.routes import UNMATCHED, RouteLabels
+from perftui_agent.probes.http.server_side import ServerSides
 from perftui_agent.records import (
     CHUNKED,
     EVENTS,
@@ -53,6 +57,9 @@ HEADERS_FROM_BYTES = 1024
 _NOTHING = Token.MISSING
 
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+_WITHOUT_BODY = frozenset({204, 304})
+"""Statuses whose answer is whole with its headers."""
 
 _FILE_KINDS = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 """Messages with a part of the body too: extensions of ASGI, which give a file for it."""
@@ -96,7 +103,7 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
             probe.wake()
         scope[MARKER] = True
         record = RequestRecord()
-        record.started_ns = perf_counter_ns()
+        record.started_ns = started_ns = perf_counter_ns()
         record.scope = scope
         record.labels = probe.labels
         begun = sink.begun
@@ -104,39 +111,60 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
             begun.append(record)
         else:
             sink.records_dropped += 1
-        # uvicorn's side of a request knows when the client has left; elsewhere `receive` tells.
+        # The server's side of a request knows when the client has left; else `receive` may tell.
         try:
             client = send.__self__  # type: ignore[attr-defined]
             client.disconnected  # noqa: B018 - is it there?
         except AttributeError:
-            client = record
-            receive = _watching(receive, record)
+            client = probe.sides.find(send, receive)
+            if client is None:
+                client = record
+                receive = _watching(receive, record)
+        if started_ns >= probe.pace.ask_from_ns:
+            probe.ask(record, client)
 
         head: Message | None = None
+        had_left = False
+        whole_at: int | None = None
 
         async def observed_send(message: Message) -> None:
-            nonlocal head
+            nonlocal head, had_left, whole_at
+            # Before it is handed over: what a client does that has the whole answer is its own affair.
+            has_left = client.disconnected
             await send(message)
+            if record.ended_ns:
+                return
             kind = message["type"]
             if kind == "http.response.start":
                 head = message
+                had_left = has_left
             elif kind == "http.response.body" or kind in _FILE_KINDS:
                 if "body" in message:
                     record.body_bytes += len(message["body"])
-                if message.get("more_body"):
-                    if record.streaming is None:
-                        record.first_byte_ns = perf_counter_ns()
-                        record.streaming = _kind_of_body(head)
-                    elif _connection_is_lost(client):
-                        record.disconnected = True
-                elif not record.ended_ns:
-                    probe.end(record, client, head)
+                if not message.get("more_body"):
+                    left = has_left or client.disconnected
+                    if left and not had_left and _has_no_body(head, scope):
+                        left = record.disconnected = False
+                    probe.end(record, head, left)
                     head = None
+                    return
+                if whole_at is None:
+                    whole_at = probe.whole_at(head, scope)
+                if 0 <= whole_at <= record.body_bytes:
+                    probe.end(record, head, has_left if whole_at else had_left)
+                    head = None
+                elif record.streaming is None:
+                    record.first_byte_ns = perf_counter_ns()
+                    record.streaming = _kind_of_body(head)
+                elif has_left or _connection_is_lost(client):
+                    record.disconnected = True
 
         token = current_request.set(record)
         try:
             await untimed(self, scope, receive, observed_send)
         except BaseException as error:
+            if head is not None and not record.ended_ns:
+                probe.end_if_whole(record, head, had_left)
             probe.failed(record, error, client)
             raise
         finally:
@@ -145,8 +173,11 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
                 # One app has called another in this process, and goes on with its own request.
                 current_request.reset(token)
             if not record.ended_ns:
-                # The app is done and the response is not: servers answer 500 or cut the connection.
-                probe.end(record, client, None)
+                if head is not None:
+                    probe.end_if_whole(record, head, had_left)
+                if not record.ended_ns:
+                    # The app is done and the response is not: servers answer 500 or cut the connection.
+                    probe.end(record, None, client.disconnected)
             record.left_ns = left_ns = perf_counter_ns()
             if left_ns - record.ended_ns >= BACKGROUND_FROM_NS:
                 sink.put(BackgroundRecord(record.route, left_ns - record.ended_ns))
@@ -168,6 +199,8 @@ class HttpProbe:
         *,
         routes_of: object,
         sink: RequestSink,
+        sides: ServerSides,
+        arrivals: Arrivals,
         guard: Guard,
         wake: Callable[[], None],
         on_lifespan_start: Callable[[], None],
@@ -176,7 +209,10 @@ class HttpProbe:
         self.app = app
         self.labels = RouteLabels(routes_of)
         self.sink = sink
+        self.sides = sides
+        self.pace = arrivals.pace
         self.wake = wake
+        self._arrivals = arrivals
         self._guard = guard
         self._on_lifespan_start = on_lifespan_start
         self._on_lifespan_end = on_lifespan_end
@@ -208,10 +244,32 @@ class HttpProbe:
         finally:
             self.sink.open_websockets -= 1
 
-    def end(self, record: RequestRecord, client: Any, head: Message | None) -> None:
+    def ask(self, record: RequestRecord, client: Any) -> None:
+        """Have it found out for how long a request has waited that is called now."""
+        if client is record:
+            self._arrivals.ask(record, None)
+        else:
+            self.sides.shown()
+            self._arrivals.ask(record, client)
+
+    def whole_at(self, head: Message | None, scope: Scope) -> int:
+        """Return after how many bytes of body a response is whole; -1 if it does not say."""
+        try:
+            return 0 if _has_no_body(head, scope) else _promised_bytes(head)
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a response
+            self._guard.fault("probes.http", error)
+            return -1
+
+    def end_if_whole(self, record: RequestRecord, head: Message, had_left: bool) -> None:
+        """Close the record if its response is whole without a body; `had_left`: before it was handed over."""
+        if _has_no_body(head, record.scope or {}):
+            record.disconnected = had_left
+            self.end(record, head, had_left)
+
+    def end(self, record: RequestRecord, head: Message | None, left: bool) -> None:
         """Close the record: at the last byte, or when the app is done without one.
 
-        `head` is the message that has started the response.
+        `head` is the message that has started the response; `left` says whether its client was gone by then.
         """
         ended_ns = perf_counter_ns()
         scope: Any = record.scope
@@ -219,7 +277,7 @@ class HttpProbe:
         try:
             record.path = scope["path"]
             record.status = status = head["status"] if head else 500
-            if client.disconnected:
+            if left:
                 record.disconnected = True
             method = scope["method"]
             if method != "GET":
@@ -279,6 +337,23 @@ def _tells_that_client_left(error: BaseException) -> bool:
 
 def _is_preflight(scope: Scope) -> bool:
     return any(name == b"access-control-request-method" for name, _ in scope["headers"])
+
+
+def _has_no_body(head: Message | None, scope: Scope) -> bool:
+    """Tell an answer that is whole with its headers."""
+    return head is not None and (head["status"] in _WITHOUT_BODY or scope["method"] == "HEAD")
+
+
+def _promised_bytes(head: Message | None) -> int:
+    """Return how many bytes of body the headers promise; -1 if they don't say."""
+    promised = -1
+    for name, value in (head.get("headers") or ()) if head else ():
+        name = name.lower()
+        if name == b"transfer-encoding":
+            return -1
+        if name == b"content-length" and value.isdigit():
+            promised = int(value)
+    return promised
 
 
 def _kind_of_body(head: Message | None) -> int:

@@ -1,17 +1,16 @@
 """Watches the app's event loop from beside it.
 
-The agent's thread posts a beat to the loop; the loop answers with the time. A late answer is lag; while
-an answer is outstanding, the agent's thread looks at the stack of the thread that the loop runs in, and
-at the task that is current there, whose context knows the request. Works the same under asyncio and
-uvloop, since it only uses `call_soon_threadsafe` and `current_task`. Where nothing runs on the loop and
-it does not turn all the same, it waits for the GIL: then the app's other threads are looked at. A block
-nobody was seen to cause is lag, and no incident; nor is what holds the loop while the app starts up, as
-loading a model does: until the first request it keeps nobody waiting.
+A clock ticks on the loop itself. A late tick is lag, and stands for all callbacks that would have been due
+while it was; while one is overdue, the agent's thread looks at the stack of the thread that the loop runs in,
+and at the task that is current there, whose context knows the request. Works the same under asyncio and
+uvloop, since it only uses `call_later` and `current_task`. Where nothing runs on the loop and it does not
+turn all the same, it waits for the GIL: then the app's other threads are looked at. A block nobody was seen
+to cause is lag, and no incident; nor is what holds the loop while the app starts up, as loading a model does:
+until the first request it keeps nobody waiting.
 
-A beat is posted every 50 ms, so a block began up to 50 ms before the beat that finds it: where the
-request that blocks began within that time, its beginning is taken for that of the block. Whoever wants
-blocks shorter than 100 ms named has beats at half of that: a block is only seen by the beat after the
-one that it delays.
+The clock ticks every 50 ms, so a block began up to 50 ms before the tick that it delays was due: where the
+request that blocks began within that time, its beginning is taken for that of the block. Whoever wants blocks
+shorter than 100 ms named has ticks at half of that.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ import contextlib
 import resource
 import sys
 import threading
+from collections.abc import Iterator
 from time import perf_counter_ns
 from types import FrameType
 from typing import Protocol
@@ -34,21 +34,26 @@ from perftui_agent.probes.loop.block import (
     request_in,
     stack_on_loop,
 )
+from perftui_agent.probes.loop.clock import LoopClock, Tick
+from perftui_agent.probes.loop.pace import LoopPace
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import RequestRecord
 from perftui_agent.wire.frames import Frame, Incident, LoopStats
 
 BEAT_NS = 50_000_000
-"""How often the agent's thread beats."""
+"""How often the loop's clock ticks, and the agent's thread looks at it."""
 
 SHORTEST_BEAT_NS = 5_000_000
-"""However short the blocks that are wanted: each beat costs 45 µs."""
+"""However short the blocks that are wanted: each tick wakes the loop, which costs 50 to 150 µs."""
+
+OVERDUE_NS = 5_000_000
+"""Timers come a millisecond or so late; what is later than this is waiting for something."""
 
 STARTING_NS = 60_000_000_000
 """A worker that has had no request yet starts up, for a minute at most."""
 
 SURE_SHARE = 0.75
-"""Of the threshold, what a beat itself must have waited: before it, the loop may have turned unseen."""
+"""Of the threshold, what a tick itself must have waited: before it, the loop may have turned unseen."""
 
 MAX_INCIDENTS = 20
 """Blocks told of in one frame, the longest of them."""
@@ -82,14 +87,15 @@ class LoopProbe:
 
     name = "event loop"
 
-    def __init__(self, block_ms: float, told: Told) -> None:
+    def __init__(self, block_ms: float, told: Told, pace: LoopPace) -> None:
         self._block_ms = block_ms
         self._told = told
+        self._pace = pace
         self._watch: LoopWatch | None = None
 
     @property
     def beat_s(self) -> float:
-        """How often `beat` is to be called."""
+        """How often `look` is to be called."""
         return beat_ns(self._block_ms) / 1e9
 
     @property
@@ -124,40 +130,45 @@ class LoopProbe:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return
-        if self._watch is None or self._watch.loop is not loop:
-            self._watch = LoopWatch(loop, self._block_ms, self._told)
+        watch = self._watch
+        if watch is None or watch.loop is not loop:
+            if watch is not None:
+                watch.clock.stop()
+            self._pace.follow_this_thread()
+            self._watch = LoopWatch(loop, self._block_ms, self._told, self._pace)
 
     def attach(self) -> ProbeStatus:
         """Say whether there is a loop to watch."""
         return ON if self._watch is not None else "off: no asyncio loop"
 
     def detach(self) -> None:
-        """There is nothing to take back."""
+        """Stop the clock."""
+        if self._watch is not None:
+            self._watch.clock.stop()
 
-    def beat(self) -> None:
-        """Post or check a beat; on the agent's thread, every `beat_s`."""
+    def look(self) -> None:
+        """Look whether the loop turns; on the agent's thread, every `beat_s`."""
         watch = self._watch
-        if watch is not None and not watch.beat():
+        if watch is not None and not watch.look():
             self._watch = None
 
     def fill(self, frame: Frame) -> None:
-        """Add what this span's beats have shown."""
+        """Add what this span's ticks have shown."""
         if self._watch is not None:
             frame.loop, frame.incidents = self._watch.close_span()
 
 
 class LoopWatch:
-    """Beats for one event loop. Made on the loop's own thread, used on the agent's."""
+    """Watches one event loop. Made on the loop's own thread, used on the agent's."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, block_ms: float, told: Told) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, block_ms: float, told: Told, pace: LoopPace) -> None:
         self.loop = loop
         self.thread_id = threading.get_ident()
+        self.clock = LoopClock(loop, beat_ns(block_ms), pace)
         self.base = base_of(sys._getframe())
         self._block_ns = int(block_ms * 1_000_000)
         self._beat_ns = beat_ns(block_ms)
         self._told = told
-        self._sent_ns = 0
-        self._answered_ns = 0
         self._serves_from_ns = perf_counter_ns() + STARTING_NS
         """Blocks that began before belong to the app's start-up."""
         self._turned_ns = perf_counter_ns()
@@ -168,29 +179,38 @@ class LoopWatch:
         self._samples = 0
         self._incidents: list[Incident] = []
         self._stats = self._new_stats()
+        self.clock.start()
 
-    def beat(self) -> bool:
-        """Post or check a beat; False when the loop is closed and there is nothing left to watch."""
+    def look(self) -> bool:
+        """Look whether the loop turns; False when it is closed and there is nothing left to watch."""
         if self.loop.is_closed():
             return False
         now, switches = perf_counter_ns(), _switches_of_this_thread()
         if now < self._serves_from_ns:
             self._serves_from_ns = self._first_visit_ns()
-        if self._sent_ns and self._answered_ns:
-            self._answered()
-        if self._sent_ns:
-            self._look(self._sent_ns)
-        else:
+        was_late_ns = self._take_ticks()
+        overdue_ns = now - self.clock.due_ns
+        held_ns = now - self._woke_ns - self._beat_ns
+        if overdue_ns >= OVERDUE_NS and (self._block is not None or held_ns < overdue_ns / 2):
+            self._look(self.clock.due_ns)
+        elif overdue_ns >= OVERDUE_NS:
             self._look_who_held_us(now, switches - self._switches)
+        elif min(held_ns, was_late_ns) >= self._block_ns * SURE_SHARE:
+            # The loop has come before us; who held us both may be where it was all the same.
+            turned_ns = self._turned_ns
+            self._look_who_held_us(now, switches - self._switches)
+            self._turned(turned_ns)
         self._woke_ns, self._switches = now, switches
-        return bool(self._sent_ns) or self._send()
+        return True
 
     def close_span(self) -> tuple[LoopStats, list[Incident]]:
-        """Return what this span's beats have shown, and start the next."""
+        """Return what this span's ticks have shown, and start the next."""
+        self._take_ticks()
         stats, self._stats = self._stats, self._new_stats()
         incidents, self._incidents = self._incidents, []
-        if self._sent_ns and not self._answered_ns:
-            block = self._block = self._block or Block(self._sent_ns)
+        overdue_ns = perf_counter_ns() - self.clock.due_ns
+        if overdue_ns >= OVERDUE_NS:
+            block = self._block = self._block or Block(self.clock.due_ns)
             held_ns = perf_counter_ns() - block.began_ns
             if held_ns >= self._block_ns:
                 stats.blocked_ns = held_ns
@@ -215,31 +235,27 @@ class LoopWatch:
     def _is_start_up(self, block: Block) -> bool:
         return block.request is None and block.began_ns < self._serves_from_ns
 
-    def _send(self) -> bool:
-        self._answered_ns = 0
-        self._sent_ns = perf_counter_ns()
-        try:
-            self.loop.call_soon_threadsafe(self._answer)
-        except RuntimeError:
-            return False
-        return True
+    def _take_ticks(self) -> int:
+        """Take in the ticks since the last time; return how late the latest of them was."""
+        ticks, late_ns = self.clock.ticks, 0
+        while ticks:
+            tick = ticks.popleft()
+            late_ns = tick.ran_ns - tick.due_ns
+            self._stats.lag.add_all(list(_waits(tick, self._beat_ns)))
+            self._turned(tick.ran_ns)
+        return late_ns
 
-    def _answer(self) -> None:
-        self._answered_ns = perf_counter_ns()
-
-    def _answered(self) -> None:
-        answered_ns, sent_ns = self._answered_ns, self._sent_ns
+    def _turned(self, turned_ns: int) -> None:
         block, self._block = self._block, None
-        self._turned_ns = answered_ns
-        self._sent_ns = self._samples = 0
-        self._stats.lag.add(answered_ns - (block.began_ns if block is not None else sent_ns))
+        self._turned_ns = turned_ns
+        self._samples = 0
         if block is None or not block.seen or self._is_start_up(block):
             return
-        held_ns = answered_ns - block.began_ns
-        if held_ns >= self._block_ns and answered_ns - block.known_ns >= self._block_ns * SURE_SHARE:
+        held_ns = turned_ns - block.began_ns
+        if held_ns >= self._block_ns and turned_ns - block.known_ns >= self._block_ns * SURE_SHARE:
             incident = block.incident(held_ns)
             self._incidents.append(incident)
-            self._told.loop_was_held(incident.where, block.began_ns, answered_ns, block.request)
+            self._told.loop_was_held(incident.where, block.began_ns, turned_ns, block.request)
 
     def _look(self, began_ns: int) -> None:
         """Sample what runs on the loop, which has not turned since `began_ns` at the least."""
@@ -273,7 +289,7 @@ class LoopWatch:
         return None
 
     def _look_who_held_us(self, now: int, switches: int) -> None:
-        """Find C code that held the GIL: it stops the agent's thread along with the loop.
+        """Find C code that held the GIL: it stops the agent's thread along with the loop, and both come late.
 
         As soon as it is done, this thread runs, and finds the caller where it was. A thread that waits
         for the GIL asks for it every 5 ms, which the system counts; on a busy machine, or in a process
@@ -281,7 +297,7 @@ class LoopWatch:
         """
         since_ns = self._woke_ns + self._beat_ns
         expected = (now - since_ns) / 1e9 / sys.getswitchinterval()
-        if now - since_ns < self._block_ns or switches < expected / 5:
+        if switches < expected / 5:
             return
         if any(record.ended_ns > since_ns for record in self._told.unfolded):
             return
@@ -298,8 +314,18 @@ class LoopWatch:
         return LoopStats(kind="uvloop" if kind == "uvloop" else "asyncio")
 
 
+def _waits(tick: Tick, apart_ns: int) -> Iterator[int]:
+    """Yield how long callbacks would have waited that were due with a tick, and regularly while it was late.
+
+    Without the later ones a block of 5 s would be one late tick among hundreds: coordinated omission.
+    """
+    waited_ns = tick.ran_ns - tick.due_ns
+    yield max(0, waited_ns)
+    yield from range(waited_ns - apart_ns, 0, -apart_ns)
+
+
 def beat_ns(block_ms: float) -> int:
-    """Return how often to beat so that a block of `block_ms` is looked at."""
+    """Return how often to look so that a block of `block_ms` is seen."""
     return max(SHORTEST_BEAT_NS, min(BEAT_NS, int(block_ms * 500_000)))
 
 

@@ -1,0 +1,163 @@
+"""Asks the kernel for how long a request's bytes had been there when the app was called.
+
+`TCP_INFO` says how many milliseconds ago the connection's last data came, in steps of the kernel's clock
+(4 ms on most machines). That is the request's own arrival where all of it is there; a body that is still on
+its way says nothing of when its head came, and then nothing is told. What came before the last thing that
+was sent (a pipelined request) waited for its own predecessor and not for us. The socket is looked at and not
+touched: no option or flag of it is set.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import socket
+import struct
+import sys
+import termios
+import time
+from typing import Any, Protocol
+
+from perftui_agent.guard import Guard
+from perftui_agent.probes.probe import ON, ProbeStatus
+from perftui_agent.records import RequestRecord, Scope
+from perftui_agent.wire.frames import Frame
+
+UNKNOWN = -1
+"""The `queue_ns` of a request whose time before the app nobody knows."""
+
+_MS = 1_000_000
+
+_TCP_INFO = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
+
+_INFO_BYTES = 56
+_LAST_DATA_SENT = 44
+_LAST_DATA_RECEIVED = 52
+"""Where in the kernel's `struct tcp_info` the two numbers stand that are read of it."""
+
+_WORD = struct.Struct("=I")
+
+_CLOCK_MONOTONIC_COARSE = 6
+"""Linux's clock that moves with the kernel's tick, for which Python has no name."""
+
+
+def _least_ns() -> int:
+    """Return what the kernel's clock can tell from nothing: a step may pass within any instant."""
+    try:
+        step_ns = int(time.clock_getres(_CLOCK_MONOTONIC_COARSE) * 1e9)
+    except OSError:
+        step_ns = 4 * _MS
+    return max(5 * _MS, 2 * step_ns)
+
+
+class Pace(Protocol):
+    """Who decides when to ask: the pace of the app's loop."""
+
+    ask_from_ns: int
+
+    def called(self, arrived_ns: int, now_ns: int) -> None:
+        """Take a request whose bytes arrived then and that is called now."""
+
+    def rest(self, now_ns: int) -> None:
+        """Have nobody ask for a while."""
+
+
+class Told(Protocol):
+    """Who is told whether there is anybody to ask: the window."""
+
+    queue_is_known: bool
+
+
+class _UnknownError(Exception):
+    """The kernel can't be asked about a request, and why."""
+
+
+class Arrivals:
+    """When the requests of this process arrived; a probe, whose status says whether that is known."""
+
+    name = "queue"
+
+    def __init__(self, pace: Pace, told: Told, guard: Guard) -> None:
+        self.pace = pace
+        self._told = told
+        self._guard = guard
+        self._least_ns = _least_ns()
+        self._status: ProbeStatus = "off: no request yet" if _TCP_INFO is not None else "off: not Linux"
+
+    def attach(self) -> ProbeStatus:
+        """Say whether requests' arrivals are known."""
+        return self._status
+
+    def detach(self) -> None:
+        """There is nothing to take back."""
+
+    def fill(self, frame: Frame) -> None:
+        """There is nothing to read: each request brings its own."""
+
+    def ask(self, record: RequestRecord, side: Any) -> None:
+        """Write down how long a request that is called now has waited; `side` is the server's of it."""
+        now_ns = record.started_ns
+        try:
+            record.queue_ns = waited_ns = self._waited_ns(side, record.scope or {})
+            self._told.queue_is_known = True
+            self._status = ON
+            if waited_ns >= 0:
+                self.pace.called(now_ns - waited_ns, now_ns)
+            return
+        except _UnknownError as unknown:
+            why = f"off: {unknown}"
+        except OSError:  # the connection is gone
+            why = ""
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a response
+            why = "off: it failed"
+            self._guard.fault("probes.queue", error)
+        record.queue_ns = UNKNOWN
+        if not self._told.queue_is_known:
+            self._status = why or self._status
+            self.pace.rest(now_ns)
+
+    def _waited_ns(self, side: Any, scope: Scope) -> int:
+        if _TCP_INFO is None:
+            raise _UnknownError("not Linux")
+        transport = getattr(side, "transport", None)
+        if transport is None:
+            raise _UnknownError("the server does not show its connection")
+        if scope["http_version"] not in _ONE_AT_A_TIME:
+            raise _UnknownError("requests of HTTP/2 share their connection")
+        sock = transport.get_extra_info("socket")
+        if sock is None:
+            raise _UnknownError("the server does not show its socket")
+        if sock.family == socket.AF_UNIX:
+            raise _UnknownError("Unix sockets have no such clock")
+        info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO_BYTES)
+        if len(info) < _INFO_BYTES:
+            raise _UnknownError("the kernel does not tell")
+        (waited_ms,) = _WORD.unpack_from(info, _LAST_DATA_RECEIVED)
+        if scope["scheme"] == "http":
+            # TLS sends things of its own as it reads the first request.
+            waited_ms = min(waited_ms, *_WORD.unpack_from(info, _LAST_DATA_SENT))
+        waited_ns: int = waited_ms * _MS
+        if waited_ns < self._least_ns:
+            return 0
+        return waited_ns if _is_whole(side, scope, sock) else UNKNOWN
+
+
+_ONE_AT_A_TIME = frozenset({"1.0", "1.1"})
+"""Versions of HTTP with one request at a time on a connection."""
+
+
+def _is_whole(side: Any, scope: Scope, sock: Any) -> bool:
+    """Tell whether all of a request has arrived: only then its last byte is what came last."""
+    if getattr(side, "more_body", None) is False:
+        return True
+    length = 0
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding":
+            return False
+        if name == b"content-length":
+            length = int(value)
+    if not length:
+        return True
+    unread = array.array("i", [0])
+    fcntl.ioctl(sock.fileno(), termios.FIONREAD, unread)
+    return len(getattr(side, "body", b"")) + unread[0] >= length
