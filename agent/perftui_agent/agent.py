@@ -43,7 +43,6 @@ from perftui_agent.serve.introduction import introduce
 from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.settings import Settings
-from perftui_agent.window.degrade import NO_STORIES
 from perftui_agent.window.window import Window
 from perftui_agent.wire.actions import Progress
 from perftui_agent.wire.codec import encode
@@ -157,7 +156,6 @@ class _Run:
         agent.window.shapes.show_text = agent.settings.sql_text == "shape"
         self.loop_probe = LoopProbe(agent.settings.block_ms, agent.window, agent.pace)
         self.process_probe = ProcessProbe()
-        self._in_flight_probe = InFlightProbe(agent.window, self.loop_probe)
         probes: list[Probe] = [
             self.loop_probe,
             agent.arrivals,
@@ -165,7 +163,7 @@ class _Run:
             self.process_probe,
             ThreadpoolProbe(agent.window, agent.guard, self.loop_probe),
             GarbageProbe(),
-            self._in_flight_probe,
+            InFlightProbe(agent.window, self.loop_probe),
             SerializationProbe(),
             SqlAlchemyProbe(agent.window, agent.guard, agent.settings.slow_query_ms),
             PoolProbe(agent.window, agent.guard),
@@ -277,17 +275,12 @@ class _Run:
                 probes=self.probes,
                 stream=stream,
                 box=self._box,
-                on_level=self._degrade,
             )
             await asyncio.gather(rhythm.run(), self._keep_published(rendezvous))
         finally:
             await stream.close()
             if self._box is not None:
                 self._box.close()
-
-    def _degrade(self, level: int) -> None:
-        self._window.degrade(level)
-        self._in_flight_probe.follows_tasks = level < NO_STORIES
 
     def _open_box(self, path: Path, hello: bytes) -> None:
         size_bytes = int(self._agent.settings.blackbox_mb * 1024 * 1024)

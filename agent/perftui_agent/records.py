@@ -74,10 +74,18 @@ class RequestRecord:
     serialize_started_ns: int = 0
     serialize_ns: int = 0
     """How long it took to make bytes of what the endpoint returned."""
+    followed: bool = True
+    """Whether it is told of in full. What others do is counted and timed, and no more is asked about it."""
+    parts: list[SpanRecord] | None = None
+    """What it has done and nobody has folded yet; none of these knows its request. See `handover`."""
+    counted: dict[Shape, list[int]] | None = None
+    """Of one that is not followed: how long its statements took, each in nanoseconds."""
+    folded: bool = False
+    """Whether it has gone to its route. Like what follows of the agent's thread alone."""
     executed: Any = None
-    """Its statements so far, until the ledger has settled them. Of the agent's thread alone."""
+    """Its statements, if it is so long under way that some had to be folded before it ended."""
     story: Any = None
-    """What it has spent its time on so far; the agent's thread alone reads and writes it."""
+    """What it has spent its time on, if it is so long under way."""
 
     @property
     def arrived_ns(self) -> int:

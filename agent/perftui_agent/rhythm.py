@@ -17,7 +17,7 @@ from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.guard import Guard
 from perftui_agent.probes.probe_set import ProbeSet
 from perftui_agent.serve.worker_socket import WorkerSocket
-from perftui_agent.window.degrade import SPANS_S, TOLD, Degradation
+from perftui_agent.window.degrade import SPANS_S, Degradation, Spent
 from perftui_agent.window.window import Window
 from perftui_agent.wire.fitting import MAX_FRAME_BYTES, fitted
 from perftui_agent.wire.frames import AgentStats, Frame
@@ -66,20 +66,19 @@ class Rhythm:
         probes: ProbeSet,
         stream: WorkerSocket,
         box: BlackBox | None,
-        on_level: Callable[[int], None],
     ) -> None:
         self._window = window
         self._guard = guard
         self._probes = probes
         self._stream = stream
         self._box = box
-        self._on_level = on_level
-        """Told when the agent gives up details, or takes them up again."""
         self._seq = 0
         self._opened_ns = perf_counter_ns()
         self._cpu_s = time.thread_time()
+        self._frame_cpu_s = 0.0
+        """What closing the last frame took."""
         self._degradation = Degradation()
-        self._on_level(self._degradation.level)
+        self._window.one_in = self._degradation.one_in
         self._offset_s = (os.getpid() % 16) * STAGGER_S
 
     async def run(self) -> None:
@@ -97,16 +96,17 @@ class Rhythm:
             self._frame(time.time())
 
     def _next_boundary(self) -> float:
-        span_s = SPANS_S[self._degradation.level]
-        return int(time.time() - self._offset_s) + span_s + self._offset_s
+        return int(time.time() - self._offset_s) + self._degradation.span_s + self._offset_s
 
     def _frame(self, ended_at_s: float) -> None:
         with self._guard.guarding("window"):
-            self._window.find_ended()
+            self._window.find_ended(piece=1)
             while self._window.fold_pending(FOLD_AT_ONCE) >= FOLD_AT_ONCE:
                 time.sleep(0)  # lets go of the GIL
         with self._guard.guarding("agent.frame"):
+            before_s = time.thread_time()
             self._close_frame(ended_at_s)
+            self._frame_cpu_s = time.thread_time() - before_s
 
     def _close_frame(self, ended_at_s: float) -> None:
         closed_ns = perf_counter_ns()
@@ -128,20 +128,24 @@ class Rhythm:
 
     def _tell_of_ourselves(self, frame: Frame) -> None:
         cpu_s = time.thread_time()
-        cpu_percent = 100.0 * (cpu_s - self._cpu_s) / (frame.span_ns / 1e9) if frame.span_ns else 0.0
+        span_s = max(frame.span_ns / 1e9, 1e-3)
+        spent = Spent(
+            total=100.0 * (cpu_s - self._cpu_s) / span_s,
+            following=100.0 * self._window.take_following_ns() / 1e9 / span_s,
+            frame=100.0 * self._frame_cpu_s / span_s,
+        )
         self._cpu_s = cpu_s
         frame.agent = AgentStats(
-            cpu_percent=cpu_percent,
+            cpu_percent=spent.total,
             records_dropped=self._window.records_dropped,
             clients=self._stream.clients,
             bytes_sent=self._stream.bytes_sent,
             faults=dict(self._guard.faults),
             bounded=self._window.take_bounded(),
             forgotten=dict(self._window.forgotten),
-            degraded=TOLD[self._degradation.level],
+            sampled=self._degradation.one_in,
+            degraded=self._degradation.told,
         )
         frame.probes = dict(self._probes.status)
-        before = self._degradation.level
-        level = self._degradation.after_span(cpu_percent)
-        if level != before:
-            self._on_level(level)
+        self._degradation.after_span(spent)
+        self._window.one_in = self._degradation.one_in

@@ -43,6 +43,7 @@ class RouteCounts(msgspec.Struct, frozen=True, gc=False):
     pool_wait_ns: int
     threadpool_wait_ns: int
     loop_wait_ns: int
+    unfollowed: int
 
     @property
     def requests(self) -> int:
@@ -112,6 +113,7 @@ def _route_counters(frames: Sequence[RouteFrame]) -> int:
             sum([frame.pool_wait_ns for frame in frames]),
             sum([frame.threadpool_wait_ns for frame in frames]),
             sum([frame.loop_wait_ns for frame in frames]),
+            sum([frame.unfollowed for frame in frames]),
         )
     )
 

@@ -39,6 +39,7 @@ def cache_rows(tally: Tally, last_frames: Iterable[Frame]) -> tuple[CacheFrame, 
 
 
 def _query(fingerprint: str, statement: StatementPart) -> QuerySummary:
+    followed = statement.latency.count - statement.unfollowed
     routes = sorted(statement.routes, key=lambda route: (-statement.routes[route], route))
     return QuerySummary(
         statement=statement.statement,
@@ -51,9 +52,15 @@ def _query(fingerprint: str, statement: StatementPart) -> QuerySummary:
         executions={route: statement.routes[route] for route in routes},
         call_site=statement.call_site,
         slow=statement.slow,
-        same_binds=statement.same_binds,
+        same_binds=estimated(statement.same_binds, statement.latency.count, followed),
+        followed=followed,
         database=statement.database,
     )
+
+
+def estimated(seen: int, count: int, followed: int) -> int:
+    """Return how many there are among `count` if `seen` are among those of them that were looked at."""
+    return round(seen * count / followed) if followed else seen
 
 
 def _pool(name: str, counted: PoolPart, gauges: list[PoolFrame]) -> PoolSummary:

@@ -112,6 +112,7 @@ def _row(
         bodies=part.body_bytes.count,
         compressed=counts.compressed,
         files=counts.files,
+        followed=requests - counts.unfollowed,
         trend=axis.route(label),
         steps=axis.steps(label),
     )

@@ -156,6 +156,8 @@ class RouteSummary:
     """Those of them that were compressed."""
     files: int = 0
     """Those of them that are as large as they are: pictures, archives, downloads."""
+    followed: int | None = None
+    """Requests that stories and repeats are known of; None if of all."""
     trend: Sequence[float | None] = ()
     """p95 in ms for each of `Summary.points`."""
     steps: Sequence[Step] = ()
@@ -217,6 +219,8 @@ class WorkerSummary:
     agent_rss_bytes: int | None = None
     agent_dropped: int = 0
     agent_faults: Mapping[str, int] = field(default_factory=dict)
+    agent_sampled: int = 1
+    """One request in so many is followed in full."""
     agent_degraded: str = ""
     """What the agent gives up for now, so as to cost the app less."""
     agent_forgotten: Mapping[str, int] = field(default_factory=dict)
@@ -251,7 +255,11 @@ class QuerySummary:
     slow: int = 0
     """Executions beyond the agent's threshold."""
     same_binds: int = 0
-    """Executions whose statement and binds another request had run before."""
+    """Executions whose statement and binds another request had run before; estimated, if not all were
+    followed."""
+    followed: int | None = None
+    """Executions whose binds were compared, none of those that an agent under load did not follow; None if
+    all were."""
     database: str = ""
     executions: Mapping[RouteLabel, int] = field(default_factory=dict)
     """How often each of the routes ran it."""

@@ -29,6 +29,7 @@ class StatementPart(msgspec.Struct, frozen=True, gc=False):
     errors: int
     slow: int
     same_binds: int
+    unfollowed: int
     latency: Packed
 
 
@@ -52,6 +53,7 @@ def _statement(parts: Sequence[StatementFrame] | Sequence[StatementPart], latenc
         errors=sum([part.errors for part in parts]),
         slow=sum([part.slow for part in parts]),
         same_binds=sum([part.same_binds for part in parts]),
+        unfollowed=sum([part.unfollowed for part in parts]),
         latency=latency,
     )
 

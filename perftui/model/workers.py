@@ -104,6 +104,7 @@ def _row(
         agent_rss_bytes=agent.rss_bytes if agent else None,
         agent_dropped=counted.records_dropped,
         agent_faults=agent.faults if agent else {},
+        agent_sampled=agent.sampled if agent and not gone else 1,
         agent_degraded=agent.degraded if agent and not gone else "",
         agent_forgotten=agent.forgotten if agent else {},
         probes=frame.probes if frame else {},

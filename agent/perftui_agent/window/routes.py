@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perftui_agent.places import place_of
-from perftui_agent.records import EVENTS, BackgroundRecord, FailureRecord, RequestRecord
+from perftui_agent.records import EVENTS, BackgroundRecord, FailureRecord, RequestRecord, Shape
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.window.costs import Costs
 from perftui_agent.wire.frames import ExceptionCount, Frame, RouteFrame, StatusCounts
@@ -35,7 +35,7 @@ OTHER_EXCEPTIONS = ("(other)", "")
 class RouteTally:
     """What one route did in the span that is being filled."""
 
-    __slots__ = ("exceptions", "floor_ns", "frame", "plain", "whole")
+    __slots__ = ("exceptions", "floor_ns", "frame", "plain", "took_ns", "whole")
 
     def __init__(self, label: str) -> None:
         self.frame = RouteFrame(route=label, status=StatusCounts(), latency=LatencySketch())
@@ -45,6 +45,8 @@ class RouteTally:
         """Of successful responses whose body was sent in one: how long they took, their size, how long it
         took to make bytes of them (0: not known), and how long they had waited for the app (-1: not known).
         Sketches take many values at once at half the price."""
+        self.took_ns: dict[Shape, list[int]] = {}
+        """How long its requests' statements took, those that no sketch has taken yet."""
         self.exceptions: dict[tuple[str, str], int] = {}
         self.floor_ns = -1
         """What a request must exceed to be told of: set by who tells of the slowest."""
@@ -111,6 +113,8 @@ class RouteTally:
     def add(self, other: RouteTally) -> None:
         """Take in what another route did."""
         merge_route(self.frame, other.close())
+        for shape, took_ns in other.took_ns.items():
+            self.took_ns.setdefault(shape, []).extend(took_ns)
         for each in other.frame.exceptions:
             key = (each.type, each.place)
             if key not in self.exceptions and len(self.exceptions) >= MAX_EXCEPTIONS:

@@ -1,7 +1,8 @@
 """The statements' section of a frame, and which of them single requests repeat.
 
-A statement is counted when it is over; which route it belongs to is known only when its request has
-ended, so until then the executions wait on the request's record. That is also how repetition is seen:
+Most statements are counted when their request has ended: then it is known which route they belong to.
+Those of a request that is long under way are counted when they are over, and wait on its record for their
+route. Having all of a request's executions together is also how repetition is seen:
 one request, one shape, again and again, with other values (a join would do it once) or the same (nobody
 needs it twice). Across requests, the same statement with the same values is what a cache would have
 saved.
@@ -9,10 +10,11 @@ saved.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
-from perftui_agent.records import RequestRecord, Shape, StatementRecord, StatementText
-from perftui_agent.window.gathered import GatheredSketch
+from perftui_agent.records import RequestRecord, Shape, SpanRecord, StatementRecord, StatementText
 from perftui_agent.window.routes import MAX_REPEATS
 from perftui_agent.window.shapes import OTHER_SHAPES, ShapeTable
 from perftui_agent.wire.frames import CodePlace, Frame, RepeatedShape, RouteFrame, StatementFrame
@@ -58,17 +60,13 @@ class _Executions(msgspec.Struct, eq=False, gc=False):
     call_site: CodePlace = ""
 
 
-SETTLED: dict[Shape, _Executions] = {}
-"""What a request has executed, once it has gone to its route."""
-
-
 class StatementLedger:
     """What each statement did in the span that is being filled."""
 
     def __init__(self, shapes: ShapeTable, bounded: dict[str, int]) -> None:
         self._shapes = shapes
         self._bounded = bounded
-        self._statements: dict[Shape, tuple[StatementFrame, GatheredSketch]] = {}
+        self._statements: dict[Shape, StatementFrame] = {}
         self._binds: dict[int, int] = {}
         """The last request (by when it began) that ran a statement with these values."""
         self._older_binds: dict[int, int] = {}
@@ -76,48 +74,130 @@ class StatementLedger:
         self._call_sites: dict[tuple[str, Shape], CodePlace] = {}
         """Where in a route a repeated shape comes from: not every repetition brings its call site."""
 
-    def fold(self, record: StatementRecord) -> None:
-        """Count an execution, and say in the record what it was."""
+    def learn(self, record: StatementRecord) -> StatementText:
+        """Return what is known of a statement's text, which may be met for the first time."""
         known = record.known
         if known is None:
             known = self._shapes.know(record.text_hash, record.text, record.engine, record.database)
             record.known = known
             record.engine = None
             record.text = ""
+        return known
+
+    def fold_rest(self, record: StatementRecord) -> bool:
+        """Count an execution that is no part of a request's latency; False if it is one."""
+        shape = self.learn(record).shape
+        request = record.request
+        began_ns = record.started_ns
+        if request is None or 0 < request.left_ns <= began_ns:
+            route = OUTSIDE_REQUESTS
+        elif request.folded or 0 < request.ended_ns <= began_ns:
+            route = request.route
+        else:
+            return False
+        statement = self._statement(shape)
+        statement.latency.add(record.ended_ns - began_ns)
+        _count_route(statement, route)
+        self._count_other(statement, 1)
+        if record.failed or record.slow or record.call_site:
+            self.note(shape, record)
+        return True
+
+    def fold_piece(self, record: StatementRecord, request: RequestRecord) -> None:
+        """Count an execution by a request that has not ended, which keeps it until its route is known."""
+        known = self.learn(record)
         shape = known.shape
-        record.name = shape.shown
-        statement, latency = self._statements.get(shape) or self._begin(shape)
-        if statement.fingerprint == OTHER_SHAPES:
-            self._count_bound("statements")
-        latency.add(record.ended_ns - record.started_ns)
+        statement = self._statement(shape)
+        statement.latency.add(record.ended_ns - record.started_ns)
+        self._count_other(statement, 1)
+        if record.binds is not None:
+            self.compare(shape, record.binds, request.started_ns)
+        if record.failed or record.slow or record.call_site:
+            self.note(shape, record)
+        if request.executed is None:
+            request.executed = {}
+        _keep(request.executed, known, record)
+
+    def count_piece(self, shape: Shape, took_ns: list[int], request: RequestRecord) -> None:
+        """Count executions by a request that has not ended and is not followed."""
+        statement = self._statement(shape)
+        statement.latency.add_all(took_ns)
+        statement.unfollowed += len(took_ns)
+        self._count_other(statement, len(took_ns))
+        if request.executed is None:
+            request.executed = {}
+        executions = request.executed.get(shape)
+        if executions is None:
+            executions = request.executed[shape] = _Executions()
+        executions.count += len(took_ns)
+
+    def fold_request(self, record: RequestRecord, route: RouteFrame) -> None:
+        """Attribute what a request has executed piece by piece to its route, now that the route is known."""
+        executed, record.executed = record.executed, None
+        for shape, executions in executed.items():
+            _count_route(self._statement(shape), route.route, executions.count)
+            if executions.compared >= REPEATED_FROM:
+                self._count_repeats(route, shape, executions)
+
+    def settle(self, shape: Shape, route: RouteFrame, took_ns: list[int]) -> None:
+        """Count executions by requests of a route that have ended."""
+        statement = self._statement(shape)
+        statement.latency.add_all(took_ns)
+        executions = len(took_ns)
+        self._count_other(statement, executions)
+        _count_route(statement, route.route, executions)
+        route.sql_count += executions
+        route.sql_ns += sum(took_ns)
+
+    def not_compared(self, shape: Shape, executions: int) -> None:
+        """Count executions by requests that are not followed."""
+        self._statement(shape).unfollowed += executions
+
+    def note(self, shape: Shape, record: StatementRecord) -> None:
+        """Note what is out of the ordinary in an execution."""
+        statement = self._statement(shape)
         if record.failed:
             statement.errors += 1
         if record.slow:
             statement.slow += 1
         if record.call_site:
             shape.call_site = statement.call_site = record.call_site
-        request = record.request
-        if request is None or 0 < request.left_ns <= record.started_ns:
-            _count_route(statement, OUTSIDE_REQUESTS)
-        elif request.executed is SETTLED or 0 < request.ended_ns <= record.started_ns:
-            _count_route(statement, request.route)
-        else:
-            self._fold_part(record, known, request, statement)
 
-    def fold_request(self, record: RequestRecord, route: RouteFrame) -> None:
-        """Attribute what a request has executed to its route, now that the route is known."""
-        executed = record.executed
-        record.executed = SETTLED
-        for shape, executions in executed.items():
-            _count_route(self._statement(shape), route.route, executions.count)
-            if executions.compared >= REPEATED_FROM:
-                self._count_repeats(route, shape, executions)
+    def compare(self, shape: Shape, binds: int, request: int) -> None:
+        """Count an execution whose statement and values another request has run before, by its beginning."""
+        key = binds ^ id(shape)
+        seen = self._binds
+        before = seen.get(key)
+        if before is None:
+            before = self._older_binds.get(key, request)
+            if len(seen) >= MAX_REMEMBERED_BINDS:
+                self._forget_older_binds()
+                seen = self._binds
+        seen[key] = request
+        if before != request:
+            self._statement(shape).same_binds += 1
+
+    def find_repeats(self, parts: Iterable[SpanRecord], route: RouteFrame) -> None:
+        """Count what a request has repeated, given all its parts."""
+        executions = [
+            part
+            for part in parts
+            if type(part) is StatementRecord and part.known is not None and part.known.compared
+        ]
+        if len(executions) - len({part.known.shape for part in executions if part.known}) < REPEATED_FROM - 1:
+            return
+        executed: dict[Shape, _Executions] = {}
+        for part in executions:
+            if part.known is not None:
+                _keep(executed, part.known, part)
+        for shape, repeated in executed.items():
+            if repeated.compared >= REPEATED_FROM:
+                self._count_repeats(route, shape, repeated)
 
     def close(self, frame: Frame) -> None:
         """Hand the span's statements over to `frame`: as many as it has room for, the costliest."""
         self._fold_away(self._shapes.close(self._spent(), frame.span_ns))
-        for statement, latency in self._statements.values():
-            latency.settle()
+        for statement in self._statements.values():
             if len(statement.routes) > MAX_ROUTES:
                 statement.routes = _most(statement.routes)
             if statement.fingerprint == OTHER_SHAPES:
@@ -129,26 +209,22 @@ class StatementLedger:
             self._forget_older_binds()
 
     def _statement(self, shape: Shape) -> StatementFrame:
-        return (self._statements.get(shape) or self._begin(shape))[0]
+        return self._statements.get(shape) or self._begin(shape)
 
-    def _begin(self, shape: Shape) -> tuple[StatementFrame, GatheredSketch]:
+    def _begin(self, shape: Shape) -> StatementFrame:
         while not self._shapes.take_in(shape):
             self._fold_away(self._shapes.shed(self._spent()))
-        statement = StatementFrame(
+        begun = self._statements[shape] = StatementFrame(
             fingerprint=shape.fingerprint,
             statement=shape.shown,
             database=shape.database,
             call_site=shape.call_site or None,
         )
-        begun = self._statements[shape] = statement, GatheredSketch(statement.latency)
         return begun
 
     def _spent(self) -> dict[str, int]:
         """Return what each statement has cost in this span so far, by fingerprint."""
-        spent = {}
-        for statement, latency in self._statements.values():
-            latency.settle()
-            spent[statement.fingerprint] = _cost_of(statement)
+        spent = {statement.fingerprint: _cost_of(statement) for statement in self._statements.values()}
         spent.pop(OTHER_SHAPES, None)
         return spent
 
@@ -157,47 +233,15 @@ class StatementLedger:
         if not fingerprints:
             return
         away = set(fingerprints)
-        other, _ = self._statements.get(self._shapes.other) or self._begin(self._shapes.other)
+        other = self._statement(self._shapes.other)
         for shape in [shape for shape in self._statements if shape.fingerprint in away]:
-            statement, _ = self._statements.pop(shape)
+            statement = self._statements.pop(shape)
             self._count_bound("statements", statement.latency.count)
             merge_statement(other, statement)
 
-    def _fold_part(
-        self, record: StatementRecord, known: StatementText, request: RequestRecord, statement: StatementFrame
-    ) -> None:
-        """Keep an execution with its request, which has not ended."""
-        executed = request.executed
-        if executed is None:
-            executed = request.executed = {}
-        executions = executed.get(known.shape)
-        if executions is None:
-            executions = executed[known.shape] = _Executions()
-        executions.count += 1
-        if not known.compared:
-            return
-        binds = record.binds
-        if not known.many:
-            executions.compared += 1
-            executions.ns += record.ended_ns - record.started_ns
-            if binds is None:
-                executions.unknown_binds += 1
-            elif len(executions.binds) < MAX_COMPARED:
-                executions.binds.append(binds)
-            if record.call_site:
-                executions.call_site = record.call_site
-        if binds is not None and self._seen_in_other_request(binds ^ id(known.shape), request.started_ns):
-            statement.same_binds += 1
-
-    def _seen_in_other_request(self, key: int, request: int) -> bool:
-        """Say whether another request has run this statement with these values; note that this one has."""
-        before = self._binds.get(key)
-        if before is None:
-            before = self._older_binds.get(key, request)
-            if len(self._binds) >= MAX_REMEMBERED_BINDS:
-                self._forget_older_binds()
-        self._binds[key] = request
-        return before != request
+    def _count_other(self, statement: StatementFrame, executions: int) -> None:
+        if statement.fingerprint == OTHER_SHAPES:
+            self._count_bound("statements", executions)
 
     def _forget_older_binds(self) -> None:
         self._older_binds = self._binds
@@ -234,6 +278,24 @@ class StatementLedger:
             del self._call_sites[next(iter(self._call_sites))]
         self._call_sites[key] = place
         return place
+
+
+def _keep(executed: dict[Shape, _Executions], known: StatementText, record: StatementRecord) -> None:
+    """Add an execution to those of its shape by the same request."""
+    executions = executed.get(known.shape)
+    if executions is None:
+        executions = executed[known.shape] = _Executions()
+    executions.count += 1
+    if not known.compared or known.many:
+        return
+    executions.compared += 1
+    executions.ns += record.ended_ns - record.started_ns
+    if record.binds is None:
+        executions.unknown_binds += 1
+    elif len(executions.binds) < MAX_COMPARED:
+        executions.binds.append(record.binds)
+    if record.call_site:
+        executions.call_site = record.call_site
 
 
 def _count_route(statement: StatementFrame, route: str, executions: int = 1) -> None:

@@ -1,9 +1,8 @@
 """The slowest requests' section of a frame, and what the parts of all requests sum up to by route.
 
-The parts of a request are folded as they come, into a story that hangs on its record: repeats of one
-thing become one span with a count, so a request with 100,000 statements is no longer than one with ten.
-When the record itself comes, its sums go to its route, and the story is kept if it is among the slowest.
-A request without parts costs three comparisons.
+Only of the slowest is a story made. Of a request that is long under way it is made piece by piece: repeats
+of one thing become one span with a count, so a request with 100,000 statements is no longer than one with
+ten. Requests that are not followed have no story; the time they spent is in the sums all the same.
 """
 
 from __future__ import annotations
@@ -63,6 +62,22 @@ class Part:
         """Of a statement."""
         self.binds: set[int] | None = None
 
+    def take(self, span: SpanRecord) -> None:
+        """Add one more of it."""
+        self.count += 1
+        self.ns += span.ended_ns - span.started_ns
+        self.started_ns = min(self.started_ns, span.started_ns)
+        if type(span) is StatementRecord:
+            if span.known is not None:
+                self.fingerprint = span.known.shape.fingerprint
+            if span.call_site:
+                self.call_site = span.call_site
+            if span.binds is not None:
+                if self.binds is None:
+                    self.binds = set()
+                if len(self.binds) < MAX_BINDS:
+                    self.binds.add(span.binds)
+
 
 class Story:
     """What a request has spent its time on so far. Of the agent's thread alone."""
@@ -104,24 +119,25 @@ class Story:
     def sum_up(self, route: RouteFrame) -> None:
         """Add the request's sums to those of its route."""
         for (kind, _), part in self.parts.items():
-            _add(route, kind, part)
+            add_to(route, kind, part.count, part.ns)
         for kind, part in self.rest.items():
-            _add(route, kind, part)
+            add_to(route, kind, part.count, part.ns)
 
 
-def _add(route: RouteFrame, kind: str, part: Part) -> None:
+def add_to(route: RouteFrame, kind: str, count: int, ns: int) -> None:
+    """Add what a request has done of one kind to the sums of its route."""
     if kind == "sql":
-        route.sql_count += part.count
-        route.sql_ns += part.ns
+        route.sql_count += count
+        route.sql_ns += ns
     elif kind == "cache":
-        route.cache_count += part.count
-        route.cache_ns += part.ns
+        route.cache_count += count
+        route.cache_ns += ns
     elif kind == "pool":
-        route.pool_wait_ns += part.ns
+        route.pool_wait_ns += ns
     elif kind == "threadpool":
-        route.threadpool_wait_ns += part.ns
+        route.threadpool_wait_ns += ns
     elif kind == "loop":
-        route.loop_wait_ns += part.ns
+        route.loop_wait_ns += ns
 
 
 class StoryLedger:
@@ -129,8 +145,6 @@ class StoryLedger:
 
     def __init__(self, bounded: dict[str, int]) -> None:
         self._bounded = bounded
-        self.keeps_stories = True
-        """False when the agent has no time for them: then it keeps the sums alone."""
         self.held_until_ns = 0
         """The end of the last stretch in which the loop was held: who began before may have waited."""
         self._slow: dict[str, list[tuple[int, int, RequestRecord]]] = {}
@@ -141,31 +155,30 @@ class StoryLedger:
         """Distinct spans in flight; too many rather than too few: see `_recount`."""
         self._blocks: deque[tuple[int, int, str, RequestRecord | None]] = deque(maxlen=MAX_BLOCKS)
 
-    def fold_span(self, span: SpanRecord) -> None:
-        """Count a part of a request that may be in flight still."""
-        request = span.request
-        started_ns = span.started_ns
-        # What comes after the last byte is no part of the latency.
-        if request is None or (request.ended_ns and started_ns >= request.ended_ns):
-            return
+    def fold_part(self, span: SpanRecord, request: RequestRecord) -> None:
+        """Add a part to the story of a request that is under way, or has been for long."""
         story = request.story
         if story is None:
             story = request.story = Story()
-        part: Part = story.parts.get((span.kind, span.name)) or self._part(
-            story, span.kind, span.name, started_ns
-        )
-        part.count += 1
-        part.ns += span.ended_ns - started_ns
-        if isinstance(span, StatementRecord):
-            if span.known is not None:
-                part.fingerprint = span.known.shape.fingerprint
-            if span.call_site:
-                part.call_site = span.call_site
-            if span.binds is not None:
-                if part.binds is None:
-                    part.binds = set()
-                if len(part.binds) < MAX_BINDS:
-                    part.binds.add(span.binds)
+        name = _name_of(span)
+        if request.followed:
+            part = story.parts.get((span.kind, name)) or self._part(story, span.kind, name, span.started_ns)
+        else:
+            part = _rest(story, span.kind, span.started_ns)
+        part.take(span)
+
+    def count_rest(self, request: RequestRecord, kind: str, count: int, ns: int) -> None:
+        """Add to the sums of a request that is under way and is not followed."""
+        if request.story is None:
+            request.story = Story()
+        part = _rest(request.story, kind, request.started_ns)
+        part.count += count
+        part.ns += ns
+
+    def sum_up(self, request: RequestRecord, route: RouteFrame) -> None:
+        """Add the sums of a request with a story, which has ended, to those of its route."""
+        request.story.sum_up(route)
+        self._parts -= len(request.story.parts)
 
     def fold_block(self, name: str, began_ns: int, ended_ns: int, by: RequestRecord | None) -> None:
         """Remember a stretch in which nobody but `by` could go on."""
@@ -173,22 +186,25 @@ class StoryLedger:
         self.held_until_ns = max(self.held_until_ns, ended_ns)
 
     def fold_request(self, record: RequestRecord, tally: RouteTally) -> None:
-        """Give a request's sums to its route, and keep it if it is among the slowest."""
+        """Keep a request if it is among the slowest; it may have waited for a block of the loop, too."""
         if record.started_ns < self.held_until_ns:
-            self._wait_for_blocks(record)
-        if record.story is not None:
-            record.story.sum_up(tally.frame)
-            self._parts -= len(record.story.parts)
+            self._wait_for_blocks(record, tally.frame)
         ns = record.ended_ns - record.arrived_ns
-        if ns > tally.floor_ns and self.keeps_stories and record.streaming != EVENTS and not record.preflight:
-            heap = self._slow.setdefault(tally.frame.route, [])
-            slow = (ns, next(self._numbers), record)
-            if len(heap) < SLOWEST_PER_ROUTE:
-                heappush(heap, slow)
-            else:
-                heapreplace(heap, slow)
-            if len(heap) == SLOWEST_PER_ROUTE:
-                tally.floor_ns = heap[0][0]
+        if ns <= tally.floor_ns or not record.followed:
+            return
+        if record.streaming == EVENTS or record.preflight:
+            return
+        if record.parts is not None and len(record.parts) > MAX_SPANS:
+            record.story = _story_of(record)
+            record.parts = None
+        heap = self._slow.setdefault(tally.frame.route, [])
+        slow = (ns, next(self._numbers), record)
+        if len(heap) < SLOWEST_PER_ROUTE:
+            heappush(heap, slow)
+        else:
+            heapreplace(heap, slow)
+        if len(heap) == SLOWEST_PER_ROUTE:
+            tally.floor_ns = heap[0][0]
 
     def close(self, frame: Frame, in_flight: Iterable[RequestRecord]) -> None:
         """Hand the slowest over to `frame`."""
@@ -228,29 +244,23 @@ class StoryLedger:
             self._usual_ns = {route: ns for route, ns in self._usual_ns.items() if route in told}
 
     def _part(self, story: Story, kind: str, name: str, started_ns: int) -> Part:
-        """Return the part that a stretch belongs to, a new one if there is room."""
-        key = (kind, name)
-        if key in story.parts:
-            return story.parts[key]
-        if self.keeps_stories and len(story.parts) < MAX_SPANS and self._parts < MAX_SPANS_IN_FLIGHT:
+        """Return a new part of a story under way, if there is room."""
+        if len(story.parts) < MAX_SPANS and self._parts < MAX_SPANS_IN_FLIGHT:
             self._parts += 1
-            story.parts[key] = Part(started_ns)
-            return story.parts[key]
-        return story.rest.setdefault(kind, Part(started_ns))
+            part = story.parts[kind, name] = Part(started_ns)
+            return part
+        return _rest(story, kind, started_ns)
 
-    def _wait_for_blocks(self, record: RequestRecord) -> None:
+    def _wait_for_blocks(self, record: RequestRecord, route: RouteFrame) -> None:
         for began_ns, ended_ns, name, by in reversed(self._blocks):
             if ended_ns <= record.started_ns:
                 return
             since_ns = max(began_ns, record.started_ns)
-            waited_ns = min(ended_ns, record.ended_ns) - since_ns
-            if by is not record and waited_ns > 0:
-                if record.story is None:
-                    record.story = Story()
-                part = self._part(record.story, "loop", name, since_ns)
-                part.started_ns = min(part.started_ns, since_ns)
-                part.count += 1
-                part.ns += waited_ns
+            until_ns = min(ended_ns, record.ended_ns)
+            if by is not record and until_ns > since_ns:
+                route.loop_wait_ns += until_ns - since_ns
+                waited = SpanRecord(None, "loop", name, since_ns, until_ns)
+                record.parts = [*(record.parts or ()), waited]
 
     def _recount(self, in_flight: Iterable[RequestRecord]) -> None:
         """Count the spans in flight anew: those of requests whose own record was dropped are no more."""
@@ -259,8 +269,38 @@ class StoryLedger:
             self._bounded["spans"] = self._bounded.get("spans", 0) + 1
 
 
-def _told(record: RequestRecord, route: str, number: int, ended_at: int) -> SlowRequest:
+def _name_of(span: SpanRecord) -> str:
+    if type(span) is StatementRecord and span.known is not None:
+        return span.known.shape.shown
+    return span.name
+
+
+def _rest(story: Story, kind: str, started_ns: int) -> Part:
+    """Return the sums of what a story has no room for."""
+    part = story.rest.get(kind)
+    if part is None:
+        part = story.rest[kind] = Part(started_ns)
+    return part
+
+
+def _story_of(record: RequestRecord) -> Story:
+    """Return the story of a request that has ended, made of what was folded before and what was not."""
     story: Story = record.story or Story()
+    for span in record.parts or ():
+        key = (span.kind, _name_of(span))
+        part = story.parts.get(key)
+        if part is None:
+            if len(story.parts) < MAX_SPANS:
+                part = story.parts[key] = Part(span.started_ns)
+            else:
+                part = _rest(story, span.kind, span.started_ns)
+        part.take(span)
+    return story
+
+
+def _told(record: RequestRecord, route: str, number: int, ended_at: int) -> SlowRequest:
+    record.story = story = _story_of(record)
+    record.parts = None
     if record.serialize_ns:
         part = story.parts["serialize", "the response"] = Part(record.serialize_started_ns)
         part.count, part.ns = 1, record.serialize_ns

@@ -1,16 +1,19 @@
 """The second that is being filled.
 
-The app's threads only append: requests to `begun` as they begin, everything else to `pending` when it is
-over. All the rest runs on the agent's thread, so nothing needs a lock and a request pays for one append.
-The agent's thread looks which requests have ended, and folds them after what they have put before.
+The app's threads only append: requests to `begun` as they begin, statements to their request, everything
+else to `pending` when it is over. All the rest runs on the agent's thread, so nothing needs a lock and a
+request pays for one append. The agent's thread looks which requests have ended, and folds them after what
+they have put before.
 Each ledger folds its kind of record straight into the structs that travel: closing a frame hands them
 over and starts anew.
 """
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Callable
+from time import thread_time_ns
 from typing import Any
 
 from perftui_agent.records import (
@@ -28,21 +31,18 @@ from perftui_agent.records import (
 )
 from perftui_agent.window.bodies import fold_bodies
 from perftui_agent.window.caches import CacheLedger
-from perftui_agent.window.degrade import FULL, NO_PARTS, NO_STORIES
 from perftui_agent.window.gathered import SETTLED_AT_ONCE
+from perftui_agent.window.parts import PIECE, PartLedger
 from perftui_agent.window.pools import PoolLedger
 from perftui_agent.window.routes import RouteLedger
 from perftui_agent.window.shapes import ShapeTable
-from perftui_agent.window.statements import SETTLED, StatementLedger
+from perftui_agent.window.statements import StatementLedger
 from perftui_agent.window.stories import StoryLedger
 from perftui_agent.wire.frames import Frame
 
 LOOKED_AT_FOR_ONE = 2
 """Requests in flight that are looked at for each record that may be folded: thousands of open streams take
 turns."""
-
-_PARTS = (SpanRecord, StatementRecord, CheckoutRecord, CacheRecord, CacheBatchRecord)
-"""Records of the parts of a request."""
 
 
 class Window:
@@ -60,6 +60,16 @@ class Window:
         """Those that had, to be folded after their parts."""
         self._parts_first = 0
         """How many of the pending records come before them."""
+        self._followed: deque[tuple[RequestRecord, int]] = deque()
+        """Those that have been counted and have more to tell; and their latency."""
+        self._busy: deque[RequestRecord] = deque()
+        """Those that go on, and have done enough to be folded before they end."""
+        self.one_in = 1
+        """One request in so many is followed in full."""
+        self._following_ns = 0
+        """CPU that went into those alone, in this span."""
+        # Not the app's: that may have been seeded.
+        self._draw = random.Random().random  # noqa: S311 - no secret
         self.open_websockets = 0
         self.queue_is_known = False
         """Whether anybody can tell how long requests have waited before the app was called."""
@@ -68,8 +78,7 @@ class Window:
         self.forgotten: dict[str, int] = {}
         """How many names each table has forgotten so far, to make room."""
         self.shapes = ShapeTable()
-        self._all_folds: dict[type, Callable[[Any], None]] = {}
-        self._folds = self._all_folds
+        self._folds: dict[type, Callable[[Any], None]] = {}
         self._start_ledgers()
 
     @property
@@ -97,6 +106,13 @@ class Window:
         self._take_begun()
         self.begun, self.pending = deque(maxlen=0), deque(maxlen=0)
 
+    def follows(self) -> bool:
+        """Decide, by lot, whether the request that begins is followed in full; on the app's threads.
+
+        What alternates with the requests, as a health check between two others, would fool any counting.
+        """
+        return self._draw() * self.one_in < 1.0
+
     def put(self, record: Record) -> None:
         """Hand a record over, which is not written to afterwards; called on the app's threads."""
         if len(self.pending) < MAX_PENDING:
@@ -105,27 +121,37 @@ class Window:
             self.records_dropped += 1
 
     def fold_pending(self, limit: int = MAX_PENDING) -> int:
-        """Fold at most `limit` waiting records; return how many were folded."""
-        if not (self._ended or self._parts_first):
+        """Fold some `limit` waiting records, those of one request together; return how many were folded."""
+        if not (self._ended or self._parts_first or self._busy):
             self.find_ended(limit * LOOKED_AT_FOR_ONE)
         pending, folds = self.pending, self._folds
         waiting = min(self._parts_first, len(pending))
-        parts = min(waiting, limit)
-        for _ in range(parts):
+        folded = min(waiting, limit)
+        for _ in range(folded):
             record = pending.popleft()
             folds[type(record)](record)
-        self._parts_first = waiting - parts
-        requests = 0 if self._parts_first else min(len(self._ended), limit - parts)
-        self._fold_requests(requests)
-        return parts + requests
+        self._parts_first = waiting - folded
+        if self._parts_first:
+            return folded
+        while self._busy and folded < limit:
+            folded += self._parts.fold_piece(self._busy.popleft())
+        return folded + self._fold_requests(limit - folded)
 
-    def find_ended(self, at_most: int = MAX_PENDING) -> None:
-        """Look which requests have ended, at most so many: they are folded next."""
+    def find_ended(self, at_most: int = MAX_PENDING, piece: int = PIECE) -> None:
+        """Look which requests have ended, at most so many: they are folded next.
+
+        Of those that go on, what they have done so far is folded as well, if that is at least a `piece`.
+        """
         self._take_begun()
-        requests, ended = self._open, self._ended
+        requests, ended, busy = self._open, self._ended, self._busy
         for _ in range(min(len(requests), at_most)):
             record = requests.popleft()
-            (ended if record.ended_ns else requests).append(record)
+            if record.ended_ns:
+                ended.append(record)
+                continue
+            requests.append(record)
+            if (record.parts and len(record.parts) >= piece) or (record.counted and piece < PIECE):
+                busy.append(record)
         # What belongs to them has been put before they ended. Nobody else takes it out.
         self._parts_first = len(self.pending)
 
@@ -137,6 +163,9 @@ class Window:
     def close(self, *, seq: int, ended_at_ns: int, span_ns: int) -> Frame:
         """Return the frame of everything folded since the last one, and start the next."""
         in_flight = self.in_flight
+        for record in in_flight:
+            if record.parts or record.counted:
+                self._parts.fold_piece(record)
         streams = sum(1 for record in in_flight if record.streaming)
         frame = Frame(
             seq=seq,
@@ -146,6 +175,7 @@ class Window:
             open_streams=streams,
             open_websockets=self.open_websockets,
         )
+        self._parts.settle()
         self._statements.close(frame)
         self._pools.close(frame)
         self._caches.close(frame)
@@ -163,10 +193,10 @@ class Window:
         """Take a stretch in which no other request could go on; on the agent's thread."""
         self._stories.fold_block(name, began_ns, ended_ns, by)
 
-    def degrade(self, level: int) -> None:
-        """Fold with as much detail as `level` leaves: see `window.degrade`."""
-        self._stories.keeps_stories = level < NO_STORIES
-        self._folds = self._all_folds | (dict.fromkeys(_PARTS, self._drop) if level >= NO_PARTS else {})
+    def take_following_ns(self) -> int:
+        """Return how much CPU went since the last call into requests that are followed, for that alone."""
+        following_ns, self._following_ns = self._following_ns, 0
+        return following_ns
 
     def take_bounded(self) -> dict[str, int]:
         """Return what the bounds have folded away since the last call."""
@@ -180,6 +210,10 @@ class Window:
         self.let_go()
         self._open.clear()
         self._ended.clear()
+        self._busy.clear()
+        self._followed.clear()
+        self._parts_first = 0
+        self.one_in = 1
         self.bounded.clear()
         self.forgotten.clear()
         self.records_dropped = self.open_websockets = 0
@@ -192,26 +226,28 @@ class Window:
         self._pools = PoolLedger()
         self._caches = CacheLedger(self.bounded)
         self._stories = StoryLedger(self.bounded)
-        self._all_folds = {
+        self._parts = PartLedger(self._routes, self._statements, self._stories)
+        self._folds = {
             FailureRecord: self._routes.fold_failure,
             BackgroundRecord: self._routes.fold_background,
-            SpanRecord: self._stories.fold_span,
+            SpanRecord: self._parts.leave,
             StatementRecord: self._fold_statement,
             CheckoutRecord: self._fold_checkout,
             CacheRecord: self._fold_command,
             CacheBatchRecord: self._fold_batch,
         }
-        self.degrade(FULL)
 
-    def _drop(self, _record: Record) -> None:
-        self.records_dropped += 1
-
-    def _fold_requests(self, number: int) -> None:
-        routes, statements, stories = self._routes, self._statements, self._stories
+    def _fold_requests(self, limit: int) -> int:
+        """Fold requests that have ended until they and their parts come to `limit`; return to how many."""
+        routes, parts, stories = self._routes, self._parts, self._stories
         ended, tallies = self._ended, routes.tallies
-        for _ in range(number):
+        followed = self._followed
+        folded = 0
+        while ended and folded < limit:
             # Whether there is anything to do is asked here: most requests then cost no call.
             record = ended.popleft()
+            record.folded = True
+            folded += 1 if record.parts is None else 1 + len(record.parts)
             tally = tallies.get(record.route) or routes.tally(record.route)
             started_ns, queue_ns = record.started_ns, record.queue_ns
             ns = record.ended_ns - started_ns
@@ -228,27 +264,43 @@ class Window:
                     tally.settle()
             else:
                 tally.fold_odd(record)
-            if record.executed is None:
-                record.executed = SETTLED
+            if record.followed:
+                if record.parts or record.story or record.executed:
+                    followed.append((record, ns))
+                elif ns > tally.floor_ns or started_ns < stories.held_until_ns:
+                    stories.fold_request(record, tally)
             else:
-                statements.fold_request(record, tally.frame)
-            if ns > tally.floor_ns or record.story is not None or started_ns < stories.held_until_ns:
-                stories.fold_request(record, tally)
+                tally.frame.unfollowed += 1
+                if record.parts or record.counted or record.story or record.executed:
+                    parts.fold_ended(record, tally)
+                if started_ns < stories.held_until_ns:
+                    stories.fold_request(record, tally)
             if record.request_headers is not None or record.response_headers is not None:
                 fold_bodies(record, tally.frame)
+        if followed:
+            before_ns = thread_time_ns()
+            while followed:
+                record, ns = followed.popleft()
+                # Asked for again: in between, its tally may have had to make room for another's.
+                tally = tallies.get(record.route) or routes.tally(record.route)
+                parts.fold_ended(record, tally)
+                if ns > tally.floor_ns or record.started_ns < stories.held_until_ns:
+                    stories.fold_request(record, tally)
+            self._following_ns += thread_time_ns() - before_ns
+        return folded
 
     def _fold_statement(self, record: StatementRecord) -> None:
-        self._statements.fold(record)  # which says what it was: before it becomes part of a story
-        self._stories.fold_span(record)
+        if not self._statements.fold_rest(record):
+            self._parts.leave(record)
 
     def _fold_checkout(self, record: CheckoutRecord) -> None:
         if self._pools.fold(record):
-            self._stories.fold_span(record)
+            self._parts.leave(record)
 
     def _fold_command(self, record: CacheRecord) -> None:
         self._caches.fold(record)
-        self._stories.fold_span(record)
+        self._parts.leave(record)
 
     def _fold_batch(self, record: CacheBatchRecord) -> None:
         self._caches.fold_batch(record)
-        self._stories.fold_span(record)
+        self._parts.leave(record)

@@ -135,6 +135,8 @@ class RouteFrame(_Part):
     pool_wait_ns: Nanoseconds = 0
     threadpool_wait_ns: Nanoseconds = 0
     loop_wait_ns: Nanoseconds = 0
+    unfollowed: Count = 0
+    """Requests of which only counts and times are known: repeats and stories are those of the others."""
     repeats: list[RepeatedShape] = []
 
 
@@ -208,6 +210,8 @@ class StatementFrame(_Part):
     database: str = ""
     same_binds: Count = 0
     """Executions whose statement and binds had both been seen before, in other requests."""
+    unfollowed: Count = 0
+    """Executions by requests that are not followed: their binds were not compared."""
 
 
 class PoolFrame(_Part):
@@ -332,6 +336,8 @@ class AgentStats(_Value, frozen=True):
     """How many names each table has forgotten since the agent started, so as to make room for others:
     `statements`, `routes`, `commands`, `caches`; and how many executions had a text (`texts`) that nobody had
     the time to read. What comes back is known again."""
+    sampled: Count = 1
+    """One request in so many is followed in full; of the others there are exact counts and times."""
     degraded: str = ""
 
 

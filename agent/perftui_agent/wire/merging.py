@@ -35,9 +35,10 @@ _ROUTE_SUMS = (
     "pool_wait_ns",
     "threadpool_wait_ns",
     "loop_wait_ns",
+    "unfollowed",
 )
 _STATUS_SUMS = ("informational", "success", "redirect", "client_error", "server_error", "disconnected")
-_STATEMENT_SUMS = ("errors", "slow", "same_binds")
+_STATEMENT_SUMS = ("errors", "slow", "same_binds", "unfollowed")
 _CACHE_SUMS = ("hits", "misses", "expirations", "stampedes")
 
 
@@ -140,7 +141,8 @@ def merge_statement(older: StatementFrame, newer: StatementFrame) -> None:
     _add(older, newer, _STATEMENT_SUMS)
     for route, count in newer.routes.items():
         older.routes[route] = older.routes.get(route, 0) + count
-    older.statement = max(older.statement, newer.statement, key=len)
+    if older.fingerprint == newer.fingerprint:
+        older.statement = max(older.statement, newer.statement, key=len)
     older.call_site = newer.call_site or older.call_site
 
 

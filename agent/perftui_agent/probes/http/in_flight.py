@@ -83,8 +83,6 @@ class InFlightProbe:
         self._requests = requests
         self._watched = watched
         self._rested_ns = 0
-        self.follows_tasks = True
-        """False when the agent has no time for it: then nobody is told where a request waits."""
 
     def attach(self) -> ProbeStatus:
         """There is nothing to attach to."""
@@ -99,7 +97,7 @@ class InFlightProbe:
         records = [record for record in self._requests.in_flight if not record.streaming]
         oldest = nsmallest(MAX_ROWS, records, key=lambda record: record.arrived_ns)
         long = [record for record in oldest if now - record.arrived_ns >= LONG_NS]
-        places = self._places(long) if long and self.follows_tasks and now >= self._rested_ns else {}
+        places = self._places(long) if long and now >= self._rested_ns else {}
         for record in oldest:
             row = _row(record, now, places.get(record))
             if row is not None:

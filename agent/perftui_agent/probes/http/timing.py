@@ -73,6 +73,11 @@ class RequestSink(Protocol):
     begun: deque[RequestRecord]
     records_dropped: int
     open_websockets: int
+    one_in: int
+    """One request in so many is followed in full."""
+
+    def follows(self) -> bool:
+        """Decide whether one is."""
 
     def put(self, record: Record) -> None:
         """Take a record that will not be written to any more."""
@@ -106,6 +111,8 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
         record.started_ns = started_ns = perf_counter_ns()
         record.scope = scope
         record.labels = probe.labels
+        if sink.one_in > 1:
+            record.followed = sink.follows()
         begun = sink.begun
         if len(begun) < MAX_PENDING:
             begun.append(record)

@@ -16,6 +16,7 @@ from time import perf_counter_ns
 from typing import Any, Protocol
 
 from perftui_agent.guard import Guard
+from perftui_agent.handover import count, hand_over
 from perftui_agent.probes.patches import Patches
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.probes.sql.binds import MAX_BINDS, SALT, hash_of_binds
@@ -181,7 +182,10 @@ class SqlAlchemyProbe:
             slow = ended_ns - started_ns >= self._slow_ns
             wanted = slow or failed or shape.call_site_wanted
             binds = None
-            if request is not None and known.compared:
+            if request is not None and not request.followed:
+                if not wanted and count(request, shape, ended_ns - started_ns):
+                    return
+            elif request is not None and known.compared:
                 if type(parameters) is tuple and len(parameters) <= MAX_BINDS:
                     try:
                         binds = hash((SALT, parameters))
@@ -200,9 +204,10 @@ class SqlAlchemyProbe:
             if wanted:
                 shape.call_site_wanted = False
                 place = call_site()
-            self._put(
-                StatementRecord(request, "sql", "", started_ns, ended_ns, failed, known, binds, place, slow)
-            )
+            record = StatementRecord(None, "sql", "", started_ns, ended_ns, failed, known, binds, place, slow)
+            if request is None or not hand_over(request, record):
+                record.request = request
+                self._put(record)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a statement
             self._guard.fault("probes.sqlalchemy", error)
 
@@ -232,7 +237,7 @@ class SqlAlchemyProbe:
         record.text_hash = hash(text)
         record.engine = getattr(getattr(context, "root_connection", None), "engine", None)
         record.database = database_of(record.engine)
-        record.binds = hash_of_binds(parameters) if request is not None else None
+        record.binds = hash_of_binds(parameters) if request is not None and request.followed else None
         record.slow = ended_ns - started_ns >= self._slow_ns
         if self._new_call_sites > 0:
             self._new_call_sites -= 1
