@@ -26,6 +26,7 @@ from perftui_agent.listeners import Listeners
 from perftui_agent.probes.caches.probe import CacheProbe
 from perftui_agent.probes.caches.redis import RedisProbe
 from perftui_agent.probes.http.arrival import Arrivals
+from perftui_agent.probes.http.changes import RoutesProbe
 from perftui_agent.probes.http.in_flight import InFlightProbe
 from perftui_agent.probes.http.serialization import SerializationProbe
 from perftui_agent.probes.http.server_side import ServerSides
@@ -164,6 +165,7 @@ class _Run:
             ThreadpoolProbe(agent.window, agent.guard, self.loop_probe),
             GarbageProbe(),
             InFlightProbe(agent.window, self.loop_probe),
+            RoutesProbe(agent.guard),
             SerializationProbe(),
             SqlAlchemyProbe(agent.window, agent.guard, agent.settings.slow_query_ms),
             PoolProbe(agent.window, agent.guard),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping
 from contextvars import ContextVar
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -26,6 +26,15 @@ class Labels(Protocol):
 
     def label(self, scope: Scope, status: int = 0) -> str:
         """Return the label of a request; with no `status`, of one that is still in flight."""
+
+
+class OpenEnded(NamedTuple):
+    """A route that takes whatever comes below it: what its paths have in common."""
+
+    root: str
+    """Of the server: stands before all paths, and is no part of the template."""
+    prefix: str
+    """What of the template comes before the rest of the path."""
 
 
 MAX_PENDING = 65_536

@@ -23,6 +23,7 @@ from perftui_agent.records import (
     CacheRecord,
     CheckoutRecord,
     FailureRecord,
+    OpenEnded,
     Record,
     RequestRecord,
     SpanRecord,
@@ -78,6 +79,8 @@ class Window:
         self.forgotten: dict[str, int] = {}
         """How many names each table has forgotten so far, to make room."""
         self.shapes = ShapeTable()
+        self.open_ended: dict[str, OpenEnded] = {}
+        """By label: the routes that take whatever comes below them; written on the app's threads."""
         self._folds: dict[type, Callable[[Any], None]] = {}
         self._start_ledgers()
 

@@ -3,43 +3,40 @@
 Takes the scope a request leaves behind, gives its label. What the scope alone says is not enough:
 `route.path_format` lacks the prefixes of mounts and, since FastAPI builds included routers lazily,
 theirs too; `root_path` holds the concrete values of a mount's parameters. So the whole tree of routes
-is walked once, and requests look their endpoint up in it. An endpoint reached by several templates is
-told apart by the path. An app whose routes can't be seen from outside, as a dispatcher's or behind a
-middleware that is a function, is told by the router that the request came by. Works from FastAPI 0.110
-and Starlette 0.36 on; imports neither.
+is walked (`route_tree`), and requests look their route up in it. Where the scope does not say which
+route it was, the path tells: a route reached by several templates, a middleware that answered before
+the router, or one that handed a copy of the scope on. An app whose routes can't be seen from outside,
+as a dispatcher's, is told by the router that the request came by. Works from FastAPI 0.110 and
+Starlette 0.36 on; imports neither.
 """
 
 from __future__ import annotations
 
-import re
-import time
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import weakref
+from time import perf_counter_ns
+from typing import Any
 
-from perftui_agent.records import Scope
+from perftui_agent.probes.http.route_tree import Leaf, RouteTree, routes_of
+from perftui_agent.records import OpenEnded, Scope
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 UNMATCHED = "(unmatched)"
 
-MAX_DEPTH = 20
-"""Mounts within mounts; a sub-app that is mounted in itself ends here."""
-
 MAX_ROUTERS = 50
 """Routers that only requests lead to; an app that makes one for each request has its labels cut short."""
 
-_REBUILD_EVERY_S = 1.0
-_GROUP_NAME = re.compile(r"\(\?P<\w+>")
+MAX_FOREIGN = 500
+"""Routes that are in no tree, remembered so that they are not searched for each time."""
+
+WALKS_AT_ONCE_NS = 200_000_000
+WALKS_SHARE = 0.02
+"""How long walking the tree may take: at once, and of the time that goes by. It takes 1 ms for 500 routes,
+and an app that adds a route with each request must not pay that each time."""
 
 
-class Candidate(NamedTuple):
-    """One way to reach an endpoint."""
-
-    endpoint: object
-    template: str
-    methods: frozenset[str] | None
-    """None: any."""
-    pattern: re.Pattern[str]
+every: weakref.WeakSet[RouteLabels] = weakref.WeakSet()
+"""The labels of all apps of this process, for who looks whether their routes have changed."""
 
 
 def method_of(scope: Scope) -> str:
@@ -51,156 +48,144 @@ def method_of(scope: Scope) -> str:
 class RouteLabels:
     """The labels of one app."""
 
-    def __init__(self, app: object) -> None:
+    def __init__(self, app: object, open_ended: dict[str, OpenEnded] | None = None) -> None:
         self._app = app
+        self._open_ended = {} if open_ended is None else open_ended
+        """By label: the routes that take whatever comes below them."""
         self._routers: dict[int, object] = {}
         """Those that requests came by and that are in no tree yet."""
-        self._built_at = float("-inf")
-        self._by_endpoint: dict[int, list[Candidate]] = {}
+        self._tree = RouteTree()
+        self._foreign: dict[int, object] = {}
+        self._left_ns = float(WALKS_AT_ONCE_NS)
+        self._looked_at_ns = perf_counter_ns()
         self.known: dict[int, dict[str, str]] = {}
-        """By endpoint and method; endpoints that only one template leads to."""
+        """By route (where the scope does not name it, by endpoint) and method, if only one template leads
+        there. Who looks here first looks whether `top` still has the `length` it had."""
+        self.top: list[Any] = []
+        self.length = 0
+        every.add(self)
 
     def label(self, scope: Scope, status: int = 0) -> str:
         """Return the label of a request; with no `status`, of one that is still in flight."""
-        try:
-            return self.known[id(scope["endpoint"])][scope["method"]]
-        except KeyError:
-            template = self._template(scope, scope.get("endpoint"), status)
-            return f"{method_of(scope)} {template}"
+        if not self._tree.walked:
+            self._walk()
+        method = method_of(scope)
+        endpoint = scope.get("endpoint")
+        if endpoint is None or self._tree.is_mounted(endpoint):
+            # A middleware answered before the router, handed a copy of the scope on, or nothing fits.
+            leaf = self._tree.find(route_path(scope), scope["method"])
+            told = UNMATCHED
+        else:
+            leaf = self._leaf(scope, endpoint, bool(status))
+            told = "" if leaf is not None else self._told_by_scope(scope)
+        if leaf is None:
+            return f"{method} {told}"
+        label = f"{method} {leaf.template}"
+        if leaf.open_from is not None and label not in self._open_ended:
+            self._open_ended[label] = OpenEnded(_root_path(scope), leaf.template[: leaf.open_from])
+        return label
 
-    def _template(self, scope: Scope, endpoint: object, status: int) -> str:
-        if endpoint is None:
-            if status in {404, 405} or scope["method"] == "OPTIONS":
-                return UNMATCHED
-            # A middleware answered before the router, or handed a copy of the scope on.
-            return self._by_path(scope, self._all_candidates())
-        candidates = self._by_endpoint.get(id(endpoint))
-        if candidates is None:
-            self._rebuild(self._found_router(scope))
-            candidates = self._by_endpoint.get(id(endpoint))
-        if candidates is None:
-            return self._told_by_scope(scope)
-        templates = {candidate.template for candidate in candidates}
-        if len(templates) > 1:
-            return self._by_path(scope, candidates)
-        template = candidates[0].template
+    def look_again(self) -> None:
+        """Walk the tree of routes anew if it has changed, and if walking has not taken too long already."""
+        if self._may_walk() and self._tree.has_changed():
+            self._walk()
+
+    def notice_changes(self) -> None:
+        """Have the next request walk the tree of routes if it has changed; on the agent's thread.
+
+        Walking it there would run code of FastAPI's beside the app's own loop.
+        """
+        if self._tree.walked and self._tree.has_changed():
+            self.known = {}
+            self.length = -1
+
+    def _leaf(self, scope: Scope, endpoint: object, has_ended: bool) -> Leaf | None:
+        """Return the route by which a request came to its endpoint; None if it is in no tree."""
+        route = scope.get("route")
+        if getattr(route, "endpoint", None) is not endpoint and getattr(route, "app", None) is not endpoint:
+            route = None  # of a router further out
+        leaves = self._ways(scope, route, endpoint, has_ended)
+        if not leaves:
+            return None
+        if any(leaf.template != leaves[0].template for leaf in leaves):
+            found = self._tree.find(route_path(scope), scope["method"])
+            return found if any(leaf is found for leaf in leaves) else leaves[0]
         if scope["method"] in KNOWN_METHODS:
-            labels = self.known.setdefault(id(endpoint), {})
-            labels[scope["method"]] = f"{scope['method']} {template}"
-        return template
+            labels = self.known.setdefault(id(route or endpoint), {})
+            labels[scope["method"]] = f"{scope['method']} {leaves[0].template}"
+        return leaves[0]
+
+    def _ways(self, scope: Scope, route: object, endpoint: object, has_ended: bool) -> list[Leaf]:
+        """Return the ways to an endpoint, looking again for one that is not known."""
+        leaves = self._tree.ways(route, endpoint)
+        key = route or endpoint
+        if leaves or not has_ended or id(key) in self._foreign:
+            return leaves
+        if self._may_walk() and (self._found_router(scope) or self._tree.has_changed()):
+            self._walk()
+            leaves = self._tree.ways(route, endpoint)
+        if not leaves and not self._tree.has_changed():
+            if len(self._foreign) >= MAX_FOREIGN:
+                self._foreign.clear()
+            self._foreign[id(key)] = key
+        return leaves
 
     def _found_router(self, scope: Scope) -> bool:
         """Remember the outermost router of a request; tell whether it is a new one."""
         router = scope.get("router")
         if router is None or id(router) in self._routers or len(self._routers) >= MAX_ROUTERS:
             return False
+        if getattr(router, "routes", None) is self.top:
+            return False
         self._routers[id(router)] = router
         return True
+
+    def _may_walk(self) -> bool:
+        now_ns = perf_counter_ns()
+        earned_ns = (now_ns - self._looked_at_ns) * WALKS_SHARE
+        self._left_ns = min(self._left_ns + earned_ns, WALKS_AT_ONCE_NS)
+        self._looked_at_ns = now_ns
+        return self._left_ns > 0
+
+    def _walk(self) -> None:
+        started_ns = perf_counter_ns()
+        self._tree.walk([self._app, *self._routers.values()])
+        self.known = {}
+        self._foreign = {}
+        self.top = routes_of(self._app)
+        self.length = len(self.top)
+        self._left_ns -= perf_counter_ns() - started_ns
 
     def _told_by_scope(self, scope: Scope) -> str:
         """Return what a route says of itself that is not in the tree: from a router of its own kind."""
         route = scope.get("route")
+        fastapi = scope.get("fastapi")
+        context = fastapi.get("effective_route_context") if isinstance(fastapi, dict) else None
+        if context is not None and getattr(context, "original_route", None) is route:
+            route = getattr(context, "starlette_route", None) or context
         told = getattr(route, "path_format", None) or getattr(route, "path", None)
-        return told if isinstance(told, str) else UNMATCHED
+        return self._prefix_of(scope, route) + told if isinstance(told, str) else UNMATCHED
 
-    def _by_path(self, scope: Scope, candidates: list[Candidate]) -> str:
+    def _prefix_of(self, scope: Scope, route: object) -> str:
+        """Return the template of the mount that an unknown route is below, if the rest of the path fits."""
         path = route_path(scope)
-        method = scope["method"]
-        fitting = [candidate for candidate in candidates if candidate.pattern.match(path)]
-        for candidate in fitting:
-            if candidate.methods is None or method in candidate.methods:
-                return candidate.template
-        return fitting[0].template if fitting else UNMATCHED
-
-    def _all_candidates(self) -> list[Candidate]:
-        if not self._by_endpoint:
-            self._rebuild()
-        return [candidate for candidates in self._by_endpoint.values() for candidate in candidates]
-
-    def _rebuild(self, at_once: bool = False) -> None:
-        # Routes may be added while the app runs; an endpoint from nowhere must not cost a walk each.
-        now = time.monotonic()
-        if not at_once and now - self._built_at < _REBUILD_EVERY_S:
-            return
-        self._built_at = now
-        by_endpoint: dict[int, list[Candidate]] = {}
-        for root in (self._app, *self._routers.values()):
-            for candidate in _walk(_routes_of(root), "", "", 0):
-                ways = by_endpoint.setdefault(id(candidate.endpoint), [])
-                if candidate not in ways:
-                    ways.append(candidate)
-        # The candidates hold their endpoints, so no id is used again while its label is known.
-        self.known.clear()
-        self._by_endpoint = by_endpoint
+        mount = self._tree.find(path, scope["method"])
+        pattern = getattr(route, "path_regex", None)
+        if mount is None or mount.open_from is None or pattern is None:
+            return ""
+        prefix = mount.template[: mount.open_from]
+        rest = "/" + "/".join(path.split("/")[1 + prefix.count("/") :])
+        return prefix if pattern.match(rest) else ""
 
 
 def route_path(scope: Scope) -> str:
     """Return the path that the outermost router matched: without the server's root path."""
     path: str = scope["path"]
+    return path.removeprefix(_root_path(scope))
+
+
+def _root_path(scope: Scope) -> str:
+    """Return what of the path is the server's."""
+    path: str = scope["path"]
     root: str = scope.get("app_root_path", scope.get("root_path", "")) or ""
-    if root and path.startswith(root) and (len(path) == len(root) or path[len(root)] == "/"):
-        return path[len(root) :]
-    return path
-
-
-def _routes_of(app: object) -> list[Any]:
-    """Return the routes of an app, looking through the middleware around it."""
-    for _ in range(MAX_DEPTH):
-        routes = getattr(app, "routes", None)
-        if isinstance(routes, list | tuple):
-            return list(routes)
-        app = getattr(app, "app", None)
-        if app is None:
-            break
-    return []
-
-
-def _walk(routes: list[Any], prefix: str, pattern: str, depth: int) -> Iterator[Candidate]:
-    if depth > MAX_DEPTH:
-        return
-    for route in routes:
-        contexts = getattr(route, "effective_route_contexts", None)
-        if contexts is not None:  # a FastAPI router, included lazily
-            for context in contexts():
-                described = getattr(context, "starlette_route", None) or context
-                yield from _walk_one(described, prefix, pattern, depth)
-        else:
-            yield from _walk_one(route, prefix, pattern, depth)
-
-
-def _walk_one(route: Any, prefix: str, pattern: str, depth: int) -> Iterator[Candidate]:
-    path_format = getattr(route, "path_format", None)
-    regex = getattr(route, "path_regex", None)
-    if hasattr(route, "host_regex"):
-        yield from _walk(_routes_of(route), prefix, pattern, depth + 1)
-    elif path_format is None or regex is None:
-        return
-    elif (endpoint := getattr(route, "endpoint", None)) is not None:
-        methods = getattr(route, "methods", None)
-        yield Candidate(
-            endpoint,
-            prefix + path_format,
-            frozenset(methods) if methods else None,
-            _compiled(pattern + _inner(regex.pattern) + "$"),
-        )
-    elif (mounted := getattr(route, "app", None)) is not None:
-        inside = _routes_of(route) or _routes_of(mounted)
-        if inside:
-            base = prefix + path_format.removesuffix("/{path}")
-            base_pattern = pattern + _inner(regex.pattern).removesuffix("/(?:.*)")
-            # What reaches the sub-app and none of its routes is no route's.
-            yield Candidate(mounted, UNMATCHED, None, _compiled("(?!)"))
-            yield from _walk(inside, base, base_pattern, depth + 1)
-        else:
-            yield Candidate(
-                mounted, prefix + path_format, None, _compiled(pattern + _inner(regex.pattern) + "$")
-            )
-
-
-def _inner(pattern: str) -> str:
-    """Return a route's pattern without its anchors and group names, so that patterns can be joined."""
-    return _GROUP_NAME.sub("(?:", pattern.removeprefix("^").removesuffix("$"))
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+    return root if path.startswith(root) and (len(path) == len(root) or path[len(root)] == "/") else ""

@@ -29,6 +29,7 @@ from perftui_agent.records import (
     PLAIN,
     BackgroundRecord,
     FailureRecord,
+    OpenEnded,
     Record,
     RequestRecord,
     Scope,
@@ -73,6 +74,7 @@ class RequestSink(Protocol):
     begun: deque[RequestRecord]
     records_dropped: int
     open_websockets: int
+    open_ended: dict[str, OpenEnded]
     one_in: int
     """One request in so many is followed in full."""
 
@@ -214,7 +216,7 @@ class HttpProbe:
         on_lifespan_end: Callable[[], None],
     ) -> None:
         self.app = app
-        self.labels = RouteLabels(routes_of)
+        self.labels = RouteLabels(routes_of, sink.open_ended)
         self.sink = sink
         self.sides = sides
         self.pace = arrivals.pace
@@ -294,9 +296,12 @@ class HttpProbe:
             if record.body_bytes >= HEADERS_FROM_BYTES and head:
                 record.response_headers = head.get("headers")
             try:
-                record.route = self.labels.known[id(scope["endpoint"])][method]
+                labels = self.labels
+                if len(labels.top) != labels.length:
+                    labels.look_again()
+                record.route = labels.known[id(scope.get("route") or scope["endpoint"])][method]
             except KeyError:
-                record.route = self.labels.label(scope, status)
+                record.route = labels.label(scope, status)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a response
             record.route = UNMATCHED
             self._guard.fault("probes.http", error)
