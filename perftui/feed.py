@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Protocol
 
+from perftui.clock import now
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import FrameReceived
 from perftui.model.merge import merge
@@ -60,7 +60,7 @@ class Feed(Protocol):
 class LiveFeed:
     """The workers of a live source, merged."""
 
-    def __init__(self, source: LocalSource, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, source: LocalSource, clock: Callable[[], float] = now) -> None:
         self._source = source
         self._clock = clock
         self._dashboard = Dashboard(target=source.name)
@@ -74,8 +74,8 @@ class LiveFeed:
 
     def summary(self, window_s: float, cursor: float | None = None) -> Summary:
         """Return the state over the window that ends at `cursor`, else now, or at the hold."""
-        dashboard, now = self._held or (self._dashboard, self._clock())
-        return summarize(dashboard, now, window_s, cursor)
+        dashboard, at = self._held or (self._dashboard, self._clock())
+        return summarize(dashboard, at, window_s, cursor)
 
     def reach(self) -> tuple[float | None, float]:
         """Return the first moment there is data of, None without any, and the present."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.inspector import Inspector
-from perftui_agent.inspect.ptrace import permit_tracing
+from perftui_agent.inspect.ptrace import name_thread, permit_tracing
 from perftui_agent.listeners import Listeners
 from perftui_agent.probes.caches.probe import CacheProbe
 from perftui_agent.probes.caches.redis import RedisProbe
@@ -46,14 +46,22 @@ from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.settings import Settings
 from perftui_agent.window.window import Window
 from perftui_agent.wire.actions import Progress
+from perftui_agent.wire.clock import steady_ns
 from perftui_agent.wire.codec import encode
 from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.lives import AGENT_THREAD
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 
 LISTENERS_CHANGE_AFTER_S = (0.25, 0.5, 1.0, 2.0)
 """When to look for the listening sockets, which servers open after the lifespan's startup."""
 
 LISTENERS_CHANGE_EVERY_S = 5.0
+
+LOOK_AFTER_EVERY_S = 1.0
+"""How soon it is noticed that something has been removed: three calls of the system, 10 µs."""
+
+MEND_AGAIN_AFTER_S = 5.0
+"""How soon it is tried again to make what could not be made."""
 
 STOP_WITHIN_S = 0.05
 """How long a stopping app waits for the agent's thread, which would end without it, too."""
@@ -147,7 +155,7 @@ class _Run:
         self._guard = agent.guard
         self._window = agent.window
         self._previous = previous
-        self._thread = threading.Thread(target=self._main, name="perftui-agent", daemon=True)
+        self._thread = threading.Thread(target=self._main, name=AGENT_THREAD, daemon=True)
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._rendezvous: Rendezvous | None = None
@@ -251,6 +259,7 @@ class _Run:
         hello = introduce(agent.service or _folder(), self.process_probe.started_at, agent.settings)
         worker = hello.worker
         self.probes.status["ptrace"] = permit_tracing()
+        name_thread(AGENT_THREAD)
         rendezvous = self._rendezvous = Rendezvous(worker, agent.settings.runtime_dir)
         inspector = Inspector(
             own_pid=worker.pid,
@@ -278,7 +287,7 @@ class _Run:
                 stream=stream,
                 box=self._box,
             )
-            await asyncio.gather(rhythm.run(), self._keep_published(rendezvous))
+            await asyncio.gather(rhythm.run(), self._keep_published(rendezvous), self._keep_there(rendezvous))
         finally:
             await stream.close()
             if self._box is not None:
@@ -294,7 +303,7 @@ class _Run:
         history: list[bytes] = []
         if self._box is not None:
             with self._guard.guarding("blackbox"):
-                history = self._box.history(time.time_ns())
+                history = self._box.history(steady_ns())
         return history
 
     async def _keep_published(self, rendezvous: Rendezvous) -> None:
@@ -306,12 +315,35 @@ class _Run:
             await asyncio.sleep(LISTENERS_CHANGE_EVERY_S)
             await self._publish(rendezvous)
 
+    async def _keep_there(self, rendezvous: Rendezvous) -> None:
+        """Make again what is removed underneath: at a logout, by a cleaner of temporary files, by hand."""
+        pause_s = LOOK_AFTER_EVERY_S
+        while not self._stopping:
+            await asyncio.sleep(pause_s)
+            pause_s = MEND_AGAIN_AFTER_S
+            with self._guard.guarding("serve.rendezvous"):
+                await self._mend(rendezvous)
+                pause_s = LOOK_AFTER_EVERY_S
+
+    async def _mend(self, rendezvous: Rendezvous) -> None:
+        stream, box = self._stream, self._box
+        if stream is None or self._stopping:
+            return
+        if not rendezvous.is_there():
+            rendezvous.settle_again()
+        if not stream.is_there() or stream.path != rendezvous.socket_path:
+            await stream.open_again(rendezvous.socket_path)
+        if box is not None and not (box.is_there() and box.path == rendezvous.box_path):
+            box.make_again(rendezvous.box_path)
+        # The entry last: who reads it finds the rest.
+        rendezvous.publish(self._listeners.found)
+
     async def _publish(self, rendezvous: Rendezvous) -> None:
         if not self._stopping:
             with self._guard.guarding("serve.rendezvous"):
-                for _ in self._listeners.look():
-                    await asyncio.sleep(0)
-                rendezvous.publish(self._listeners.found)
+                for pause_s in self._listeners.look():
+                    await asyncio.sleep(pause_s)
+                await self._mend(rendezvous)
 
 
 async def _act(

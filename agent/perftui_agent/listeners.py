@@ -19,6 +19,12 @@ from perftui_agent.descriptors import bound_to, listening, socket_option, table_
 SLICE = 250
 """Descriptors asked in one go: about half a millisecond."""
 
+AT_ONCE = 2_500
+"""Of so many no pause is long: they cost 10 ms together."""
+
+PAUSE_S = 0.05
+"""Between two slices of more: twenty thousand are spread over several seconds."""
+
 RESTS = 200
 """How many times as long as a search took there is none: it costs half a per cent of a core at most."""
 
@@ -39,8 +45,8 @@ class Listeners:
         self.found: tuple[ListeningSocket, ...] = ()
         self._rests_until_s = float("-inf")
 
-    def look(self) -> Iterator[None]:
-        """Look again, with a pause at each step: whoever goes through it lets go of the GIL there."""
+    def look(self) -> Iterator[float]:
+        """Look again; yields for how many seconds to let go of the GIL before the next step."""
         began_s, cost_s = time.monotonic(), 0.0
         if began_s < self._rests_until_s:
             self._look_at(each.descriptor for each in self.found)
@@ -50,7 +56,7 @@ class Listeners:
             before_s = time.thread_time()
             found += listening(first, first + SLICE)
             cost_s += time.thread_time() - before_s
-            yield
+            yield PAUSE_S if first > AT_ONCE else 0.0
         self._look_at(found)
         self._rests_until_s = time.monotonic() + RESTS * cost_s
 

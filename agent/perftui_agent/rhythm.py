@@ -17,15 +17,16 @@ from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.guard import Guard
 from perftui_agent.probes.probe_set import ProbeSet
 from perftui_agent.serve.worker_socket import WorkerSocket
-from perftui_agent.window.degrade import SPANS_S, Degradation, Spent
+from perftui_agent.window.degrade import Degradation, Spent
 from perftui_agent.window.window import Window
+from perftui_agent.wire.clock import Instant, instant, steady_ns
 from perftui_agent.wire.fitting import MAX_FRAME_BYTES, fitted
 from perftui_agent.wire.frames import AgentStats, Frame
 
 FOLD_AT_ONCE = 500
 """Records folded before the thread lets go of the GIL: about half a millisecond."""
 
-STAGGER_S = 0.005
+STAGGER_NS = 5_000_000
 """Workers close their frames at whole seconds, a little apart, so that they don't all wake at once."""
 
 
@@ -79,41 +80,44 @@ class Rhythm:
         """What closing the last frame took."""
         self._degradation = Degradation()
         self._window.one_in = self._degradation.one_in
-        self._offset_s = (os.getpid() % 16) * STAGGER_S
+        self._offset_ns = os.getpid() % 16 * STAGGER_NS
 
     async def run(self) -> None:
         """Close a frame at each boundary, and one for the rest when it is cancelled."""
-        boundary = self._next_boundary()
+        boundary_ns = self._next_boundary_ns()
         try:
             while True:
-                await asyncio.sleep(max(0.0, boundary - time.time()))
-                now = time.time()
-                # The wall clock may have been stepped back: then the next boundary is the new clock's.
-                if now >= boundary or boundary - now > 1.0 + max(SPANS_S):
-                    self._frame(now - self._offset_s)
-                    boundary = self._next_boundary()
+                await asyncio.sleep(max(0, boundary_ns - steady_ns()) / 1e9)
+                now = instant()
+                if now.steady_ns >= boundary_ns:
+                    self._frame(now.before(self._offset_ns))
+                    boundary_ns = self._next_boundary_ns()
         finally:
-            self._frame(time.time())
+            self._frame(instant())
 
-    def _next_boundary(self) -> float:
-        return int(time.time() - self._offset_s) + self._degradation.span_s + self._offset_s
+    def _next_boundary_ns(self) -> int:
+        """Return when the wall clock's next whole second is, on the steady clock: the other may be set."""
+        now = instant()
+        since_ns = (now.wall_ns - self._offset_ns) % 1_000_000_000
+        return now.steady_ns - since_ns + self._degradation.span_s * 1_000_000_000
 
-    def _frame(self, ended_at_s: float) -> None:
+    def _frame(self, ended: Instant) -> None:
         with self._guard.guarding("window"):
             self._window.find_ended(piece=1)
             while self._window.fold_pending(FOLD_AT_ONCE) >= FOLD_AT_ONCE:
                 time.sleep(0)  # lets go of the GIL
         with self._guard.guarding("agent.frame"):
             before_s = time.thread_time()
-            self._close_frame(ended_at_s)
+            self._close_frame(ended)
             self._frame_cpu_s = time.thread_time() - before_s
 
-    def _close_frame(self, ended_at_s: float) -> None:
+    def _close_frame(self, ended: Instant) -> None:
         closed_ns = perf_counter_ns()
         self._seq += 1
         frame = self._window.close(
-            seq=self._seq, ended_at_ns=int(ended_at_s * 1e9), span_ns=closed_ns - self._opened_ns
+            seq=self._seq, ended_at_ns=ended.wall_ns, span_ns=closed_ns - self._opened_ns
         )
+        frame.steady_ns = ended.steady_ns
         self._opened_ns = closed_ns
         self._probes.attach()
         self._probes.fill(frame)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from perftui.clock import now
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import HistoryReceived
 from perftui.model.merge import merge
@@ -26,10 +27,10 @@ async def folded(
     source: LocalSource, longest_s: float, until: Callable[[Dashboard], bool] = lambda _: False
 ) -> Summary:
     """Follow `source` until `until` holds or `longest_s` are over; return what came, not what was before."""
-    began = time.time()
+    began = now()
     dashboard = await _fold(source, Dashboard(source.name), began, longest_s, until)
-    now = time.time()
-    return summarize(dashboard, now, now - began + _MARGIN_S)
+    ended = now()
+    return summarize(dashboard, ended, ended - began + _MARGIN_S)
 
 
 async def watched(source: LocalSource, for_s: float, ready: Callable[[Dashboard], None]) -> Summary:
@@ -38,10 +39,10 @@ async def watched(source: LocalSource, for_s: float, ready: Callable[[Dashboard]
     It waits a moment longer, until each live worker has delivered the frame that covers the end: a
     request that ended before it is counted, on whichever worker.
     """
-    began = time.time()
+    began = now()
     dashboard = await _fold(source, Dashboard(source.name), began, LATE_S, _all_connected)
     ready(dashboard)
-    end = time.time() + for_s
+    end = now() + for_s
     dashboard = await _fold(source, dashboard, began, for_s)
 
     def covered(dashboard: Dashboard) -> bool:
@@ -52,8 +53,8 @@ async def watched(source: LocalSource, for_s: float, ready: Callable[[Dashboard]
         )
 
     dashboard = await _fold(source, dashboard, began, LATE_S, covered)
-    now = time.time()
-    return summarize(dashboard, now, now - began + _MARGIN_S)
+    ended = now()
+    return summarize(dashboard, ended, ended - began + _MARGIN_S)
 
 
 def _all_connected(dashboard: Dashboard) -> bool:

@@ -36,6 +36,8 @@ def ls(as_json: bool) -> None:
         raise TargetError(problem, "look as the user the service runs as, or as root: sudo perftui ls")
     for reason in discovery.unreadable:
         click.echo(f"passed over: {reason}", err=True)
+    for reason in discovery.elsewhere:
+        click.echo(f"not reached from here: {reason}", err=True)
     states = asyncio.run(_states(discovery)) if found else {}
     if as_json:
         document = {"schema": 1, "services": [_document(service, states) for service in found]}

@@ -15,6 +15,7 @@ from perftui.commands.folding import watched
 from perftui.model.dashboard import Dashboard
 from perftui.model.filter import Filter
 from perftui.model.summary import Summary
+from perftui.model.timeline import CLOCK_STEPPED
 from perftui.present.documents.report import WIDTH, report
 from perftui.present.documents.snapshot import document
 from perftui.sources.local import LocalSource
@@ -72,6 +73,9 @@ async def _watch(targets: tuple[LocalTarget, ...], for_s: float) -> Summary:
         raise TargetError(
             f"none of the workers of {source.name} answered", f"what they do: perftui dump {source.name}"
         )
+    for event in summary.events:
+        if event.kind == CLOCK_STEPPED:
+            click.echo(event.sentence, err=True)
     # Of all that was watched, as the rates beside it: the last second says nothing of the minute before.
     workers = tuple([replace(row, cpu_percent=row.cpu_mean_percent) for row in summary.workers])
     return replace(summary, workers=workers)

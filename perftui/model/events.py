@@ -1,7 +1,7 @@
 """What a source tells: the only things that ever change a `Dashboard`.
 
 Every source (local sockets, a remote endpoint, a recording) yields these, in the order in which it
-learnt of them. Moments are seconds since the epoch on the clock of the client.
+learnt of them. Moments are seconds since the epoch on the client's axis, which goes on when its clock is set.
 """
 
 from __future__ import annotations
@@ -64,6 +64,17 @@ class LinkChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockStepped:
+    """A wall clock was set; moments here go by another, and stay as far apart as they are."""
+
+    by_s: float
+    """Forward; backward is negative."""
+    at: float
+    worker: WorkerId | None = None
+    """Whose: None for that of this host."""
+
+
+@dataclass(frozen=True, slots=True)
 class Marked:
     """Somebody marked a moment, to compare with it later."""
 
@@ -72,6 +83,13 @@ class Marked:
 
 
 SourceEvent: TypeAlias = (
-    WorkerFound | WorkerJoined | FrameReceived | HistoryReceived | WorkerGone | LinkChanged | Marked
+    WorkerFound
+    | WorkerJoined
+    | FrameReceived
+    | HistoryReceived
+    | WorkerGone
+    | LinkChanged
+    | ClockStepped
+    | Marked
 )
 """Anything a source may yield."""

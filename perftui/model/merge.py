@@ -14,6 +14,7 @@ import msgspec
 
 from perftui.model.dashboard import MAX_WORKERS, Dashboard, WorkerTrack
 from perftui.model.events import (
+    ClockStepped,
     FrameReceived,
     HistoryReceived,
     LinkChanged,
@@ -28,7 +29,14 @@ from perftui.model.parts import without_counts
 from perftui.model.received import NOTHING
 from perftui.model.stories import with_texts
 from perftui.model.text import clean
-from perftui.model.timeline import is_newcomer, with_arrival, with_departure, with_link, with_mark
+from perftui.model.timeline import (
+    is_newcomer,
+    with_arrival,
+    with_clock_step,
+    with_departure,
+    with_link,
+    with_mark,
+)
 from perftui_agent.wire.frames import Frame, SloTarget, WorkerId, WorkerIdentity
 
 CLOCK_TOLERANCE_S = 2
@@ -57,6 +65,8 @@ def merge(dashboard: Dashboard, event: SourceEvent) -> Dashboard:
         case LinkChanged():
             dashboard = with_link(dashboard, event.link, event.at)
             return replace(dashboard, link=event.link, began_at=dashboard.began_at or event.at)
+        case ClockStepped():
+            return with_clock_step(dashboard, event.by_s, event.at, event.worker)
         case Marked():
             return with_mark(dashboard, event.at, clean(event.label))
 

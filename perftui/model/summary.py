@@ -367,7 +367,7 @@ class Event:
     at: float
     kind: str
     """`worker-joined`, `worker-lost`, `worker-restarted`, `deploy`, `loop-blocked`, `link-stale`,
-    `link-lost`, `link-back`, `mark`."""
+    `link-lost`, `link-back`, `clock-stepped`, `mark`."""
     subject: str
     """A pid (of the one that went, where one has replaced it), a service, a place in code, a label."""
     sentence: str

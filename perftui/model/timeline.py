@@ -26,6 +26,11 @@ START_IMPRECISION_S = 1.0
 DEPLOY_WORKERS = 2
 """A service whose only worker is replaced may have been deployed, or may have died."""
 
+CLOCK_STEPPED = "clock-stepped"
+
+SAME_STEP_S = 5.0
+"""Each worker tells of a step of the host's clock with its next frame."""
+
 HELD_NS = 1_000_000_000
 """A loop that was held for so long is told of."""
 
@@ -61,6 +66,18 @@ def with_link(dashboard: Dashboard, link: LinkState, at: float) -> Dashboard:
     else:
         sentence, kind = "no worker is left", "link-lost"
     return _with_events(dashboard, [Event(at, kind, name, sentence)])
+
+
+def with_clock_step(dashboard: Dashboard, by_s: float, at: float, worker: WorkerId | None) -> Dashboard:
+    """Return it with the news that a clock was set: once, whoever else tells of the same step."""
+    for event in reversed(dashboard.events):
+        if event.kind == CLOCK_STEPPED and at - event.at <= SAME_STEP_S:
+            return dashboard
+    track = dashboard.workers.get(worker) if worker is not None else None
+    whose = f"the clock of worker {track.identity.pid}" if track is not None else "the clock of this host"
+    way = "forward" if by_s > 0 else "back"
+    sentence = f"{whose} was set {way} by {abs(by_s):.0f} s; times here go on as before"
+    return _with_events(dashboard, [Event(at, CLOCK_STEPPED, "clock", sentence)])
 
 
 def is_newcomer(dashboard: Dashboard, track: WorkerTrack) -> bool:
@@ -136,9 +153,13 @@ def _with_deploy(dashboard: Dashboard, of: WorkerTrack, at: float) -> Dashboard:
 
 def _siblings(dashboard: Dashboard, of: WorkerTrack) -> Iterator[WorkerTrack]:
     for track in dashboard.workers.values():
-        same_supervisor = track.identity.supervisor_pid == of.identity.supervisor_pid
+        same_supervisor = _supervisor(track) == _supervisor(of)
         if track is not of and same_supervisor and track.identity.service == of.identity.service:
             yield track
+
+
+def _supervisor(track: WorkerTrack) -> tuple[int, str]:
+    return track.identity.supervisor_pid, track.identity.pid_namespace
 
 
 def _with_events(dashboard: Dashboard, events: Iterable[Event]) -> Dashboard:

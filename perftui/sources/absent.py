@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 import psutil
 
-from perftui.sources.discovery import Discovery, Service, services
+from perftui.sources.discovery import Discovery, Service, directories, services
 from perftui.sources.match import addresses_of, is_local, serves
 from perftui.sources.target import LocalTarget, PidTarget, PortTarget, ServiceTarget, TargetError, UnixTarget
+from perftui_agent.wire.lives import has_agent
 
 _INSTRUMENT = (
     "add `instrument(app)` to it, or start it with: python -m perftui_agent run -- <its command>; "
@@ -75,6 +78,8 @@ def _no_port(target: PortTarget, discovery: Discovery) -> TargetError:
         )
     if discovery.unreadable:
         return _unreadable(discovery)
+    if agents := _with_agent(listener.pids):
+        return _not_registered(f"{target} is served by {listener.name}", agents)
     return TargetError(f"{target} is served by {listener.name}, which has no perftui agent", _INSTRUMENT)
 
 
@@ -116,9 +121,39 @@ def _no_pid(target: PidTarget) -> TargetError:
             f"process {target.pid} is another user's, whose registrations can't be read",
             f"look as that user, or as root: sudo perftui connect {target}",
         )
+    if agents := _with_agent([target.pid]):
+        return _not_registered(f"process {target.pid} is {name}", agents)
     return TargetError(
         f"process {target.pid} ({name}) has no perftui agent, nor a worker with one", _INSTRUMENT
     )
+
+
+def _with_agent(pids: Iterable[int]) -> list[int]:
+    """Return which of these processes and their children have an agent, registered or not."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            family = [pid, *(child.pid for child in psutil.Process(pid).children())]
+            found += [each for each in family if has_agent(each)]
+    return found
+
+
+def _not_registered(who: str, agents: Sequence[int]) -> TargetError:
+    """Return what is true of agents that run and can't be found."""
+    theirs = next(filter(None, map(_runtime_dir_of, agents)), "")
+    looked = ", ".join(map(str, directories()))
+    if theirs and theirs != os.environ.get("PERFTUI_RUNTIME_DIR", ""):
+        advice = f"its PERFTUI_RUNTIME_DIR is another: PERFTUI_RUNTIME_DIR={shlex.quote(theirs)} perftui ls"
+    else:
+        advice = "removed files are made again within seconds: try once more; what stops it: perftui ls"
+    return TargetError(f"{who} with a perftui agent, which is not registered in {looked}", advice)
+
+
+def _runtime_dir_of(pid: int) -> str:
+    try:
+        return psutil.Process(pid).environ().get("PERFTUI_RUNTIME_DIR", "")
+    except (psutil.Error, OSError):
+        return ""
 
 
 def _no_service(target: ServiceTarget, found: Sequence[Service]) -> TargetError:
@@ -141,6 +176,7 @@ def _workers(service: Service) -> str:
 class _Listener:
     name: str
     foreign: bool = False
+    pids: tuple[int, ...] = ()
 
 
 def _listener(target: PortTarget) -> _Listener | None:
@@ -155,7 +191,9 @@ def _listener(target: PortTarget) -> _Listener | None:
         host = f"[{each.laddr.ip}]" if ":" in each.laddr.ip else each.laddr.ip
         if serves(target, f"{host}:{each.laddr.port}"):
             # The system tells a process's sockets to its owner and to root alone.
-            return _Listener("it", foreign=True) if each.pid is None else _Listener(_named(each.pid))
+            if each.pid is None:
+                return _Listener("it", foreign=True)
+            return _Listener(_named(each.pid), pids=(each.pid,))
     return None
 
 

@@ -8,7 +8,7 @@ second by second, of all workers at once: a second whose frames come together is
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from perftui_agent.wire.codec import WireError, decode_from_agent
 from perftui_agent.wire.frames import Frame, History, WorkerId
@@ -20,7 +20,9 @@ MAX_BYTES = 16 * 1024 * 1024
 class Backlog:
     """Takes chunks of history as they travel, latest first; gives frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Callable[[WorkerId, Frame], Frame] = lambda _, frame: frame) -> None:
+        self._place = place
+        """Lays a frame on the time axis: it is that which tells what belongs to one second."""
         self._chunks: dict[WorkerId, deque[bytes]] = {}
         self._frames: dict[WorkerId, list[Frame]] = {}
         """Of each worker those of the chunk that is being told, oldest first."""
@@ -63,21 +65,20 @@ class Backlog:
         """Decode a worker's next chunk, if it is its turn."""
         chunks = self._chunks[worker]
         while chunks and worker not in self._frames:
-            frames = _frames_of(chunks.popleft())
+            frames = [self._place(worker, frame) for frame in _frames_of(chunks.popleft())]
             if frames:
-                self._frames[worker] = frames
+                self._frames[worker] = sorted(frames, key=lambda frame: frame.ended_at)
         if not chunks:
             del self._chunks[worker]
 
 
 def _frames_of(data: bytes) -> list[Frame]:
-    """Return the frames of a chunk, oldest first; of nonsense none."""
+    """Return the frames of a chunk; of nonsense none."""
     try:
         message = decode_from_agent(data)
     except WireError:
         return []
-    frames = message.frames if isinstance(message, History) else []
-    return sorted(frames, key=lambda frame: frame.ended_at)
+    return message.frames if isinstance(message, History) else []
 
 
 def _second(frame: Frame) -> int:

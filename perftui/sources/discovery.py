@@ -1,7 +1,8 @@
 """Who is there: the workers whose agents have registered on this host.
 
 Reads the runtime directories of this user (of every user, when root), believes an entry only if its
-process still runs and is the one that wrote it: a recycled pid has another start time.
+process still runs and is the one that wrote it: a recycled pid has another start. Of another pid namespace's
+processes nothing can be seen from here: there the worker's socket is asked.
 """
 
 from __future__ import annotations
@@ -13,14 +14,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+from msgspec.structs import replace
 
+from perftui.clock import AXIS
 from perftui.model.text import clean
-from perftui_agent.wire.frames import WorkerIdentity
+from perftui_agent.wire.lives import TICKS_A_SECOND, here, judge, place_of
 from perftui_agent.wire.registration import Registration, read_registrations, runtime_dirs
-
-_START_TIME_TOLERANCE_S = 1.0
-"""The system tells a start to a hundredth; when its clock is set, every start moves a little."""
 
 _OTHER_USERS = ("/tmp/perftui-*", "/run/user/*/perftui")  # noqa: S108 - each is refused unless private
 
@@ -32,6 +31,8 @@ class Discovery:
     registrations: tuple[Registration, ...]
     unreadable: tuple[str, ...] = ()
     """Why, one sentence each."""
+    elsewhere: tuple[str, ...] = ()
+    """Workers that can't be reached from here, and why, one sentence each."""
 
 
 def directories() -> list[Path]:
@@ -46,27 +47,40 @@ def discover(where: Sequence[Path] | None = None) -> Discovery:
     """Return the live workers registered in `where`, by default wherever this user may look."""
     found: dict[str, Registration] = {}
     unreadable: list[str] = []
+    elsewhere: list[str] = []
     for directory in directories() if where is None else where:
         try:
             for _, registration in read_registrations(directory):
-                if is_alive(registration.worker):
-                    found.setdefault(registration.worker.id, registration)
+                if is_alive(registration):
+                    found.setdefault(registration.worker.id, _with_start(registration))
+                elif reason := _why_not_reached(registration):
+                    elsewhere.append(clean(reason))
         except OSError as error:
             reason = error.strerror or str(error)
             unreadable.append(reason if str(directory) in reason else f"{directory}: {reason}")
-    return Discovery(tuple(clean(each) for each in found.values()), tuple(unreadable))
+    return Discovery(tuple(clean(each) for each in found.values()), tuple(unreadable), tuple(elsewhere))
 
 
-def is_alive(worker: WorkerIdentity) -> bool:
-    """Tell whether this very process still runs."""
-    try:
-        process = psutil.Process(worker.pid)
-        same = abs(process.create_time() - worker.started_at) < _START_TIME_TOLERANCE_S
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.NoSuchProcess, ValueError, OverflowError):
-        return False
-    except psutil.Error:
-        return True
+def is_alive(registration: Registration) -> bool:
+    """Tell whether this very process still runs, here or where its socket can be reached from here."""
+    return judge(registration.worker, registration.socket) == "alive"
+
+
+def _with_start(registration: Registration) -> Registration:
+    """Return a registration with the start of its worker on our time axis: its own clock may be another."""
+    worker = registration.worker
+    if not worker.start_ticks or worker.boot_id != here().boot_id:
+        return registration
+    started_at = worker.start_ticks / TICKS_A_SECOND + AXIS.offset_ns / 1e9
+    return replace(registration, worker=replace(worker, started_at=started_at))
+
+
+def _why_not_reached(registration: Registration) -> str:
+    """Return why a worker that may well live isn't listed; empty for one that is dead."""
+    worker = registration.worker
+    if worker.start_ticks and worker.boot_id != here().boot_id:
+        return f"worker {worker.pid} of {worker.service} runs on another machine, or did: host {worker.host}"
+    return ""
 
 
 def may_connect(path: str) -> bool:
@@ -128,5 +142,7 @@ def _related(one: Registration, other: Registration) -> bool:
     same_address = {*one.tcp, *one.unix} & {*other.tcp, *other.unix}
     # Servers started from one shell have that shell as their parent, but not a port in common.
     unknown_yet = not (one.tcp or one.unix) or not (other.tcp or other.unix)
-    same_supervisor = one.worker.supervisor_pid == other.worker.supervisor_pid
+    same_supervisor = one.worker.supervisor_pid == other.worker.supervisor_pid and place_of(
+        one.worker
+    ) == place_of(other.worker)
     return bool(same_address) or (same_supervisor and unknown_yet)

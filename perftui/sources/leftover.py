@@ -16,6 +16,7 @@ from perftui.sources.discovery import directories
 from perftui_agent.wire.boxes import read_box
 from perftui_agent.wire.codec import WireError
 from perftui_agent.wire.frames import WIRE_VERSION, Frame, WorkerIdentity
+from perftui_agent.wire.lives import file_stem
 from perftui_agent.wire.registration import UnsafeRuntimeDirError, check_private
 
 MAX_BOX_BYTES = 64 * 1024 * 1024
@@ -26,7 +27,7 @@ def frames_left_by(
     worker: WorkerIdentity, after_seq: int, where: Sequence[Path] | None = None
 ) -> tuple[Frame, ...]:
     """Return the frames after `after_seq` that a worker left behind, oldest first; none if it left no box."""
-    name = f"{worker.pid}-{worker.started_at:.2f}.ring"
+    name = f"{file_stem(worker)}.ring"
     for directory in directories() if where is None else where:
         path = directory / name
         try:

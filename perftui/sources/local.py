@@ -15,7 +15,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from perftui.clock import AXIS, now
 from perftui.model.events import (
+    ClockStepped,
     FrameReceived,
     LinkChanged,
     SourceEvent,
@@ -24,10 +26,11 @@ from perftui.model.events import (
     WorkerJoined,
 )
 from perftui.sources.absent import explain, only_service
-from perftui.sources.discovery import discover, is_alive
+from perftui.sources.discovery import discover
 from perftui.sources.leftover import frames_left_by
 from perftui.sources.match import matches, matching
 from perftui.sources.news import News
+from perftui.sources.placing import Placing
 from perftui.sources.session import Phase, Session, Sign, retry_after_s
 from perftui.sources.stream import LOST, EarlierFrames, NotAnsweredError, Stream, WrongWireError, wrong_wire
 from perftui.sources.target import LocalTarget, TargetError, parse_local
@@ -39,11 +42,15 @@ from perftui_agent.wire.frames import (
     Refusal,
     WorkerId,
 )
+from perftui_agent.wire.lives import here, judge, place_of
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
 
 WATCH_S = 0.5
 """How often the registrations are read: a new worker joins within 2 s."""
+
+STEP_S = 1.0
+"""A wall clock that has moved by more against the one that nobody sets was stepped."""
 
 REGISTERING_S = 2.0
 """How long a worker that just started may take to know the addresses it listens on."""
@@ -78,6 +85,13 @@ async def find(
     return wanted, found
 
 
+def is_dead(stream: Stream) -> bool:
+    """Tell whether a worker that is followed has ended; in doubt it has not."""
+    if stream.connected and stream.worker.start_ticks and place_of(stream.worker) != here():
+        return False  # its process can't be seen, and to knock beside an open connection tells nothing new
+    return judge(stream.worker, stream.registration.socket) == "dead"
+
+
 class LocalSource:
     """The live workers that `targets` mean: `async with` it, then iterate over its events."""
 
@@ -91,10 +105,12 @@ class LocalSource:
         self.targets = tuple(targets)
         self.session = Session()
         self._where = where
-        self._news = News(head_start_s)
+        self._placings: dict[WorkerId, Placing] = {}
+        self._news = News(head_start_s, lambda worker, frame: self._placings[worker].place(frame))
         self._streams: dict[WorkerId, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._heard = asyncio.Event()
+        self._wall_ahead_s = AXIS.wall_ahead_s()
 
     @property
     def name(self) -> str:
@@ -167,16 +183,26 @@ class LocalSource:
             for registration in matching(self.targets, discover(self._where).registrations):
                 await self._add(registration)
             for worker, stream in self._streams.items():
-                if self.session.phase(worker) != "gone" and not is_alive(stream.worker):
+                if self.session.phase(worker) != "gone" and is_dead(stream):
                     await self._sign(worker, "died")
+            await self._look_at_the_clock()
             await self._enter(self.session.at(time.monotonic()))
+
+    async def _look_at_the_clock(self) -> None:
+        ahead_s = AXIS.wall_ahead_s()
+        if abs(ahead_s - self._wall_ahead_s) > STEP_S:
+            await self._news.put(ClockStepped(ahead_s - self._wall_ahead_s, now()))
+            self._wall_ahead_s = ahead_s
 
     async def _add(self, registration: Registration) -> None:
         worker = registration.worker.id
         if worker in self._streams:
+            # It may have had to register, and to listen, somewhere else.
+            self._streams[worker].registration = registration
             return
         stream = self._streams[worker] = Stream(registration)
-        await self._news.put(WorkerFound(registration.worker, time.time()))
+        self._placings[worker] = Placing(registration.worker)
+        await self._news.put(WorkerFound(registration.worker, now()))
         await self._enter(self.session.found(worker, time.monotonic()))
         self._start(self._follow(stream))
 
@@ -184,13 +210,16 @@ class LocalSource:
         worker = stream.worker.id
 
         async def tell(message: Hello | Frame | EarlierFrames) -> None:
-            now = time.time()
+            at = now()
             match message:
                 case Hello():
-                    await self._news.put(WorkerJoined(message, now))
+                    await self._news.put(WorkerJoined(message, at))
                 case Frame():
                     stream.last_seq = message.seq
-                    await self._news.put(FrameReceived(worker, message, now))
+                    frame, step_s = self._placings[worker].place_live(message)
+                    if step_s:
+                        await self._news.put(ClockStepped(step_s, at, worker))
+                    await self._news.put(FrameReceived(worker, frame, at))
                 case EarlierFrames():
                     await self._news.keep(worker, message.data)
             await self._sign(worker, "heard")
@@ -212,7 +241,7 @@ class LocalSource:
                 return
 
     async def _still_there(self, stream: Stream) -> bool:
-        if is_alive(stream.worker):
+        if not is_dead(stream):
             return True
         await self._sign(stream.worker.id, "died")
         return False
@@ -221,7 +250,7 @@ class LocalSource:
         before = self.session.phase(worker)
         session = self.session.seen(worker, sign, time.monotonic())
         if sign == "died" and before != "gone":
-            await self._news.put(WorkerGone(worker, time.time()))
+            await self._news.put(WorkerGone(worker, now()))
             self._start(self._tell_last_words(self._streams[worker]))
         await self._enter(session)
 
@@ -229,13 +258,14 @@ class LocalSource:
         """Tell of the frames that a dead worker wrote down and could not send any more."""
         worker = stream.worker
         frames = await asyncio.to_thread(frames_left_by, worker, stream.last_seq, self._where)
-        self._news.leave(worker.id, frames)
+        placed = [self._placings[worker.id].place(frame) for frame in frames]
+        self._news.leave(worker.id, placed)
 
     async def _enter(self, session: Session) -> None:
         before, self.session = self.session, session
         self._heard.set()
         if session.link != before.link:
-            await self._news.put(LinkChanged(session.link, time.time()))
+            await self._news.put(LinkChanged(session.link, now()))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from perftui.clock import now
 from perftui.model.events import HistoryReceived, SourceEvent
 from perftui.sources.backlog import Backlog
 from perftui_agent.wire.frames import Frame, WorkerId
@@ -29,11 +29,15 @@ class News:
     the first picture has the rest of the time to itself.
     """
 
-    def __init__(self, head_start_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        head_start_s: float = 0.0,
+        place: Callable[[WorkerId, Frame], Frame] = lambda _, frame: frame,
+    ) -> None:
         self._head_start_s = head_start_s
         self._looking_back = asyncio.Event()
         self._events: asyncio.Queue[SourceEvent] = asyncio.Queue(MAX_WAITING_EVENTS)
-        self._backlog = Backlog()
+        self._backlog = Backlog(place)
         self._told: set[WorkerId] = set()
         """Workers of whose past something has been told."""
         self._past_at = 0.0
@@ -98,4 +102,4 @@ class News:
         self._past_at = asyncio.get_running_loop().time() + pause_s
         self._room.set()
         for worker, frame in told:
-            self._events.put_nowait(HistoryReceived(worker, (frame,), time.time()))
+            self._events.put_nowait(HistoryReceived(worker, (frame,), now()))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from perftui_agent.rhythm import STAGGER_S
+from perftui_agent.rhythm import STAGGER_NS
 from tests.agent.watching import watching
 from tests.benchmarks.load import Answer, Load
 from tests.support.servers import Service, running, write_app
@@ -153,7 +153,7 @@ def throughput(servers: dict[str, Server], path: str) -> None:
 
 def latency(servers: dict[str, Server]) -> None:
     """Print how long a trivial endpoint takes, near a frame's close and elsewhere in the second."""
-    offset_s = (servers[WITH].pid % 16) * STAGGER_S
+    offset_s = (servers[WITH].pid % 16) * STAGGER_NS / 1e9
 
     def work(server: Server) -> None:
         answers = Load(server.service.port, "/ping", CONNECTIONS, LATENCY_ROUND_S, PAUSE_MS).run()

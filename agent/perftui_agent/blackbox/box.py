@@ -35,13 +35,16 @@ HISTORY_NS = 900_000_000_000
 """How far back history goes."""
 
 
+COPIED_AT_ONCE = 1024 * 1024
+
+
 class BlackBox:
     """The box of this worker. Belongs to the agent's thread."""
 
     def __init__(self, path: Path, *, hello: bytes, size_bytes: int) -> None:
         """Create the file, `size_bytes` at most; OSError if that can't be done."""
         self.path = path
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        self._descriptor = _made(path)
         introduction = envelope(hello)
         os.pwrite(self._descriptor, introduction, 0)
         half = max(0, size_bytes - len(introduction)) // 2
@@ -53,26 +56,46 @@ class BlackBox:
 
     def add(self, frame: Frame, encoded: bytes) -> bool:
         """Keep `frame`, which is given up here; False if it, or those merged, are too large for the box."""
-        kept = self._fine.append(frame.ended_at, encoded)
+        kept = self._fine.append(frame.moment_ns, encoded)
         if self._growing is None:
             self._growing = frame
         else:
             merge_into(self._growing, frame)
         if self._growing.span_ns >= COARSE_NS:
             merged = fitted(self._growing, self.frame_bytes)
-            kept = self._coarse.append(self._growing.ended_at, merged) and kept
+            kept = self._coarse.append(self._growing.moment_ns, merged) and kept
             self._growing = None
         return kept
 
     def history(self, now_ns: int) -> list[bytes]:
         """Return the frames of the last fifteen minutes as they travel, oldest first, none twice.
 
-        `now_ns` is the wall clock. Thinned frames come first, up to the end of one of them from which
-        on there is every second.
+        `now_ns` is on the clock of `Frame.moment_ns`. Thinned frames come first, up to the end of one of
+        them from which on there is every second.
         """
         turn = turning_point(self._coarse.stamps(), self._fine.stamps()[-FINE_FRAMES:])
         coarse = self._coarse.messages(after=now_ns - HISTORY_NS, until=turn)
         return coarse + self._fine.messages(after=max(turn, now_ns - HISTORY_NS), until=now_ns + FRAME_NS)
+
+    def is_there(self) -> bool:
+        """Tell whether whoever looks for the box would find this one."""
+        try:
+            there, ours = os.lstat(self.path), os.fstat(self._descriptor)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def make_again(self, path: Path) -> None:
+        """Make the file anew, there or elsewhere, with all that it held: its name is gone, not its bytes."""
+        made = _made(path)
+        try:
+            at = 0
+            while piece := os.pread(self._descriptor, COPIED_AT_ONCE, at):
+                at += os.pwrite(made, piece, at)
+            os.dup2(made, self._descriptor, inheritable=False)
+        finally:
+            os.close(made)
+        self.path = path
 
     def close(self) -> None:
         """Close the file, which stays where it is."""
@@ -83,3 +106,7 @@ class BlackBox:
         """Remove the file: a worker that stops in order leaves nothing behind."""
         with contextlib.suppress(OSError):
             self.path.unlink()
+
+
+def _made(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)

@@ -14,6 +14,7 @@ import os
 import sys
 
 PR_GET_DUMPABLE = 3
+PR_SET_NAME = 15
 PR_SET_PTRACER = 0x59616D61
 CAP_SYS_PTRACE = 19
 
@@ -40,6 +41,13 @@ def permit_tracing() -> str:
     if failure and scope > 0:
         return f"off: {os.strerror(failure)}"
     return "on"
+
+
+def name_thread(name: str) -> None:
+    """Have the system call this thread so, in at most 15 characters; Python does by itself from 3.14 on."""
+    if sys.platform.startswith("linux"):
+        buffer = ctypes.create_string_buffer(name.encode())
+        _prctl(PR_SET_NAME, ctypes.addressof(buffer))
 
 
 def chosen_tracer(parent: int, own: int) -> int:

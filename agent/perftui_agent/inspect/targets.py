@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import psutil
 
+from perftui_agent.wire.lives import place_of, running_start_ticks
 from perftui_agent.wire.registration import Registration
 
 _TOLERANCE_S = 1.0
@@ -25,6 +26,7 @@ def allowed_targets(
     others: Iterable[Registration],
     *,
     start_of: Callable[[int], float | None] = started_at,
+    ticks_of: Callable[[int], int | None] = running_start_ticks,
 ) -> set[int]:
     """Return the pids that the agent of `own` may inspect.
 
@@ -38,6 +40,10 @@ def allowed_targets(
     allowed = {own.worker.pid}
     for other in others:
         if not _are_siblings(own, other):
+            continue
+        if other.worker.start_ticks:
+            if ticks_of(other.worker.pid) == other.worker.start_ticks:
+                allowed.add(other.worker.pid)
             continue
         start = start_of(other.worker.pid)
         if start is None:
@@ -54,6 +60,7 @@ def _are_siblings(own: Registration, other: Registration) -> bool:
     same_address = bool({*own.tcp, *own.unix} & {*other.tcp, *other.unix})
     return (
         other.worker.pid > 1
+        and place_of(own.worker) == place_of(other.worker)
         and (own.worker.host, own.worker.service) == (other.worker.host, other.worker.service)
         and (same_supervisor or same_address)
     )

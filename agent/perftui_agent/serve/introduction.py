@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from perftui_agent.settings import Settings, Slo
 from perftui_agent.wire.frames import WIRE_VERSION, Hello, SloTarget, WorkerIdentity
+from perftui_agent.wire.lives import here, own_start_ticks
 
 
 def introduce(service: str, started_at: float, settings: Settings) -> Hello:
@@ -38,6 +39,7 @@ def _slo_target(route: str | None, slo: Slo) -> SloTarget:
 
 
 def _identity(service: str, started_at: float) -> WorkerIdentity:
+    place = here()
     return WorkerIdentity(
         host=socket.gethostname(),
         pid=os.getpid(),
@@ -48,6 +50,9 @@ def _identity(service: str, started_at: float) -> WorkerIdentity:
         agent=_version_of("perftui-agent"),
         server=_server(),
         frameworks={name: _version_of(name) for name in ("fastapi", "starlette") if name in sys.modules},
+        start_ticks=own_start_ticks(),
+        boot_id=place.boot_id,
+        pid_namespace=place.pid_namespace,
     )
 
 

@@ -15,16 +15,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from perftui_agent.listeners import ListeningSocket, addresses
 from perftui_agent.wire.frames import WIRE_VERSION, WorkerIdentity
+from perftui_agent.wire.lives import file_stem, judge, judge_name
 from perftui_agent.wire.registration import (
     MAX_SOCKET_PATH_BYTES,
     Registration,
     UnsafeRuntimeDirError,
     check_private,
     fallback_dir,
+    read_registration,
     read_registrations,
     runtime_dir,
 )
@@ -34,26 +35,58 @@ _OUR_SUFFIXES = (".json", ".sock", ".ring", ".new")
 KEPT_BOXES = 8
 KEPT_BOX_S = 3600.0
 
-_START_TIME_TOLERANCE_S = 0.05
+OLD_S = 3600.0
+"""What can't be judged from here is left alone, unless nobody has touched it for so long."""
 
-_NAME = re.compile(r"(\d{1,10})-(\d{1,12}\.\d{2})\.(?:json|sock|new)")
-"""What a worker's files are called, but for its black box."""
+TOUCHED_EVERY_S = 600.0
+"""Cleaners of temporary files take what is old."""
+
+_NAME = re.compile(r"(\d{1,10})-(\d{1,20})-([0-9a-f]{8})\.(?:json|sock|new)")
+"""What a worker's files are called, but for its black box: pid, start, place."""
+
+_NAME_BY_CLOCK = re.compile(r"(\d{1,10})-(\d{1,12}\.\d{2})\.(?:json|sock|new)")
+"""Where the system tells no ticks."""
 
 
 class Rendezvous:
     """This worker's entry in the runtime directory."""
 
     def __init__(self, worker: WorkerIdentity, directory: str | None = None) -> None:
+        """Find the directory, or make it; OSError if that can't be done safely."""
         self._worker = worker
-        self._name = f"{worker.pid}-{worker.started_at:.2f}"
-        self._directory = private_directory(Path(directory) if directory else runtime_dir())
-        socket_dir = self._directory
-        if len(os.fsencode(socket_dir / f"{self._name}.sock")) > MAX_SOCKET_PATH_BYTES:
-            socket_dir = private_directory(fallback_dir(os.getuid()))
-        self.socket_path = socket_dir / f"{self._name}.sock"
-        self._path = self._directory / f"{self._name}.json"
-        self.box_path = self._directory / f"{self._name}.ring"
+        self._stem = file_stem(worker)
+        self._chosen = Path(directory) if directory else None
         self._registration: Registration | None = None
+        self._written: tuple[int, int, int] | None = None
+        self._touched_at = time.monotonic()
+        self._settle(private_directory(self._chosen or runtime_dir()))
+
+    def _settle(self, directory: Path) -> None:
+        socket_dir = self._directory = directory
+        if len(os.fsencode(socket_dir / f"{self._stem}.sock")) > MAX_SOCKET_PATH_BYTES:
+            socket_dir = private_directory(fallback_dir(os.getuid()))
+        self.socket_path = socket_dir / f"{self._stem}.sock"
+        self._path = self._directory / f"{self._stem}.json"
+        self.box_path = self._directory / f"{self._stem}.ring"
+
+    def is_there(self) -> bool:
+        """Tell whether the entry can still be read where it was written, by whom it concerns."""
+        try:
+            check_private(self._directory)
+            return _identity_of(self._path) == self._written
+        except OSError:
+            return False
+
+    def settle_again(self) -> None:
+        """Find the directory anew, or make it again; where it is not ours any more, take the fallback.
+
+        Afterwards the paths are others, or the same with nothing there. Raises OSError if neither will do.
+        """
+        self._written = None
+        try:
+            self._settle(private_directory(self._chosen or runtime_dir()))
+        except OSError:
+            self._settle(private_directory(fallback_dir(os.getuid())))
 
     def publish(self, listening: Iterable[ListeningSocket] = ()) -> bool:
         """Write the registration with the addresses as they are; True if anything had changed."""
@@ -61,15 +94,25 @@ class Rendezvous:
         registration = Registration(
             wire=WIRE_VERSION, worker=self._worker, socket=str(self.socket_path), tcp=tcp, unix=unix
         )
-        if registration == self._registration and self._path.exists():
+        if registration == self._registration and self.is_there():
+            self._touch()
             return False
         temporary = self._path.with_suffix(".new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.encode(registration))
         os.replace(temporary, self._path)
+        self._written = _identity_of(self._path)
         self._registration = registration
         return True
+
+    def _touch(self) -> None:
+        """Let nobody think that these are left over."""
+        if time.monotonic() - self._touched_at >= TOUCHED_EVERY_S:
+            self._touched_at = time.monotonic()
+            for path in (self._path, self.socket_path, self.box_path):
+                with contextlib.suppress(OSError):
+                    os.utime(path, follow_symlinks=False)
 
     def withdraw(self) -> None:
         """Remove what was written. Never raises: it runs while the host app stops."""
@@ -84,49 +127,64 @@ class Rendezvous:
     def sweep(self) -> int:
         """Remove what workers have left that are no more; return how many such workers there were.
 
-        Their black boxes stay for an hour, the newest eight of them: somebody will want to know.
+        Those that live in another pid namespace or on another machine are left alone. The black boxes of
+        the dead stay for an hour, the newest eight of them: somebody will want to know.
         """
-        dead = set()
+        dead = {
+            stem
+            for directory in {self._directory, self.socket_path.parent}
+            for name in os.listdir(directory)
+            if (stem := _stem_of(name)) and stem != self._stem and self._is_dead(stem, directory / name)
+        }
         for directory in {self._directory, self.socket_path.parent}:
-            for name in os.listdir(directory):
-                life = _life_of(name)
-                if life is not None and not is_running(*life):
+            for stem in dead:
+                for ending in ("json", "sock", "new"):
                     with contextlib.suppress(OSError):
-                        (directory / name).unlink()
-                    dead.add(life)
+                        (directory / f"{stem}.{ending}").unlink()
         self._sweep_boxes()
         return len(dead)
 
+    def _is_dead(self, stem: str, path: Path) -> bool:
+        """Tell whether a worker has left its files; from their name alone, if it came to write no entry."""
+        entry = read_registration(self._directory / f"{stem}.json")
+        verdict = judge(entry.worker, entry.socket) if entry is not None else judge_name(stem)
+        return verdict == "dead" or (verdict == "unknown" and self._age_s(path) > OLD_S)
+
+    def _age_s(self, path: Path) -> float:
+        """Return how long ago a file was written, by the clock of the file system: it may be another's."""
+        try:
+            return _modified(self._path, time.time()) - path.lstat().st_mtime
+        except OSError:  # it is gone
+            return 0.0
+
     def _sweep_boxes(self) -> None:
-        living = {
-            f"{entry.worker.pid}-{entry.worker.started_at:.2f}.ring"
-            for _, entry in read_registrations(self._directory)
-        }
+        living = {f"{file_stem(entry.worker)}.ring" for _, entry in read_registrations(self._directory)}
         living.add(self.box_path.name)
         dead = [path for path in self._directory.glob("*.ring") if path.name not in living]
-        by_age = sorted(((path.stat().st_mtime, path) for path in dead), reverse=True)
-        for place, (written_at, path) in enumerate(by_age):
-            if place >= KEPT_BOXES or time.time() - written_at > KEPT_BOX_S:
+        by_age = sorted((self._age_s(path), path) for path in dead)
+        for place, (age_s, path) in enumerate(by_age):
+            if place >= KEPT_BOXES or age_s > KEPT_BOX_S:
                 with contextlib.suppress(OSError):
                     path.unlink()
 
 
-def _life_of(name: str) -> tuple[int, float] | None:
-    """Return the pid and the start time of the worker that a registration or a socket is named after."""
-    named = _NAME.fullmatch(name)
-    return (int(named[1]), float(named[2])) if named is not None else None
+def _identity_of(path: Path) -> tuple[int, int, int]:
+    info = os.lstat(path)
+    return info.st_dev, info.st_ino, info.st_size  # an inode comes again as soon as it is free
 
 
-def is_running(pid: int, started_at: float) -> bool:
-    """Tell whether this very process still runs: a recycled pid has another start time."""
+def _modified(path: Path, otherwise: float) -> float:
     try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - started_at) < _START_TIME_TOLERANCE_S
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:
-        return True
+        os.utime(path, follow_symlinks=False)
+        return path.lstat().st_mtime
+    except OSError:
+        return otherwise
+
+
+def _stem_of(name: str) -> str:
+    """Return what all files of the worker begin with that a file is of; empty if it is no worker's."""
+    named = _NAME.fullmatch(name) or _NAME_BY_CLOCK.fullmatch(name)
+    return name.rpartition(".")[0] if named is not None else ""
 
 
 def private_directory(directory: Path) -> Path:

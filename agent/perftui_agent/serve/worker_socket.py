@@ -42,6 +42,7 @@ MAX_REQUEST_BYTES = 64 * 1024
 FLUSH_WITHIN_S = 0.02
 """How long the last frames have to reach the clients."""
 
+_CLOSE_GOING_AWAY = 1001
 _CLOSE_TRY_AGAIN_LATER = 1013
 _CLOSE_NOT_UNDERSTOOD = 1003
 
@@ -69,7 +70,11 @@ class WorkerSocket:
         history: Callable[[], list[bytes]],
         act: Act,
     ) -> None:
-        self._path = path
+        self.path = path
+        self._bound: tuple[int, int] | None = None
+        """The device and the inode of the socket file: another one of the same name is not ours."""
+        self._former: list[Server] = []
+        """Those whose socket files were removed: they take no new clients and keep those they have."""
         self._hello = hello
         self._history = history
         self._act = act
@@ -89,10 +94,12 @@ class WorkerSocket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with contextlib.suppress(FileNotFoundError):
-                self._path.unlink()
-            listener.bind(str(self._path))
+                self.path.unlink()
+            listener.bind(str(self.path))
             self._listener = listener
-            os.chmod(self._path, 0o600)
+            os.chmod(self.path, 0o600)
+            info = os.lstat(self.path)
+            self._bound = info.st_dev, info.st_ino
             self._server = await unix_serve(
                 self._serve,
                 sock=listener,
@@ -111,6 +118,23 @@ class WorkerSocket:
         except BaseException:
             listener.close()
             raise
+
+    def is_there(self) -> bool:
+        """Tell whether a client that goes by the path would come here."""
+        try:
+            info = os.lstat(self.path)
+        except OSError:
+            return False
+        return (info.st_dev, info.st_ino) == self._bound
+
+    async def open_again(self, path: Path) -> None:
+        """Bind anew, there or elsewhere: the file is gone. Whoever is connected stays so."""
+        former, self._server = self._server, None
+        if former is not None:
+            former.close(close_connections=False)
+            self._former = [each for each in self._former if each.sockets or each.connections] + [former]
+        self.path = path
+        await self.open()
 
     def push(self, frame: bytes) -> None:
         """Give a frame to every client."""
@@ -139,6 +163,10 @@ class WorkerSocket:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_WITHIN_S):
                 await asyncio.gather(*(queue.join() for queue in self._queues.values()))
+        if self._former:
+            farewells = [asyncio.ensure_future(each.close(_CLOSE_GOING_AWAY)) for each in self._queues]
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.gather(*farewells, return_exceptions=True), 0.1)
         if self._server is not None:
             self._server.close()
             with contextlib.suppress(TimeoutError):

@@ -66,15 +66,15 @@ def read_box(path: Path) -> tuple[Hello | None, list[Frame]]:
         except WireError:
             continue
         if isinstance(message, Frame):
-            (coarse if message.span_ns >= THINNED_FROM_NS else fine)[message.ended_at] = message
+            (coarse if message.span_ns >= THINNED_FROM_NS else fine)[message.moment_ns] = message
         elif isinstance(message, Hello):
             hello = hello or message
     if hello is None and not fine and not coarse:
         raise WireError(f"{path.name} is no black box: no whole message in its {len(data)} bytes")
     turn = turning_point(list(coarse), list(fine))
-    frames = [frame for ended_at, frame in coarse.items() if ended_at <= turn]
-    frames += [frame for ended_at, frame in fine.items() if ended_at > turn]
-    return hello, sorted(frames, key=lambda frame: frame.ended_at)
+    frames = [frame for moment, frame in coarse.items() if moment <= turn]
+    frames += [frame for moment, frame in fine.items() if moment > turn]
+    return hello, sorted(frames, key=lambda frame: frame.moment_ns)
 
 
 def turning_point(coarse: Sequence[int], fine: Sequence[int]) -> int:

@@ -34,7 +34,7 @@ CodePlace: TypeAlias = str
 """A place in code as people say it: `app/reports.py:42 build`."""
 
 WorkerId: TypeAlias = str
-"""One worker's life, unlike a pid never reused: `host/pid/start time`."""
+"""One worker's life, unlike a pid never reused: `host/pid/start`."""
 
 
 class _Part(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -61,7 +61,7 @@ class WorkerIdentity(_Value, frozen=True):
     host: str
     pid: int
     started_at: float
-    """Process start as the system tells it, seconds since the epoch: with the pid, one life."""
+    """Process start on the wall clock as it was then, seconds since the epoch: for people to read."""
     service: str
     supervisor_pid: int
     python: str = ""
@@ -69,11 +69,18 @@ class WorkerIdentity(_Value, frozen=True):
     server: str = ""
     """`uvicorn 0.54.0`, as far as it can be told."""
     frameworks: dict[str, str] = {}
+    start_ticks: int = 0
+    """Process start in the kernel's ticks since the boot, which no clock moves; 0 where there are none."""
+    boot_id: str = ""
+    pid_namespace: str = ""
+    """With the boot: where the pid means something."""
 
     @property
     def id(self) -> WorkerId:
         """The worker's life as a string, unlike a pid never reused."""
-        return f"{self.host}/{self.pid}/{self.started_at:.2f}"
+        if not self.start_ticks:
+            return f"{self.host}/{self.pid}/{self.started_at:.2f}"
+        return f"{self.host}/{self.pid}/{self.boot_id[:8]}.{self.pid_namespace}.{self.start_ticks}"
 
 
 class StatusCounts(_Part, gc=False):
@@ -348,6 +355,8 @@ class Frame(_Part, tag="frame"):
     """1, 2, 3 … for this worker's life."""
     ended_at: Nanoseconds
     span_ns: Nanoseconds
+    steady_ns: Nanoseconds = 0
+    """When it ended on the clock that nobody sets, `wire.clock`; 0 from who has none."""
     routes: list[RouteFrame] = []
     in_flight: Count = 0
     in_flight_rows: list[InFlight] = []
@@ -372,6 +381,11 @@ class Frame(_Part, tag="frame"):
     agent: AgentStats = msgspec.field(default_factory=AgentStats)
     probes: dict[str, str] = {}
     """Each probe and `on`, or `off: why`."""
+
+    @property
+    def moment_ns(self) -> Nanoseconds:
+        """When it ended, by the clock that is not set, if there is one: frames of one agent go by it."""
+        return self.steady_ns or self.ended_at
 
 
 class Hello(_Part, tag="hello"):

@@ -68,6 +68,7 @@ def merge_into(older: Frame, newer: Frame) -> None:
     for field in (
         "seq",
         "ended_at",
+        "steady_ns",
         "in_flight",
         "in_flight_rows",
         "open_websockets",

@@ -51,10 +51,12 @@ def runtime_dirs() -> list[Path]:
     """Return every directory this user's agents may have registered in, the likeliest first.
 
     A service started by an init system has no `XDG_RUNTIME_DIR` where the ssh session of the same
-    user has one, so a client looks in both. `PERFTUI_RUNTIME_DIR` stands alone.
+    user has one, so a client looks in both. `PERFTUI_RUNTIME_DIR` stands alone as long as it can be trusted.
     """
     if chosen := os.environ.get("PERFTUI_RUNTIME_DIR"):
-        return [Path(os.path.abspath(chosen))]
+        directory = Path(os.path.abspath(chosen))
+        # Workers leave it when somebody else makes it theirs, and for one place only.
+        return [directory] if _may_be_used(directory) else [directory, fallback_dir(os.getuid())]
     directories = []
     xdg = os.environ.get("XDG_RUNTIME_DIR")
     if xdg and _is_ours(xdg):
@@ -75,6 +77,16 @@ def _is_ours(directory: str) -> bool:
     except OSError:
         return False
     return stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid()
+
+
+def _may_be_used(directory: Path) -> bool:
+    try:
+        check_private(directory)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def check_private(directory: Path) -> None:

@@ -22,6 +22,7 @@ from perftui.model.summary import (
     Summary,
     WorkerSummary,
 )
+from perftui.model.timeline import CLOCK_STEPPED
 from perftui_agent.wire.frames import CacheFrame
 
 SCHEMA = 1
@@ -34,7 +35,7 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> Json:
     """Return the snapshot document of `summary`: of its lists of rows those that are `wanted`."""
     totals = summary.totals
     latency = totals.latency
-    whole = {
+    whole: Json = {
         "schema": SCHEMA,
         "target": summary.target,
         "service": summary.service,
@@ -68,7 +69,11 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> Json:
         "slo": [{**_verdict(each), "scope": each.scope} for each in summary.slo],
         "forgotten": dict(summary.forgotten),
     }
-    return {**whole, "filter": wanted.text} if wanted else whole
+    if notes := [event.sentence for event in summary.events if event.kind == CLOCK_STEPPED]:
+        whole["notes"] = notes
+    if wanted:
+        whole["filter"] = wanted.text
+    return whole
 
 
 def moment(at: float) -> str:

@@ -40,6 +40,7 @@ _SIGNS = {
     "link-stale": Cell("✗", "medium"),
     "link-lost": Cell("✗", "medium"),
     "link-back": Cell("○", "text"),
+    "clock-stepped": Cell("!", "medium"),
 }
 """Of what says more than how bad it is."""
 

@@ -173,3 +173,34 @@ def test_promise_21_kill_9_in_mid_write_leaves_a_readable_box(tmp_path: Path) ->
         assert hello == HELLO
         seconds = [one.seq for one in frames if one.span_ns == SECOND_NS]
         assert seconds == list(range(seconds[0], seconds[-1] + 1)), "no whole frame in between is missing"
+
+
+def test_a_step_of_the_clock_loses_no_second_of_the_past(box: BlackBox, tmp_path: Path) -> None:
+    """Frames go by the clock that is not set: those of an hour that comes twice stand one after the other."""
+    for second in range(1, 61):
+        one = frame(second)
+        one.steady_ns = one.ended_at - START_NS
+        one.ended_at -= 3600 * SECOND_NS if second > 30 else 0
+        box.add(one, encode(one))
+    told = [decode_from_agent(message) for message in box.history(60 * SECOND_NS)]
+    assert [one.seq for one in told if isinstance(one, Frame)] == list(range(1, 61))
+    _, left = read_box(tmp_path / "w.ring")
+    assert [one.seq for one in left] == list(range(1, 61))
+
+
+def test_a_box_whose_file_is_removed_is_made_again_with_all_it_held(box: BlackBox, tmp_path: Path) -> None:
+    """There or elsewhere; what comes afterwards is in it, too, and an earlier descriptor stays good."""
+    fill(box, 20)
+    assert box.is_there()
+    box.path.unlink()
+    assert not box.is_there()
+    box.path.write_bytes(b"somebody else's")
+    assert not box.is_there()
+    box.make_again(tmp_path / "again.ring")
+    assert box.is_there()
+    assert box.path == tmp_path / "again.ring"
+    one = frame(21)
+    box.add(one, encode(one))
+    assert [one.seq for one in history(box, 21)] == list(range(1, 22))
+    assert [one.seq for one in read_box(box.path)[1]] == list(range(1, 22))
+    assert (tmp_path / "w.ring").read_bytes() == b"somebody else's"

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 
 from perftui_agent.listeners import Listeners, ListeningSocket, addresses
-from perftui_agent.serve.rendezvous import Rendezvous, private_directory
+from perftui_agent.serve import rendezvous as rendezvous_module
+from perftui_agent.serve.rendezvous import OLD_S, TOUCHED_EVERY_S, Rendezvous, private_directory
+from perftui_agent.wire import registration as registration_module
 from perftui_agent.wire.frames import WorkerIdentity
-from perftui_agent.wire.registration import UnsafeRuntimeDirError, fallback_dir, read_registrations
+from perftui_agent.wire.lives import Place, file_stem, here, own_start_ticks, running_start_ticks
+from perftui_agent.wire.registration import (
+    UnsafeRuntimeDirError,
+    fallback_dir,
+    read_registrations,
+    runtime_dirs,
+)
 from tests.support.servers import private_dir
 
 
@@ -30,12 +40,21 @@ def runtime_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def me() -> WorkerIdentity:
-    process = psutil.Process()
-    return identity(process.pid, process.create_time())
+    return identity(os.getpid(), own_start_ticks())
 
 
-def identity(pid: int, started_at: float) -> WorkerIdentity:
-    return WorkerIdentity(host="box", pid=pid, started_at=started_at, service="shop", supervisor_pid=1)
+def identity(pid: int, start_ticks: int, place: Place | None = None) -> WorkerIdentity:
+    place = place or here()
+    return WorkerIdentity(
+        host="box",
+        pid=pid,
+        started_at=1.0,
+        service="shop",
+        supervisor_pid=1,
+        start_ticks=start_ticks,
+        boot_id=place.boot_id,
+        pid_namespace=place.pid_namespace,
+    )
 
 
 def listening() -> tuple[ListeningSocket, ...]:
@@ -49,9 +68,10 @@ def listening() -> tuple[ListeningSocket, ...]:
 def dead() -> WorkerIdentity:
     """Return a worker that has been killed."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        started_at = psutil.Process(process.pid).create_time()
+        start_ticks = running_start_ticks(process.pid)
+        assert start_ticks
         process.kill()
-    return identity(process.pid, started_at)
+    return identity(process.pid, start_ticks)
 
 
 def test_promise_16_the_directory_and_what_is_in_it_are_for_their_owner_alone(runtime_dir: Path) -> None:
@@ -108,7 +128,7 @@ def test_promise_21_what_a_killed_worker_left_is_swept_by_the_next(runtime_dir: 
     mine = Rendezvous(me())
     mine.publish()
     assert mine.sweep() == 2
-    assert [path.name for path in runtime_dir.iterdir()] == [f"{os.getpid()}-{me().started_at:.2f}.json"]
+    assert [path.name for path in runtime_dir.iterdir()] == [f"{file_stem(me())}.json"]
 
 
 def test_promise_21_the_living_are_not_swept(runtime_dir: Path) -> None:
@@ -116,13 +136,13 @@ def test_promise_21_the_living_are_not_swept(runtime_dir: Path) -> None:
     Rendezvous(me()).publish()
     (runtime_dir / "notes.json").touch()
     (runtime_dir / "1-2.sock.json").touch()
-    assert Rendezvous(identity(os.getpid(), me().started_at)).sweep() == 0
+    assert Rendezvous(me()).sweep() == 0
     assert len(list(runtime_dir.iterdir())) == 3
 
 
 def test_promise_7_a_recycled_pid_is_another_worker(runtime_dir: Path) -> None:
     """The entry of an earlier process of the same pid is swept, and its share stays its own."""
-    earlier = identity(os.getpid(), me().started_at - 1000)
+    earlier = identity(os.getpid(), own_start_ticks() - 1000)
     Rendezvous(earlier).publish()
     mine = Rendezvous(me())
     mine.publish()
@@ -130,6 +150,108 @@ def test_promise_7_a_recycled_pid_is_another_worker(runtime_dir: Path) -> None:
     assert mine.sweep() == 1
     ((_, entry),) = read_registrations(runtime_dir)
     assert entry.worker == me()
+
+
+@contextmanager
+def listener_of(rendezvous: Rendezvous) -> Iterator[socket.socket]:
+    """Listen where a worker's agent would."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(rendezvous.socket_path))
+        listener.listen()
+        yield listener
+
+
+def test_promise_21_workers_of_another_pid_namespace_are_left_alone(runtime_dir: Path) -> None:
+    """As long as their sockets answer, or may be made again; what refuses has been left behind."""
+    theirs = Place(here().boot_id, "1")
+    living, cleaned, dead = [Rendezvous(identity(pid, 5, theirs)) for pid in (10, 11, 12)]
+    for each in (living, cleaned, dead):
+        each.publish()
+    with listener_of(dead):
+        pass
+    with listener_of(living):
+        mine = Rendezvous(me())
+        mine.publish()
+        assert mine.sweep() == 1
+        assert {entry.worker.pid for _, entry in read_registrations(runtime_dir)} == {10, 11, os.getpid()}
+        assert living.socket_path.exists()
+        assert not dead.socket_path.exists()
+
+
+def test_promise_21_another_machines_workers_are_left_alone_until_nobody_touches_them(
+    runtime_dir: Path,
+) -> None:
+    """How long ago that was is told by the file system's own clock, which may be neither machine's."""
+    elsewhere = Place("another machine's", "1")
+    touched, old = [Rendezvous(identity(pid, 5, elsewhere)) for pid in (10, 11)]
+    for each in (touched, old):
+        each.publish()
+    long_ago = time.time() - 2 * OLD_S
+    os.utime(old.socket_path.with_suffix(".json"), (long_ago, long_ago))
+    mine = Rendezvous(me())
+    mine.publish()
+    assert mine.sweep() == 1
+    assert {entry.worker.pid for _, entry in read_registrations(runtime_dir)} == {10, os.getpid()}
+
+
+def test_promise_21_an_entry_that_is_removed_is_written_again(runtime_dir: Path) -> None:
+    """Alone or with its directory; nothing has changed in it but its place on the disk."""
+    mine = Rendezvous(me())
+    mine.publish()
+    assert mine.is_there()
+    shutil.rmtree(runtime_dir)
+    assert not mine.is_there()
+    mine.settle_again()
+    assert mine.publish()
+    ((path, entry),) = read_registrations(runtime_dir)
+    assert entry.worker == me()
+    assert stat.S_IMODE(runtime_dir.stat().st_mode) == 0o700
+    path.unlink()
+    path.write_bytes(b"{}")
+    assert not mine.is_there(), "another file of the same name"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
+def test_promise_21_a_directory_that_has_become_somebody_elses_is_left(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the user's fallback, where clients look as soon as they find that the other can't be trusted."""
+    fallback = runtime_dir.parent / "fallback"
+    for module in (rendezvous_module, registration_module):
+        monkeypatch.setattr(module, "fallback_dir", lambda _: fallback)
+    mine = Rendezvous(me())
+    mine.publish()
+    shutil.rmtree(runtime_dir)
+    runtime_dir.mkdir()
+    runtime_dir.chmod(0o777)
+    os.chown(runtime_dir, 12345, -1)
+    assert not mine.is_there()
+    mine.settle_again()
+    mine.publish()
+    assert mine.socket_path.parent == mine.box_path.parent == fallback
+    assert os.listdir(runtime_dir) == []
+    assert runtime_dirs() == [runtime_dir, fallback]
+    ((_, entry),) = read_registrations(fallback)
+    assert entry.socket == str(mine.socket_path)
+
+
+def test_promise_21_files_are_kept_young_where_cleaners_take_the_old(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else writes to a socket's file, or to an entry that doesn't change."""
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    mine = Rendezvous(me())
+    mine.publish()
+    with listener_of(mine):
+        paths = [mine.socket_path, mine.socket_path.with_suffix(".json")]
+        for path in paths:
+            os.utime(path, (0, 0))
+        mine.publish()
+        assert [path.stat().st_mtime for path in paths] == [0, 0]
+        now[0] += TOUCHED_EVERY_S
+        mine.publish()
+        assert all(path.stat().st_mtime > 1e9 and path.stat().st_atime > 1e9 for path in paths)
 
 
 def test_promise_16_a_lax_directory_of_ours_is_closed(runtime_dir: Path) -> None:

@@ -117,6 +117,40 @@ def test_the_latest_of_the_past_comes_first(path: Path) -> None:
     asyncio.run(check())
 
 
+def test_promise_21_a_socket_that_is_removed_is_made_again_and_clients_keep_their_stream(path: Path) -> None:
+    """There or elsewhere, as often as it takes; at the end everyone is told, those of before as well."""
+
+    async def check() -> None:
+        async with serving(path) as stream, client_of(path) as first:
+            await greeted(first)
+            assert stream.is_there()
+            os.unlink(path)
+            assert not stream.is_there()
+            os.mknod(path)
+            assert not stream.is_there(), "another file of the same name"
+            await stream.open_again(path)
+            assert stream.is_there()
+            assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+            async with client_of(path) as second:
+                await greeted(second)
+                os.unlink(path)
+                elsewhere = path.with_name("x.sock")
+                await stream.open_again(elsewhere)
+                async with client_of(elsewhere) as third:
+                    await greeted(third)
+                    stream.push(frame(1))
+                    for client in (first, second, third):
+                        message = decode_from_agent(_bytes(await client.recv()))
+                        assert isinstance(message, Frame)
+                    await stream.close()
+                    for client in (first, second, third):
+                        with pytest.raises(ConnectionClosed):
+                            await client.recv()
+                        assert client.close_code == 1001
+
+    asyncio.run(check())
+
+
 def test_promise_16_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel says who is at the other end; only this user and root are let in."""
 

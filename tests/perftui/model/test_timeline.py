@@ -7,7 +7,14 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from perftui.model.events import FrameReceived, HistoryReceived, LinkChanged, Marked, SourceEvent
+from perftui.model.events import (
+    ClockStepped,
+    FrameReceived,
+    HistoryReceived,
+    LinkChanged,
+    Marked,
+    SourceEvent,
+)
 from perftui.model.summarize import summarize
 from perftui.model.summary import Event
 from perftui_agent.wire.frames import Frame, Incident, WorkerIdentity
@@ -183,3 +190,17 @@ def test_events_are_in_order_of_time_and_end_at_the_cursor() -> None:
     assert replace(then.events[0], sentence="") == Event(
         T + 5.0, "loop-blocked", WHERE, "", "GET /reports", A.id, T + 6.5
     )
+
+
+def test_a_step_of_the_clock_is_told_once_though_every_worker_tells_of_it() -> None:
+    """And again when it happens again."""
+    steps = [
+        ClockStepped(-600.2, T + 5),
+        ClockStepped(-600.2, T + 5.4, A.id),
+        ClockStepped(600.0, T + 60, B.id),
+    ]
+    told = [event for event in events_of(joined(A), joined(B), *steps) if event.kind == "clock-stepped"]
+    assert [(event.at, event.sentence) for event in told] == [
+        (T + 5, "the clock of this host was set back by 600 s; times here go on as before"),
+        (T + 60, "the clock of worker 2 was set forward by 600 s; times here go on as before"),
+    ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,3 +82,30 @@ def test_a_process_without_an_agent() -> None:
 def test_a_service_nobody_is_called() -> None:
     """A name that isn't there is answered with where to look."""
     assert why("service:shop").problem == "no service here is called shop"
+
+
+def test_a_process_that_has_an_agent_is_not_said_to_have_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is registered somewhere else, or about to be again: where it looked, and where to look, is said."""
+    monkeypatch.setenv("PERFTUI_RUNTIME_DIR", str(tmp_path))
+    program = (
+        "import socket, threading\n"
+        "from perftui_agent.inspect.ptrace import name_thread\n"
+        "server = socket.create_server(('127.0.0.1', 0))\n"
+        "def live():\n"
+        "    name_thread('perftui-agent')\n"
+        "    print(server.getsockname()[1], flush=True)\n"
+        "    input()\n"
+        "threading.Thread(target=live).start()\n"
+    )
+    command, pipe = [sys.executable, "-c", program], subprocess.PIPE
+    elsewhere = {**os.environ, "PERFTUI_RUNTIME_DIR": "/srv/run"}
+    for env, advice in ((None, "try once more"), (elsewhere, "PERFTUI_RUNTIME_DIR=/srv/run perftui ls")):
+        with subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe) as process:
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            for error in (why(str(port)), why(f"pid:{process.pid}")):
+                assert f"with a perftui agent, which is not registered in {tmp_path}" in error.problem
+                assert advice in error.advice
+            process.kill()

@@ -11,7 +11,9 @@ import psutil
 from perftui_agent.descriptors import number_open
 from perftui_agent.probes.machine.cgroup import NO_LIMITS, read_limits
 from perftui_agent.probes.probe import ON, ProbeStatus
+from perftui_agent.wire.clock import instant, steady_ns
 from perftui_agent.wire.frames import Frame, ProcessStats
+from perftui_agent.wire.lives import TICKS_A_SECOND, own_start_ticks
 
 _COUNT_FILES_EVERY_S = 5.0
 
@@ -42,8 +44,21 @@ class ProcessProbe:
 
     @cached_property
     def started_at(self) -> float:
-        """When the process started, seconds since the epoch."""
-        return self._process.create_time()
+        """When the process started, seconds since the epoch as the wall clock is now."""
+        if not self.start_ticks:
+            return self._process.create_time()
+        now = instant()
+        return now.wall_ns / 1e9 - self._uptime_s(now.steady_ns)
+
+    @cached_property
+    def start_ticks(self) -> int:
+        """When the process started, in ticks since the boot; 0 where the system doesn't tell."""
+        return own_start_ticks()
+
+    def _uptime_s(self, now_ns: int) -> float:
+        if not self.start_ticks:
+            return time.time() - self.started_at
+        return now_ns / 1e9 - self.start_ticks / TICKS_A_SECOND
 
     def attach(self) -> ProbeStatus:
         """There is nothing to attach to."""
@@ -84,7 +99,7 @@ class ProcessProbe:
             open_files_limit=_open_files_limit(),
             cpu_limit=self._limits.cores,
             memory_limit_bytes=self._limits.memory_bytes,
-            uptime_s=max(0.0, time.time() - self.started_at),
+            uptime_s=max(0.0, self._uptime_s(steady_ns())),
         )
 
     def _memory_and_threads(self) -> tuple[int, int]:
