@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from time import perf_counter_ns
 
+from msgspec.structs import replace
+
 from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.guard import Guard
 from perftui_agent.probes.probe_set import ProbeSet
@@ -114,21 +116,40 @@ class Rhythm:
     def _close_frame(self, ended: Instant) -> None:
         closed_ns = perf_counter_ns()
         self._seq += 1
-        frame = self._window.close(
-            seq=self._seq, ended_at_ns=ended.wall_ns, span_ns=closed_ns - self._opened_ns
-        )
-        frame.steady_ns = ended.steady_ns
+        span_ns = closed_ns - self._opened_ns
         self._opened_ns = closed_ns
+        frame = Frame(seq=self._seq, ended_at=ended.wall_ns, span_ns=span_ns)
+        with self._guard.guarding("window"):
+            frame = self._window.close(seq=self._seq, ended_at_ns=ended.wall_ns, span_ns=span_ns)
+        frame.steady_ns = ended.steady_ns
         self._probes.attach()
         self._probes.fill(frame)
         self._tell_of_ourselves(frame)
         if self._box is not None or self._stream.clients:
-            encoded = fitted(frame, self._box.frame_bytes if self._box is not None else MAX_FRAME_BYTES)
+            frame, encoded = self._encoded(frame)
             self._stream.push(encoded)
             if self._box is not None:
                 with self._guard.guarding("blackbox"):
                     if not self._box.add(frame, encoded):
                         self._window.bounded["blackbox"] = self._window.bounded.get("blackbox", 0) + 1
+
+    def _encoded(self, frame: Frame) -> tuple[Frame, bytes]:
+        """Return a frame and its bytes; of one that has none, one that says so: a silent worker says less."""
+        most_bytes = self._box.frame_bytes if self._box is not None else MAX_FRAME_BYTES
+        try:
+            return frame, fitted(frame, most_bytes)
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs a count
+            self._guard.fault("wire", error)
+        agent = replace(frame.agent, faults=dict(self._guard.faults))
+        bare = Frame(
+            seq=frame.seq,
+            ended_at=frame.ended_at,
+            steady_ns=frame.steady_ns,
+            span_ns=frame.span_ns,
+            agent=agent,
+            probes=frame.probes,
+        )
+        return bare, fitted(bare, most_bytes)
 
     def _tell_of_ourselves(self, frame: Frame) -> None:
         cpu_s = time.thread_time()

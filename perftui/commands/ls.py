@@ -13,6 +13,7 @@ from perftui.commands.arguments import json_option
 from perftui.commands.folding import folded
 from perftui.model.dashboard import Dashboard
 from perftui.model.summary import WorkerSummary
+from perftui.model.text import clean_text
 from perftui.present.documents.snapshot import moment
 from perftui.present.documents.table import Column, table
 from perftui.present.text.units import NO_DATA, age
@@ -119,7 +120,7 @@ def _document(service: Service, states: dict[WorkerId, WorkerSummary]) -> dict[s
                 "agent": each.worker.agent or None,
                 "frameworks": dict(each.worker.frameworks),
                 "wire": each.wire,
-                "socket": each.socket,
+                "socket": clean_text(each.socket),
             }
             for each in service.workers
         ],

@@ -17,7 +17,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from perftui.clock import AXIS
-from perftui.model.text import clean
+from perftui.model.text import clean, clean_text
 from perftui_agent.wire.lives import TICKS_A_SECOND, here, judge, place_of
 from perftui_agent.wire.registration import Registration, read_registrations, runtime_dirs
 
@@ -58,7 +58,9 @@ def discover(where: Sequence[Path] | None = None) -> Discovery:
         except OSError as error:
             reason = error.strerror or str(error)
             unreadable.append(reason if str(directory) in reason else f"{directory}: {reason}")
-    return Discovery(tuple(clean(each) for each in found.values()), tuple(unreadable), tuple(elsewhere))
+    # A path is not to be read but to be opened.
+    cleaned = tuple([replace(clean(each), socket=each.socket) for each in found.values()])
+    return Discovery(cleaned, tuple(map(clean_text, unreadable)), tuple(elsewhere))
 
 
 def is_alive(registration: Registration) -> bool:

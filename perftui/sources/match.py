@@ -12,6 +12,7 @@ import psutil
 
 from perftui.sources.target import LOOPBACK_NAMES, LocalTarget, PidTarget, PortTarget, ServiceTarget
 from perftui_agent.wire.registration import Registration
+from perftui_agent.wire.texts import encodable_text
 
 _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - read, not bound
 
@@ -21,10 +22,11 @@ def matches(target: LocalTarget, registration: Registration) -> bool:
     if isinstance(target, PidTarget):
         return target.pid in {registration.worker.pid, registration.worker.supervisor_pid}
     if isinstance(target, ServiceTarget):
-        return target.name == registration.worker.service
+        return encodable_text(target.name) == registration.worker.service
     if isinstance(target, PortTarget):
         return any(serves(target, address) for address in registration.tcp)
-    return os.path.realpath(target.path) in map(os.path.realpath, registration.unix)
+    path = os.path.realpath(target.path)
+    return path in map(os.path.realpath, registration.unix) or encodable_text(path) in registration.unix
 
 
 def matching(targets: Iterable[LocalTarget], registrations: Iterable[Registration]) -> list[Registration]:

@@ -415,3 +415,33 @@ def test_promise_21_a_step_of_the_clock_makes_no_frame_longer_or_shorter(
         for one in frames
     }
     assert walls_s == {0, -600, 600}
+
+
+def test_a_frame_that_cannot_be_encoded_all_the_same_tells_of_the_fault(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No worker falls silent for it: what comes instead has a number, a span and the agent's faults."""
+    from perftui_agent import rhythm
+
+    fit = rhythm.fitted
+
+    def failing(frame: Frame, most_bytes: int) -> bytes:
+        if frame.routes:
+            raise TypeError("nobody can encode this")
+        return fit(frame, most_bytes)
+
+    monkeypatch.setattr(rhythm, "fitted", failing)
+    with (
+        client_of(new_app()) as client,
+        unix_connect(registered(runtime_dir).socket, uri="ws://worker/") as end,
+    ):
+        client.get("/items/1")
+        seqs: list[int] = []
+        faults: dict[str, int] = {}
+        while "wire" not in faults or len(seqs) < 3:
+            message = decode_from_agent(end.recv(20))  # type: ignore[arg-type] # they are bytes
+            if isinstance(message, Frame):
+                seqs.append(message.seq)
+                faults = message.agent.faults
+    assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+    assert faults["wire"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -116,3 +117,34 @@ def test_workers_of_several_pid_namespaces_share_a_directory(tmp_path: Path) -> 
             one.get("/items/1", times=5)
         assert snapshot.totals["requests"] == 5
         assert snapshot.document["workers"][0]["state"] == "ok"
+
+
+SQLITE_APP = """
+    import os
+    from fastapi import FastAPI
+    from perftui_agent import instrument
+    from sqlalchemy import create_engine, text
+
+    app = instrument(FastAPI())
+    engine = create_engine("sqlite:///" + os.fsdecode(b"shop-\\xe9.db"))
+
+    @app.get("/items")
+    def items() -> int:
+        with engine.connect() as connection:
+            return connection.execute(text("SELECT 1")).scalar_one()
+"""
+
+
+def test_one_text_that_cannot_be_encoded_costs_no_worker_and_no_second(tmp_path: Path) -> None:
+    """A service in a folder, and a database in a file, whose names are not UTF-8."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    app = write_app(tmp_path, SQLITE_APP)
+    with running(app, workers=1, cwd=folder) as service:
+        service.wait_registered()
+        with watching(service, 4) as snapshot:
+            service.get("/items", times=5)
+    assert snapshot.document["service"] == "caf\ufffd"
+    assert snapshot.totals["requests"] == 5
+    assert [query["count"] for query in snapshot.document["queries"]] == [5]
+    assert snapshot.document["coverage"]["frames_dropped"] == 0

@@ -14,8 +14,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
 from perftui_agent.listeners import ListeningSocket, addresses
 from perftui_agent.wire.frames import WIRE_VERSION, WorkerIdentity
 from perftui_agent.wire.lives import file_stem, judge, judge_name
@@ -24,6 +22,7 @@ from perftui_agent.wire.registration import (
     Registration,
     UnsafeRuntimeDirError,
     check_private,
+    encode_registration,
     fallback_dir,
     read_registration,
     read_registrations,
@@ -100,7 +99,7 @@ class Rendezvous:
         temporary = self._path.with_suffix(".new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(registration))
+            file.write(encode_registration(registration))
         os.replace(temporary, self._path)
         self._written = _identity_of(self._path)
         self._registration = registration

@@ -12,6 +12,7 @@ import msgspec
 
 from perftui_agent.wire.frames import MAX_MESSAGE_BYTES
 from perftui_agent.wire.messages import FromAgent, FromClient
+from perftui_agent.wire.texts import encodable
 
 T = TypeVar("T")
 
@@ -25,8 +26,16 @@ class WireError(ValueError):
 
 
 def encode(message: FromAgent | FromClient) -> bytes:
-    """Return the bytes of `message`."""
-    return _encoder.encode(message)
+    """Return the bytes of `message`; what can't be encoded in it is replaced, see `wire.texts`."""
+    return encode_part(message)
+
+
+def encode_part(value: object) -> bytes:
+    """Return the bytes of a message, or of a part of one."""
+    try:
+        return _encoder.encode(value)
+    except (UnicodeEncodeError, OverflowError, TypeError):
+        return _encoder.encode(encodable(value))
 
 
 class _EncodedHistory(msgspec.Struct, tag="history", omit_defaults=True):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.codec import encode
+from perftui_agent.wire.codec import encode, encode_part
 from perftui_agent.wire.frames import (
     MAX_MESSAGE_BYTES,
     CacheFrame,
@@ -51,8 +51,6 @@ ROUNDS = 60
 
 Row = TypeVar("Row")
 
-_section = msgspec.msgpack.Encoder()
-
 
 def short(text: str) -> str:
     """Return the beginning of a text."""
@@ -75,7 +73,7 @@ def fitted(frame: Frame, most_bytes: int = MAX_FRAME_BYTES) -> bytes:
     for _ in range(ROUNDS):
         if len(encoded) <= most_bytes:
             break
-        section = max(_CUTS, key=lambda name: len(_section.encode(getattr(frame, name))))
+        section = max(_CUTS, key=lambda name: len(encode_part(getattr(frame, name))))
         _count(frame, section, _CUTS[section](frame))
         encoded = encode(frame)
     return encoded

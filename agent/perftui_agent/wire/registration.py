@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from perftui_agent.wire.frames import WorkerIdentity
+from perftui_agent.wire.texts import REPLACEMENT, encodable
 
 MAX_REGISTRATION_BYTES = 64 * 1024
 
@@ -33,6 +34,14 @@ class Registration(msgspec.Struct, kw_only=True, omit_defaults=True):
     """`host:port` of each TCP socket it listens on; IPv6 hosts in brackets."""
     unix: list[str] = []
     """Path of each Unix socket it listens on."""
+
+
+def encode_registration(registration: Registration) -> bytes:
+    """Return the JSON of a registration; what can't be encoded in it is replaced, see `wire.texts`."""
+    try:
+        return msgspec.json.encode(registration)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(encodable(registration))
 
 
 class UnsafeRuntimeDirError(OSError):
@@ -126,6 +135,8 @@ def read_registration(path: Path) -> Registration | None:
         if len(data) > MAX_REGISTRATION_BYTES:
             return None
         registration = msgspec.json.decode(data, type=Registration)
+        if REPLACEMENT in registration.socket:
+            registration.socket = str(path.with_suffix(".sock"))  # beside, in a directory that can't be told
         # The socket lies beside its registration, or, where that path would be too long, in the
         # owner's fallback directory: never where a planted file could point a client.
         beside = Path(registration.socket).parent

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from perftui_agent.listeners import Listeners, ListeningSocket, addresses
 from perftui_agent.serve import rendezvous as rendezvous_module
@@ -192,6 +193,20 @@ def test_promise_21_another_machines_workers_are_left_alone_until_nobody_touches
     mine.publish()
     assert mine.sweep() == 1
     assert {entry.worker.pid for _, entry in read_registrations(runtime_dir)} == {10, os.getpid()}
+
+
+def test_one_text_that_cannot_be_encoded_costs_no_entry(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service, and even the directory, whose name is not UTF-8; the socket is found beside its entry."""
+    directory = runtime_dir.parent / os.fsdecode(b"caf\xe9")
+    monkeypatch.setenv("PERFTUI_RUNTIME_DIR", str(directory))
+    mine = Rendezvous(replace(me(), service=os.fsdecode(b"caf\xe9")))
+    mine.publish()
+    ((_, entry),) = read_registrations(directory)
+    assert entry.worker.service == "caf\ufffd"
+    assert entry.worker.id == me().id
+    assert entry.socket == str(mine.socket_path)
 
 
 def test_promise_21_an_entry_that_is_removed_is_written_again(runtime_dir: Path) -> None:

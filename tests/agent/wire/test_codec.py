@@ -19,10 +19,13 @@ from perftui_agent.wire.codec import (
 )
 from perftui_agent.wire.frames import (
     MAX_MESSAGE_BYTES,
+    AgentStats,
+    CacheFrame,
     DumpRequest,
     ExceptionCount,
     Frame,
     History,
+    PoolFrame,
     RouteFrame,
     StatusCounts,
 )
@@ -110,3 +113,51 @@ def test_unknown_fields_are_passed_over() -> None:
     """A newer agent may say more: an older client still understands the rest."""
     message = {"type": "dump", "id": "1", "pid": 7, "colour": "blue"}
     assert decode_from_client(msgspec.msgpack.encode(message)) == DumpRequest(id="1", pid=7)
+
+
+@given(st.text(st.characters(), max_size=20) | st.text(st.characters(categories=["Cs"]), max_size=5))
+def test_one_text_that_cannot_be_encoded_costs_no_message(text: str) -> None:
+    """Names of files and services need not be UTF-8: what can't be told is a replacement character."""
+    sent = Frame(
+        seq=1,
+        ended_at=1,
+        span_ns=1,
+        routes=[RouteFrame(route=text, status=StatusCounts(success=3), latency=LatencySketch())],
+        pools=[PoolFrame(name=text, kind="QueuePool")],
+        probes={text: "on"},
+    )
+    received = decode_from_agent(encode(sent))
+    assert isinstance(received, Frame)
+    expected = "".join("\ufffd" if 0xD800 <= ord(char) < 0xE000 else char for char in text)
+    assert received.routes[0].route == received.pools[0].name == expected
+    assert received.routes[0].status.success == 3
+    assert received.probes == {expected: "on"}
+
+
+def test_what_differs_only_in_what_cannot_be_encoded_is_counted_together() -> None:
+    """Two files whose names look the same once they are shown."""
+    bounded = {f"a{chr(0xDC80)}": 1, f"a{chr(0xDC81)}": 2, "b": 3}
+    received = decode_from_agent(
+        encode(Frame(seq=1, ended_at=1, span_ns=1, agent=AgentStats(bounded=bounded)))
+    )
+    assert isinstance(received, Frame)
+    assert received.agent.bounded == {"a\ufffd": 3, "b": 3}
+
+
+def test_a_number_that_is_too_large_costs_no_message() -> None:
+    """Somebody's cache may hold more than 64 bits can say."""
+    cache = CacheFrame(name="all", kind="Cache", size=1, maxsize=10**30)
+    received = decode_from_agent(encode(Frame(seq=1, ended_at=1, span_ns=1, caches=[cache])))
+    assert isinstance(received, Frame)
+    assert received.caches[0].maxsize == (1 << 63) - 1
+
+
+def test_a_text_of_a_class_of_its_own_travels_as_text() -> None:
+    """Titles and names of the app's may be lazy ones."""
+
+    class Title(str):
+        __slots__ = ()
+
+    received = decode_from_agent(encode(Frame(seq=1, ended_at=1, span_ns=1, probes={"x": Title("shop")})))
+    assert isinstance(received, Frame)
+    assert received.probes == {"x": "shop"}
