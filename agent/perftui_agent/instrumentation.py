@@ -8,15 +8,18 @@ wraps it has to be served.
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import inspect
+import os
 import threading
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from perftui_agent.agent import Agent
 from perftui_agent.probes.http.timing import MARKER, HttpProbe, timed_call
 from perftui_agent.records import Scope
-from perftui_agent.settings import Settings, read_settings
+from perftui_agent.settings import Settings, enabled_by_environment, read_settings
 
 App = TypeVar("App")
 
@@ -76,6 +79,50 @@ def _probe(app: Any, agent: Agent) -> HttpProbe:
         on_lifespan_start=agent.lifespan_started,
         on_lifespan_end=agent.lifespan_ended,
     )
+
+
+class _Passage:
+    """Stands for a probe where the agent is to do nothing at all."""
+
+    app: Any
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __setstate__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+def _reduced(probe: HttpProbe) -> tuple[Any, ...]:
+    """Return how a probe is pickled and copied: its app travels, the agent of this process does not."""
+    agent = the_agent()
+    settings = agent.settings
+    if settings.token == os.environ.get("PERFTUI_TOKEN"):
+        settings = replace(settings, token=None)
+    starlette = _starlette_class(type(probe.app))
+    return _probe_of_a_copy, (starlette, settings, agent.service), probe.app
+
+
+def _probe_of_a_copy(starlette: type | None, settings: Settings, service: str) -> HttpProbe | _Passage:
+    """Return a probe for an app that is about to arrive: watched by this process's agent, as was said there.
+
+    What has been said in this process stands.
+    """
+    if not enabled_by_environment():
+        return _Passage()
+    new_here = current_settings() is None
+    agent = the_agent()
+    if new_here:
+        agent.settings, agent.service = settings, service
+    if starlette is not None:
+        _wrap_call(starlette)
+    return _probe(None, agent)
+
+
+copyreg.pickle(HttpProbe, _reduced)
 
 
 def _starlette_class(cls: type) -> type | None:

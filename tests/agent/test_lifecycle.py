@@ -24,6 +24,7 @@ from perftui_agent import instrument
 from perftui_agent.agent import Agent
 from perftui_agent.instrumentation import the_agent
 from perftui_agent.wire.codec import decode_from_agent
+from perftui_agent.wire.fitting import fitted
 from perftui_agent.wire.frames import Frame, History
 from perftui_agent.wire.registration import Registration, read_registrations
 from tests.support.seen import Seen
@@ -421,16 +422,13 @@ def test_a_frame_that_cannot_be_encoded_all_the_same_tells_of_the_fault(
     runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No worker falls silent for it: what comes instead has a number, a span and the agent's faults."""
-    from perftui_agent import rhythm
-
-    fit = rhythm.fitted
 
     def failing(frame: Frame, most_bytes: int) -> bytes:
         if frame.routes:
             raise TypeError("nobody can encode this")
-        return fit(frame, most_bytes)
+        return fitted(frame, most_bytes)
 
-    monkeypatch.setattr(rhythm, "fitted", failing)
+    monkeypatch.setattr("perftui_agent.rhythm.fitted", failing)
     with (
         client_of(new_app()) as client,
         unix_connect(registered(runtime_dir).socket, uri="ws://worker/") as end,

@@ -227,6 +227,11 @@ class HttpProbe:
         self._on_lifespan_end = on_lifespan_end
         self._perftui_probe = self
 
+    def __setstate__(self, app: AsgiApp) -> None:
+        """Go around this app: a copy of a probe exists before the copy of what it is around."""
+        self.app = app
+        self.labels = RouteLabels(app)
+
     __call__ = timed_call(_untimed, lambda *_: None)
 
     async def other(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
