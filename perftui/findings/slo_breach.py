@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from perftui.findings.figures import ms, percent, rate, span
 from perftui.findings.rule import MIN_REQUESTS, Standing, quoted
 from perftui.model.slo import ALL
-from perftui.model.summary import Finding, Severity, SloVerdict, Summary
+from perftui.model.summary import Finding, RouteSummary, Severity, SloVerdict, Summary
 
 KIND = "slo-breach"
 
@@ -22,6 +23,9 @@ MOST_EXCESS = 100.0
 
 MIN_RATE_WINDOW_S = 10.0
 """Requests per second over a shorter time say when requests came, not how many the service takes."""
+
+MOST_PATHS = 3
+"""Paths below a route that takes any, as evidence."""
 
 MIN_P99_REQUESTS = 100
 """Of fewer, p99 is the single slowest request."""
@@ -55,6 +59,7 @@ def _finding(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> Findin
     off = max(_excess(verdict) for verdict in verdicts)
     route = summary.route(scope)
     requests = verdicts[0].requests
+    paths = _paths(route, verdicts)
     if requests is None:
         requests = route.requests if route else summary.totals.requests
     sentence = ", ".join(f"{_value(each)} against {each.slo}" for each in verdicts)
@@ -70,11 +75,31 @@ def _finding(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> Findin
                 {"slo": each.slo, "value": each.value, "bound": each.bound, "requests": each.requests}
                 for each in verdicts
             ],
+            **({"paths": paths} if paths else {}),
         },
-        advice=_advice(verdicts, scope),
+        advice=_advice(verdicts, scope, paths),
         impact=requests / max(summary.window_s, 1.0) * off,
         route=route.route if route else None,
     )
+
+
+def _paths(route: RouteSummary | None, verdicts: list[SloVerdict]) -> list[dict[str, Any]]:
+    """Return what was asked for below a route that takes any path, and weighs most in what it misses."""
+    if route is None or not route.paths or verdicts[0].slo.startswith("rps"):
+        return []
+    if verdicts[0].slo.startswith("err"):
+        rows = sorted((row for row in route.paths if row.errors), key=lambda row: -row.errors)
+    else:
+        rows = sorted(route.paths, key=lambda row: -row.total_ms)
+    return [
+        {
+            "path": row.path,
+            "requests": row.requests,
+            "errors": row.errors,
+            "p95_ms": None if row.latency.p95_ms is None else round(row.latency.p95_ms, 3),
+        }
+        for row in rows[:MOST_PATHS]
+    ]
 
 
 def _severity(verdicts: list[SloVerdict], off: float, scope: str) -> Severity:
@@ -99,12 +124,15 @@ def _value(verdict: SloVerdict) -> str:
     return f"{verdict.slo.split('<')[0]} {ms(value)}"
 
 
-def _advice(verdicts: list[SloVerdict], scope: str) -> str:
+def _advice(verdicts: list[SloVerdict], scope: str, paths: list[dict[str, Any]]) -> str:
     if verdicts[0].slo.startswith("rps"):
         return (
             "If requests queue (in flight, pool wait), look at the findings beside this one; "
             "if not, fewer requests come in than were promised: look at what sends them."
         )
+    if paths:
+        weighs = "fails most often" if verdicts[0].slo.startswith("err") else "takes most of its time"
+        return f"It takes any path: of what is below it, {quoted(paths[0]['path'])} {weighs}. Open the route."
     if verdicts[0].slo.startswith("err"):
         return "Open the route's exceptions: type and place say what fails."
     if scope == ALL:

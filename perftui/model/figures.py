@@ -169,7 +169,7 @@ def texts_of(row: Row) -> tuple[str | None, ...]:
     """Return everything in a row that people may look for."""
     match row:
         case RouteSummary():
-            return (row.route, *(each.type for each in row.exceptions))
+            return (row.route, *(each.type for each in row.exceptions), *(each.path for each in row.paths))
         case WorkerSummary():
             return (str(row.pid), row.state, row.identity.host, row.blocked_at, row.blocked_route)
         case QuerySummary():

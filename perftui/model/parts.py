@@ -22,6 +22,8 @@ from perftui_agent.wire.frames import (
 
 MAX_EXCEPTIONS = 50
 MAX_REPEATS = 50
+MAX_PATHS = 50
+OTHER_PATHS = "(other)"
 
 
 class RouteCounts(msgspec.Struct, frozen=True, gc=False):
@@ -61,6 +63,15 @@ class RouteCounts(msgspec.Struct, frozen=True, gc=False):
 _route_layout = Counters(len(RouteCounts.__struct_fields__))
 
 
+class PathPart(msgspec.Struct, frozen=True, gc=False):
+    """Requests for paths of one shape."""
+
+    path: str
+    requests: int
+    errors: int
+    latency: Packed
+
+
 class RoutePart(msgspec.Struct, frozen=True, gc=False):
     """What one route did."""
 
@@ -73,6 +84,8 @@ class RoutePart(msgspec.Struct, frozen=True, gc=False):
     serialize: Packed
     exceptions: tuple[ExceptionCount, ...]
     repeats: tuple[RepeatedShape, ...]
+    paths: tuple[PathPart, ...] = ()
+    """Of a route that takes any path: what was asked for below it, what cost most first."""
 
     def counts(self) -> RouteCounts:
         """Return its counters."""
@@ -90,6 +103,13 @@ def route_of(frames: Sequence[RouteFrame]) -> RoutePart:
         serialize=packed([frame.serialize for frame in frames if frame.serialize is not None]),
         exceptions=_exceptions(frame.exceptions for frame in frames if frame.exceptions),
         repeats=_repeats(frame.repeats for frame in frames if frame.repeats),
+        paths=_paths(
+            [
+                PathPart(row.path, row.requests, row.errors, packed([row.latency]))
+                for frame in frames
+                for row in frame.paths
+            ]
+        ),
     )
 
 
@@ -129,6 +149,7 @@ def route_sum(parts: Sequence[RoutePart]) -> RoutePart:
         serialize=merged([part.serialize for part in parts]),
         exceptions=_exceptions([part.exceptions for part in parts if part.exceptions]),
         repeats=_repeats([part.repeats for part in parts if part.repeats]),
+        paths=_paths([path for part in parts for path in part.paths]),
     )
 
 
@@ -206,6 +227,29 @@ def _exceptions(several: Iterable[Iterable[ExceptionCount]]) -> tuple[ExceptionC
             counts[key] = counts.get(key, 0) + each.count
     most = sorted(counts.items(), key=lambda item: -item[1])[:MAX_EXCEPTIONS]
     return tuple([ExceptionCount(type=kind, place=place, count=count) for (kind, place), count in most])
+
+
+def _paths(rows: Sequence[PathPart]) -> tuple[PathPart, ...]:
+    """Return the costliest paths, and all the others as one."""
+    if len(rows) < 2:
+        return tuple(rows)
+    by_path: dict[str, list[PathPart]] = {}
+    for row in rows:
+        by_path.setdefault(row.path, []).append(row)
+    added = [parts[0] if len(parts) == 1 else _path(path, parts) for path, parts in by_path.items()]
+    added.sort(key=lambda row: (row.path != OTHER_PATHS, row.latency.total, row.requests), reverse=True)
+    if len(added) > MAX_PATHS + 1:
+        added[MAX_PATHS:] = [_path(OTHER_PATHS, added[MAX_PATHS:])]
+    return tuple(added)
+
+
+def _path(path: str, parts: Sequence[PathPart]) -> PathPart:
+    return PathPart(
+        path,
+        sum([part.requests for part in parts]),
+        sum([part.errors for part in parts]),
+        merged([part.latency for part in parts]),
+    )
 
 
 def _repeats(several: Iterable[Iterable[RepeatedShape]]) -> tuple[RepeatedShape, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from perftui.model.axis import Axis, Lazy
 from perftui.model.parts import RouteCounts, RoutePart
 from perftui.model.quantiles import latency_of, quantile_ms, quantiles
-from perftui.model.summary import RouteSummary, Share
+from perftui.model.summary import PathSummary, RouteSummary, Share
 from perftui.model.tally import Tally
 from perftui_agent.wire.frames import Frame, RouteLabel
 
@@ -48,6 +48,19 @@ def route_rows(
     ]
     rows.sort(key=lambda row: (-row.total_ms, row.route))
     return tuple(rows)
+
+
+def _paths(part: RoutePart) -> Lazy[PathSummary]:
+    return Lazy(
+        lambda: tuple(
+            [
+                PathSummary(
+                    row.path, row.requests, row.errors, latency_of(row.latency), row.latency.total / 1e6
+                )
+                for row in part.paths
+            ]
+        )
+    )
 
 
 def _lazily(shares: Callable[[RouteLabel], tuple[Share, ...]], label: RouteLabel) -> Lazy[Share]:
@@ -109,6 +122,7 @@ def _row(
         shares=shares,
         exceptions=part.exceptions,
         repeats=part.repeats,
+        paths=_paths(part) if part.paths else (),
         bodies=part.body_bytes.count,
         compressed=counts.compressed,
         files=counts.files,

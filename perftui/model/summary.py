@@ -150,6 +150,9 @@ class RouteSummary:
     """Most frequent first."""
     repeats: tuple[RepeatedShape, ...] = ()
     """Statement shapes that single requests ran several times; most executions first."""
+    paths: Sequence[PathSummary] = ()
+    """Of a route that takes any path: what was asked for below it, what cost most first. Worked out when
+    first looked at."""
     bodies: int = 0
     """Responses whose body was measured."""
     compressed: int = 0
@@ -162,6 +165,18 @@ class RouteSummary:
     """p95 in ms for each of `Summary.points`."""
     steps: Sequence[Step] = ()
     """The oldest first; added up when first looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathSummary:
+    """Requests for paths of one shape, below a route that takes any."""
+
+    path: str
+    """`/api/{…}/runs`; `(other)` for those there was no room for."""
+    requests: int
+    errors: int
+    latency: Latency = Latency()
+    total_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import re
 
-_UNSURE = re.compile(r'["`\\$#\[]|--|/\*|\b[qQ]\'')
+_UNSURE = re.compile(r'["`\\$#\[]|--|/\*|[qQ]\'')
 """What may make of a single quote something else than the beginning or the end of a text."""
 
-_LITERAL = re.compile(r"'[^']*'|\b\d+\b")
+_TEXT = re.compile(r"'[^']*'")
+_NUMBER = re.compile(r"[0-9](?<!\w[0-9])[0-9]*+(?!\w)")
+"""Begins with what it looks for: with a look-behind first, searching took twice as long."""
 
 
 def outline_of(text: str) -> str:
     """Return `text` with each plain literal as one of its kind."""
-    return text if _UNSURE.search(text) else _LITERAL.sub(_kind_of, text)
-
-
-def _kind_of(literal: re.Match[str]) -> str:
-    return "''" if literal[0][0] == "'" else "0"
+    return text if _UNSURE.search(text) else _NUMBER.sub("0", _TEXT.sub("''", text))

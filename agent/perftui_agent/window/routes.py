@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from perftui_agent.places import place_of
-from perftui_agent.records import EVENTS, BackgroundRecord, FailureRecord, RequestRecord, Shape
+from perftui_agent.records import EVENTS, BackgroundRecord, FailureRecord, OpenEnded, RequestRecord, Shape
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.window.costs import Costs
+from perftui_agent.window.paths import MAX_TABLES, PathTable
 from perftui_agent.wire.frames import ExceptionCount, Frame, RouteFrame, StatusCounts
 from perftui_agent.wire.merging import merge_route
 
@@ -35,9 +36,9 @@ OTHER_EXCEPTIONS = ("(other)", "")
 class RouteTally:
     """What one route did in the span that is being filled."""
 
-    __slots__ = ("exceptions", "floor_ns", "frame", "plain", "took_ns", "whole")
+    __slots__ = ("exceptions", "floor_ns", "frame", "paths", "plain", "took_ns", "whole")
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, paths: PathTable | None = None) -> None:
         self.frame = RouteFrame(route=label, status=StatusCounts(), latency=LatencySketch())
         self.whole = LatencySketch()
         """Of bodies sent in one: the first byte is also the last, so one sketch is both."""
@@ -48,6 +49,8 @@ class RouteTally:
         self.took_ns: dict[Shape, list[int]] = {}
         """How long its requests' statements took, those that no sketch has taken yet."""
         self.exceptions: dict[tuple[str, str], int] = {}
+        self.paths = paths
+        """Of a route that takes any path: those below it."""
         self.floor_ns = -1
         """What a request must exceed to be told of: set by who tells of the slowest."""
 
@@ -115,6 +118,7 @@ class RouteTally:
         merge_route(self.frame, other.close())
         for shape, took_ns in other.took_ns.items():
             self.took_ns.setdefault(shape, []).extend(took_ns)
+        self.frame.paths = []  # of several routes they tell nothing
         for each in other.frame.exceptions:
             key = (each.type, each.place)
             if key not in self.exceptions and len(self.exceptions) >= MAX_EXCEPTIONS:
@@ -126,6 +130,8 @@ class RouteTally:
         """Return the route's frame."""
         self.settle()
         route = self.frame
+        if self.paths is not None:
+            route.paths = self.paths.close()
         route.exceptions = [
             ExceptionCount(type=kind, place=place, count=count)
             for (kind, place), count in self.exceptions.items()
@@ -142,8 +148,11 @@ class RouteTally:
 class RouteLedger:
     """What each route did in the span that is being filled."""
 
-    def __init__(self, bounded: dict[str, int]) -> None:
+    def __init__(self, bounded: dict[str, int], open_ended: Mapping[str, OpenEnded]) -> None:
         self._bounded = bounded
+        self._open_ended = open_ended
+        self._paths: dict[str, PathTable] = {}
+        self._paths_forgotten = 0
         self.costs: Costs[str] = Costs(MAX_ROUTES, NEWCOMERS)
         self.tallies: dict[str, RouteTally] = {}
         """Of the routes met in this span."""
@@ -158,6 +167,24 @@ class RouteLedger:
             for route in frame.routes:
                 route.queue_known = 0
         self.tallies = {}
+
+    @property
+    def paths_forgotten(self) -> int:
+        """How many shapes of paths frames had no room for."""
+        return self._paths_forgotten + sum(paths.forgotten for paths in self._paths.values())
+
+    def _paths_below(self, label: str) -> PathTable | None:
+        """Return what is known of the paths below a route; None if it takes one path alone."""
+        below = self._open_ended.get(label)
+        if below is None:
+            return None
+        known = self._paths.pop(label) if label in self._paths else None
+        paths = self._paths[label] = (
+            PathTable(below) if known is None else known
+        )  # the one used last comes last
+        if len(self._paths) > MAX_TABLES:
+            self._paths_forgotten += self._paths.pop(next(iter(self._paths))).forgotten
+        return paths
 
     def _spent(self) -> dict[str, int]:
         """Return what each route has cost in this span so far."""
@@ -194,7 +221,7 @@ class RouteLedger:
         if tally is None:
             while label != OTHER_ROUTES and not self.costs.admit(label):
                 self._fold_away(self.costs.shed(self._spent()))
-            tally = self.tallies[label] = RouteTally(label)
+            tally = self.tallies[label] = RouteTally(label, self._paths_below(label))
         return tally
 
 

@@ -4,7 +4,7 @@ All of it runs on the agent's thread. The app's threads only look into `ShapeTab
 hash: no text is kept alive by it.
 
 Reading a text costs about a microsecond a character, so how much is read is bounded, too. A text that
-differs in its literals alone from one that was read is known by its outline, for a twentieth of that; one
+differs in its literals alone from one that was read is known by its outline, for a tenth of that; one
 that comes for the first time has a small allowance, one that comes again another: an app that never sends
 the same text twice does not keep those that it sends all the time from being read.
 """

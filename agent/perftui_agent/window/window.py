@@ -188,6 +188,7 @@ class Window:
             "statements": self.shapes.costs.forgotten,
             "texts": self.shapes.unread,
             "routes": self._routes.costs.forgotten,
+            "paths": self._routes.paths_forgotten,
             "commands": self._caches.costs.forgotten,
         }
         return frame
@@ -224,7 +225,7 @@ class Window:
         self._start_ledgers()
 
     def _start_ledgers(self) -> None:
-        self._routes = RouteLedger(self.bounded)
+        self._routes = RouteLedger(self.bounded, self.open_ended)
         self._statements = StatementLedger(self.shapes, self.bounded)
         self._pools = PoolLedger()
         self._caches = CacheLedger(self.bounded)
@@ -267,6 +268,8 @@ class Window:
                     tally.settle()
             else:
                 tally.fold_odd(record)
+            if tally.paths is not None:
+                tally.paths.fold(record, ns)
             if record.followed:
                 if record.parts or record.story or record.executed:
                     followed.append((record, ns))

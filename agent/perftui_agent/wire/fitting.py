@@ -110,7 +110,7 @@ def _cut_routes(frame: Frame) -> int:
         kept.append(other)
     for route in cut:
         merge_route(other, route)
-    del other.exceptions[KEPT_DETAILS:], other.repeats[KEPT_DETAILS:]
+    del other.exceptions[KEPT_DETAILS:], other.repeats[KEPT_DETAILS:], other.paths[:]
     frame.routes = kept
     return sum(route.status.total() for route in cut)
 
@@ -119,8 +119,8 @@ def _cut_details(frame: Frame) -> int:
     """Give up what else is known of the few routes that are left."""
     cut = 0
     for route in frame.routes:
-        cut += len(route.exceptions) + len(route.repeats)
-        route.exceptions, route.repeats = [], []
+        cut += len(route.exceptions) + len(route.repeats) + len(route.paths)
+        route.exceptions, route.repeats, route.paths = [], [], []
         route.route = short(route.route)
     return cut
 

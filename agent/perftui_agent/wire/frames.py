@@ -145,6 +145,19 @@ class RouteFrame(_Part):
     unfollowed: Count = 0
     """Requests of which only counts and times are known: repeats and stories are those of the others."""
     repeats: list[RepeatedShape] = []
+    paths: list[PathFrame] = []
+    """Of a route that takes any path: what was asked for below it."""
+
+
+class PathFrame(_Part):
+    """Requests for paths of one shape, below a route that takes any."""
+
+    path: str
+    """With every id, name and token as `{…}`: `/api/{…}/runs`; `(other)` for those there was no room for."""
+    requests: Count = 0
+    errors: Count = 0
+    """Answers with a 5xx."""
+    latency: LatencySketch = msgspec.field(default_factory=LatencySketch)
 
 
 class RepeatedShape(_Part):

@@ -14,6 +14,7 @@ from perftui_agent.wire.frames import (
     CacheFrame,
     ExceptionCount,
     Frame,
+    PathFrame,
     PoolFrame,
     RouteFrame,
     StatementFrame,
@@ -23,6 +24,8 @@ Part = TypeVar("Part")
 
 KEPT_SLOWEST = 30
 KEPT_INCIDENTS = 20
+KEPT_PATHS = 50
+OTHER = "(other)"
 
 _ROUTE_SUMS = (
     "streaming",
@@ -134,6 +137,25 @@ def merge_route(older: RouteFrame, newer: RouteFrame) -> None:
         else:
             _add(same, repeat, ("requests", "executions", "distinct_binds", "total_ns"))
             same.most = max(same.most, repeat.most)
+    if newer.paths:
+        _merge_paths(older, newer)
+
+
+def merge_path(older: PathFrame, newer: PathFrame) -> None:
+    """Add what `newer` has counted to `older`."""
+    _add(older, newer, ("requests", "errors"))
+    older.latency.merge(newer.latency)
+
+
+def _merge_paths(older: RouteFrame, newer: RouteFrame) -> None:
+    """Add the paths below a route, the costliest of which are kept apart."""
+    _merge_parts(older.paths, newer.paths, lambda row: row.path, merge_path)
+    if len(older.paths) > KEPT_PATHS + 1:
+        older.paths.sort(key=lambda row: (row.path != OTHER, row.latency.total), reverse=True)
+        other = PathFrame(path=OTHER)
+        for row in older.paths[KEPT_PATHS:]:
+            merge_path(other, row)
+        older.paths[KEPT_PATHS:] = [other]
 
 
 def merge_statement(older: StatementFrame, newer: StatementFrame) -> None:

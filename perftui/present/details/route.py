@@ -6,7 +6,7 @@ from perftui.model.summary import QuerySummary, RouteSummary, Summary
 from perftui.present.charts.drawing import bar
 from perftui.present.charts.heat import heat_lines
 from perftui.present.charts.latency import latencies
-from perftui.present.details.route_blocks import endings, exceptions, figures, over_time, spent
+from perftui.present.details.route_blocks import endings, exceptions, figures, over_time, paths, spent
 from perftui.present.picture import Picture
 from perftui.present.tables.requests import mostly
 from perftui.present.text.blocks import section
@@ -44,6 +44,7 @@ def route_rows(picture: Picture, label: str, width: int, height: int) -> list[Ro
             rows_of(figures(route, missed(summary, label), width) + since(picture, route, width)),
             verdict_rows(found[:3], width, advice=height >= 30 or len(found) == 1),
             rows_of(exceptions(route, width)),
+            rows_of(paths(route, width, 6 if height < 30 else 12)),
             statements(summary, route, width),
             rows_of(spent(route, width)),
             slowest(summary, label, width),

@@ -68,6 +68,31 @@ def spent(route: RouteSummary, width: int) -> list[Line]:
     return lines
 
 
+def paths(route: RouteSummary, width: int, most: int) -> list[Line]:
+    """Return what was asked for below a route that takes any path, what cost most first."""
+    if not route.paths:
+        return []
+    room = max(width - 42, 10)
+    heading = f" {'PATHS BELOW IT':<{room + 1}}{'n':>8}{'err':>8}{'p95':>8}{'total':>8}"
+    lines: list[Line] = [(Cell(fit(heading, width), "section"),)]
+    whole_ms = route.total_ms or 1.0
+    for row in route.paths[:most]:
+        errors = row.errors / row.requests if row.requests else None
+        lines.append(
+            (
+                Cell("  "),
+                Cell(fit(clean(row.path), room), "name"),
+                Cell(f"{count(row.requests):>8}"),
+                Cell(f"{percent(errors):>8}", "medium" if row.errors else "faint"),
+                to_the_right(quantile_cell(row.latency, "p95", "bright"), 8),
+                Cell(f"{percent(row.total_ms / whole_ms):>8}"),
+            )
+        )
+    if len(route.paths) > most:
+        lines.append((Cell(f"  + {len(route.paths) - most} more", "dim"),))
+    return lines
+
+
 def over_time(summary: Summary, route: RouteSummary, width: int, height: int) -> list[Line]:
     """Return p95 over time."""
     room = width - 18

@@ -14,6 +14,7 @@ from perftui.model.summary import (
     Finding,
     FlightRow,
     IncidentRow,
+    PathSummary,
     PoolSummary,
     QuerySummary,
     RouteSummary,
@@ -110,7 +111,17 @@ def _route(row: RouteSummary, verdicts: tuple[SloVerdict, ...]) -> Json:
         "exceptions": [
             {"type": each.type, "place": each.place, "count": each.count} for each in row.exceptions
         ],
+        "paths": [_path(each) for each in row.paths],
         "slo": [_verdict(each) for each in verdicts if each.scope == row.route],
+    }
+
+
+def _path(row: PathSummary) -> Json:
+    return {
+        "path": row.path,
+        "requests": row.requests,
+        "errors": row.errors,
+        "p95_ms": _rounded(row.latency.p95_ms),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perftui.findings.find import find
 from perftui.model.slo import judge
-from perftui.model.summary import Latency, Summary, Totals
+from perftui.model.summary import Latency, PathSummary, Summary, Totals
 from perftui_agent.wire.frames import SloTarget
 from tests.perftui.findings.pictures import a_route, found, only, picture
 
@@ -94,3 +94,21 @@ def test_targets_missed_by_one_route_are_one_finding() -> None:
     finding = only(KIND, picture(routes=rows, slo=judge([target], totals, rows)))
     assert finding.sentence.startswith("2.0 % errors against errors<0.1%, p95 900 ms against p95<600ms")
     assert finding.severity == "high"
+
+
+def test_a_catch_all_that_misses_its_target_names_the_path_that_weighs_most() -> None:
+    """In its evidence and its advice: the route alone says nothing of where to look."""
+    target = SloTarget(route="GET /{path}", p95_ms=200)
+    paths = (
+        PathSummary("/health", 90, 0, Latency(90, p95_ms=2.0), 180.0),
+        PathSummary("/api/{…}/runs", 10, 0, Latency(10, p95_ms=900.0), 9_000.0),
+    )
+    rows = [a_route("GET /{path}", [2.0] * 90 + [900.0] * 10, paths=paths)]
+    finding = only(KIND, picture(routes=rows, slo=judge((target,), Totals(), rows)))
+    assert finding.evidence["paths"][0] == {
+        "path": "/api/{…}/runs",
+        "requests": 10,
+        "errors": 0,
+        "p95_ms": 900.0,
+    }
+    assert "/api/{…}/runs takes most of its time" in finding.advice

@@ -26,6 +26,9 @@ UNMATCHED = "(unmatched)"
 MAX_ROUTERS = 50
 """Routers that only requests lead to; an app that makes one for each request has its labels cut short."""
 
+MAX_OPEN_ENDED = 1_000
+"""Labels of routes that take any path, remembered by the window."""
+
 MAX_FOREIGN = 500
 """Routes that are in no tree, remembered so that they are not searched for each time."""
 
@@ -82,6 +85,8 @@ class RouteLabels:
             return f"{method} {told}"
         label = f"{method} {leaf.template}"
         if leaf.open_from is not None and label not in self._open_ended:
+            if len(self._open_ended) >= MAX_OPEN_ENDED:
+                self._open_ended.clear()
             self._open_ended[label] = OpenEnded(_root_path(scope), leaf.template[: leaf.open_from])
         return label
 

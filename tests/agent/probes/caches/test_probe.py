@@ -13,7 +13,7 @@ import pytest
 from perftui_agent import watch_cache
 from perftui_agent.guard import Guard
 from perftui_agent.probes.caches.probe import NOTHING_WATCHED, CacheProbe
-from perftui_agent.probes.caches.rows import MAX_CACHES, MAX_ROWS, MAX_SIZED, OTHER_CACHES
+from perftui_agent.probes.caches.rows import MAX_CACHES, MAX_ROWS, MAX_SIZED, OTHER_CACHES, rows
 from perftui_agent.probes.caches.watch import ATTRIBUTE, Watch
 from perftui_agent.probes.probe import ON
 from perftui_agent.window.window import Window
@@ -125,6 +125,21 @@ def test_promise_13_of_any_number_of_caches_the_last_has_its_row() -> None:
     assert (rows["late"].misses, rows[OTHER_CACHES].misses) == (1, 1)
     assert len(rows) <= MAX_CACHES + 1
     assert window.forgotten["caches"] >= 100
+
+
+def test_promise_13_of_100_000_caches_few_rows_are_kept() -> None:
+    """Whether they are all alive or not; and each that is keeps counting somewhere."""
+    watches = [Watch(rows.row(f"one of many {number}", "Cache", lambda: None)) for number in range(100_000)]
+    assert len(rows._rows) <= MAX_ROWS
+    assert len({id(watch.row) for watch in watches}) <= MAX_ROWS + 1
+    probe = CacheProbe(Window(), Guard())
+    probe.attach()
+    for watch in watches:
+        watch.row.misses += 1
+    frame = empty_frame()
+    probe.fill(frame)
+    assert len(frame.caches) <= MAX_CACHES + 1
+    assert sum(row.misses for row in frame.caches) == 100_000
 
 
 def test_names_that_nobody_uses_any_more_make_room() -> None:

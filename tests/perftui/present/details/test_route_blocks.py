@@ -1,0 +1,72 @@
+"""The blocks of a route's screen, as plain text."""
+
+from __future__ import annotations
+
+from perftui.model.summarize import summarize
+from perftui.model.summary import RouteSummary
+from perftui.present.details.route_blocks import paths
+from perftui.present.documents.snapshot import document
+from perftui_agent.wire.frames import PathFrame, RouteFrame
+from tests.support.frames import T, dashboard_of, frame, joined, received, route, sketch, worker
+
+A, B = worker(1), worker(2)
+
+
+def catch_all(*told: PathFrame) -> RouteFrame:
+    row = route("GET /{path}", [1.0] * max(1, sum(each.requests for each in told)))
+    row.paths = list(told)
+    return row
+
+
+def path(name: str, latencies_ms: list[float], errors: int = 0) -> PathFrame:
+    return PathFrame(path=name, requests=len(latencies_ms), errors=errors, latency=sketch(latencies_ms))
+
+
+def told_by(*frames: tuple[PathFrame, ...]) -> RouteSummary:
+    """Return the route of two workers that tell of these paths, second by second."""
+    events = [
+        received(identity, frame(second, T + second, [catch_all(*told)]))
+        for second, told in enumerate(frames, 1)
+        for identity in (A, B)
+    ]
+    summary = summarize(dashboard_of(joined(A), joined(B), *events), T + len(frames) + 0.5)
+    (row,) = summary.routes
+    (document_row,) = document(summary)["routes"]
+    assert [each["path"] for each in document_row["paths"]] == [each.path for each in row.paths]
+    return row
+
+
+def text(row: RouteSummary, width: int = 76, most: int = 6) -> list[str]:
+    return ["".join(cell.text for cell in line).rstrip() for line in paths(row, width, most)]
+
+
+def test_paths_below_a_route_add_up_over_workers_and_time() -> None:
+    """What cost most comes first, and percentiles are those of all requests together."""
+    row = told_by(
+        (path("/health", [1.0] * 3), path("/api/{…}/runs", [100.0] * 2, errors=1)),
+        (path("/api/{…}/runs", [300.0] * 2),),
+    )
+    assert [(each.path, each.requests, each.errors) for each in row.paths] == [
+        ("/api/{…}/runs", 8, 2),
+        ("/health", 6, 0),
+    ]
+    lines = text(row)
+    assert "PATHS BELOW IT" in lines[0]
+    assert "/api/{…}/runs" in lines[1]
+    assert "25%" in lines[1]
+
+
+def test_a_route_that_takes_one_path_has_no_such_block() -> None:
+    """Nor has its document anything to tell."""
+    assert text(told_by(())) == []
+
+
+def test_of_many_paths_the_costliest_are_told_and_none_is_lost() -> None:
+    """Seconds with other paths make no longer list, in the model and on the screen."""
+    row = told_by(
+        *[tuple(path(f"/{second}{a}", [float(ord(a))]) for a in "abcdefghijklmnopqrst") for second in "vwxyz"]
+    )
+    assert len(row.paths) == 51
+    assert sum(each.requests for each in row.paths) == 200
+    assert row.paths[-1].path == "(other)"
+    assert text(row)[-1] == "  + 45 more"
