@@ -23,6 +23,7 @@ from perftui_agent.guard import Guard
 from perftui_agent.inspect.inspector import Inspector
 from perftui_agent.inspect.ptrace import name_thread, permit_tracing
 from perftui_agent.listeners import Listeners
+from perftui_agent.peak import risen_bytes
 from perftui_agent.probes.caches.probe import CacheProbe
 from perftui_agent.probes.caches.redis import RedisProbe
 from perftui_agent.probes.http.arrival import Arrivals
@@ -33,6 +34,7 @@ from perftui_agent.probes.http.server_side import ServerSides
 from perftui_agent.probes.loop.event_loop import LoopProbe
 from perftui_agent.probes.loop.pace import LoopPace
 from perftui_agent.probes.loop.threadpool import ThreadpoolProbe
+from perftui_agent.probes.machine.footprint import Footprint
 from perftui_agent.probes.machine.garbage import GarbageProbe
 from perftui_agent.probes.machine.process import ProcessProbe
 from perftui_agent.probes.probe import Probe
@@ -68,6 +70,9 @@ STOP_WITHIN_S = 0.05
 
 FINISH_WITHIN_S = 5.0
 """How long a new thread waits for the one before."""
+
+IMPORTED_BYTES = risen_bytes()
+"""What the agent's modules, and those that they alone brought, have added to the process."""
 
 _log = logging.getLogger("perftui")
 
@@ -286,6 +291,7 @@ class _Run:
                 probes=self.probes,
                 stream=stream,
                 box=self._box,
+                footprint=Footprint(IMPORTED_BYTES, self._window, self.probes, stream, self._box),
             )
             await asyncio.gather(rhythm.run(), self._keep_published(rendezvous), self._keep_there(rendezvous))
         finally:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.guard import Guard
+from perftui_agent.probes.machine.footprint import Footprint
 from perftui_agent.probes.probe_set import ProbeSet
 from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.window.degrade import Degradation, Spent
@@ -69,12 +70,14 @@ class Rhythm:
         probes: ProbeSet,
         stream: WorkerSocket,
         box: BlackBox | None,
+        footprint: Footprint,
     ) -> None:
         self._window = window
         self._guard = guard
         self._probes = probes
         self._stream = stream
         self._box = box
+        self._footprint = footprint
         self._seq = 0
         self._opened_ns = perf_counter_ns()
         self._cpu_s = time.thread_time()
@@ -160,8 +163,12 @@ class Rhythm:
             frame=100.0 * self._frame_cpu_s / span_s,
         )
         self._cpu_s = cpu_s
+        rss_bytes: int | None = None
+        with self._guard.guarding("agent.footprint"):
+            rss_bytes = self._footprint.read()
         frame.agent = AgentStats(
             cpu_percent=spent.total,
+            rss_bytes=rss_bytes,
             records_dropped=self._window.records_dropped,
             clients=self._stream.clients,
             bytes_sent=self._stream.bytes_sent,

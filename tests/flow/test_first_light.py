@@ -169,7 +169,9 @@ def test_one_worker_is_seen_on_either_loop(tmp_path: Path, loop: str) -> None:
         with watching(service, seconds=4) as seen:
             service.get("/quick", times=25)
         assert seen.routes["GET /quick"]["requests"] == 25
-        assert [worker["pid"] for worker in seen.document["workers"]] == service.pids()
+        (worker,) = seen.document["workers"]
+        assert [worker["pid"]] == service.pids()
+        assert 0 < worker["agent"]["rss_bytes"] < worker["rss_bytes"]
 
 
 def test_a_service_on_a_unix_socket_is_found_by_its_path(tmp_path: Path) -> None:

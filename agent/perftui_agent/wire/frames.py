@@ -345,6 +345,7 @@ class AgentStats(_Value, frozen=True):
 
     cpu_percent: float = 0.0
     rss_bytes: Bytes | None = None
+    """An estimate of its share of the process's: what importing it added, and the size of its tables."""
     records_dropped: Count = 0
     clients: Count = 0
     bytes_sent: Bytes = 0

@@ -79,10 +79,10 @@ def forgotten(worker: WorkerSummary) -> str:
 
 def agent(worker: WorkerSummary, width: int) -> list[Line]:
     """Return what the agent costs it, and which probes are on, or why not."""
-    cpu = worker.agent_cpu_percent
+    cpu, rss_bytes = worker.agent_cpu_percent, worker.agent_rss_bytes
     items = [
         ("cpu", percent(cpu / 100 if cpu is not None else None), "text"),
-        ("memory", size(worker.agent_rss_bytes), "text"),
+        ("memory", size(rss_bytes) if rss_bytes is None else f"about {size(rss_bytes)}", "text"),
         ("not counted", count(worker.agent_dropped), "medium" if worker.agent_dropped else "text"),
     ]
     items += [

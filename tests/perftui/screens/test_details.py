@@ -59,7 +59,15 @@ def test_what_has_no_room_can_be_scrolled_to() -> None:
 def test_a_worker_tells_of_its_process_and_its_agent() -> None:
     """CPU, memory, lag, threadpool, and what the agent itself costs."""
     text = look(FakeFeed(), "tab", "enter", size=LARGE)
-    for word in ("worker 4121", "cpu 39%", "memory 183 MB", "lag p99", "threadpool 0/40", "Python 3.12.4"):
+    for word in (
+        "worker 4121",
+        "cpu 39%",
+        "memory 183 MB",
+        "lag p99",
+        "threadpool 0/40",
+        "Python 3.12.4",
+        "about 4.1 MB",
+    ):
         assert word in text
     for word in ("THE AGENT'S OWN COST", "✓ http", "redis", "off: not imported"):
         assert word in text
