@@ -13,7 +13,6 @@ import gc
 import sys
 from array import array
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Collection
 
 import msgspec
 
@@ -65,25 +64,27 @@ def weigh(*roots: object) -> int:
         seen.add(id(one))
         total += sys.getsizeof(one) * times
         parts, of_all = _parts(one)
-        waiting += [(part, times * of_all) for part in parts if _is_weighed(part)]
+        waiting += [(part, times * of_all) for part in parts]
     return round(total)
 
 
-def _parts(one: object) -> tuple[Collection[object], float]:
-    """Return what `one` leads to, and for how many parts each of these stands."""
+def _parts(one: object) -> tuple[list[object], float]:
+    """Return what of `one` is weighed, and for how many of its parts each of these stands."""
     if isinstance(one, _LEAVES):
-        return (), 1.0
+        return [], 1.0
     if isinstance(one, msgspec.Struct):
         # Those that hide from the garbage collector tell it of no parts.
-        return [getattr(one, name) for name in one.__struct_fields__], 1.0
+        return [part for name in one.__struct_fields__ if _is_weighed(part := getattr(one, name))], 1.0
     if isinstance(one, dict):
         items = list(one.items())
         chosen = items[:: len(items) // SAMPLED + 1]
-        return [part for item in chosen for part in item], len(items) / (len(chosen) or 1)
-    parts = gc.get_referents(one)
+        return [part for item in chosen for part in item if _is_weighed(part)], len(items) / len(
+            chosen or [0]
+        )
+    parts = [part for part in gc.get_referents(one) if _is_weighed(part)]
     if isinstance(one, _HOLDERS):
-        chosen_parts = parts[:: len(parts) // SAMPLED + 1]
-        return chosen_parts, len(parts) / (len(chosen_parts) or 1)
+        some = parts[:: len(parts) // SAMPLED + 1]
+        return some, len(parts) / len(some or [0])
     return parts, 1.0
 
 
