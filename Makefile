@@ -31,6 +31,9 @@ format: .tools/bin/uv  ## put the code in shape
 bench: .tools/bin/uv  ## the budgets, each beside its peer
 	@$(RUN) --group bench python -m tests.benchmarks
 
+matrix: .tools/bin/uv  ## what depends on versions, on other Pythons that are here and on the oldest libraries
+	@$(RUN) python -m tests.matrix
+
 upstream: .tools/bin/uv  ## Starlette's and FastAPI's own tests, with the agent in every app they build
 	@$(RUN) python -m tests.upstream
 
@@ -38,6 +41,6 @@ pictures: .tools/bin/uv  ## the pictures in docs, and the keys in the README
 	@$(RUN) python -m tests.support.pictures && $(RUN) python -m perftui.keys README.md
 
 clean:  ## throw away environments and caches
-	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf .venv .tools .matrix .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help demo test lint types contracts format bench upstream pictures clean
+.PHONY: help demo test lint types contracts format bench matrix upstream pictures clean
