@@ -218,7 +218,7 @@ def test_an_app_under_trio_is_served_and_counted(runtime_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("planted", ["a file", "a foreign owner", "a long way to nowhere"])
-def test_promise_23_a_runtime_directory_that_cannot_be_costs_the_agent_and_no_response(
+def test_promise_24_a_runtime_directory_that_cannot_be_costs_the_agent_and_no_response(
     runtime_dir: Path, planted: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log says once that this worker can't be watched, and why; requests are served as ever."""

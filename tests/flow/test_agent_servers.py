@@ -210,6 +210,25 @@ def test_without_code_a_wrong_command_is_said_in_one_line(arguments: list[str], 
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_promise_3_a_client_that_watches_holds_up_no_shutdown(tmp_path: Path) -> None:
+    """A worker with a dashboard on it ends as soon as one without an agent does."""
+    app = write_app(tmp_path, PLAIN_APP)
+    took_s = {}
+    for enabled in ("0", "1"):
+        with contextlib.ExitStack() as opened:
+            env = {"PERFTUI_ENABLED": enabled}
+            service = opened.enter_context(running(app, workers=1, before=AGENT_RUN, env=env))
+            if enabled == "1":
+                opened.enter_context(streaming(service))
+            service.get("/items/7")
+            began = time.monotonic()
+            service.process.terminate()
+            service.process.wait(20)
+            took_s[enabled] = time.monotonic() - began
+    # A hundredth of that is usual; a machine may be busy, and 3 s are what the server gives its connections.
+    assert took_s["1"] - took_s["0"] < 2
+
+
 FAILING_APP = """
     from contextlib import asynccontextmanager
     from fastapi import FastAPI

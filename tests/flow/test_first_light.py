@@ -202,7 +202,7 @@ def test_a_reloading_server_is_seen_again_after_each_reload(tmp_path: Path) -> N
         assert [worker["pid"] for worker in seen.document["workers"]] == service.registered_pids()
 
 
-def test_promise_21_a_killed_worker_is_gone_and_its_replacement_counts(tmp_path: Path) -> None:
+def test_promise_22_a_killed_worker_is_gone_and_its_replacement_counts(tmp_path: Path) -> None:
     """`kill -9` under load: the dead worker is shown as gone, the new one with its requests, none twice."""
     app = write_app(tmp_path, BLOCKING_APP)
     with running(app, server="gunicorn", workers=4) as service:

@@ -116,7 +116,7 @@ def test_a_frame_larger_than_the_box_is_refused_and_the_others_stay(tmp_path: Pa
     box.close()
 
 
-def test_promise_21_a_torn_frame_costs_that_frame_alone(tmp_path: Path) -> None:
+def test_promise_22_a_torn_frame_costs_that_frame_alone(tmp_path: Path) -> None:
     """Wherever bytes are destroyed, every message they did not touch is still read."""
     path = tmp_path / "w.ring"
     box = BlackBox(path, hello=encode(HELLO), size_bytes=1024 * 1024)
@@ -157,7 +157,7 @@ while True:
 """
 
 
-def test_promise_21_kill_9_in_mid_write_leaves_a_readable_box(tmp_path: Path) -> None:
+def test_promise_22_kill_9_in_mid_write_leaves_a_readable_box(tmp_path: Path) -> None:
     """A writer killed at ten random moments leaves a box that reads up to its last whole frame."""
     for attempt in range(10):
         path = tmp_path / f"{attempt}.ring"

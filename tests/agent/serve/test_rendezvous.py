@@ -119,7 +119,7 @@ def test_the_agents_own_socket_is_no_address(runtime_dir: Path) -> None:
         assert path not in addresses(listening(), without=path)[1]
 
 
-def test_promise_21_what_a_killed_worker_left_is_swept_by_the_next(runtime_dir: Path) -> None:
+def test_promise_22_what_a_killed_worker_left_is_swept_by_the_next(runtime_dir: Path) -> None:
     """Its entry and its socket, even if it had not come to write its entry."""
     killed, killed_early = dead(), dead()
     early = Rendezvous(killed_early)
@@ -132,7 +132,7 @@ def test_promise_21_what_a_killed_worker_left_is_swept_by_the_next(runtime_dir: 
     assert [path.name for path in runtime_dir.iterdir()] == [f"{file_stem(me())}.json"]
 
 
-def test_promise_21_the_living_are_not_swept(runtime_dir: Path) -> None:
+def test_promise_22_the_living_are_not_swept(runtime_dir: Path) -> None:
     """Nor is what is not named like a worker's."""
     Rendezvous(me()).publish()
     (runtime_dir / "notes.json").touch()
@@ -316,7 +316,7 @@ def test_promise_16_a_link_in_place_of_an_entry_is_not_followed(runtime_dir: Pat
     assert victim.read_text() == "precious"
 
 
-def test_promise_23_a_path_too_long_for_a_socket_gets_another_directory(
+def test_promise_24_a_path_too_long_for_a_socket_gets_another_directory(
     runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The entry stays in the directory that was asked for and says where the socket is."""

@@ -282,7 +282,7 @@ def test_promise_20_a_request_that_is_too_long_closes_the_connection(path: Path)
 
 
 @pytest.mark.parametrize("bytes_sent", [b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01" * 50, b"\r\n" * 5000])
-def test_promise_23_a_thousand_hang_ups_leave_nothing(path: Path, bytes_sent: bytes) -> None:
+def test_promise_24_a_thousand_hang_ups_leave_nothing(path: Path, bytes_sent: bytes) -> None:
     """Whatever was sent before: no task, no descriptor, no client is left, and the next one is served."""
 
     async def check() -> None:
@@ -345,7 +345,7 @@ def test_the_last_frame_reaches_the_clients(path: Path) -> None:
     asyncio.run(check())
 
 
-def test_promise_21_a_forked_child_does_not_keep_the_connections_open(path: Path) -> None:
+def test_promise_22_a_forked_child_does_not_keep_the_connections_open(path: Path) -> None:
     """When the worker dies its clients see it, though a child of it lives on."""
 
     async def check() -> None:
