@@ -21,6 +21,9 @@ INSIDE = ("app", "_app", "asgi_app", "application", "wrapped", "inner")
 """What middleware calls the app that it is around."""
 
 
+_FILES_METHODS = frozenset({"GET", "HEAD"})
+
+
 class Leaf(NamedTuple):
     """A route that serves requests."""
 
@@ -125,6 +128,26 @@ class _Walk:
                 described = getattr(context, "starlette_route", None) or context
                 original = getattr(context, "original_route", described)
                 yield from self._node(described, original, prefix, depth)
+        yield from self._frontends(owner, prefix)
+
+    def _frontends(self, owner: object, prefix: str) -> Iterator[Leaf]:
+        """Yield the folders that a FastAPI router serves where no route fits; scopes say nothing of them."""
+        for candidate in _low_priority_routes(owner):
+            group = getattr(candidate, "original_route", candidate)
+            frontends = getattr(group, "routes", None)
+            if not isinstance(frontends, list):
+                continue
+            self.seen.append((group, list(frontends)))
+            below = prefix + getattr(candidate, "frontend_prefix", "")
+            for frontend in sorted(frontends, key=lambda each: -len(each.path)):
+                path = getattr(candidate, "frontend_prefix", "") + frontend.path.rstrip("/")
+                template = below + frontend.path.rstrip("/")
+                pattern = re.compile(f"^{re.escape(path)}(?:/(?P<path>.*))?$")
+                leaf = Leaf(
+                    frontend, frontend.app, template + "/{path}", _FILES_METHODS, pattern, len(template)
+                )
+                self.leaves.append(leaf)
+                yield leaf
 
     def _see_included(self, route: Any, depth: int) -> None:
         router = getattr(route, "original_router", None)
@@ -196,6 +219,21 @@ def _open_from(route: Any, prefix: int) -> int | None:
             at: int = route.path_format.find(f"/{{{name}}}")
             return prefix + at if at >= 0 else None
     return None
+
+
+def _low_priority_routes(owner: object) -> Iterable[Any]:
+    """Return what the router of an app, or of what is mounted, tries last."""
+    app: object = owner
+    for _ in range(MAX_DEPTH):
+        for router in (app, getattr(app, "router", None)):
+            candidates = getattr(router, "_iter_low_priority_routes", None)
+            if candidates is not None:
+                found: Iterable[Any] = candidates()
+                return found
+        app = _inside(app)
+        if app is None:
+            break
+    return ()
 
 
 def routes_of(app: object) -> list[Any]:

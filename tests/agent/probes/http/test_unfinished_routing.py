@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
+from starlette.staticfiles import StaticFiles
 
 from tests.support.timed import Timed, http_scope, timed
 
@@ -221,6 +223,35 @@ def test_an_app_of_another_kind_is_one_route() -> None:
     with timed(app) as service:
         assert service.get("/foreign/a/b").status_code == 200
         assert service.requests == {"GET /foreign/{path}": 1}
+
+
+def serve_folder(app: Any, path: str, directory: Path) -> None:
+    """Serve a folder where no route fits: FastAPI's own way, or a mount in versions that have none."""
+    if hasattr(app, "frontend"):
+        app.frontend(path, directory=directory)
+    else:
+        app.mount(path, StaticFiles(directory=directory, html=True))
+
+
+def test_a_frontend_is_one_route(tmp_path: Path) -> None:
+    """A folder that is served where nothing else fits takes what it is asked for, found or not."""
+    (tmp_path / "index.html").write_text("home")
+    (tmp_path / "app.js").write_text("run")
+    app, sub = items_app(), FastAPI()
+    serve_folder(sub, "/", tmp_path)
+    serve_folder(app, "/ui", tmp_path)
+    app.mount("/sub", sub)
+    with timed(app) as service:
+        for path in ("/ui/", "/ui/app.js", "/sub/app.js", "/sub/index.html", "/v1/items/7"):
+            assert service.get(path, headers=RIGHT).status_code == 200
+        assert service.get("/ui/none.js").status_code == 404
+        assert service.get("/none").status_code == 404
+        assert service.requests == {
+            "GET /ui/{path}": 3,
+            "GET /sub/{path}": 2,
+            "GET /v1/items/{item_id}": 1,
+            "GET (unmatched)": 1,
+        }
 
 
 def test_20_000_random_paths_through_a_guard_make_one_row() -> None:
