@@ -24,6 +24,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "demo": "Start a demo shop with known faults, and open the dashboard on it.",
         "dump": "Print the stacks of every thread of the workers.",
         "ls": "List the instrumented services on this host.",
+        "memory": "Tell what grows in a worker's memory, by line and by type.",
         "profile": "Sample where the workers spend their time, down to the line.",
         "snapshot": "Watch for some seconds, then print the state.",
     }

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import shutil
-import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
+from perftui.commands.acting import ProgressBar, ended_by_ctrl_c, tell_refusals, wanted_workers
 from perftui.commands.arguments import json_option, seconds, targets_argument
 from perftui.model.flame import samples_of
 from perftui.model.text import clean_text
 from perftui.present.documents.profiles import WRITERS, profile_document, profile_text, writer_for
 from perftui.sources.actions import take_profile
 from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui.sources.target import LocalTarget, parse_local
 from perftui_agent.wire.actions import HIGHEST_RATE_HZ, LONGEST_PROFILE_S, Engine, Mode, Profile, Progress
 from perftui_agent.wire.frames import Refusal, WorkerIdentity
-
-CONNECT_S = 1.0
-"""How long all workers may take to say hello before the first is asked; a silent one never does."""
-
-BAR = 24
 
 
 @click.command()
@@ -98,11 +92,7 @@ def profile(
     options = {"for_s": for_s, "rate_hz": rate_hz, "mode": mode, "engine": engine, "by_route": by_route}
     name, answers = asyncio.run(_take(parse_local(targets), pid, options))
     profiles = [answer for answer in answers.values() if isinstance(answer, Profile)]
-    for worker, answer in answers.items():
-        if isinstance(answer, Refusal):
-            click.echo(clean_text(f"worker {worker}: {answer.reason}"), err=True)
-            if answer.advice:
-                click.echo(clean_text(f"  {answer.advice}"), err=True)
+    refused = tell_refusals(answers)
     for each in profiles:
         note = f"; {each.note}" if each.note else ""
         click.echo(clean_text(f"worker {each.pid}: {each.engine} ({each.because}){note}"), err=True)
@@ -121,7 +111,7 @@ def profile(
     elif profiles and write is None:
         width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
         click.echo("\n".join(profile_text(samples, profiles, width)))
-    if len(profiles) < len(answers):
+    if refused:
         click.get_current_context().exit(2)
 
 
@@ -130,49 +120,17 @@ async def _take(
 ) -> tuple[str, dict[int, Profile | Refusal]]:
     """Return the target, and each worker's profile, or why there is none, by pid."""
     async with LocalSource(targets) as source:
-        wanted = [each.worker for each in source.workers() if pid in {None, each.worker.pid}]
-        if not wanted:
-            there = ", ".join(str(each.worker.pid) for each in source.workers())
-            raise TargetError(f"{source.name} has no worker {pid}", f"it has: {there}")
-        await source.settled(CONNECT_S)
+        wanted = await wanted_workers(source, pid)
         finish = asyncio.Event()
-        done: dict[int, Progress] = {}
+        bar = ProgressBar(wanted, options["for_s"])
 
         async def one(worker: WorkerIdentity) -> Profile | Refusal:
             def told(progress: Progress) -> None:
-                done[worker.pid] = progress
-                _show(done, len(wanted), options["for_s"])
+                bar.told(worker.pid, progress)
 
             return await take_profile(source, worker.id, told=told, finish=finish, **options)
 
-        with _ended_by_ctrl_c(finish):
+        with ended_by_ctrl_c(finish):
             answers = await asyncio.gather(*(one(worker) for worker in wanted))
-        if sys.stderr.isatty():
-            click.echo("\r\x1b[K", err=True, nl=False)
+        bar.end()
         return source.name, {worker.pid: answer for worker, answer in zip(wanted, answers, strict=True)}
-
-
-def _show(done: dict[int, Progress], of: int, for_s: float) -> None:
-    """Draw how far it is, where there is a terminal to draw on."""
-    if sys.stderr.isatty():
-        share = min((progress.done for progress in done.values()), default=0.0) if len(done) == of else 0.0
-        bar = "█" * round(share * BAR) + "░" * (BAR - round(share * BAR))
-        texts = ", ".join(f"{pid}: {progress.text}" for pid, progress in sorted(done.items()))
-        left = max(for_s * (1 - share), 0.0)
-        click.echo(f"\r\x1b[K{bar} {left:3.0f} s left  {texts[:60]}  ctrl+c keeps this", err=True, nl=False)
-
-
-@contextlib.contextmanager
-def _ended_by_ctrl_c(finish: asyncio.Event) -> Iterator[None]:
-    """Let the first ctrl+c set `finish`; the second interrupts as always."""
-    loop = asyncio.get_running_loop()
-
-    def pressed() -> None:
-        finish.set()
-        loop.remove_signal_handler(signal.SIGINT)
-
-    loop.add_signal_handler(signal.SIGINT, pressed)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from perftui.sources.session import Phase
 from perftui.sources.stream import NotAnsweredError
-from perftui_agent.wire.actions import Engine, Mode, Profile, ProfileRequest, Progress
+from perftui_agent.wire.actions import Engine, Memory, MemoryRequest, Mode, Profile, ProfileRequest, Progress
 from perftui_agent.wire.frames import Dump, DumpRequest, Refusal, WorkerId
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
@@ -29,6 +29,9 @@ SIBLING_S = 10.0
 
 SPY_SEGMENT_S = 8.0
 """For so long nothing is heard of a profile by py-spy: it tells what it has seen when it writes it down."""
+
+SNAPSHOT_S = 50.0
+"""For so long nothing may be heard while a worker with millions of objects compares two snapshots of them."""
 
 _ids = itertools.count(1)
 
@@ -100,6 +103,28 @@ async def take_profile(
         finish=finish,
     )
     return answer if isinstance(answer, Profile | Refusal) else _strange(answer)
+
+
+async def take_memory(
+    source: Workers,
+    worker: WorkerId,
+    *,
+    for_s: float = 60.0,
+    told: Callable[[Progress], None] | None = None,
+    finish: asyncio.Event | None = None,
+) -> Memory | Refusal:
+    """Return what grows in `worker`, or why it can't be told; see `take_profile`."""
+    answer = await _asked(
+        source,
+        worker,
+        lambda pid: MemoryRequest(id=_new_id(), pid=pid, for_s=for_s),
+        outside="dump",
+        siblings=False,
+        longer_s=SNAPSHOT_S,
+        told=told,
+        finish=finish,
+    )
+    return answer if isinstance(answer, Memory | Refusal) else _strange(answer)
 
 
 async def _asked(

@@ -14,13 +14,14 @@ from typing import TypeAlias
 
 from perftui_agent.inspect.actions import Action, Actions
 from perftui_agent.inspect.dump import take_dump
+from perftui_agent.inspect.memory import Endpoints, take_memory
 from perftui_agent.inspect.profile import take_profile
 from perftui_agent.inspect.pyspy import PySpy
 from perftui_agent.inspect.sampler import Eyes
 from perftui_agent.inspect.source import SourceReader
 from perftui_agent.inspect.targets import allowed_targets
 from perftui_agent.inspect.text import printable
-from perftui_agent.wire.actions import ProfileRequest, Progress
+from perftui_agent.wire.actions import MemoryRequest, ProfileRequest, Progress
 from perftui_agent.wire.frames import DumpRequest, Refusal
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
@@ -29,6 +30,9 @@ Tell: TypeAlias = Callable[[Progress], Awaitable[None]]
 """Takes what is to be told while an action goes on."""
 
 MAX_ID_CHARACTERS = 200
+
+_NAMES = {DumpRequest: "dump", ProfileRequest: "profile", MemoryRequest: "memory watch"}
+"""What each is called in the log and in refusals."""
 
 
 async def _tell_nobody(_progress: Progress) -> None:
@@ -45,6 +49,7 @@ class Inspector:
         actions_allowed: bool,
         registrations: Callable[[], Iterable[Registration]],
         eyes: Eyes | None = None,
+        endpoints: Endpoints = tuple,
         actions: Actions | None = None,
         spy: PySpy | None = None,
     ) -> None:
@@ -52,6 +57,7 @@ class Inspector:
         self._actions_allowed = actions_allowed
         self._registrations = registrations
         self._eyes = eyes
+        self._endpoints = endpoints
         self._actions = actions or Actions()
         self._spy = spy or PySpy()
         self._sources = SourceReader()
@@ -95,6 +101,8 @@ class Inspector:
         if isinstance(request, ProfileRequest):
             eyes = self._eyes if pid == os.getpid() else None
             return await take_profile(request, pid, eyes=eyes, tell=tell, finish=finish)
+        if isinstance(request, MemoryRequest):
+            return await take_memory(request, pid, endpoints=self._endpoints, tell=tell, finish=finish)
         return await take_dump(
             request.id,
             pid,
@@ -116,4 +124,4 @@ class Inspector:
 
 
 def _name_of(request: ActionRequest) -> str:
-    return "dump" if isinstance(request, DumpRequest) else "profile"
+    return _NAMES[type(request)]

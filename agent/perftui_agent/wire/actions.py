@@ -120,3 +120,52 @@ class Profile(_Part, tag="profile-result"):
     stacks_cut: Count = 0
     """Samples whose stacks were too many to be told apart: their time is under `(other)`."""
     note: str = ""
+
+
+class MemoryRequest(_Part, tag="memory"):
+    """Asks what grows in a worker's memory, between two moments; of the agent's own worker alone."""
+
+    id: str
+    pid: int | None = None
+    for_s: float = 60.0
+
+
+class GrownLine(_Value, frozen=True):
+    """A line of code whose objects have become more."""
+
+    file: str
+    line: int
+    short_file: str = ""
+    function: str = ""
+    grew_bytes: int = 0
+    count: int = 0
+    """How many more blocks of memory it holds."""
+    routes: dict[RouteLabel, int] = {}
+    """Bytes by the route that had them made, as far as the stack tells."""
+
+
+class GrownType(_Value, frozen=True):
+    """A type of objects that have become more."""
+
+    type: str
+    grew: int
+    now: int
+
+
+class Memory(_Part, tag="memory-result"):
+    """What has grown in a worker."""
+
+    id: str
+    pid: int
+    taken_at: Nanoseconds
+    took_ns: Nanoseconds
+    watched_ns: Nanoseconds
+    """Between the two moments."""
+    traced_bytes: int = 0
+    """What Python's allocations since the beginning still hold."""
+    rss_before: int | None = None
+    rss_after: int | None = None
+    lines: list[GrownLine] = []
+    types: list[GrownType] = []
+    lines_cut: Count = 0
+    note: str = ""
