@@ -33,7 +33,7 @@ from perftui.widgets.bindings import bindings
 from perftui.widgets.ink import wants_ascii
 from perftui.widgets.painter import Painter
 from perftui.widgets.palette import THEMES, Depth, depth_of
-from perftui_agent.wire.actions import Profile, Progress
+from perftui_agent.wire.actions import Memory, Profile, Progress
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
 REMARK_S = 3.0
@@ -217,6 +217,17 @@ class Dashboard(App[int], inherit_bindings=False):
     ) -> Profile | Refusal:
         """Return where a worker spends its time, or why nobody could tell."""
         return await self._feed.profile(worker, for_s=for_s, by_route=by_route, told=told, finish=finish)
+
+    async def watch_memory(
+        self,
+        worker: WorkerId,
+        *,
+        for_s: float,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Memory | Refusal:
+        """Return what grows in a worker, or why it can't be told."""
+        return await self._feed.memory(worker, for_s=for_s, told=told, finish=finish)
 
     def action_pause(self) -> None:
         """Freeze the picture, or let it go on."""

@@ -12,9 +12,9 @@ from perftui.model.events import FrameReceived
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
-from perftui.sources.actions import take_dump, take_profile
+from perftui.sources.actions import take_dump, take_memory, take_profile
 from perftui.sources.local import LocalSource
-from perftui_agent.wire.actions import Profile, Progress
+from perftui_agent.wire.actions import Memory, Profile, Progress
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
 
@@ -55,6 +55,16 @@ class Feed(Protocol):
         finish: asyncio.Event,
     ) -> Profile | Refusal:
         """Return where a worker spends its time, or why nobody could tell."""
+
+    async def memory(
+        self,
+        worker: WorkerId,
+        *,
+        for_s: float,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Memory | Refusal:
+        """Return what grows in a worker, or why it can't be told."""
 
 
 class LiveFeed:
@@ -115,3 +125,14 @@ class LiveFeed:
         return await take_profile(
             self._source, worker, for_s=for_s, by_route=by_route, told=told, finish=finish
         )
+
+    async def memory(
+        self,
+        worker: WorkerId,
+        *,
+        for_s: float,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Memory | Refusal:
+        """Ask the worker's agent."""
+        return await take_memory(self._source, worker, for_s=for_s, told=told, finish=finish)

@@ -17,7 +17,7 @@ from perftui.present.text.evidence import Subject
 from perftui.widgets.bottom import Bottom
 from perftui.widgets.lines import Lines, Panel
 from perftui.widgets.painter import Painter, ThriftyCompositor
-from perftui_agent.wire.actions import Profile, Progress
+from perftui_agent.wire.actions import Memory, Profile, Progress
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
 Result = TypeVar("Result")
@@ -57,6 +57,16 @@ class Host(Protocol):
         finish: asyncio.Event,
     ) -> Profile | Refusal:
         """Return where a worker spends its time, or why nobody could tell; see `sources.actions`."""
+
+    async def watch_memory(
+        self,
+        worker: WorkerId,
+        *,
+        for_s: float,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Memory | Refusal:
+        """Return what grows in a worker, or why it can't be told."""
 
 
 class View(Screen[Result], inherit_bindings=False):

@@ -7,6 +7,7 @@ from perftui.present.details.worker import worker_rows
 from perftui.present.text.evidence import Row
 from perftui.screens.dump import ask_and_dump
 from perftui.screens.evidence import EvidenceView
+from perftui.screens.memory import ask_and_watch_memory
 from perftui.screens.profile import ask_and_profile
 from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings
@@ -39,3 +40,7 @@ class WorkerView(EvidenceView, inherit_bindings=True):
     def action_profile(self) -> None:
         """Ask, then profile this worker."""
         ask_and_profile(self, [self._worker])
+
+    def action_memory(self) -> None:
+        """Ask, then watch what grows in this worker."""
+        ask_and_watch_memory(self, self._worker)

@@ -12,6 +12,7 @@ from perftui.present.tables.workers import FULL_COLUMNS, WORKER_SORTS, workers_g
 from perftui.present.text.cells import Line
 from perftui.present.text.evidence import Subject
 from perftui.screens.dump import ask_and_dump
+from perftui.screens.memory import ask_and_watch_memory
 from perftui.screens.profile import ask_and_profile
 from perftui.screens.tables import TablesView, table_height
 from perftui.widgets.bindings import bindings
@@ -60,3 +61,7 @@ class WorkersView(TablesView, inherit_bindings=True):
     def action_profile(self) -> None:
         """Ask, then profile the worker under the cursor."""
         ask_and_profile(self, [self._table.pointed] if self._table.pointed else None)
+
+    def action_memory(self) -> None:
+        """Ask, then watch what grows in this worker."""
+        ask_and_watch_memory(self, self._table.pointed)

@@ -30,7 +30,7 @@ from perftui.model.summary import (
     WorkerTrends,
 )
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.actions import Profile, Progress
+from perftui_agent.wire.actions import GrownLine, GrownType, Memory, Profile, Progress
 from perftui_agent.wire.frames import (
     Dump,
     ExceptionCount,
@@ -127,6 +127,20 @@ class FakeFeed:
             return profile_of(pid, part=0.5)
         return profile_of(pid, scale=self.profile_scale)
 
+    async def memory(
+        self,
+        worker: WorkerId,
+        *,
+        for_s: float,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Memory | Refusal:
+        """Give the answer laid in, or what grows in a worker that leaks."""
+        told(Progress(id="m", done=0.5, text="12.0 MB since the start"))
+        if self.profile_waits:
+            await finish.wait()
+        return self.answer if isinstance(self.answer, Refusal) else leaking(int(worker.split("/")[1]))
+
     def reach(self) -> tuple[float | None, float]:
         """Return where the memory begins, and the present."""
         now = self.clock()
@@ -154,6 +168,34 @@ class FakeFeed:
             workers=tuple(_worker(self, number, now, points, quiet) for number in range(self.workers)),
         )
         return _with_troubles(summary, self.troubles)
+
+
+def leaking(pid: int) -> Memory:
+    """Return what grows in a worker whose cart keeps everything."""
+    return Memory(
+        id="m",
+        pid=pid,
+        taken_at=0,
+        took_ns=60_000_000_000,
+        watched_ns=45_000_000_000,
+        traced_bytes=91_000_000,
+        rss_before=180_000_000,
+        rss_after=272_000_000,
+        lines=[
+            GrownLine(
+                file="/srv/shop/cart.py",
+                line=31,
+                short_file="shop/cart.py",
+                grew_bytes=90_000_000,
+                count=90,
+                routes={"POST /checkout": 88_000_000},
+            ),
+            GrownLine(
+                file="/srv/shop/log.py", line=7, short_file="shop/log.py", grew_bytes=900_000, count=11_000
+            ),
+        ],
+        types=[GrownType(type="builtins.bytearray", grew=90, now=120)],
+    )
 
 
 def _identity(number: int) -> WorkerIdentity:

@@ -105,6 +105,11 @@ def size(value: float | None) -> str:
     return f"{min(value / 1000, 999):.0f} PB"
 
 
+def signed_size(value: float) -> str:
+    """Return a difference in bytes with its sign."""
+    return f"{'-' if value < 0 else '+'}{size(abs(value))}"
+
+
 def age(seconds: float | None) -> str:
     """Return how long ago or for how long: `1.9 s`, `38 s`, `12m 04s`, `3h 12m`, `2d 04h`."""
     if seconds is None:
