@@ -39,6 +39,9 @@ FRAMES = 16
 MOST_OWN_BYTES = 512 * 1024 * 1024
 """What the tracing itself may take; then it ends early."""
 
+_PROBES = "/perftui_agent/probes/"
+"""What of ours passes the app's own calls on; everything else of ours works for the agent alone."""
+
 MAX_LINES = 50
 MAX_TYPES = 30
 
@@ -82,10 +85,11 @@ async def take_memory(
     taken_at, began = time.time_ns(), time.monotonic()
     tracemalloc.start(FRAMES)
     try:
-        await watch.until(for_s * SETTLES_SHARE)
+        await watch.wait(for_s * SETTLES_SHARE)
         first, types_before = tracemalloc.take_snapshot(), await _types()
         rss_before, first_at = _rss(), time.monotonic()
-        await watch.until(for_s)
+        # From here on: to look at a million objects takes seconds, which are no part of it.
+        await watch.wait(for_s * (1 - SETTLES_SHARE))
         last, types_after = tracemalloc.take_snapshot(), await _types()
         rss_after, last_at = _rss(), time.monotonic()
         traced, _ = tracemalloc.get_traced_memory()
@@ -114,22 +118,24 @@ class _Watch:
 
     def __init__(self, request_id: str, for_s: float, tell: Tell, finish: asyncio.Event) -> None:
         self._id, self._for_s, self._tell, self._finish = request_id, for_s, tell, finish
-        self._began = time.monotonic()
+        self._waited_s = 0.0
         self.note = ""
 
-    async def until(self, moment_s: float) -> None:
-        """Wait until so many seconds have passed since the beginning, or it is to end."""
+    async def wait(self, seconds: float) -> None:
+        """Wait for so long, or until it is to end."""
+        began, before_s = time.monotonic(), self._waited_s
         while not self._finish.is_set() and not self.note:
-            passed_s = time.monotonic() - self._began
-            if passed_s >= moment_s:
+            passed_s = time.monotonic() - began
+            self._waited_s = before_s + min(passed_s, seconds)
+            if passed_s >= seconds:
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._finish.wait(), min(moment_s - passed_s, TELL_EVERY_S))
+                await asyncio.wait_for(self._finish.wait(), min(seconds - passed_s, TELL_EVERY_S))
             own = tracemalloc.get_tracemalloc_memory()
             if own > MOST_OWN_BYTES:
                 self.note = f"ended early: the tracing itself had taken {own // 2**20} MiB"
             traced, _ = tracemalloc.get_traced_memory()
-            done = min((time.monotonic() - self._began) / self._for_s, 1.0)
+            done = min(self._waited_s / self._for_s, 1.0)
             await self._tell(Progress(id=self._id, done=done, text=f"{traced / 1e6:.1f} MB since the start"))
 
 
@@ -200,7 +206,9 @@ def _line_of(traceback: Iterable[tracemalloc.Frame]) -> tuple[str, int] | None:
     innermost: tuple[str, int] | None = None
     for frame in reversed(list(traceback)):
         if is_ours(frame.filename):
-            return None if innermost is None else innermost
+            if _PROBES in frame.filename:
+                continue
+            return None
         if is_user_code(frame.filename):
             return frame.filename, frame.lineno
         innermost = innermost or (frame.filename, frame.lineno)
