@@ -21,11 +21,13 @@ from pathlib import Path
 from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.inspector import Inspector
+from perftui_agent.inspect.memory import Endpoint
 from perftui_agent.inspect.ptrace import name_thread, permit_tracing
 from perftui_agent.listeners import Listeners
 from perftui_agent.peak import risen_bytes
 from perftui_agent.probes.caches.probe import CacheProbe
 from perftui_agent.probes.caches.redis import RedisProbe
+from perftui_agent.probes.http import routes
 from perftui_agent.probes.http.arrival import Arrivals
 from perftui_agent.probes.http.changes import RoutesProbe
 from perftui_agent.probes.http.in_flight import InFlightProbe
@@ -271,6 +273,7 @@ class _Run:
             actions_allowed=agent.settings.actions,
             registrations=rendezvous.siblings,
             eyes=self.loop_probe,
+            endpoints=_endpoints,
         )
         stream = WorkerSocket(
             rendezvous.socket_path,
@@ -360,6 +363,17 @@ async def _act(
     finish: asyncio.Event,
 ) -> ActionResult | Refusal:
     return await inspector.act(request, peer=peer, tell=tell, finish=finish)
+
+
+def _endpoints() -> list[Endpoint]:
+    """Return where the code of all apps' endpoints stands."""
+    return [
+        Endpoint(
+            code.co_filename, code.co_firstlineno, max(line or 0 for _, _, line in code.co_lines()), route
+        )
+        for labels in list(routes.every)
+        for code, route in labels.endpoint_codes()
+    ]
 
 
 def _folder() -> str:

@@ -81,6 +81,11 @@ class RouteTree:
         """Tell whether this is an app with routes of its own: who came there has not been routed yet."""
         return id(endpoint) in self._mounted
 
+    def leaves(self) -> Iterator[Leaf]:
+        """Yield every route."""
+        for leaves in list(self._by_route.values()):
+            yield from leaves
+
     def find(self, path: str, method: str) -> Leaf | None:
         """Return the route that a path leads to, of another method if there is none of this one."""
         for nodes in self._roots:

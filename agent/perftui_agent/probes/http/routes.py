@@ -12,8 +12,11 @@ Starlette 0.36 on; imports neither.
 
 from __future__ import annotations
 
+import inspect
 import weakref
+from collections.abc import Iterator
 from time import perf_counter_ns
+from types import CodeType
 from typing import Any
 
 from perftui_agent.probes.http.route_tree import Leaf, RouteTree, routes_of
@@ -89,6 +92,14 @@ class RouteLabels:
                 self._open_ended.clear()
             self._open_ended[label] = OpenEnded(_root_path(scope), leaf.template[: leaf.open_from])
         return label
+
+    def endpoint_codes(self) -> Iterator[tuple[CodeType, str]]:
+        """Yield the code of each endpoint that is a function, and the label that it is counted under."""
+        for leaf in self._tree.leaves():
+            code = getattr(_function(leaf.endpoint), "__code__", None)
+            if isinstance(code, CodeType):
+                for method in sorted((leaf.methods or {"GET"}) - {"HEAD"}):
+                    yield code, f"{method} {leaf.template}"
 
     def look_again(self) -> None:
         """Walk the tree of routes anew if it has changed, and if walking has not taken too long already."""
@@ -194,3 +205,10 @@ def _root_path(scope: Scope) -> str:
     path: str = scope["path"]
     root: str = scope.get("app_root_path", scope.get("root_path", "")) or ""
     return root if path.startswith(root) and (len(path) == len(root) or path[len(root)] == "/") else ""
+
+
+def _function(endpoint: Any) -> Any:
+    try:
+        return inspect.unwrap(endpoint)
+    except ValueError:  # it is wrapped in itself
+        return endpoint
