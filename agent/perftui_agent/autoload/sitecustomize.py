@@ -1,60 +1,37 @@
-"""Found first on the path by a command that `python -m perftui_agent run` started.
+"""Stands in for the `.pth` file where the package lies on the PYTHONPATH and is not installed.
 
-Has every Starlette app instrumented as soon as `starlette.applications` is imported; imports nothing
-of its own until then. Whatever fails here is no reason for the host not to start.
+Any Python may come by here, an old one or one of another environment: it must be able to read this, gets the
+`sitecustomize` of its own, and hears nothing else.
 """
 
-from __future__ import annotations
-
-import importlib.abc
-import importlib.machinery
-import importlib.util
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
-from types import ModuleType
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-_APPLICATIONS = "starlette.applications"
 
 
-class _AfterImport(importlib.abc.MetaPathFinder):
-    """Lets the others find the module, and has a word with it once it is loaded."""
-
-    def find_spec(
-        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Find `starlette.applications`, once."""
-        if fullname != _APPLICATIONS:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is None or spec.loader is None:
-            return spec
-        execute = spec.loader.exec_module
-
-        def execute_and_instrument(module: ModuleType) -> None:
-            execute(module)
-            try:
-                from perftui_agent.instrumentation import (  # noqa: PLC0415 - see above
-                    instrument_every_app,
-                )
-
-                instrument_every_app(module.Starlette)
-            except Exception as error:  # noqa: BLE001 - the host starts whatever happens
-                sys.stderr.write(f"perftui_agent: not instrumented: {error}\n")
-
-        spec.loader.exec_module = execute_and_instrument  # type: ignore[method-assign]
-        return spec
-
-
-def _run_next_sitecustomize() -> None:
-    """Run the `sitecustomize` that this one stands in front of."""
+def _run_next_sitecustomize():  # type: () -> None
     elsewhere = [path for path in sys.path if os.path.abspath(path or ".") != _HERE]
-    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", elsewhere)
+    try:
+        from importlib.machinery import PathFinder  # noqa: PLC0415 - Python 2 has none
+        from importlib.util import module_from_spec  # noqa: PLC0415
+    except ImportError:
+        import imp  # noqa: PLC0415
+
+        file, name, description = imp.find_module("sitecustomize", elsewhere)
+        imp.load_module("sitecustomize", file, name, description)  # type: ignore[arg-type] # it is a file
+        return
+    spec = PathFinder.find_spec("sitecustomize", elsewhere)
     if spec is not None and spec.loader is not None:
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        spec.loader.exec_module(module_from_spec(spec))
 
 
-sys.meta_path.insert(0, _AfterImport())
-_run_next_sitecustomize()
+if sys.version_info >= (3, 11):  # noqa: UP036 - see above
+    with contextlib.suppress(ImportError):
+        import perftui_agent_autoload  # noqa: F401
+try:
+    _run_next_sitecustomize()
+except ImportError as error:
+    if "sitecustomize" not in str(error):
+        raise
