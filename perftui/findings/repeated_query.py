@@ -52,11 +52,13 @@ def _reads_a_table(query: QuerySummary) -> bool:
 
 def _finding(query: QuerySummary, share: float, spent: float, window_s: float, standing: Standing) -> Finding:
     place = f" from {query.call_site}" if query.call_site else ""
+    # The agent of a worker under load compares the binds of some requests alone.
+    again = ("" if query.followed in {None, query.count} else "about ") + times(query.same_binds)
     return Finding(
         kind=KIND,
         severity=graded(spent, MEDIUM_MS_PER_SECOND, HIGH_MS_PER_SECOND, standing.get(query.fingerprint)),
         subject=quoted(query.statement or query.fingerprint, MAX_SUBJECT),
-        sentence=f"{times(query.same_binds)} with binds that another request had used ({percent(share)} "
+        sentence=f"{again} with binds that another request had used ({percent(share)} "
         f"of its executions, {rate(query.same_binds / window_s)} a second){place}, "
         f"{ms(spent)} of database time a second",
         evidence={

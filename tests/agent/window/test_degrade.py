@@ -22,6 +22,7 @@ from perftui_agent.window.degrade import (
 from perftui_agent.window.window import Window
 from perftui_agent.wire.frames import Frame
 from tests.support.requests import begin, end
+from tests.support.timed import http_scope, timed
 
 MS = 1_000_000
 
@@ -182,6 +183,21 @@ def test_a_long_request_that_is_not_followed_is_counted_as_it_goes(window: Windo
     assert [statement.routes for statement in second.statements] == [{"GET /": 15}]
     assert [(route.sql_count, route.sql_ns) for route in second.routes] == [(15, 15 * MS)]
     assert (second.slowest, sum(statement.unfollowed for statement in second.statements)) == ([], 5)
+
+
+def test_requests_are_followed_as_the_window_says() -> None:
+    """All of them at first; under load those that are drawn."""
+
+    async def app(scope: object, receive: object, send: object) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
+        await send({"type": "http.response.body", "body": b""})  # type: ignore[operator]
+
+    with timed(app) as service:
+        for one_in, followed in ((1, True), (10**12, False)):
+            service.window.one_in = one_in
+            service.call(http_scope())
+            assert [record.followed for record in service.window.begun] == [followed]
+            service.window.begun.clear()
 
 
 def test_about_one_in_so_many_is_followed(window: Window) -> None:

@@ -9,7 +9,9 @@ import msgspec
 from perftui.model.events import FrameReceived
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary, WorkerSummary
+from perftui.present.documents.snapshot import document
 from perftui_agent.wire.frames import (
+    AgentStats,
     Frame,
     GcStats,
     PoolFrame,
@@ -76,6 +78,25 @@ def test_statements_tell_how_many_were_slow_or_repeated() -> None:
     frames = [msgspec.structs.replace(frame(seq, T + seq), statements=[statement]) for seq in (1, 2)]
     (query,) = seen(*frames).queries
     assert (query.slow, query.same_binds, query.database) == (4, 2, "shop")
+
+
+def test_what_rests_on_some_requests_says_on_how_many() -> None:
+    """Binds that came again are estimated from those that were compared; all else is exact."""
+    statement = StatementFrame(
+        fingerprint="f1", latency=sketch([2.0] * 80), same_binds=9, unfollowed=70, routes={"GET /": 80}
+    )
+    one = route("GET /", [10.0] * 40)
+    one.unfollowed = 35
+    sampled = msgspec.structs.replace(
+        frame(1, T + 1, [one]), statements=[statement], agent=AgentStats(sampled=8)
+    )
+    picture = seen(sampled)
+    (query,) = picture.queries
+    assert (query.count, query.total_ms, query.followed, query.same_binds) == (80, 160.0, 10, 72)
+    assert (picture.routes[0].requests, picture.routes[0].followed) == (40, 5)
+    told = document(picture)
+    assert told["workers"][0]["agent"]["sampled"] == 8
+    assert (told["routes"][0]["followed"], told["queries"][0]["followed"]) == (5, 10)
 
 
 def test_pools_tell_how_many_waited_and_who_waits_now() -> None:
