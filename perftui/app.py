@@ -7,32 +7,34 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 from textual import events
 from textual.app import App
 from textual.screen import Screen
 
-from perftui.driver import ClicksDriver
+from perftui.driver import ThriftyDriver
+from perftui.faults import FAULTS, log_path
 from perftui.feed import Feed, LiveFeed
 from perftui.model.flame import Samples
 from perftui.pace import SLOW_S, Pace
 from perftui.present.text.evidence import Subject
 from perftui.present.text.units import period, size
-from perftui.screens.export import Export, Format, as_markdown, clipboard_codes, copied, write_file
-from perftui.screens.help import HelpView
-from perftui.screens.palette import Command, Palette
 from perftui.screens.triage import TriageView
 from perftui.screens.view import View
 from perftui.sources.local import LocalSource
 from perftui.sources.target import parse_local
-from perftui.terminal import given_back
+from perftui.terminal import given_back, would_be_brought_back
 from perftui.viewing import WINDOWS_S, Viewing
 from perftui.widgets.bindings import bindings
 from perftui.widgets.ink import wants_ascii
 from perftui.widgets.painter import Painter
 from perftui.widgets.palette import THEMES, Depth, depth_of
+from perftui.widgets.spared import Spared
 from perftui_agent.wire.actions import Memory, Profile, Progress
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
@@ -41,14 +43,20 @@ REMARK_S = 3.0
 TICK_S = 0.25
 """How often it is asked whether to paint: nothing is painted more often."""
 
-WAITING_TICK_S = 0.05
+WAITING_TICK_S = 0.02
 """The same before the first numbers: the first picture is the one that is waited for."""
+
+BETWEEN_S = 0.005
+"""Between two steps of a picture: time for a key to come in, and for what it does to be painted."""
+
+PATIENCE_S = 1.0
+"""So long nothing is painted before the first numbers but that it is connecting."""
 
 HEAD_START_S = 1.5
 """So long the first picture has to itself at most, before the past is read."""
 
 
-class Dashboard(App[int], inherit_bindings=False):
+class Dashboard(Spared, App[int], inherit_bindings=False):
     """The app: what all screens share, and nothing else."""
 
     BINDINGS = bindings("everywhere")
@@ -67,13 +75,16 @@ class Dashboard(App[int], inherit_bindings=False):
         window_s: float = WINDOWS_S[1],
     ) -> None:
         no_color = "NO_COLOR" in os.environ
-        super().__init__(driver_class=ClicksDriver, ansi_color=True if no_color else None)
+        super().__init__(driver_class=ThriftyDriver, ansi_color=True if no_color else None)
         self.depth = depth or depth_of(self.console.color_system, no_color, light=light)
         self.painter = Painter(ascii_only=wants_ascii(os.environ))
         self._feed = feed
         self._clock = clock
         self._pace = Pace(clock(), slow=slow)
-        self._sent = (clock(), 0)
+        self._in_steps = False
+        self._waits_for_numbers = True
+        self._began = clock()
+        self._sent = (self._began, 0)
         self._rate = ""
         self._remark = ("", 0.0)
         self._fault: Exception | None = None
@@ -109,23 +120,52 @@ class Dashboard(App[int], inherit_bindings=False):
         return 2 if self.return_code else code or 0
 
     def _tick(self) -> None:
+        with FAULTS.spared("the clock of the dashboard"):
+            self._look()
+        self.set_timer(TICK_S if self.picture.summary.has_numbers else WAITING_TICK_S, self._tick)
+
+    def _look(self) -> None:
         waiting = not self.picture.summary.has_numbers
         if self._pace.look(self._backlog()):
             line = "slow line" if self._pace.period_s >= SLOW_S else "the line has recovered"
             self.remark(f"{line}: repaints every {period(self._pace.period_s)}")
-        elif self._pace.due(self._clock(), self._expected()) or (waiting and self._pace.news):
-            # In two steps, and what was pressed meanwhile comes between them: of 16 workers with 200 routes
-            # either takes 60 ms.
-            self._feed.add_up()
-            self.call_later(self.repaint)
-        self.set_timer(WAITING_TICK_S if waiting else TICK_S, self._tick)
+        elif not self._in_steps and (self._first_numbers() if waiting else self._due()):
+            self._add_up()
+
+    def _add_up(self, steps: int = 2) -> None:
+        """Add up what the picture is made of, in steps: what was pressed meanwhile comes between them.
+
+        In so many and no more: a frame that comes between them as well would begin it anew.
+        """
+        self._in_steps, more = True, False
+        with FAULTS.spared("adding up"):
+            more = self._feed.add_up()
+        self._soon(partial(self._add_up, steps - 1) if more and steps > 1 else self._repaint)
+
+    def _repaint(self) -> None:
+        """Do as `repaint` does, in two steps."""
+        self._take_picture()
+        self._soon(self._show_picture)
+
+    def _soon(self, step: Callable[[], None]) -> None:
+        """Do something when the loop has turned: one message after the other would let no key in between."""
+        asyncio.get_running_loop().call_later(BETWEEN_S, self.call_later, step)
+
+    def _first_numbers(self) -> bool:
+        """Tell whether there is something to show at last, or nothing for so long that this is news."""
+        if self._feed.reach()[0] is not None and self._pace.news:
+            return True
+        return self._clock() - self._began > PATIENCE_S and self._due()
+
+    def _due(self) -> bool:
+        return self._pace.due(self._clock(), self._expected())
 
     def _go_on(self) -> None:
         """Do what had to wait for the first numbers: import the other screens, before a key asks for one.
 
-        They take a tenth of the time until then, and ten minutes of the past several times as long.
+        They take a fifth of the time until then, and ten minutes of the past several times as long.
         """
-        import perftui.screens.opening  # noqa: F401, PLC0415
+        import perftui.screens.everything  # noqa: F401, PLC0415
 
         self._feed.look_back()
 
@@ -142,12 +182,26 @@ class Dashboard(App[int], inherit_bindings=False):
 
     def repaint(self) -> None:
         """Take a new picture and show it on every screen."""
+        self._take_picture()
+        self._show_picture()
+
+    def _take_picture(self) -> None:
         self._pace.painted(self._clock())
-        waited = not self.picture.summary.has_numbers
-        self.picture = self._viewing.picture()
+        with FAULTS.spared("the picture"):
+            self.picture = self._viewing.picture()
+
+    def _show_picture(self) -> None:
+        self._in_steps = False
         self._show()
-        if waited and self.picture.summary.has_numbers:
+        self._tell_faults()
+        if self._waits_for_numbers and self.picture.summary.has_numbers:
+            self._waits_for_numbers = False
             self.call_after_refresh(self._go_on)
+
+    def _tell_faults(self) -> None:
+        """Say that something of ours has failed, and where it is written down."""
+        if FAULTS.write(log_path()):
+            self.remark(f"a fault of perftui's own: {FAULTS.latest}")
 
     def _show(self) -> None:
         # What lies below is out of sight, but for a question that is asked above it.
@@ -271,6 +325,8 @@ class Dashboard(App[int], inherit_bindings=False):
 
     def action_palette(self) -> None:
         """Let something be chosen of all that can be done on this screen."""
+        from perftui.screens.palette import Command, Palette  # noqa: PLC0415 - see `_go_on`
+
         view = self.screen
         if not isinstance(view, View):
             return
@@ -283,6 +339,8 @@ class Dashboard(App[int], inherit_bindings=False):
 
     def action_copy(self) -> None:
         """Copy what is on the screen to the clipboard of the terminal."""
+        from perftui.screens.export import as_markdown, clipboard_codes, copied  # noqa: PLC0415 - see `_go_on`
+
         if isinstance(self.screen, View) and self._driver is not None:
             text = as_markdown(self.screen)
             self._driver.write(clipboard_codes(text, os.environ))
@@ -290,6 +348,8 @@ class Dashboard(App[int], inherit_bindings=False):
 
     def action_export(self) -> None:
         """Ask as what to write the view, and write it."""
+        from perftui.screens.export import Export, Format, write_file  # noqa: PLC0415 - see `_go_on`
+
         view = self.screen
 
         def answered(chosen: Format | None) -> None:
@@ -314,8 +374,17 @@ class Dashboard(App[int], inherit_bindings=False):
             return
         await super().on_event(event)
 
+    def action_suspend_process(self) -> None:
+        """Go into the background, where there is somebody to bring it back."""
+        if would_be_brought_back():
+            super().action_suspend_process()
+        else:
+            self.remark("no shell would bring it back from the background: q quits")
+
     def action_help(self) -> None:
         """Show the keys."""
+        from perftui.screens.help import HelpView  # noqa: PLC0415 - see `_go_on`
+
         if not isinstance(self.screen, HelpView):
             self.push_screen(HelpView(self))
 
@@ -326,7 +395,7 @@ class Dashboard(App[int], inherit_bindings=False):
 
 def show(feed: Feed) -> int:
     """Show the dashboard on a feed until it is left; return the exit code."""
-    with given_back():
+    with _told_afterwards(), given_back():
         app = Dashboard(feed)
         return app.outcome(app.run())
 
@@ -350,5 +419,16 @@ def run(
             app = Dashboard(LiveFeed(source), slow=slow, light=light, window_s=window_s)
             return app.outcome(await app.run_async(mouse=mouse))
 
-    with given_back():
+    with _told_afterwards(), given_back():
         return asyncio.run(opened())
+
+
+@contextmanager
+def _told_afterwards() -> Iterator[None]:
+    """Tell on the plain terminal which faults of ours a session has survived."""
+    try:
+        yield
+    finally:
+        if FAULTS:
+            told = FAULTS.story() if os.environ.get("PERFTUI_DEBUG") else ""
+            sys.stderr.write(f"{told}perftui: {FAULTS.sentence()}\n  please report it with {log_path()}\n")

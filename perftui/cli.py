@@ -8,6 +8,7 @@ wrong, and the next command to type. Exit codes: 0 done, 1 a judgement failed, 2
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import sys
@@ -61,7 +62,11 @@ class Verbs(click.Group):
         """Import a verb."""
         if name not in VERBS:
             return None
-        module = importlib.import_module(f"perftui.commands.{name}")
+        gc.disable()  # what is imported stays
+        try:
+            module = importlib.import_module(f"perftui.commands.{name}")
+        finally:
+            gc.enable()
         command: click.Command = getattr(module, name)
         return command
 

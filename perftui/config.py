@@ -10,16 +10,16 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
 
 import click
+import msgspec
 from platformdirs import user_config_dir
 
 from perftui.keys import NAMES
+from perftui.record import Record
 
 THEMES = ("dark", "light")
 
@@ -30,8 +30,7 @@ Value = TypeVar("Value")
 _KEY = re.compile(r"[a-z0-9_+]+|[A-Z]")
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Record, frozen=True):
     """Settings, each with what holds if the file doesn't name it."""
 
     theme: str = "dark"
@@ -39,7 +38,7 @@ class Config:
     target: str = ""
     ascii: bool = False
     mouse: bool = True
-    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keys: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """The keys of an action, by its name in `perftui.keys`."""
 
 
@@ -72,6 +71,8 @@ def read_config(environ: Mapping[str, str]) -> Config:
 
 def parse_config(text: str, path: str) -> Config:
     """Return the settings in `text`. Raises `ConfigError` that names the line or the key."""
+    import tomllib  # noqa: PLC0415 - most have no such file, and the first picture waits for what is imported
+
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from perftui.clock import now
+from perftui.faults import FAULTS
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import FrameReceived
 from perftui.model.merge import merge
@@ -30,8 +31,8 @@ class Feed(Protocol):
     def reach(self) -> tuple[float | None, float]:
         """Return the first moment there is data of, None without any, and the present."""
 
-    def add_up(self) -> None:
-        """Do what the next summary would have to do first, so that it takes half as long."""
+    def add_up(self) -> bool:
+        """Do a part of what the next summary would have to do first; return whether there is more of it."""
 
     def look_back(self) -> None:
         """Let the past come: the first picture has been painted."""
@@ -79,7 +80,9 @@ class LiveFeed:
     async def run(self, arrived: Callable[[WorkerId | None], None]) -> None:
         """Merge what the source yields."""
         async for event in self._source:
-            self._dashboard = merge(self._dashboard, event)
+            # A frame that can't be merged is missing in the sequence, and counted there as lost.
+            with FAULTS.spared(f"a {type(event).__name__}"):
+                self._dashboard = merge(self._dashboard, event)
             arrived(event.worker if isinstance(event, FrameReceived) else None)
 
     def summary(self, window_s: float, cursor: float | None = None) -> Summary:
@@ -92,9 +95,9 @@ class LiveFeed:
         first = min(self._dashboard.history.blocks, default=None)
         return (float(first) if first is not None else None), self._clock()
 
-    def add_up(self) -> None:
-        """Add up the frames of the last second."""
-        self._dashboard.history.add_up()
+    def add_up(self) -> bool:
+        """Add up the frames of the last second, part by part."""
+        return self._dashboard.history.add_up()
 
     def look_back(self) -> None:
         """Have the source tell of the past."""

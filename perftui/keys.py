@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, TypeAlias
+
+from perftui.record import Record
 
 Place: TypeAlias = Literal[
     "everywhere",
@@ -34,8 +36,7 @@ Place: TypeAlias = Literal[
 """Where a key works: on every screen, on one of them, or in what has the focus."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Record, frozen=True):
     """A key (or several that do the same), what it does, and where."""
 
     keys: tuple[str, ...]

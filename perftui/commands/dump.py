@@ -11,12 +11,13 @@ import click
 
 from perftui.commands.arguments import json_option, targets_argument
 from perftui.model.text import clean
+from perftui.present.details.threads import SeenThread, seen_in
 from perftui.present.documents.snapshot import moment
 from perftui.present.documents.stacks import stacks
 from perftui.sources.actions import take_dump
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local
-from perftui_agent.wire.frames import Dump, Refusal, ThreadDump
+from perftui_agent.wire.frames import Dump, Refusal
 
 CONNECT_S = 1.0
 """How long all workers may take to say hello before the first is asked; a silent one never does."""
@@ -69,18 +70,22 @@ def _document(target: str, each: Dump) -> dict[str, Any]:
         "took_ms": round(each.took_ns / 1e6, 3),
         "taken_by": each.taken_by,
         "method": each.method,
-        "threads": [_thread(thread) for thread in each.threads],
+        "note": each.note or None,
+        "threads_cut": each.threads_cut,
+        "threads": [_thread(thread) for thread in seen_in(each)],
     }
 
 
-def _thread(thread: ThreadDump) -> dict[str, Any]:
+def _thread(seen: SeenThread) -> dict[str, Any]:
+    thread = seen.thread
     return {
         "name": thread.name,
         "thread_id": thread.thread_id,
         "os_thread_id": thread.os_thread_id,
-        "active": thread.active,
-        "holds_gil": thread.holds_gil,
+        "active": seen.active,
+        "holds_gil": seen.holds_gil,
         "is_main": thread.is_main,
+        "frames_cut": thread.frames_cut,
         "frames": [
             {
                 "function": frame.function,

@@ -14,6 +14,10 @@ from perftui.config import Config, ConfigError, config_path, read_config
 from perftui.keys import rebind
 from perftui.sources.target import TargetError
 
+GARBAGE = (50_000, 10, 20)
+"""When to look for garbage that refers to itself. What frames are decoded into never does; by Python's own
+thresholds it was looked through ten times a second, with 16 workers and 200 routes an eighth of the CPU."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -49,6 +53,7 @@ def open_dashboard(targets: Sequence[str], config: Config, *, slow: bool, ascii_
     from perftui.app import run  # noqa: PLC0415
 
     gc.freeze()
+    gc.set_threshold(*GARBAGE)
     gc.enable()
     light = config.theme == "light"
     return run(targets, slow=slow, light=light, mouse=config.mouse, window_s=config.window_s)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from perftui.faults import FAULTS
 from perftui.findings import (
     cache_stampede,
     cache_thrash,
@@ -71,7 +72,9 @@ def find(summary: Summary, standing: Mapping[str, Standing] = MappingProxyType({
     """
     found: list[Finding] = []
     for kind, check in RULES.items():
-        found += sorted(check(summary, standing.get(kind, NONE_STANDS)), key=_order)[:MAX_OF_A_KIND]
+        # A rule that fails takes its own judgement with it, and no other's.
+        with FAULTS.spared(f"the finding {kind}"):
+            found += sorted(check(summary, standing.get(kind, NONE_STANDS)), key=_order)[:MAX_OF_A_KIND]
     return tuple(_bounded(finding) for finding in sorted(found, key=_order))
 
 

@@ -8,11 +8,11 @@ make it come and go. Text in it was cleaned when it came into the model; it is b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
 from perftui.model.summary import Finding, Severity, Summary
+from perftui.record import Record
 
 Standing: TypeAlias = Mapping[str, Severity]
 """The findings of one rule that stand, by their key: how severe each was."""
@@ -32,8 +32,7 @@ MAX_TEXT = 240
 RANK: Mapping[Severity, int] = MappingProxyType({"high": 0, "medium": 1, "low": 2})
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Record, frozen=True):
     """A threshold: reached at `enter`, given up below `leave`."""
 
     enter: float

@@ -6,30 +6,31 @@ A state machine without a clock and without memory of its own: the state is hand
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+
+import msgspec
 
 from perftui.findings.find import find
 from perftui.model.summary import Finding, Severity, Summary
+from perftui.record import Record
 
 GAP_S = 120.0
 """After so long without a picture, what stood before says nothing about now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stand:
+class Stand(Record, frozen=True):
     """One finding that stands."""
 
     severity: Severity
     since: float
 
 
-@dataclass(frozen=True, slots=True)
-class Steady:
+class Steady(Record, frozen=True):
     """Which findings stand, and since when; a new one knows of none."""
 
     at: float | None = None
     """The moment of the last picture."""
-    stands: Mapping[tuple[str, str], Stand] = field(default_factory=dict)
+    stands: Mapping[tuple[str, str], Stand] = msgspec.field(default_factory=dict)
 
     def next(self, summary: Summary) -> tuple[Steady, tuple[Finding, ...]]:
         """Return the state after `summary`, and the findings to show with it.

@@ -8,13 +8,13 @@ or fails where its siblings do not.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from statistics import median
 
 from perftui.findings.figures import ms, percent
 from perftui.findings.rule import Bar, Standing, graded
 from perftui.findings.workers import at_work, name_of
 from perftui.model.summary import Finding, Summary, WorkerSummary
+from perftui.record import Record
 
 KIND = "worker-imbalance"
 
@@ -39,8 +39,7 @@ MEDIUM_TIMES = Bar(5.0, 4.0)
 HIGH_TIMES = Bar(20.0, 15.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Uneven:
+class _Uneven(Record, frozen=True):
     """In what one worker differs from its siblings."""
 
     what: str

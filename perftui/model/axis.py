@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar, overload
 
@@ -14,6 +13,7 @@ from perftui.model.parts import WorkerPart
 from perftui.model.quantiles import quantile_ms
 from perftui.model.summary import Point, Step, WorkerTrends
 from perftui.model.tally import Second
+from perftui.record import Record
 from perftui_agent.wire.frames import RouteLabel, WorkerId
 
 FINEST_WINDOW_S = 80
@@ -63,8 +63,7 @@ class Lazy(Sequence[Item], Generic[Item]):
         return repr(self._items)
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(Record, frozen=True):
     """The points of a window, and the bins they are made from; None where nothing was measured."""
 
     points: tuple[Point, ...]

@@ -9,13 +9,14 @@ least differences.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from perftui.model.intervals import Interval, quantile_intervals, rate_interval, share_interval
 from perftui.model.packed import Packed
 from perftui.model.quantiles import together
 from perftui.model.summary import RouteSummary, Summary, WorkerTrends
+from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import RouteLabel
 
@@ -34,8 +35,7 @@ ALL: RouteLabel = "all"
 """The row of all routes together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Record, frozen=True):
     """One figure before and after."""
 
     before: float | None
@@ -59,8 +59,7 @@ class Change:
         return self.verdict in {"up", "down"}
 
 
-@dataclass(frozen=True, slots=True)
-class RouteChange:
+class RouteChange(Record, frozen=True):
     """One route before and after; latencies in ms, `error_rate` from 0 to 1."""
 
     route: RouteLabel
@@ -85,8 +84,7 @@ class RouteChange:
         return "down" in verdicts and not self.is_worse
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Record, frozen=True):
     """Two pictures held against each other."""
 
     before_at: float
@@ -166,8 +164,7 @@ def compare_route(
     return replace(change, there="before") if after is None else change
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
+class _Side(Record, frozen=True):
     requests: int
     errors: int
     seconds: float

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from perftui.model.history import NO_HISTORY, History
 from perftui.model.received import NOTHING, Received
 from perftui.model.shares import NO_RECENT, Recent
 from perftui.model.summary import Event, LinkState
+from perftui.record import Record
 from perftui_agent.wire.frames import Frame, SloTarget, WorkerId, WorkerIdentity
 
 MAX_WORKERS = 500
@@ -17,8 +19,7 @@ MAX_WORKERS = 500
 MAX_EVENTS = 300
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerTrack:
+class WorkerTrack(Record, frozen=True):
     """One worker's life as seen from here."""
 
     identity: WorkerIdentity
@@ -44,14 +45,13 @@ class WorkerTrack:
     replaces: WorkerId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Dashboard:
+class Dashboard(Record, frozen=True):
     """A target, its workers and its history."""
 
     target: str = ""
     began_at: float | None = None
     """When the first event came."""
-    workers: Mapping[WorkerId, WorkerTrack] = field(default_factory=dict)
+    workers: Mapping[WorkerId, WorkerTrack] = msgspec.field(default_factory=dict)
     history: History = NO_HISTORY
     slo: tuple[SloTarget, ...] = ()
     events: tuple[Event, ...] = ()

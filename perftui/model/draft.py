@@ -8,16 +8,15 @@ may still become a name (`rou`), or would leave nothing of what it speaks about 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from perftui.model.figures import FIGURES, Row
 from perftui.model.filter import EVERYTHING, NAMES, WORD, Filter, FilterError, parse_filter
+from perftui.record import Record
 
 MOST_NAMES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Record, frozen=True):
     """A line as it has been typed."""
 
     text: str = ""

@@ -6,31 +6,28 @@ learnt of them. Moments are seconds since the epoch on the client's axis, which 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from perftui.model.summary import LinkState
+from perftui.record import Record
 from perftui_agent.wire.frames import Frame, Hello, WorkerId, WorkerIdentity
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerFound:
+class WorkerFound(Record, frozen=True):
     """A worker of the target is registered; nothing has been heard from it yet."""
 
     identity: WorkerIdentity
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerJoined:
+class WorkerJoined(Record, frozen=True):
     """A worker's agent has said hello; once for each connection to it."""
 
     hello: Hello
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class FrameReceived:
+class FrameReceived(Record, frozen=True):
     """A worker's agent has sent a frame."""
 
     worker: WorkerId
@@ -38,8 +35,7 @@ class FrameReceived:
     received_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryReceived:
+class HistoryReceived(Record, frozen=True):
     """A worker's agent has sent frames from before the connection, oldest first."""
 
     worker: WorkerId
@@ -47,24 +43,21 @@ class HistoryReceived:
     received_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerGone:
+class WorkerGone(Record, frozen=True):
     """A worker's process is no more."""
 
     worker: WorkerId
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class LinkChanged:
+class LinkChanged(Record, frozen=True):
     """The link to the whole target stands otherwise than before."""
 
     link: LinkState
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class ClockStepped:
+class ClockStepped(Record, frozen=True):
     """A wall clock was set; moments here go by another, and stay as far apart as they are."""
 
     by_s: float
@@ -74,8 +67,7 @@ class ClockStepped:
     """Whose: None for that of this host."""
 
 
-@dataclass(frozen=True, slots=True)
-class Marked:
+class Marked(Record, frozen=True):
     """Somebody marked a moment, to compare with it later."""
 
     at: float

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -19,6 +18,7 @@ from perftui.model.summary import (
     SlowRow,
     WorkerSummary,
 )
+from perftui.record import Record
 from perftui_agent.wire.frames import CacheFrame, WorkerId
 
 Row: TypeAlias = (
@@ -38,8 +38,7 @@ Row: TypeAlias = (
 _NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([a-zµ%]*)", re.IGNORECASE | re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Record, frozen=True):
     """What a figure is counted in."""
 
     name: str
@@ -67,8 +66,7 @@ _SIZE = Unit(
 Getters: TypeAlias = Mapping[type, Callable[..., float | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Record, frozen=True):
     """A number that rows have."""
 
     unit: Unit

@@ -12,12 +12,12 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
 from perftui.model.figures import FIGURES, Row, pids_of, routes_of, texts_of
 from perftui.model.summary import RouteSummary, SlowRow, WorkerSummary
+from perftui.record import Record
 
 R = TypeVar("R", bound=Row)
 
@@ -55,8 +55,7 @@ _ALIASES = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Record, frozen=True):
     """Which rows are wanted."""
 
     text: str = ""

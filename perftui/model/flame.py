@@ -16,12 +16,14 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Literal, NamedTuple, TypeAlias
 
+import msgspec
+
 from perftui.model.intervals import Z
 from perftui.model.text import clean_text
+from perftui.record import Record
 from perftui_agent.wire.actions import Profile
 from perftui_agent.wire.frames import RouteLabel
 
@@ -55,8 +57,7 @@ class Line(NamedTuple):
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(Record, frozen=True):
     """A stack that was seen, outermost first, and for how long."""
 
     frames: tuple[Line, ...]
@@ -66,14 +67,13 @@ class Stack:
     on_loop: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
+class Samples(Record, frozen=True):
     """The stacks of one or several profiles, and how much wall time of workers they cover."""
 
     stacks: tuple[Stack, ...] = ()
     wall_ns: int = 0
     """Added up over the workers."""
-    names: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = msgspec.field(default_factory=dict)
     """The short name of each file."""
     idle_ns: int = 0
     """For how long threads waited for something to do, which no stack tells of."""
@@ -156,8 +156,7 @@ def samples_of(profiles: Iterable[Profile]) -> Samples:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Record, frozen=True):
     """A function as it was called by one way."""
 
     function: Function
@@ -202,8 +201,7 @@ def _grown(ways: Sequence[_Way], depth: int, least: float) -> tuple[tuple[Node, 
     return tuple(nodes), folded_ns
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Record, frozen=True):
     """What one function took, by whichever way it was called."""
 
     function: Function
@@ -280,8 +278,7 @@ Moved: TypeAlias = Literal["more", "less", "new", "gone", "same"]
 """`new` and `gone` were not seen at all before, or are not seen any more; `same` includes noise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Record, frozen=True):
     """What a function took before and after, in milliseconds of its own for each second of a worker."""
 
     function: Function

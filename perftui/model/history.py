@@ -16,9 +16,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import msgspec
+
+from perftui.model.parts import RoutePart
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui.model.summary import IncidentRow, Latency
-from perftui.model.tally import NO_TALLY, Second, Tally, is_thinned, tally_of, total
+from perftui.model.tally import (
+    NO_TALLY,
+    Counted,
+    Second,
+    Tally,
+    counted,
+    is_thinned,
+    routes_of,
+    tally_of,
+    total,
+)
+from perftui.record import Record
 from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
 
 SECOND_S = 1
@@ -41,7 +55,7 @@ class Node:
     span_s: int
     seconds: Mapping[Second, Node] = field(default_factory=dict)
     """Of a block."""
-    frames: tuple[tuple[WorkerId, Frame], ...] = ()
+    frames: tuple[Counted, ...] = ()
     """Of a second: those that `kept` doesn't hold yet."""
     kept: Tally = NO_TALLY
     """What was below and has been let go."""
@@ -57,8 +71,21 @@ class Node:
         if self.seconds:
             return total([self.kept, *(node.tally for node in self.seconds.values())])
         if self.frames:
-            return total([self.kept, tally_of(self.frames, self.start)], same_time=True)
+            return total([self.kept, tally_of(self.frames, self._routes)], same_time=True)
         return self.kept
+
+    @cached_property
+    def _routes(self) -> Mapping[RouteLabel, RoutePart]:
+        return routes_of(self.frames)
+
+    def add_up(self) -> bool:
+        """Add up a part of it; return whether there is more to do: a key may come between."""
+        known = self.__dict__
+        if not self.frames or "tally" in known or "_routes" in known:
+            _ = self.tally
+            return False
+        _ = self._routes
+        return True
 
     @cached_property
     def latency(self) -> Latency:
@@ -110,19 +137,19 @@ class Node:
             return replace(self, seconds={**self.seconds, second: node.with_frame(second, worker, frame)})
         known: Tally | None = self.__dict__.get("tally")
         if known is not None:  # a frame is added up once, however often it is asked in between
-            return Node(second, SECOND_S, frames=((worker, frame),), kept=known)
-        return Node(second, SECOND_S, frames=(*self.frames, (worker, frame)), kept=self.kept)
+            return Node(second, SECOND_S, frames=(counted(worker, frame, second),), kept=known)
+        frames = (*self.frames, counted(worker, frame, second))
+        return Node(second, SECOND_S, frames=frames, kept=self.kept)
 
     def folded(self) -> Node:
         """Return it with all that is below added up and let go."""
         return Node(self.start, self.span_s, kept=self.tally) if self.seconds or self.frames else self
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Record, frozen=True):
     """What is known of the past."""
 
-    blocks: Mapping[Second, Node] = field(default_factory=dict)
+    blocks: Mapping[Second, Node] = msgspec.field(default_factory=dict)
     newest: Second = 0
     """The latest bin with a frame; 0 when there is none."""
     growing: Second = 0
@@ -148,12 +175,11 @@ class History:
             blocks[done] = _with_folded(blocks[done], self.growing)
         return History(blocks, self.newest, growing)
 
-    def add_up(self) -> None:
-        """Add up the newest second, which whoever asks first would have to wait for: it remembers."""
+    def add_up(self) -> bool:
+        """Add up a part of the newest second, which remembers it; return whether there is more to do."""
         block = self.blocks.get(self.newest - self.newest % BLOCK_S)
         second = block.seconds.get(self.newest) if block is not None else None
-        if second is not None:
-            _ = second.tally
+        return second is not None and second.add_up()
 
     def until(self, last: Second) -> History:
         """Return it without what came after the bin `last`: for when the clock was set back."""

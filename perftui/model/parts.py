@@ -6,7 +6,8 @@ so sums share the parts that have nothing to be added to. Counts are summed and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -24,6 +25,7 @@ MAX_EXCEPTIONS = 50
 MAX_REPEATS = 50
 MAX_PATHS = 50
 OTHER_PATHS = "(other)"
+MAX_BOUNDS = 20
 
 
 class RouteCounts(msgspec.Struct, frozen=True, gc=False):
@@ -162,6 +164,8 @@ class WorkerPart(msgspec.Struct, frozen=True, gc=False):
     requests: int = 0
     errors: int = 0
     records_dropped: int = 0
+    bounded: Mapping[str, int] = {}
+    """What each of its agent's bounds folded away."""
     cpu_s: float = 0.0
     cpu_over_s: float = 0.0
     """For how long `cpu_s` was measured."""
@@ -187,6 +191,7 @@ def worker_of(frame: Frame, to_ns: int) -> WorkerPart:
         requests=sum([route.status.total() for route in frame.routes]),
         errors=sum([route.status.server_error for route in frame.routes]),
         records_dropped=frame.agent.records_dropped,
+        bounded=frame.agent.bounded,
         cpu_s=0.0 if percent is None else percent / 100.0 * span_s,
         cpu_over_s=0.0 if percent is None else span_s,
         latency=packed([route.latency for route in frame.routes]),
@@ -205,6 +210,7 @@ def worker_sum(parts: Sequence[WorkerPart]) -> WorkerPart:
         requests=sum([part.requests for part in parts]),
         errors=sum([part.errors for part in parts]),
         records_dropped=sum([part.records_dropped for part in parts]),
+        bounded=_bounded([part.bounded for part in parts if part.bounded]),
         cpu_s=sum([part.cpu_s for part in parts]),
         cpu_over_s=sum([part.cpu_over_s for part in parts]),
         latency=merged([part.latency for part in parts]),
@@ -217,6 +223,13 @@ def worker_sum(parts: Sequence[WorkerPart]) -> WorkerPart:
 def without_counts(frame: Frame) -> Frame:
     """Return what the frame says of its last moment: gauges, and who was in flight."""
     return msgspec.structs.replace(frame, routes=[], statements=[], slowest=[], incidents=[])
+
+
+def _bounded(several: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
+    counts: Counter[str] = Counter()
+    for bounded in several:
+        counts.update(bounded)
+    return dict(counts.most_common(MAX_BOUNDS))
 
 
 def _exceptions(several: Iterable[Iterable[ExceptionCount]]) -> tuple[ExceptionCount, ...]:

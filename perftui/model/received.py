@@ -6,14 +6,13 @@ was there already must not count twice, or counters would show what never happen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from perftui.record import Record
 
 MAX_GAPS = 200
 """Gaps told apart; beyond them the oldest are taken as lost for good."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Record, frozen=True):
     """The frames from `first` to `last` have arrived, but for the `gaps`."""
 
     first: int = 0

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from perftui.model.axis import Axis, Lazy
 from perftui.model.parts import RouteCounts, RoutePart
 from perftui.model.quantiles import latency_of, quantile_ms, quantiles
 from perftui.model.summary import PathSummary, RouteSummary, Share
 from perftui.model.tally import Tally
+from perftui.record import Record
 from perftui_agent.wire.frames import Frame, RouteLabel
 
 _CACHE_PROBES = ("caches", "cachetools", "functools", "redis")
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Record, frozen=True):
     """What the agents can see: a count of what nobody looks at is no 0 but no data."""
 
     sql: bool

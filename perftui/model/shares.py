@@ -8,7 +8,6 @@ size of the objects; and it is decoded and added up for the one route that is lo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -17,6 +16,7 @@ from perftui.model.parts import pid_of
 from perftui.model.quantiles import latency_of
 from perftui.model.summary import Share
 from perftui.model.tally import Second
+from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
 
@@ -36,8 +36,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Split).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Recent:
+class Recent(Record, frozen=True):
     """What one worker did for each route in the last minute."""
 
     seconds: tuple[tuple[Second, Mapping[RouteLabel, bytes]], ...] = ()

@@ -8,11 +8,13 @@ seconds since the epoch. None means "no data", never 0.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+import msgspec
+
 from perftui.model.packed import Packed
+from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import (
     CacheFrame,
@@ -43,8 +45,7 @@ TABLES = ("statements", "texts", "routes", "paths", "caches", "commands")
 NO_STATUS: Mapping[str, int] = MappingProxyType({"2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, "disconnected": 0})
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Record, frozen=True):
     """How much of the service this picture shows."""
 
     workers_seen: int = 0
@@ -52,8 +53,7 @@ class Coverage:
     frames_dropped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(Record, frozen=True):
     """Quantiles from merged sketches, never from averages."""
 
     count: int = 0
@@ -63,8 +63,7 @@ class Latency:
     max_ms: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Record, frozen=True):
     """All routes of all workers together."""
 
     requests: int = 0
@@ -77,8 +76,7 @@ class Totals:
     open_streams: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Record, frozen=True):
     """One step on the time axis of a chart; None where nothing was measured."""
 
     at: float
@@ -90,8 +88,7 @@ class Point:
     in_flight: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Record, frozen=True):
     """One worker's part of a route."""
 
     worker: WorkerId
@@ -101,8 +98,7 @@ class Share:
     latency: Latency
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Record, frozen=True):
     """The latencies of a route over one of the steps of a window, for a picture of how they move."""
 
     at: float
@@ -110,8 +106,7 @@ class Step:
     latency: LatencySketch | Packed
 
 
-@dataclass(frozen=True, slots=True)
-class RouteSummary:
+class RouteSummary(Record, frozen=True):
     """One route over the window."""
 
     route: RouteLabel
@@ -167,8 +162,7 @@ class RouteSummary:
     """The oldest first; added up when first looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class PathSummary:
+class PathSummary(Record, frozen=True):
     """Requests for paths of one shape, below a route that takes any."""
 
     path: str
@@ -179,8 +173,7 @@ class PathSummary:
     total_ms: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerTrends:
+class WorkerTrends(Record, frozen=True):
     """How one worker's figures go: each at every one of `Summary.points`, added up when first looked at."""
 
     cpu_percent: Sequence[float | None] = ()
@@ -193,8 +186,7 @@ class WorkerTrends:
     threads: Sequence[float | None] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSummary:
+class WorkerSummary(Record, frozen=True):
     """One worker over the window, and its process as last seen."""
 
     identity: WorkerIdentity
@@ -214,6 +206,7 @@ class WorkerSummary:
     rss_bytes: int | None = None
     threads: int | None = None
     open_files: int | None = None
+    open_files_limit: int | None = None
     uptime_s: float | None = None
     in_flight: int | None = None
     loop_lag_p99_ms: float | None = None
@@ -233,14 +226,19 @@ class WorkerSummary:
     agent_cpu_percent: float | None = None
     agent_rss_bytes: int | None = None
     agent_dropped: int = 0
-    agent_faults: Mapping[str, int] = field(default_factory=dict)
+    agent_bounded: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """What each of the agent's bounds folded away in the window: `statements`, `routes`, `spans` …"""
+    agent_clients: int | None = None
+    agent_bytes_sent: int | None = None
+    """To all its clients, in the last second."""
+    agent_faults: Mapping[str, int] = msgspec.field(default_factory=dict)
     agent_sampled: int = 1
     """One request in so many is followed in full."""
     agent_degraded: str = ""
     """What the agent gives up for now, so as to cost the app less."""
-    agent_forgotten: Mapping[str, int] = field(default_factory=dict)
+    agent_forgotten: Mapping[str, int] = msgspec.field(default_factory=dict)
     """How many names each of its tables has forgotten so far, to make room for others."""
-    probes: Mapping[str, str] = field(default_factory=dict)
+    probes: Mapping[str, str] = msgspec.field(default_factory=dict)
     last_seen: float | None = None
     gone_since: float | None = None
     lost_in_flight: int | None = None
@@ -255,8 +253,7 @@ class WorkerSummary:
         return self.identity.pid
 
 
-@dataclass(frozen=True, slots=True)
-class QuerySummary:
+class QuerySummary(Record, frozen=True):
     """One statement shape over the window."""
 
     statement: str
@@ -276,12 +273,11 @@ class QuerySummary:
     """Executions whose binds were compared, none of those that an agent under load did not follow; None if
     all were."""
     database: str = ""
-    executions: Mapping[RouteLabel, int] = field(default_factory=dict)
+    executions: Mapping[RouteLabel, int] = msgspec.field(default_factory=dict)
     """How often each of the routes ran it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSummary:
+class PoolSummary(Record, frozen=True):
     """One connection pool, its numbers summed over the workers."""
 
     name: str
@@ -300,8 +296,7 @@ class PoolSummary:
     longest_wait_ms: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FlightRow:
+class FlightRow(Record, frozen=True):
     """A request in flight, and who serves it."""
 
     worker: WorkerId
@@ -309,8 +304,7 @@ class FlightRow:
     request: InFlight
 
 
-@dataclass(frozen=True, slots=True)
-class SlowRow:
+class SlowRow(Record, frozen=True):
     """A slow request, and who served it."""
 
     worker: WorkerId
@@ -318,8 +312,7 @@ class SlowRow:
     request: SlowRequest
 
 
-@dataclass(frozen=True, slots=True)
-class IncidentRow:
+class IncidentRow(Record, frozen=True):
     """An incident, and who had it."""
 
     worker: WorkerId
@@ -327,8 +320,7 @@ class IncidentRow:
     incident: Incident
 
 
-@dataclass(frozen=True, slots=True)
-class SloVerdict:
+class SloVerdict(Record, frozen=True):
     """One target held against the window; `met` is None where there is nothing to judge."""
 
     slo: str
@@ -341,8 +333,7 @@ class SloVerdict:
     """How many there are to judge by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Record, frozen=True):
     """Something that is wrong, as `findings` names it: a judgement, the figures for it, and the next step."""
 
     kind: str
@@ -375,8 +366,7 @@ class Finding:
         return self.kind, self.key or self.subject
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Record, frozen=True):
     """Something that happened, for the time axis."""
 
     at: float
@@ -396,8 +386,7 @@ class Event:
     """The kind of the larger event that tells of this one as well: `deploy`. A list needs not show it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Record, frozen=True):
     """Everything there is to show of one window that ends at `at`."""
 
     target: str

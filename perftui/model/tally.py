@@ -6,8 +6,9 @@ A tally is made from the frames of one second or from other tallies, and never c
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
+
+import msgspec
 
 from perftui.model.packed import Packed, merged
 from perftui.model.parts import (
@@ -31,6 +32,7 @@ from perftui.model.usage import (
     statement_of,
     statement_sum,
 )
+from perftui.record import Record
 from perftui_agent.wire.boxes import THINNED_FROM_NS
 from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
 
@@ -64,19 +66,18 @@ From = TypeVar("From")
 Part = TypeVar("Part")
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Record, frozen=True):
     """What all workers did over a stretch of time."""
 
     from_ns: int = 0
     """When the earliest frame's span began; 0 when there is none."""
     to_ns: int = 0
     """When the latest frame's span ended."""
-    routes: Mapping[RouteLabel, RoutePart] = field(default_factory=dict)
-    workers: Mapping[WorkerId, WorkerPart] = field(default_factory=dict)
-    statements: Mapping[str, StatementPart] = field(default_factory=dict)
-    pools: Mapping[str, PoolPart] = field(default_factory=dict)
-    caches: Mapping[tuple[str, str], CachePart] = field(default_factory=dict)
+    routes: Mapping[RouteLabel, RoutePart] = msgspec.field(default_factory=dict)
+    workers: Mapping[WorkerId, WorkerPart] = msgspec.field(default_factory=dict)
+    statements: Mapping[str, StatementPart] = msgspec.field(default_factory=dict)
+    pools: Mapping[str, PoolPart] = msgspec.field(default_factory=dict)
+    caches: Mapping[tuple[str, str], CachePart] = msgspec.field(default_factory=dict)
     """By name and kind."""
     slowest: tuple[SlowRow, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()
@@ -107,22 +108,42 @@ class Tally:
 NO_TALLY = Tally()
 
 
-def tally_of(frames: Sequence[tuple[WorkerId, Frame]], second: Second) -> Tally:
-    """Return the tally of the frames that belong to one second."""
-    one_by_one = [_worker(worker, frame, second) for worker, frame in frames]
-    workers = _added(one_by_one, worker_sum)
-    all_frames = [frame for _, frame in frames]
+class Counted(NamedTuple):
+    """A frame, and what its worker did in it: counted as it comes, so that a second is added up sooner."""
+
+    worker: WorkerId
+    frame: Frame
+    part: WorkerPart
+
+
+def counted(worker: WorkerId, frame: Frame, second: Second) -> Counted:
+    """Return a frame that belongs to a second, counted."""
+    # What ends a moment after a second ends with it: or two workers of one second would cover two.
+    # A thinned frame lies at the beginning of what it covers.
+    covers_s = round(frame.span_ns / 1e9) if is_thinned(frame) else 1
+    return Counted(worker, frame, worker_of(frame, (second + covers_s) * 1_000_000_000))
+
+
+def routes_of(frames: Sequence[Counted]) -> Mapping[RouteLabel, RoutePart]:
+    """Return what the routes did in the frames of one second."""
+    return _folded(
+        ((route.route, route) for each in frames for route in each.frame.routes),
+        route_of,
+        MAX_ROUTES,
+        OTHER,
+        _cost_of_route,
+        route_sum,
+    )
+
+
+def tally_of(frames: Sequence[Counted], routes: Mapping[RouteLabel, RoutePart]) -> Tally:
+    """Return the tally of the frames that belong to one second, whose routes have been added up."""
+    workers = _added([{each.worker: each.part} for each in frames], worker_sum)
+    all_frames = [each.frame for each in frames]
     return Tally(
         from_ns=min([each.from_ns for each in workers.values()], default=0),
         to_ns=max([each.to_ns for each in workers.values()], default=0),
-        routes=_folded(
-            ((route.route, route) for frame in all_frames for route in frame.routes),
-            route_of,
-            MAX_ROUTES,
-            OTHER,
-            _cost_of_route,
-            route_sum,
-        ),
+        routes=routes,
         workers=workers,
         statements=_folded(
             ((each.fingerprint, each) for frame in all_frames for each in frame.statements),
@@ -149,12 +170,12 @@ def tally_of(frames: Sequence[tuple[WorkerId, Frame]], second: Second) -> Tally:
             cache_sum,
         ),
         slowest=_slowest(
-            [SlowRow(worker, pid_of(worker), each) for worker, frame in frames for each in frame.slowest]
+            [SlowRow(worker, pid_of(worker), each) for worker, frame, _ in frames for each in frame.slowest]
         ),
         incidents=_latest(
             [
                 IncidentRow(worker, pid_of(worker), each)
-                for worker, frame in frames
+                for worker, frame, _ in frames
                 for each in frame.incidents
             ]
         ),
@@ -193,13 +214,6 @@ def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Tally:
 def is_thinned(frame: Frame) -> bool:
     """Tell whether it stands for ten: more is a worker that was held for long, and tells of it at the end."""
     return THINNED_FROM_NS <= frame.span_ns < THINNED_BELOW_NS
-
-
-def _worker(worker: WorkerId, frame: Frame, second: Second) -> dict[WorkerId, WorkerPart]:
-    # What ends a moment after a second ends with it: or two workers of one second would cover two.
-    # A thinned frame lies at the beginning of what it covers.
-    covers_s = round(frame.span_ns / 1e9) if is_thinned(frame) else 1
-    return {worker: worker_of(frame, (second + covers_s) * 1_000_000_000)}
 
 
 def _folded(

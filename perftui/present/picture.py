@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sized
-from dataclasses import dataclass
 
 from rich.cells import cell_len
 
@@ -14,10 +13,10 @@ from perftui.present.text.cells import Cell, Line, clean, fit_middle, shortened,
 from perftui.present.text.delta import Mark
 from perftui.present.text.signs import verdict_cells
 from perftui.present.text.units import age, count, window
+from perftui.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Record, frozen=True):
     """A summary as it is being looked at."""
 
     summary: Summary

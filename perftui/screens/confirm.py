@@ -8,9 +8,10 @@ from textual.screen import ModalScreen
 from perftui.screens.view import Host, thrifty
 from perftui.widgets.bindings import bindings
 from perftui.widgets.question import Question
+from perftui.widgets.spared import Spared
 
 
-class Confirm(ModalScreen[bool], inherit_bindings=False):
+class Confirm(Spared, ModalScreen[bool], inherit_bindings=False):
     """A question in place of the bottom line; gives whether the answer was yes."""
 
     BINDINGS = bindings("confirm")

@@ -6,6 +6,7 @@ import time
 
 from textual.app import ComposeResult
 
+from perftui.faults import FAULTS
 from perftui.keys import Place
 from perftui.present.details.dump import DumpRow, dump_rows, dump_title, refusal_rows
 from perftui.present.text.cells import BLANK, Cell, Line
@@ -88,7 +89,9 @@ class DumpView(View[None], inherit_bindings=False):
         self.show()
 
     async def _take(self) -> None:
-        result = await self.host.take_dump(self._worker)
+        result: Dump | Refusal = Refusal(id="", reason="a fault of perftui's own", advice="it is in its log")
+        with FAULTS.spared("the dump"):
+            result = await self.host.take_dump(self._worker)
         worker = self.picture.summary.worker(self._worker)
         self._route = worker.blocked_route if worker else None
         self._result = result

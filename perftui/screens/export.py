@@ -18,6 +18,7 @@ from perftui.screens.triage import TriageView
 from perftui.screens.view import Host, View, thrifty
 from perftui.widgets.bindings import bindings
 from perftui.widgets.question import Question
+from perftui.widgets.spared import Spared
 
 Format: TypeAlias = Literal["svg", "txt", "json"]
 
@@ -72,7 +73,7 @@ def write_file(view: View[None], chosen: Format) -> str:
     content = {
         "svg": lambda: view.app.export_screenshot(title="perftui"),
         "txt": lambda: "\n".join([*screen_text(view), ""]),
-        "json": lambda: json.dumps(document(summary), indent=2) + "\n",
+        "json": lambda: json.dumps(document(summary, view.picture.wanted), indent=2) + "\n",
     }[chosen]()
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(summary.at))
     service = "".join(char if char.isalnum() or char in "-." else "_" for char in summary.service or "")
@@ -98,7 +99,7 @@ def _here() -> str:
         return os.curdir
 
 
-class Export(ModalScreen[Format | None], inherit_bindings=False):
+class Export(Spared, ModalScreen[Format | None], inherit_bindings=False):
     """Asks in place of the bottom line as what to write the view."""
 
     BINDINGS = bindings("export")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from textual import events
 from textual.app import ComposeResult
 from textual.fuzzy import Matcher
@@ -11,10 +9,12 @@ from textual.screen import ModalScreen
 
 from perftui.keys import Place, keys_of
 from perftui.present.text.cells import Cell, Line, clean, filled, fit
+from perftui.record import Record
 from perftui.screens.view import Host, thrifty
 from perftui.widgets.bindings import bindings
 from perftui.widgets.clicks import NOTCH
 from perftui.widgets.lines import Lines
+from perftui.widgets.spared import Spared
 
 MAX_ROWS = 12
 """Lines of the palette with what is typed."""
@@ -25,8 +25,7 @@ _SHOWN = 14
 """Cells for the key beside what it does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Record, frozen=True):
     """Something one can do, and the keys that do it one after the other."""
 
     sentence: str
@@ -60,7 +59,7 @@ def matching(typed: str, known: list[Command]) -> list[Command]:
     return [command for score, command in sorted(scores, key=lambda each: -each[0]) if score > 0]
 
 
-class Palette(ModalScreen[Command | None], inherit_bindings=False):
+class Palette(Spared, ModalScreen[Command | None], inherit_bindings=False):
     """Lets one of the commands of a screen be chosen."""
 
     def __init__(self, host: Host, *places: Place) -> None:

@@ -20,9 +20,7 @@ from perftui.present.triage.attention import Notice, attention_rows, notices
 from perftui.present.triage.layout import Triage, triage_layout
 from perftui.present.triage.ruler import ruler_line
 from perftui.present.triage.vitals import vitals_lines
-from perftui.screens.dump import ask_and_dump
 from perftui.screens.filtered import FilteredView
-from perftui.screens.profile import ask_and_profile
 from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings
 from perftui.widgets.evidence import EvidenceLines, SubjectOpened
@@ -143,10 +141,14 @@ class TriageView(FilteredView, inherit_bindings=False):
 
     def action_dump(self) -> None:
         """Ask, then dump the worker under the cursor of the workers table."""
+        from perftui.screens.dump import ask_and_dump  # noqa: PLC0415 - the first picture needs no dump
+
         ask_and_dump(self, self.worker_table.pointed)
 
     def action_profile(self) -> None:
         """Ask, then profile all workers; from the routes, to show the selected one."""
+        from perftui.screens.profile import ask_and_profile  # noqa: PLC0415 - as above
+
         ask_and_profile(self, None, self.route_table.pointed if self.route_table.has_focus else None)
 
     def filtered_rows(self) -> Iterable[Sequence[figures.Row]]:

@@ -17,6 +17,7 @@ from perftui.present.text.evidence import Subject
 from perftui.widgets.bottom import Bottom
 from perftui.widgets.lines import Lines, Panel
 from perftui.widgets.painter import Painter, ThriftyCompositor
+from perftui.widgets.spared import Spared
 from perftui_agent.wire.actions import Memory, Profile, Progress
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
@@ -69,7 +70,7 @@ class Host(Protocol):
         """Return what grows in a worker, or why it can't be told."""
 
 
-class View(Screen[Result], inherit_bindings=False):
+class View(Spared, Screen[Result], inherit_bindings=False):
     """A screen with a header, something to show, and a bottom line."""
 
     PLACES: tuple[Place, ...] = ("everywhere",)

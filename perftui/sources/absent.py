@@ -9,10 +9,10 @@ import socket
 import stat
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 
 import psutil
 
+from perftui.record import Record
 from perftui.sources.discovery import Discovery, Service, directories, services
 from perftui.sources.match import addresses_of, is_local, serves
 from perftui.sources.target import LocalTarget, PidTarget, PortTarget, ServiceTarget, TargetError, UnixTarget
@@ -172,8 +172,7 @@ def _workers(service: Service) -> str:
     return f"{len(service.workers)} worker{'s' if len(service.workers) != 1 else ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Listener:
+class _Listener(Record, frozen=True):
     name: str
     foreign: bool = False
     pids: tuple[int, ...] = ()

@@ -11,21 +11,20 @@ import glob
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from perftui.clock import AXIS
 from perftui.model.text import clean, clean_text
+from perftui.record import Record
 from perftui_agent.wire.lives import TICKS_A_SECOND, here, judge, place_of
 from perftui_agent.wire.registration import Registration, read_registrations, runtime_dirs
 
 _OTHER_USERS = ("/tmp/perftui-*", "/run/user/*/perftui")  # noqa: S108 - each is refused unless private
 
 
-@dataclass(frozen=True, slots=True)
-class Discovery:
+class Discovery(Record, frozen=True):
     """The workers there are, and the directories that could not be read."""
 
     registrations: tuple[Registration, ...]
@@ -95,8 +94,7 @@ def may_connect(path: str) -> bool:
     return stat.S_ISSOCK(info.st_mode) and info.st_uid in trusted
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Record, frozen=True):
     """Workers that belong together: of one name, below one supervisor or on one address."""
 
     name: str

@@ -9,12 +9,15 @@ The link: live while anyone talks, stale when nobody does, lost when nobody is l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+import msgspec
+
 from perftui.model.summary import LinkState
 from perftui.model.workers import SILENT_AFTER_S
+from perftui.record import Record
 from perftui_agent.wire.frames import WorkerId
 
 Phase: TypeAlias = Literal["connecting", "live", "silent", "gone"]
@@ -69,8 +72,7 @@ FIRST_RETRY_S = 0.05
 SLOWEST_RETRY_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerLink:
+class WorkerLink(Record, frozen=True):
     """One worker's side of the link."""
 
     phase: Phase
@@ -80,11 +82,10 @@ class WorkerLink:
     """Connections that ended since it was last heard."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Record, frozen=True):
     """The link to a target: every worker's side of it, and the whole."""
 
-    workers: Mapping[WorkerId, WorkerLink] = field(default_factory=dict)
+    workers: Mapping[WorkerId, WorkerLink] = msgspec.field(default_factory=dict)
     link: LinkState = "connecting"
 
     def phase(self, worker: WorkerId) -> Phase | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from perftui.model.text import clean_text
+from perftui.record import Record
 
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 
@@ -35,8 +35,7 @@ class TargetError(Exception):
         return f"{self.problem}\n{self.advice}" if self.advice else self.problem
 
 
-@dataclass(frozen=True, slots=True)
-class PortTarget:
+class PortTarget(Record, frozen=True):
     """An app served on a TCP port of this host; without a host, on whatever address."""
 
     port: int
@@ -49,8 +48,7 @@ class PortTarget:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class UnixTarget:
+class UnixTarget(Record, frozen=True):
     """An app served on a Unix socket."""
 
     path: str
@@ -59,8 +57,7 @@ class UnixTarget:
         return f"unix:{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class PidTarget:
+class PidTarget(Record, frozen=True):
     """A worker, or all workers of a supervisor."""
 
     pid: int
@@ -69,8 +66,7 @@ class PidTarget:
         return f"pid:{self.pid}"
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceTarget:
+class ServiceTarget(Record, frozen=True):
     """All workers of a service, by the name it goes by."""
 
     name: str
@@ -79,8 +75,7 @@ class ServiceTarget:
         return f"service:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteTarget:
+class RemoteTarget(Record, frozen=True):
     """A service's remote door."""
 
     url: str
@@ -91,8 +86,7 @@ class RemoteTarget:
         return self.url
 
 
-@dataclass(frozen=True, slots=True)
-class RecordingTarget:
+class RecordingTarget(Record, frozen=True):
     """A recording."""
 
     path: str

@@ -13,12 +13,18 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from perftui.present.text.cells import BLANK, Line, width_of
+from perftui.faults import FAULTS
+from perftui.present.text.cells import BLANK, Cell, Line, clean, fit_line, width_of
 from perftui.widgets.palette import depth_for, style_of
+from perftui.widgets.spared import Spared
 
 
-class Lines(Widget, inherit_bindings=False):
-    """Lines of cells; subclasses say which ones, and which of them the cursor is on."""
+class Lines(Spared, Widget, inherit_bindings=False):
+    """Lines of cells; subclasses say which ones, and which of them the cursor is on.
+
+    A fault in the drawing of one takes its picture and nothing else: it is told in its place until the next
+    drawing succeeds.
+    """
 
     DEFAULT_CSS = "Lines { width: 1fr; height: 1fr; }"
 
@@ -41,8 +47,11 @@ class Lines(Widget, inherit_bindings=False):
         width, height = self.size
         if not width or not height:
             return
-        lines = self.draw(width, height)[:height]
-        cursor = self.cursor_line()
+        try:
+            lines, cursor = self.draw(width, height)[:height], self.cursor_line()
+        except Exception as error:  # noqa: BLE001 - a session is worth more than a pane
+            FAULTS.note(self.id or type(self).__name__, error)
+            lines, cursor = [_told(error, width)], None
         drawn = [(line, place == cursor) for place, line in enumerate(lines)]
         regions = [
             Region(0, y, width, 1)
@@ -79,6 +88,12 @@ class Lines(Widget, inherit_bindings=False):
             length = width
         strip = Strip(segments, length)
         return strip.crop(0, width) if length > width else strip
+
+
+def _told(error: Exception, width: int) -> Line:
+    """Return what stands where a picture should: of the fault, what matters to who reads it."""
+    said = f"a fault of perftui's own, not the service's: {type(error).__name__}: {clean(str(error))}"
+    return fit_line((Cell(" ✗ ", "high"), Cell(said, "bright")), width)
 
 
 class Panel(Lines):

@@ -58,13 +58,22 @@ class Plain(App[None]):
 
 
 class Empty(App[None]):
-    """One word."""
+    """One word, and how many keys were pressed."""
 
     ENABLE_COMMAND_PALETTE = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pressed = 0
 
     def compose(self) -> ComposeResult:
         """Show it."""
         yield Static("ready")
+
+    def on_key(self) -> None:
+        """Count."""
+        self._pressed += 1
+        self.query_one(Static).update(f"ready {self._pressed}")
 
 
 async def _table() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import perftui
 
 
 def loaded_by(*names: str) -> set[str]:
@@ -18,7 +21,28 @@ def test_the_first_picture_waits_for_no_screen_but_its_own() -> None:
     loaded = loaded_by("perftui.commands.connect", "perftui.app")
     assert "perftui.screens.triage" in loaded
     others = {"opening", "routes", "route", "requests", "sql", "caches", "workers", "worker", "timeline"}
+    others |= {"dump", "export", "help", "palette", "confirm", "everything", "profile"}
     assert not loaded & {f"perftui.screens.{name}" for name in others}
+
+
+def test_what_no_key_has_asked_for_yet_is_there_before_one_does() -> None:
+    """Everything else is loaded in one go, which comes after the first numbers."""
+    loaded = loaded_by("perftui.screens.everything")
+    folder = Path(perftui.__file__).parent / "screens"
+    assert {f"perftui.screens.{path.stem}" for path in folder.glob("[a-z]*.py")} <= loaded
+
+
+def test_frozen_data_is_declared_without_compiling_anything() -> None:
+    """Seventy dataclasses cost more than a hundred modules; a few do no harm."""
+    code = """
+import perftui.commands.connect, perftui.app, sys
+ours = [module for name, module in sys.modules.items() if name.startswith("perftui.")]
+kinds = {each for module in ours for each in vars(module).values() if isinstance(each, type)}
+kinds = {each for each in kinds if each.__module__.startswith("perftui")}
+print(*(kind.__qualname__ for kind in kinds if "__dataclass_params__" in vars(kind)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert len(done.stdout.split()) < 10, done.stdout
 
 
 def test_the_dashboard_loads_neither_the_demo_nor_what_services_are_made_of() -> None:

@@ -11,7 +11,7 @@ import asyncio
 import math
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -88,8 +88,9 @@ class FakeFeed:
                 arrived(_identity(number).id)
             await asyncio.sleep(1.0)
 
-    def add_up(self) -> None:
+    def add_up(self) -> bool:
         """Do nothing: there are no frames."""
+        return False
 
     def look_back(self) -> None:
         """Do nothing: its past is made up when it is asked for."""
@@ -152,8 +153,12 @@ class FakeFeed:
         if "connecting" in self.troubles:
             return Summary("localhost:8000", None, now, window_s)
         quiet = "idle" in self.troubles
-        points = _points(now, window_s, quiet)
-        routes = () if quiet else tuple(_route(self, row, now, window_s, points) for row in self.names)
+        moments = _moments(now, window_s)
+        routes = () if quiet else tuple(_route(self, row, now, window_s, moments) for row in self.names)
+        totals = _totals(routes, window_s)
+        workers = tuple(_worker(self, number, now, moments, totals) for number in range(self.workers))
+        totals = replace(totals, in_flight=sum(worker.in_flight or 0 for worker in workers))
+        points = _points(moments, totals)
         summary = Summary(
             target="localhost:8000",
             service="shop",
@@ -162,10 +167,10 @@ class FakeFeed:
             link="stale" if "stale" in self.troubles else "live",
             stale_s=12.0 if "stale" in self.troubles else None,
             coverage=Coverage(self.workers, self.workers, 0),
-            totals=_totals(routes, window_s),
+            totals=totals,
             points=points,
             routes=tuple(sorted(routes, key=lambda route: -route.total_ms)),
-            workers=tuple(_worker(self, number, now, points, quiet) for number in range(self.workers)),
+            workers=workers,
         )
         return _with_troubles(summary, self.troubles)
 
@@ -218,23 +223,33 @@ def _wave(moment: float, phase: float) -> float:
     return min(max(0.45 + 0.35 * math.sin(moment / 47 + phase) + 0.2 * (noise - 0.5), 0.0), 1.0)
 
 
-def _points(now: float, window_s: float, quiet: bool) -> tuple[Point, ...]:
+def _moments(now: float, window_s: float) -> tuple[float, ...]:
     step = max(window_s / 120, 1.0)
     last = math.floor(now / step) * step
-    moments = [last - step * place for place in reversed(range(int(window_s / step)))]
-    if quiet:
+    return tuple(last - step * place for place in reversed(range(int(window_s / step))))
+
+
+def _around(mean: float | None, moments: Sequence[float], phase: float, power: int = 1) -> list[float]:
+    """Return a figure at each moment whose mean is that of the whole window: a peak is no less."""
+    waves = [0.3 + _wave(moment, phase) ** power for moment in moments]
+    scale = (mean or 0.0) * len(waves) / sum(waves) if waves else 0.0
+    return [scale * wave for wave in waves]
+
+
+def _points(moments: Sequence[float], totals: Totals) -> tuple[Point, ...]:
+    if not totals.requests:
         return tuple(Point(moment) for moment in moments)
+    latency = totals.latency
+    in_flight = [int(3 + 20 * _wave(moment, 4) ** 2) for moment in moments]
+    in_flight[-1] = totals.in_flight
+    rps, errors = _around(totals.rps, moments, 0), _around(totals.error_rate, moments, 1)
+    p50, p95, p99 = (
+        _around(value, moments, phase, power)
+        for value, phase, power in ((latency.p50_ms, 2, 1), (latency.p95_ms, 3, 3), (latency.p99_ms, 3.3, 3))
+    )
     return tuple(
-        Point(
-            at=moment,
-            rps=380 + 60 * _wave(moment, 0),
-            error_rate=0.004 * _wave(moment, 1) if _wave(moment, 1) > 0.5 else 0.0,
-            p50_ms=9 + 5 * _wave(moment, 2),
-            p95_ms=120 + 700 * _wave(moment, 3) ** 3,
-            p99_ms=300 + 2000 * _wave(moment, 3.3) ** 3,
-            in_flight=int(3 + 20 * _wave(moment, 4) ** 2),
-        )
-        for moment in moments
+        Point(at, rps[place], errors[place], p50[place], p95[place], p99[place], in_flight[place])
+        for place, at in enumerate(moments)
     )
 
 
@@ -257,7 +272,7 @@ def _sketch(median_ms: float, count: int, seed: int) -> LatencySketch:
 
 
 def _route(
-    feed: FakeFeed, row: tuple[str, float, float], now: float, window_s: float, points: tuple[Point, ...]
+    feed: FakeFeed, row: tuple[str, float, float], now: float, window_s: float, moments: Sequence[float]
 ) -> RouteSummary:
     label, rps, median_ms = row
     phase = sum(map(ord, label)) % 17
@@ -298,7 +313,7 @@ def _route(
         exceptions=(ExceptionCount(type="CardDeclinedError", place="app/pay.py:88 charge", count=errors),)
         if bad
         else (),
-        trend=tuple(median_ms * (1 + 3 * _wave(point.at, phase) ** 2) for point in points),
+        trend=tuple(_around(latency.p95_ms, moments, phase, 2)),
     )
 
 
@@ -307,20 +322,30 @@ def _totals(routes: tuple[RouteSummary, ...], window_s: float) -> Totals:
         return Totals()
     requests = sum(route.requests for route in routes)
     errors = sum(route.errors for route in routes)
-    sketches = [route.sketch for route in routes if isinstance(route.sketch, LatencySketch)]
+    # Each route weighs as much as it has requests, of which its sketch is a sample.
+    sketches = [
+        route.sketch
+        for route in routes
+        if isinstance(route.sketch, LatencySketch)
+        for _ in range(max(round(route.requests / route.sketch.count), 1))
+    ]
     latency = replace(_latency(LatencySketch.merged(sketches)), count=requests)
-    return Totals(requests, requests / window_s, errors, errors / requests, latency, in_flight=17)
+    return Totals(requests, requests / window_s, errors, errors / requests, latency)
 
 
-def _worker(feed: FakeFeed, number: int, now: float, points: tuple[Point, ...], quiet: bool) -> WorkerSummary:
-    wave = _wave(now, number)
-    sketch = _sketch(30 + 20 * wave, 200, int(now) + number)
+def _worker(
+    feed: FakeFeed, number: int, now: float, moments: Sequence[float], totals: Totals
+) -> WorkerSummary:
+    wave, quiet = _wave(now, number), not totals.requests
+    waves = [0.9 + 0.2 * _wave(now, each) for each in range(feed.workers)]
+    share = waves[number] / sum(waves)
+    rps, latency = (totals.rps or 0.0) * share, _of_a_worker(feed, number, totals.latency)
     return WorkerSummary(
         identity=_identity(number),
         state="ok",
-        requests=0 if quiet else 200,
-        rps=0.0 if quiet else 95 + 20 * wave,
-        latency=Latency() if quiet else _latency(sketch),
+        requests=int(totals.requests * share),
+        rps=rps,
+        latency=latency,
         cpu_percent=38 + 6 * wave,
         rss_bytes=int(183e6 + 2e6 * wave),
         threads=7,
@@ -334,17 +359,26 @@ def _worker(feed: FakeFeed, number: int, now: float, points: tuple[Point, ...], 
         agent_rss_bytes=4_100_000,
         probes={"http": "on", "event_loop": "on", "redis": "off: not imported"},
         last_seen=now - 0.4,
-        trend=tuple(None if quiet else 300 + 200 * _wave(point.at, number) for point in points),
-        memory=tuple((point.at, int(180e6 + 4e6 * _wave(point.at, number))) for point in points),
+        trend=(None,) * len(moments) if quiet else tuple(_around(latency.p95_ms, moments, number)),
+        memory=tuple((at, int(180e6 + 4e6 * _wave(at, number))) for at in moments),
         trends=WorkerTrends(
-            cpu_percent=tuple(38 + 6 * _wave(point.at, number) for point in points),
-            lag_ms=tuple(1.5 + 2 * _wave(point.at, number) for point in points),
-            gc_ms=tuple(3.1 if int(point.at) % 7 == number else None for point in points),
-            rps=tuple(None if quiet else 95 + 20 * _wave(point.at, number) for point in points),
-            in_flight=tuple(0 if quiet else int(2 + 3 * _wave(point.at, number)) for point in points),
-            threads=tuple(int(4 * _wave(point.at, number)) for point in points),
+            cpu_percent=tuple(38 + 6 * _wave(at, number) for at in moments),
+            lag_ms=tuple(1.5 + 2 * _wave(at, number) for at in moments),
+            gc_ms=tuple(3.1 if int(at) % 7 == number else None for at in moments),
+            rps=(None,) * len(moments) if quiet else tuple(_around(rps, moments, number)),
+            in_flight=tuple(0 if quiet else int(2 + 3 * _wave(at, number)) for at in moments),
+            threads=tuple(int(4 * _wave(at, number)) for at in moments),
         ),
     )
+
+
+def _of_a_worker(feed: FakeFeed, number: int, latency: Latency) -> Latency:
+    """Return latencies a little better or worse than everybody's, which lie between those of the workers."""
+    if not latency.count or feed.workers < 2:
+        return latency
+    factor = 1 + 0.02 * (number + 2) * (-1) ** number
+    scaled = {name: getattr(latency, name) * factor for name in ("p50_ms", "p95_ms", "p99_ms")}
+    return replace(latency, count=latency.count // feed.workers, **scaled)
 
 
 def _with_troubles(summary: Summary, troubles: Collection[str]) -> Summary:
@@ -359,6 +393,18 @@ def _with_troubles(summary: Summary, troubles: Collection[str]) -> Summary:
             blocked_route="GET /reports",
             cpu_percent=98.0,
             in_flight=9,
+            trends=replace(
+                workers[0].trends,
+                cpu_percent=(*workers[0].trends.cpu_percent[:-1], 98.0),
+                in_flight=(*workers[0].trends.in_flight[:-1], 9),
+            ),
+        )
+        open_now = sum(worker.in_flight or 0 for worker in workers)
+        last = replace(summary.points[-1], in_flight=open_now)
+        summary = replace(
+            summary,
+            totals=replace(summary.totals, in_flight=open_now),
+            points=(*summary.points[:-1], last),
         )
         incident = Incident(
             kind="loop-blocked",
@@ -386,10 +432,12 @@ def _with_troubles(summary: Summary, troubles: Collection[str]) -> Summary:
         workers[-1] = WorkerSummary(workers[-1].identity, "gone", gone_since=summary.at - 38.0)
         summary = replace(summary, coverage=Coverage(len(workers) - 1, len(workers), 0))
     if "slo" in troubles:
+        reports = summary.route("GET /reports")
+        error_rate = summary.totals.error_rate
         verdicts = (
-            SloVerdict("p95<200ms", "all", 840.0, False),
-            SloVerdict("errors<1%", "all", 0.002, True),
-            SloVerdict("p95<800ms", "GET /reports", 2310.0, False),
+            SloVerdict("p95<200ms", "all", summary.totals.latency.p95_ms, False),
+            SloVerdict("errors<1%", "all", error_rate, error_rate is not None and error_rate < 0.01),
+            SloVerdict("p95<800ms", "GET /reports", reports.latency.p95_ms if reports else None, False),
         )
         summary = replace(summary, slo=verdicts)
     return replace(summary, workers=tuple(workers))

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+from perftui.record import Record
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(Record, frozen=True):
     """A stretch of time cut into columns, and which of the points fall into each."""
 
     slices: tuple[tuple[int, int], ...]

@@ -17,6 +17,8 @@ SHADES = " ▁▂▃▄▅▆▇█"
 _CLOCK = 11
 _FIGURES = 15
 """Cells for p95 and n at the end of each line."""
+_COLUMN = 2
+"""Cells a column: a step has few requests, and a line of single cells would be dust."""
 
 MOST_STEPS = 12
 
@@ -25,19 +27,18 @@ def heat_lines(route: RouteSummary, width: int, most: int = MOST_STEPS, note: st
     """Return the latencies of each step of time, the latest last; nothing when that isn't known."""
     steps = list(_together(route.steps, max(most, 1)))
     ranges = list(route.sketch.ranges())
-    if len(steps) < 2 or not ranges:
+    room = (width - _CLOCK - _FIGURES - 3) // _COLUMN * _COLUMN
+    if len(steps) < 2 or not ranges or room < _COLUMN:
         return []
-    room = (width - _CLOCK - _FIGURES - 3) // 2 * 2
     low = max(ranges[0][0], 1000) / 1.25
     high = max(ranges[-1][1] * 1.25, low * 8)
     said = " · ".join(each for each in (note, "each line by its own scale") if each)
     titles = Cell(f"{'p95':>7}{'n':>7} ", "section")
     lines: list[Line] = [(*section("LATENCY OVER TIME", width - _FIGURES, said), titles)]
     for step in steps:
-        # Two cells a column: a step has few requests, and a line of single cells would be dust.
-        columns = histogram(step.latency.ranges(), low, high, room // 2)
+        columns = histogram(step.latency.ranges(), low, high, room // _COLUMN)
         top = max(columns) or 1.0
-        text = "".join(2 * _shade(value / top) for value in columns)
+        text = "".join(_COLUMN * _shade(value / top) for value in columns)
         latency = latency_of(step.latency)
         lines.append(
             (

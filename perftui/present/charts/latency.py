@@ -17,12 +17,12 @@ _TICKS_MS = [factor * 10.0**power for power in range(-3, 7) for factor in (1, 2,
 def latencies(route: RouteSummary, width: int, height: int) -> list[Line]:
     """Return how the latencies lie, on a logarithmic axis."""
     ranges = list(route.sketch.ranges())
-    if not ranges:
+    cells = _cells_a_column(route.latency.count, width - 4)
+    room = (width - 4) // cells * cells
+    if not ranges or room < cells:
         return []
     low = max(ranges[0][0], 1000) / 1.25
     high = max(ranges[-1][1] * 1.25, low * 8)
-    cells = _cells_a_column(route.latency.count, width - 4)
-    room = (width - 4) // cells * cells
     columns = histogram(ranges, low, high, room // cells)
     lines: list[Line] = [section("LATENCY", width, f"{count(route.latency.count)} requests, logarithmic")]
     drawing = area([value if value > 0 else None for value in columns], height, max(columns))

@@ -1,34 +1,26 @@
 """A dump of every thread: who runs the service's own code first, what a server always does folded.
 
-A frame is the service's own when its file lies neither in the standard library nor among the
-installed packages. Own frames are what a reader looks for; the others are context.
+The service's own frames are what a reader looks for; the others are context.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeAlias
 
+from perftui.present.details.threads import SeenThread, doubts, is_own, seen_in
 from perftui.present.text.cells import BLANK, Cell, Line, clean, filled, fit, fit_line, fit_middle
-from perftui.present.text.units import ms
-from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, StackFrame, ThreadDump
+from perftui.present.text.statements import wrapped
+from perftui.present.text.units import count, ms
+from perftui.record import Record
+from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, StackFrame
 
 FoldKey: TypeAlias = str
 """A stretch that can be folded and unfolded."""
 
-_LIBRARY = re.compile(
-    r"[/\\](site|dist)-packages[/\\]|[/\\]lib[/\\]python\d[^/\\]*[/\\]|[/\\]perftui_agent[/\\]|^<"
-)
-"""Files of installed packages, of the standard library, of the agent, and frozen ones."""
-
 _POOL = re.compile(r"^(ThreadPoolExecutor-\d+_|asyncio_)")
-
-_IDLE_CALLS = frozenset(
-    {"wait", "get", "_worker", "acquire", "select", "poll", "epoll", "accept", "sleep", "join"}
-)
 
 _LOOP_WAITS = re.compile(r"(^|\.)(select|poll|run_forever|run_until_complete|run)$")
 """The innermost function of a main thread whose event loop has nothing to do."""
@@ -37,8 +29,7 @@ _SHOWN_BELOW = 2
 """Frames of others shown beside own ones before the rest is folded."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
+class _Columns(Record, frozen=True):
     """Where the columns of frames stand: as wide as the service's own names need, the rest for source."""
 
     name: int
@@ -53,22 +44,11 @@ class _Columns:
         return cls(min(max(name, 20), width // 3), min(max(place, 20), width // 3), width)
 
 
-@dataclass(frozen=True, slots=True)
-class DumpRow:
+class DumpRow(Record, frozen=True):
     """A line of the dump, and the fold that `enter` opens or closes on it."""
 
     line: Line
     fold: FoldKey | None = None
-
-
-def is_own(frame: StackFrame) -> bool:
-    """Tell whether a frame runs the service's own code."""
-    return is_own_file(frame.file)
-
-
-def is_own_file(file: str) -> bool:
-    """Tell whether a file is the service's own."""
-    return not _LIBRARY.search(file)
 
 
 def dump_title(dump: Dump, clock: str) -> str:
@@ -92,75 +72,74 @@ def dump_rows(
     dump: Dump, width: int, opened: Collection[FoldKey] = (), route: RouteLabel | None = None
 ) -> list[DumpRow]:
     """Return the dump as lines; `opened` names the folds that stand open."""
-    rows: list[DumpRow] = []
+    rows = [DumpRow(line) for doubt in doubts(dump) for line in _doubt(doubt, width)]
     columns = _Columns.of(dump, width)
-    busy = sorted((thread for thread in dump.threads if not _is_idle(thread)), key=_importance)
+    threads = seen_in(dump)
+    busy = sorted((thread for thread in threads if not thread.is_idle), key=lambda each: each.importance)
     for thread in busy:
-        rows.append(DumpRow(_thread_line(thread, width, route if thread.is_main else None)))
+        rows.append(DumpRow(_thread_line(thread, width, route if thread.thread.is_main else None)))
         rows += _frames(thread, columns, opened)
-    idle = sorted((thread for thread in dump.threads if _is_idle(thread)), key=_kind)
+    idle = sorted((thread for thread in threads if thread.is_idle), key=_kind)
     if idle:
         rows.append(DumpRow(filled((Cell(f" {len(idle)} IDLE", "section"),), width, "section")))
-    for kind, threads in groupby(idle, key=_kind):
-        rows += _idle_rows(kind, list(threads), columns, opened)
+    for kind, alike in groupby(idle, key=_kind):
+        rows += _idle_rows(kind, list(alike), columns, opened)
     return rows
 
 
-def _importance(thread: ThreadDump) -> tuple[bool, bool, bool, bool, str]:
-    own = any(is_own(frame) for frame in thread.frames)
-    return (not thread.holds_gil, not (own and thread.active), not own, not thread.is_main, thread.name or "")
+def _doubt(said: str, width: int) -> list[Line]:
+    """Return what is not certain of a dump, whole: it is what the rest must be read by."""
+    first, *others = wrapped(clean(said), max(width - 4, 16)) or [""]
+    lines: list[Line] = [(Cell(" △ ", "medium"), Cell(first, "medium"))]
+    return [*lines, *((Cell("   "), Cell(text, "medium")) for text in others)]
 
 
-def _is_idle(thread: ThreadDump) -> bool:
-    """Tell whether a thread waits inside a library and runs nothing of the service's."""
-    if thread.holds_gil or thread.is_main or any(is_own(frame) for frame in thread.frames):
-        return False
-    if (thread.name or "").startswith("perftui") or not thread.active or not thread.frames:
-        return True
-    return thread.frames[0].function.rpartition(".")[2] in _IDLE_CALLS
-
-
-def _kind(thread: ThreadDump) -> str:
-    name = thread.name or f"thread {thread.thread_id}"
+def _kind(thread: SeenThread) -> str:
+    name = thread.name
     if name.startswith("AnyIO worker"):
         return "AnyIO worker"
     return "thread pool" if _POOL.match(name) else name
 
 
-def _thread_line(thread: ThreadDump, width: int, route: RouteLabel | None) -> Line:
-    own = any(is_own(frame) for frame in thread.frames)
+def _thread_line(thread: SeenThread, width: int, route: RouteLabel | None) -> Line:
+    own = thread.is_own
     mark = Cell(" ▲ ", "high") if thread.holds_gil else Cell(" △ ", "medium") if own else Cell(" · ", "faint")
-    cells = [mark, Cell(clean(thread.name or f"thread {thread.thread_id}"), "bright" if own else "text")]
+    cells = [mark, Cell(clean(thread.name), "bright" if own else "text")]
     cells.append(_doing(thread, own))
     if route and own:
         cells += [Cell("  serving ", "dim"), Cell(clean(route), "text")]
     return filled(cells, width, "text")
 
 
-def _doing(thread: ThreadDump, own: bool) -> Cell:
+def _doing(thread: SeenThread, own: bool) -> Cell:
     if thread.holds_gil:
         return Cell("  holds the GIL", "high")
-    if thread.is_main and not own and thread.frames and _LOOP_WAITS.search(thread.frames[0].function):
+    if thread.thread.is_main and not own and thread.frames and _LOOP_WAITS.search(thread.frames[0].function):
         return Cell("  its event loop waits: nothing to do", "dim")
     if thread.active:
         return Cell("  running", "medium")
-    return Cell("  waiting", "dim") if own else Cell("")
+    return Cell("  waiting", "dim") if own and thread.active is not None else Cell("")
 
 
-def _frames(thread: ThreadDump, columns: _Columns, opened: Collection[FoldKey]) -> Iterator[DumpRow]:
+def _frames(thread: SeenThread, columns: _Columns, opened: Collection[FoldKey]) -> Iterator[DumpRow]:
     """Yield the frames, innermost first; longer stretches of others' code as one line each."""
     place = 0
-    for own, stretch in groupby(thread.frames, key=is_own):
-        frames = list(stretch)
-        fold = f"{thread.thread_id}/{place}"
-        place += len(frames)
-        is_open = fold in opened
-        shown = frames if own or is_open or len(frames) <= _SHOWN_BELOW + 1 else frames[:_SHOWN_BELOW]
-        for number, frame in enumerate(shown):
-            yield DumpRow(_frame_line(frame, own, columns), fold if is_open and number == 0 else None)
-        if len(shown) < len(frames):
-            outermost = place == len(thread.frames)
-            yield DumpRow(_fold_line(frames[len(shown) :], outermost, columns.width), fold)
+    for stretch in thread.stretches():
+        if isinstance(stretch, int):
+            said = f"… {count(stretch)} frames left out of a deep stack …"
+            yield DumpRow(fit_line((Cell("     "), Cell(said, "medium")), columns.width))
+            continue
+        for own, alike in groupby(stretch, key=is_own):
+            frames = list(alike)
+            fold = f"{thread.thread.thread_id}/{place}"
+            place += len(frames)
+            is_open = fold in opened
+            shown = frames if own or is_open or len(frames) <= _SHOWN_BELOW + 1 else frames[:_SHOWN_BELOW]
+            for number, frame in enumerate(shown):
+                yield DumpRow(_frame_line(frame, own, columns), fold if is_open and number == 0 else None)
+            if len(shown) < len(frames):
+                outermost = place == len(thread.frames)
+                yield DumpRow(_fold_line(frames[len(shown) :], outermost, columns.width), fold)
 
 
 def _place(frame: StackFrame) -> str:
@@ -195,7 +174,7 @@ def _package(frame: StackFrame) -> str:
 
 
 def _idle_rows(
-    kind: str, threads: list[ThreadDump], columns: _Columns, opened: Collection[FoldKey]
+    kind: str, threads: list[SeenThread], columns: _Columns, opened: Collection[FoldKey]
 ) -> Iterator[DumpRow]:
     fold = f"idle/{kind}"
     top = threads[0].frames[0] if threads[0].frames else None

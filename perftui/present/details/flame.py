@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -29,18 +29,18 @@ from perftui.model.flame import (
     tree,
 )
 from perftui.present.charts.drawing import bar
-from perftui.present.details.dump import is_own_file
+from perftui.present.details.threads import is_own_file
 from perftui.present.text.blocks import section
 from perftui.present.text.cells import BLANK, Cell, Line, Style, clean, fit, fit_line, fit_middle
 from perftui.present.text.units import count, ms, percent
+from perftui.record import Record
 
 Shape: TypeAlias = Literal["ways", "callers", "own", "change"]
 """Down from the outermost function; up from one function to its callers; a table by own time; the difference
 to the mark."""
 
 
-@dataclass(frozen=True, slots=True)
-class FlameState:
+class FlameState(Record, frozen=True):
     """How a profile is being looked at."""
 
     shape: Shape = "ways"
@@ -54,8 +54,7 @@ class FlameState:
     pattern: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FlameRow:
+class FlameRow(Record, frozen=True):
     """A line, and the function it is about."""
 
     line: Line

@@ -98,9 +98,10 @@ def over_time(summary: Summary, route: RouteSummary, width: int, height: int) ->
     room = width - 18
     axis = Axis.over([point.at for point in summary.points], summary.window_s, room)
     columns = axis.highest(route.trend)
-    peak = max((value for value in columns if value is not None), default=None)
-    if peak is None:
+    known = [value for value in columns if value is not None]
+    if not known:
         return []
+    peak = max((*known, route.latency.p95_ms or 0.0))
     drawing = area(columns, height, round_up(peak))
     p95 = to_the_right(quantile_cell(route.latency, "p95", "bright"), 8)
     labels = [(Cell(fit("  p95", 6), "label"), p95)]

@@ -7,9 +7,13 @@ from perftui.model.summary import Summary, WorkerSummary
 from perftui.present.tables.workers import gc_cell, lag_cell, state_words
 from perftui.present.text.blocks import pairs, section
 from perftui.present.text.cells import Cell, Line, Style, clean, fit, fit_line
+from perftui.present.text.doubts import bounds
 from perftui.present.text.quantile import marked_cell, quantile_cell
 from perftui.present.text.signs import worker_sign, worker_style
 from perftui.present.text.units import age, count, percent, rate, size
+
+FILES_RUN_OUT = 0.8
+"""From this share of the limit on, open files are held against it."""
 
 SKEWED = 1.5
 """From this multiple of an even share on, up or down, a worker stands out."""
@@ -41,7 +45,7 @@ def process(summary: Summary, worker: WorkerSummary, width: int) -> list[Line]:
         ("p95", *quantile_cell(worker.latency, "p95")),
         ("errors", count(worker.errors), "medium" if worker.errors else "text"),
         ("threads", count(worker.threads), "text"),
-        ("files", count(worker.open_files), "text"),
+        ("files", *files(worker)),
         ("up", age(worker.uptime_s), "text"),
     ]
     if (pool := worker.threadpool) is not None:
@@ -57,6 +61,14 @@ def process(summary: Summary, worker: WorkerSummary, width: int) -> list[Line]:
     software += [f"{name} {version}" for name, version in identity.frameworks.items()]
     about = clean(" · ".join(text for text in (identity.host, *software) if text))
     return [*pairs(items, width), fit_line((Cell("  "), Cell(about, "dim")), width)]
+
+
+def files(worker: WorkerSummary) -> tuple[str, Style]:
+    """Return how many files it has open, and of how many it may where they run out."""
+    opened, limit = worker.open_files, worker.open_files_limit
+    if opened is None or not limit or opened < FILES_RUN_OUT * limit:
+        return count(opened), "text"
+    return f"{count(opened)} of {count(limit)}", "medium"
 
 
 def traffic(summary: Summary, worker: WorkerSummary) -> list[tuple[str, str, Style]]:
@@ -92,6 +104,11 @@ def agent(worker: WorkerSummary, width: int) -> list[Line]:
         items.append(("followed", f"1 request in {worker.agent_sampled}", "medium"))
     if worker.agent_degraded:
         items.append(("gives up", clean(worker.agent_degraded), "medium"))
+    if worker.agent_bounded:
+        items.append(("in sum only", bounds(dict(worker.agent_bounded)), "medium"))
+    if worker.agent_clients:
+        items.append(("clients", count(worker.agent_clients), "text"))
+        items.append(("sends", f"{size(worker.agent_bytes_sent)}/s", "text"))
     if told := forgotten(worker):
         items.append(("forgotten", told, "text"))
     note = f"agent {clean(worker.identity.agent)}" if worker.identity.agent else ""

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from perftui.model.summary import Summary, WorkerSummary
 from perftui.present.charts.drawing import Axis, area, scale_of
-from perftui.present.tables.workers import gc_cell, lag_cell
+from perftui.present.tables.workers import gc_cell, lag_cell, lag_ms
 from perftui.present.text.blocks import section
 from perftui.present.text.cells import Cell, Line, beside, fit
 from perftui.present.text.quantile import quantile_cell, to_the_right
 from perftui.present.text.units import ms, percent, rate, short_count, size
+from perftui.record import Record
 
 _LABEL, _VALUE, _GAP = 9, 9, 2
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(Record, frozen=True):
     """One figure: as it is now, and as it was."""
 
     label: str
@@ -26,6 +25,8 @@ class Chart:
     write: Callable[[float | None], str]
     floor: float
     """The least top of the scale: below it nothing is worth a mountain."""
+    value: float | None
+    """What `now` tells: a loop that is held has not yet been late for so long in its history."""
 
 
 def over_time(summary: Summary, worker: WorkerSummary, width: int, height: int, note: str = "") -> list[Line]:
@@ -56,23 +57,33 @@ def _charts(worker: WorkerSummary, moments: Sequence[float]) -> list[Chart]:
     threads = Cell(
         f"{pool.used}/{pool.total}{waiting}" if pool else ms(None), "medium" if waiting else "bright"
     )
+    latency = quantile_cell(worker.latency, "p95", "bright")
     cpu = Cell(_percent(worker.cpu_percent), "bright")
     memory = _on(moments, worker.memory)
     return [
-        Chart("cpu", cpu, trends.cpu_percent, _percent, 10.0),
-        Chart("rps", Cell(rate(worker.rps), "bright"), trends.rps, rate, 1.0),
-        Chart("memory", Cell(size(worker.rss_bytes), "bright"), memory, size, 1.0),
-        Chart("open", Cell(short_count(worker.in_flight), "bright"), trends.in_flight, short_count, 4.0),
-        Chart("lag p99", lag_cell(worker, "bright"), trends.lag_ms, ms, 1.0),
-        Chart("threads", threads, trends.threads, short_count, 4.0),
-        Chart("gc p99", gc_cell(worker, "bright"), trends.gc_ms, ms, 1.0),
-        Chart("p95", quantile_cell(worker.latency, "p95", "bright"), worker.trend, ms, 1.0),
+        Chart("cpu", cpu, trends.cpu_percent, _percent, 10.0, worker.cpu_percent),
+        Chart("rps", Cell(rate(worker.rps), "bright"), trends.rps, rate, 1.0, worker.rps),
+        Chart("memory", Cell(size(worker.rss_bytes), "bright"), memory, size, 1.0, worker.rss_bytes),
+        Chart(
+            "open",
+            Cell(short_count(worker.in_flight), "bright"),
+            trends.in_flight,
+            short_count,
+            4.0,
+            worker.in_flight,
+        ),
+        Chart("lag p99", lag_cell(worker, "bright"), trends.lag_ms, ms, 1.0, lag_ms(worker)),
+        Chart("threads", threads, trends.threads, short_count, 4.0, pool.used if pool else None),
+        Chart("gc p99", gc_cell(worker, "bright"), trends.gc_ms, ms, 1.0, worker.gc_pause_p99_ms),
+        Chart("p95", latency, worker.trend, ms, 1.0, worker.latency.p95_ms),
     ]
 
 
 def _drawn(chart: Chart, axis: Axis, height: int) -> list[Line]:
     columns = axis.highest(chart.history) if chart.history else [None] * len(axis.slices)
-    peak = max((value for value in columns if value is not None), default=None)
+    peak = max((value for value in (*columns, chart.value) if value is not None), default=None)
+    if columns and peak is not None and peak not in columns:
+        columns[-1] = peak  # it is so now, and not in the history yet
     heads: list[Line] = [(Cell(fit(f"  {chart.label}", _LABEL), "label"), to_the_right(chart.now, _VALUE))]
     if peak is not None:
         text = fit(f"peak {chart.write(peak)}", _LABEL + _VALUE, "right")

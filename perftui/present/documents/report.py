@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from textwrap import wrap
 from typing import TypeVar
 
 from perftui.findings.find import find
@@ -20,7 +19,10 @@ from perftui.model.summary import (
 )
 from perftui.present.documents.snapshot import moment
 from perftui.present.documents.table import Column, section, table
+from perftui.present.text.cells import clean
+from perftui.present.text.doubts import doubts_of, probes_off
 from perftui.present.text.quantile import marked, quantile
+from perftui.present.text.statements import wrapped
 from perftui.present.text.units import NO_DATA, age, count, ms, percent, rate, size
 from perftui_agent.wire.frames import CacheFrame
 
@@ -33,6 +35,12 @@ WIDTH = 100
 """Where it goes to no terminal."""
 
 _INDENT = 2
+
+_HANGING = 4
+"""Cells by which the further lines of a sentence are indented."""
+
+_LEAST = 20
+"""Cells of a sentence in a line, however narrow the terminal is."""
 
 _BEFORE_S = 2.0
 """What led to the first frame of a window began before it."""
@@ -63,6 +71,7 @@ def report(summary: Summary, wanted: Filter = EVERYTHING, width: int = WIDTH) ->
         *rows("incidents", summary.incidents, _incidents),
         *rows("in flight", summary.in_flight, _in_flight),
         *section("events", _events(summary, room)),
+        *section("to bear in mind", _doubts(summary, room)),
     ]
 
 
@@ -112,10 +121,22 @@ def _events(summary: Summary, room: int) -> list[str]:
     return _wrapped((f"{moment(event.at)}  {event.sentence}" for event in happened[-MAX_ROWS:]), room)
 
 
-def _wrapped(texts: Iterable[str], room: int) -> list[str]:
-    return [
-        line for text in texts for line in wrap(text, room, subsequent_indent="    ", break_on_hyphens=False)
+def _doubts(summary: Summary, room: int) -> list[str]:
+    """Return what the figures above do not hold, and why."""
+    said = [
+        f"worker {worker.pid}: {doubt}"
+        for worker in summary.workers
+        for doubt in (*(each.sentence for each in doubts_of(worker)), *probes_off(worker))
     ]
+    return _wrapped(said[:MAX_ROWS], room) + _more(len(said) - MAX_ROWS, "doubts")
+
+
+def _wrapped(texts: Iterable[str], room: int) -> list[str]:
+    lines: list[str] = []
+    for text in texts:
+        first, *others = wrapped(clean(text), max(room - _HANGING, _LEAST))
+        lines += [first, *(" " * _HANGING + line for line in others)]
+    return lines
 
 
 def _routes(rows: Sequence[RouteSummary], room: int) -> list[str]:

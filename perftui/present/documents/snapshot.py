@@ -57,6 +57,7 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> Json:
             "max_ms": _rounded(latency.max_ms),
             "in_flight": totals.in_flight,
             "open_websockets": totals.open_websockets,
+            "open_streams": totals.open_streams,
         },
         "routes": [_route(row, summary.slo) for row in wanted.of(summary.routes)],
         "workers": [_worker(row) for row in wanted.of(summary.workers)],
@@ -138,6 +139,7 @@ def _worker(row: WorkerSummary) -> Json:
         "rss_bytes": row.rss_bytes,
         "threads": row.threads,
         "open_files": row.open_files,
+        "open_files_limit": row.open_files_limit,
         "in_flight": row.in_flight,
         "loop_lag_p99_ms": _rounded(row.loop_lag_p99_ms),
         "blocked_ms": _rounded(row.blocked_ms),
@@ -152,6 +154,8 @@ def _worker(row: WorkerSummary) -> Json:
             "cpu_percent": _rounded(row.agent_cpu_percent),
             "rss_bytes": row.agent_rss_bytes,
             "dropped": row.agent_dropped,
+            "bounded": dict(row.agent_bounded),
+            "clients": row.agent_clients,
             "faults": dict(row.agent_faults),
             "sampled": row.agent_sampled,
             "degraded": row.agent_degraded or None,
@@ -166,6 +170,9 @@ def _query(row: QuerySummary) -> Json:
         "fingerprint": row.fingerprint,
         "count": row.count,
         "errors": row.errors,
+        "slow": row.slow,
+        "same_binds": row.same_binds,
+        "database": row.database or None,
         "p50_ms": _rounded(row.latency.p50_ms),
         "p95_ms": _rounded(row.latency.p95_ms),
         "max_ms": _rounded(row.latency.max_ms),
@@ -186,6 +193,9 @@ def _pool(row: PoolSummary) -> Json:
         "max": row.max,
         "wait_p95_ms": _rounded(row.wait_p95_ms),
         "timeouts": row.timeouts,
+        "checkouts": row.checkouts,
+        "waiting": row.waiting,
+        "longest_wait_ms": _rounded(row.longest_wait_ms),
     }
 
 
@@ -198,6 +208,9 @@ def _cache(row: CacheFrame) -> Json:
         "misses": row.misses,
         "hit_ratio": _rounded(row.hits / lookups, 6) if lookups else None,
         "evictions": row.evictions,
+        "expirations": row.expirations,
+        "stampedes": row.stampedes,
+        "errors": row.errors,
         "size": row.size,
         "maxsize": row.maxsize,
     }
@@ -225,6 +238,7 @@ def _slow(row: SlowRow) -> Json:
         "pid": row.pid,
         "at": moment(request.ended_at / 1e9),
         "total_ms": _rounded(request.total_ns / 1e6),
+        "spans_dropped": request.spans_dropped,
         "spans": [
             {
                 "kind": span.kind,
@@ -233,6 +247,7 @@ def _slow(row: SlowRow) -> Json:
                 "ms": _rounded(span.ns / 1e6),
                 "count": span.count,
                 "call_site": span.call_site,
+                "distinct_binds": span.distinct_binds,
             }
             for span in request.spans
         ],
@@ -249,6 +264,7 @@ def _incident(row: IncidentRow) -> Json:
         "where": incident.where,
         "route": incident.route,
         "stack": list(incident.stack),
+        "ongoing": incident.ongoing,
     }
 
 

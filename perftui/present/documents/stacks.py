@@ -7,18 +7,15 @@ for something to do are told in one line per kind.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from itertools import groupby
 
-from perftui.present.details.dump import is_own
+from perftui.present.details.threads import SeenThread, doubts, is_own, seen_in
 from perftui.present.documents.snapshot import moment
-from perftui.present.text.units import ms
-from perftui_agent.wire.frames import Dump, StackFrame, ThreadDump
+from perftui.present.text.units import count, ms
+from perftui_agent.wire.frames import Dump, StackFrame
 
 _NUMBERED = re.compile(r"[\s_-]*\d[\d_-]*$")
 """What tells the threads of one pool apart."""
-
-_IDLE_CALLS = frozenset({"wait", "get", "_worker", "acquire", "select", "poll", "epoll", "accept", "sleep"})
 
 
 def stacks(dump: Dump) -> list[str]:
@@ -27,53 +24,45 @@ def stacks(dump: Dump) -> list[str]:
     lines = [
         f"worker {dump.pid} · {moment(dump.taken_at / 1e9)} · {dump.method}{by} in {ms(dump.took_ns / 1e6)}"
     ]
-    for thread in sorted((each for each in dump.threads if not _is_idle(each)), key=_importance):
-        lines += ["", _heading(thread), *map(_line, thread.frames)]
-    idle = sorted((each for each in dump.threads if _is_idle(each)), key=_kind)
+    lines += [f"  {doubt}" for doubt in doubts(dump)]
+    threads = seen_in(dump)
+    for thread in sorted((each for each in threads if not each.is_idle), key=lambda each: each.importance):
+        lines += ["", _heading(thread), *_stack(thread)]
+    idle = sorted((each for each in threads if each.is_idle), key=_kind)
     if idle:
-        lines += ["", *(_folded(kind, list(threads)) for kind, threads in groupby(idle, key=_kind))]
+        lines += ["", *(_folded(kind, list(alike)) for kind, alike in groupby(idle, key=_kind))]
     return lines
 
 
-def _importance(thread: ThreadDump) -> tuple[bool, bool, bool, bool, str]:
-    own = _runs_own(thread.frames)
-    return (not thread.holds_gil, not (own and thread.active), not own, not thread.is_main, thread.name or "")
+def _kind(thread: SeenThread) -> str:
+    return _NUMBERED.sub("", thread.thread.name).removesuffix(" thread") if thread.thread.name else "thread"
 
 
-def _is_idle(thread: ThreadDump) -> bool:
-    if thread.holds_gil or thread.is_main or _runs_own(thread.frames):
-        return False
-    return not thread.active or (bool(thread.frames) and thread.frames[0].function in _IDLE_CALLS)
-
-
-def _runs_own(frames: Iterable[StackFrame]) -> bool:
-    return any(map(_is_own, frames))
-
-
-def _is_own(frame: StackFrame) -> bool:
-    """Tell whether a frame runs the service's own code; ours is not, wherever it is installed."""
-    return is_own(frame) and "perftui_agent" not in frame.file
-
-
-def _kind(thread: ThreadDump) -> str:
-    return _NUMBERED.sub("", thread.name).removesuffix(" thread") if thread.name else "thread"
-
-
-def _heading(thread: ThreadDump) -> str:
-    name = thread.name or f"thread {thread.thread_id}"
+def _heading(thread: SeenThread) -> str:
     states = ["holds the GIL"] if thread.holds_gil else []
-    states += ["running" if thread.active else "waiting"]
-    return f"{name} ({', '.join(states)})"
+    if thread.active is not None:
+        states += ["running" if thread.active else "waiting"]
+    return f"{thread.name} ({', '.join(states)})" if states else thread.name
+
+
+def _stack(thread: SeenThread) -> list[str]:
+    lines: list[str] = []
+    for stretch in thread.stretches():
+        if isinstance(stretch, int):
+            lines.append(f"    … {count(stretch)} frames left out …")
+        else:
+            lines += map(_line, stretch)
+    return lines
 
 
 def _line(frame: StackFrame) -> str:
-    mark = "→" if _is_own(frame) else " "
+    mark = "→" if is_own(frame) else " "
     place = f"{frame.short_file or frame.file}:{frame.line}"
     source = f"  {frame.source.strip()}" if frame.source.strip() else ""
     return f"  {mark} {place} {frame.function}{source}"
 
 
-def _folded(kind: str, threads: list[ThreadDump]) -> str:
+def _folded(kind: str, threads: list[SeenThread]) -> str:
     top = threads[0].frames[0] if threads[0].frames else None
     times = f" × {len(threads)}" if len(threads) > 1 else ""
     where = f" in {top.function} at {top.short_file or top.file}:{top.line}" if top else ""

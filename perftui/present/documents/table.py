@@ -1,14 +1,18 @@
 """Tables for a pipe or a log: aligned columns of plain text, no colour.
 
-Made to be read by people; scripts take `--json`. Where a width is given, the columns that may are shortened
-in the middle of their texts: a statement tells what it is by its beginning and its end.
+Made to be read by people; scripts take `--json`. Cells are measured as those of the dashboard are, after
+what terminals don't agree about (variation selectors, keycaps, joiners) is out. Where a width is given, the
+columns that may are shortened in the middle of their texts: a statement tells what it is by both its ends.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+from rich.cells import cell_len
+
+from perftui.present.text.cells import clean
 
 
 class Column(NamedTuple):
@@ -28,11 +32,11 @@ _GAP = "  "
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], room: int | None = None) -> list[str]:
     """Return the lines of a table, in `room` cells as far as can be; none at all if there are no rows."""
-    body = [tuple(row) for row in rows]
+    body = [tuple(map(clean, row)) for row in rows]
     if not body:
         return []
     lines = [tuple(column.heading for column in columns), *body]
-    widths = [max(map(_width, cells)) for cells in zip(*lines, strict=True)]
+    widths = [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
     if room is not None:
         widths = _shrunk(columns, widths, room - len(_GAP) * (len(columns) - 1))
     return [
@@ -46,16 +50,16 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], room: int | 
 
 def shortened(text: str, width: int) -> str:
     """Return `text` in at most `width` cells, with an ellipsis in its middle if it is longer."""
-    if _width(text) <= width:
+    if cell_len(text) <= width:
         return text
     tail = ""
     for char in reversed(text):
-        if _width(char + tail) > (width - 1) // 2:
+        if cell_len(char + tail) > (width - 1) // 2:
             break
         tail = char + tail
     head = ""
     for char in text:
-        if _width(head + char) > width - 1 - _width(tail):
+        if cell_len(head + char) > width - 1 - cell_len(tail):
             break
         head += char
     return f"{head}…{tail}"
@@ -80,15 +84,5 @@ def section(title: str, lines: Sequence[str]) -> list[str]:
 
 
 def _padded(text: str, width: int, right: bool) -> str:
-    padding = " " * (width - _width(text))
+    padding = " " * (width - cell_len(text))
     return padding + text if right else text + padding
-
-
-def _width(text: str) -> int:
-    """Return how many cells of a terminal `text` takes."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
-    )

@@ -7,10 +7,11 @@ reads the same on the screen keep the places they had: ties don't flicker.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from perftui.present.text.cells import Align, Cell, Line, Style, clean, filled, fit, fit_middle
+from perftui.record import Record
 
 RowKey: TypeAlias = str
 """What a row is, whatever its place: a route's label, a worker's id."""
@@ -24,8 +25,7 @@ LEAD = 3
 """The cells before a row's name: the cursor, the sign, a space."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Record, frozen=True):
     """A column; its width counts the space that parts it from its left neighbour."""
 
     key: str
@@ -39,8 +39,7 @@ class Column:
     """The width from which on something else takes its place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sort:
+class Sort(Record, frozen=True):
     """By which column, and which way."""
 
     by: str
@@ -60,8 +59,7 @@ class Sort:
         return replace(self, descending=not self.descending)
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Record, frozen=True):
     """A table ready to be drawn."""
 
     title: str

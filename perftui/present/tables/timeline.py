@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from perftui.model.filter import EVERYTHING, Filter
 from perftui.model.summary import Event, IncidentRow, Severity, Summary
@@ -14,6 +13,7 @@ from perftui.present.text.evidence import Subject, function_of, short_place, sub
 from perftui.present.text.signs import RANK, sign
 from perftui.present.text.statements import brief
 from perftui.present.text.units import age, clock, ms, window
+from perftui.record import Record
 
 TIMELINE_COLUMNS = (
     Column("clock", "", 17, "left"),
@@ -47,8 +47,7 @@ _SIGNS = {
 _BAD = {"worker-lost", "link-stale", "link-lost", "loop-blocked"}
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Record, frozen=True):
     """One line of the timeline."""
 
     at: float

@@ -167,11 +167,18 @@ def _cell(column: Column, worker: WorkerSummary, now: float, axis: Axis, request
             return Cell(spark(axis.highest(worker.trend)), "chart")
 
 
+def lag_ms(worker: WorkerSummary) -> float | None:
+    """Return for how long its loop is held now, else p99 of how late it was over the window."""
+    if worker.blocked_ms is not None and worker.state == "blocked":
+        return worker.blocked_ms
+    return worker.loop_lag_p99_ms
+
+
 def lag_cell(worker: WorkerSummary, style: Style = "text") -> Cell:
     """Return how late its loop is: for how long it is held now, else p99 over the window."""
-    if worker.blocked_ms is not None and worker.state == "blocked":
-        return Cell(ms(worker.blocked_ms), "high")
-    lag = worker.loop_lag_p99_ms
+    lag = lag_ms(worker)
+    if worker.state == "blocked" and worker.blocked_ms is not None:
+        return Cell(ms(lag), "high")
     if lag is not None and lag >= LAG_MS:
         style = "medium"
     return marked_cell(lag, worker.loop_lags, "p99", style)

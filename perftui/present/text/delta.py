@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from perftui.model.comparison import Change, RouteChange, compare_route
 from perftui.model.summary import RouteSummary, Summary
 from perftui.present.text.blocks import pairs
 from perftui.present.text.cells import Cell, Line
 from perftui.present.text.units import ms, percent, rate
+from perftui.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Record, frozen=True):
     """A moment somebody marked, and how things stood then."""
 
     at: float

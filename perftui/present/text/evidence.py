@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from perftui.model.summary import Finding, FlightRow, SlowRow, Summary
 from perftui.present.text.cells import BLANK, Cell, Line, clean, fit_line
 from perftui.present.text.signs import sign
 from perftui.present.text.statements import brief, wrapped
+from perftui.record import Record
 
 SubjectKind: TypeAlias = Literal[
     "view", "route", "worker", "request", "flight", "statement", "pool", "cache", "place"
@@ -20,8 +20,7 @@ SPACED = 30
 """From this height on empty lines part the blocks of a detail screen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Record, frozen=True):
     """Something that has a screen of its own."""
 
     kind: SubjectKind
@@ -29,8 +28,7 @@ class Subject:
     """A route's label, a worker's id, a fingerprint, a name … as the summary has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Record, frozen=True):
     """A line, and what it leads to."""
 
     line: Line

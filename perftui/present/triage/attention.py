@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from perftui.model.summary import Finding, Severity, Summary
 from perftui.present.text.cells import Cell, Line, clean, fit, fit_line, shortened, spread, width_of
+from perftui.present.text.doubts import doubts_of
 from perftui.present.text.evidence import Row, Subject, subject_of
 from perftui.present.text.signs import RANK, sign
-from perftui.present.text.units import age, count
+from perftui.present.text.units import age
+from perftui.record import Record
 
 _KIND = 14
 
@@ -21,8 +22,7 @@ _WITH_AGE = 100
 """From this width on a line ends with how long it has been so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Record, frozen=True):
     """One thing to look at."""
 
     severity: Severity
@@ -133,12 +133,6 @@ def _losses(summary: Summary) -> Iterator[Notice]:
     """Yield what the picture lacks through the agents' own fault."""
     for worker in summary.workers:
         name, leads_to = f"worker {worker.pid}", Subject("worker", worker.identity.id)
-        if worker.agent_faults:
-            detail = f"the agent had faults in {', '.join(worker.agent_faults)}"
-            yield Notice("low", "agent-fault", name, detail, leads_to=leads_to)
-        elif worker.agent_degraded:
-            detail = f"the agent saves the app's CPU: {worker.agent_degraded}"
-            yield Notice("low", "degraded", name, detail, leads_to=leads_to)
-        elif worker.agent_dropped:
-            detail = f"{count(worker.agent_dropped)} records not counted"
-            yield Notice("low", "dropped", name, detail, leads_to=leads_to)
+        # The gravest of each: the worker's own screen tells all.
+        for doubt in list(doubts_of(worker))[:1]:
+            yield Notice("low", doubt.kind, name, doubt.sentence, leads_to=leads_to)

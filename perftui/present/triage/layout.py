@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from perftui.record import Record
 
 _TALLEST = 5
 """Lines of a chart: more tells nothing more."""
@@ -14,8 +14,7 @@ SIDE_BY_SIDE = 170
 """From this width on the workers stand beside the routes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Triage:
+class Triage(Record, frozen=True):
     """Heights in lines; the routes get what is left."""
 
     chart_height: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from perftui.model.summary import Point, Summary
 from perftui.present.charts.drawing import Axis, area, column_of, round_up
@@ -11,6 +10,7 @@ from perftui.present.text.cells import Cell, Line, Style, beside, fit
 from perftui.present.text.quantile import ENOUGH, quantile_cell, to_the_right
 from perftui.present.text.signs import missed
 from perftui.present.text.units import ms, percent, rate, short_count
+from perftui.record import Record
 
 _LABEL = 5
 _VALUE = 7
@@ -20,8 +20,7 @@ LEAD = _LABEL + _VALUE + _SIGN
 """Cells before a chart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vital:
+class Vital(Record, frozen=True):
     """One number, how to draw its history, and which target it may miss."""
 
     label: str
@@ -83,7 +82,8 @@ def _vital(
 ) -> list[Line]:
     history = [vital.then(point) for point in summary.points]
     columns = axis.highest(history) if vital.peaks else axis.mean(history)
-    peak = max((value for value in columns if value is not None), default=None)
+    # The present is part of what there was, also where it is not in the chart yet.
+    peak = max((value for value in (*columns, vital.now(summary)) if value is not None), default=None)
     drawing = area(columns, height, round_up(max(peak or 0.0, vital.floor)))
     lines: list[Line] = []
     for row, text in enumerate(drawing):

@@ -12,7 +12,7 @@ from tests.support.frames import T, dashboard_of, frame, joined, received, route
 
 TOP = """schema target service at window_s coverage totals routes workers queries pools caches in_flight
 slowest incidents findings slo forgotten"""
-TOTALS = "requests rps error_rate p50_ms p95_ms p99_ms max_ms in_flight open_websockets"
+TOTALS = "requests rps error_rate p50_ms p95_ms p99_ms max_ms in_flight open_websockets open_streams"
 ROUTE = """route requests rps errors error_rate status p50_ms p95_ms p99_ms max_ms ttfb_p95_ms
 background_p95_ms bytes_p50 bytes_p95 sql_per_request sql_ms_per_request cache_ms_per_request
 serialize_ms_per_request streaming slo"""

@@ -274,7 +274,18 @@ def test_a_dump_as_json_is_one_document_or_a_list_of_them(directory: Path) -> No
             code, out, _ = await perftui(directory, "dump", "8000", "--worker", str(agent.pid), "--json")
             one: dict[str, Any] = json.loads(out)
             assert code == 0
-            assert set(one) == {"target", "worker", "at", "took_ms", "taken_by", "method", "threads"}
+            keys = {
+                "target",
+                "worker",
+                "at",
+                "took_ms",
+                "taken_by",
+                "method",
+                "note",
+                "threads_cut",
+                "threads",
+            }
+            assert set(one) == keys
             assert (one["target"], one["took_ms"], len(one["threads"])) == ("8000", 21.0, 4)
             code, out, _ = await perftui(directory, "dump", "8000", "--json")
             assert [len(each["threads"]) for each in json.loads(out)["dumps"]] == [4, 4]

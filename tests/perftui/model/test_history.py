@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perftui.model.history import BLOCK_S, KEPT_S, NO_HISTORY, SECONDS_AGE_S, History, sum_of
-from perftui.model.tally import tally_of, total
+from perftui.model.tally import counted, routes_of, tally_of, total
 from perftui_agent.wire.frames import StatementFrame
 from tests.support.frames import T, frame, route, sketch, worker
 
@@ -138,7 +138,8 @@ def test_adding_a_frame_leaves_the_history_before_it_as_it_was() -> None:
 def test_a_sum_changes_nothing_that_it_was_made_of() -> None:
     """Parts are in other sums as well."""
     sent = frame(1, T + 1, [route("GET /", [5.0])])
-    first = tally_of([(A, sent)], T + 1)
+    frames = [counted(A, sent, T + 1)]
+    first = tally_of(frames, routes_of(frames))
     twice = total([first, first])
     assert twice.routes["GET /"].latency.count == twice.workers[A].latency.count == 2
     assert first.routes["GET /"].latency.count == first.workers[A].latency.count == 1
@@ -158,8 +159,9 @@ def test_a_second_that_is_asked_before_it_is_complete_is_complete_in_the_end() -
 def test_the_newest_second_can_be_added_up_beforehand() -> None:
     """It then is remembered, and the same as if nobody had."""
     history = history_of(1, 2, 3)
-    history.add_up()
-    NO_HISTORY.add_up()
+    assert history.add_up()
+    assert not history.add_up()
+    assert not NO_HISTORY.add_up()
     (node,) = history.cover(T + 3, T + 3)
     assert "tally" in vars(node)
     assert node.tally == history_of(1, 2, 3).cover(T + 3, T + 3)[0].tally

@@ -11,6 +11,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from perftui.app import Dashboard
+from perftui.faults import FAULTS
 from tests.support.fake_feed import FakeFeed
 
 SMALL = (80, 24)
@@ -77,6 +78,8 @@ async def opened(feed: FakeFeed, size: tuple[int, int] = SMALL) -> AsyncIterator
         seen = Seen(app, pilot)
         await seen.repaint()
         yield seen
+    # They would cost a pane or a key, and no test would see it.
+    assert not FAULTS, FAULTS.story()
 
 
 def look(

@@ -65,6 +65,15 @@ def test_a_view_is_written_into_a_file(here: Path, key: str, kind: str) -> None:
         assert json.loads(text)["service"] == "shop"
 
 
+def test_figures_follow_the_filter(here: Path) -> None:
+    """The rows one sees are the rows in the file, which says what they were chosen by, as `--filter` does."""
+    look(FakeFeed(), "slash", *"route:orders", "enter", "E", "j")
+    (path,) = here.iterdir()
+    whole = json.loads(path.read_text())
+    assert [row["route"] for row in whole["routes"]] == ["GET /orders"]
+    assert whole["filter"] == "route:orders"
+
+
 def test_no_file_is_written_over(here: Path) -> None:
     """The same view twice makes two files."""
     look(FakeFeed(), "E", "t", "E", "t")

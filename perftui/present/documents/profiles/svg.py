@@ -8,7 +8,7 @@ from __future__ import annotations
 from xml.sax.saxutils import escape
 
 from perftui.model.flame import NO_REQUEST, Node, Samples, tree
-from perftui.present.details.dump import is_own_file
+from perftui.present.details.threads import is_own_file
 
 WIDTH = 1200
 ROW = 18

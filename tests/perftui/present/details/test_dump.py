@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from perftui.present.details.dump import dump_rows, is_own, refusal_rows
+import re
+from collections.abc import Callable
+
+import pytest
+
+from perftui.present.details.dump import dump_rows, refusal_rows
+from perftui.present.details.threads import is_own, seen_in
+from perftui.present.documents.stacks import stacks
 from perftui.present.text.cells import text_of
 from perftui_agent.wire.frames import Dump, Refusal, StackFrame, ThreadDump
 from tests.support.fake_feed import blocked_dump
@@ -76,6 +83,67 @@ def test_a_loop_that_waits_is_said_to_wait() -> None:
         threads=[ThreadDump(name="MainThread", thread_id=1, is_main=True, frames=[select])],
     )
     assert "its event loop waits" in text(dump)[0]
+
+
+def doubtful() -> Dump:
+    """Return a dump from inside, of which a deep recursion and threads were left out."""
+    turn = StackFrame(function="turn", file="/srv/shop/app/tree.py", line=7, short_file="app/tree.py")
+    entry = StackFrame(function="entry", file="/srv/shop/app/tree.py", line=1, short_file="app/tree.py")
+    frames = [turn] * 7 + [entry]
+    thread = ThreadDump(name="MainThread", thread_id=1, is_main=True, frames=frames, frames_cut=559)
+    busy = StackFrame(function="dot", file="/srv/venv/lib/python3.12/site-packages/numpy/core.py", line=3)
+    return Dump(
+        id="1",
+        pid=1,
+        taken_at=0,
+        took_ns=0,
+        taken_by=1,
+        method="python",
+        note="seen from inside: ptrace is not allowed (sysctl …)",
+        threads=[thread, ThreadDump(name="pool", thread_id=2, frames=[busy])],
+        threads_cut=12,
+    )
+
+
+@pytest.mark.parametrize("drawn", [text, stacks])
+def test_the_doubts_and_limits_of_a_dump_are_told(drawn: Callable[[Dump], list[str]]) -> None:
+    """Why it is no plain dump, what is not known, and what was left out, before what there is."""
+    lines = drawn(doubtful())
+    heading = next(place for place, line in enumerate(lines) if "MainThread" in line)
+    above = " ".join(" ".join(lines[:heading]).split())
+    for said in (
+        "seen from inside: ptrace is not allowed",
+        "who runs and who holds the GIL is not known",
+        "12 threads more than are told of",
+        "559 frames left out",
+    ):
+        assert said in above
+
+
+@pytest.mark.parametrize("drawn", [text, stacks])
+def test_a_stack_with_a_hole_does_not_look_whole(drawn: Callable[[Dump], list[str]]) -> None:
+    """The hole stands where the frames were left out: before the outermost quarter."""
+    lines = [line for line in drawn(doubtful()) if "tree.py" in line or ("left out" in line and "…" in line)]
+    turns = [place for place, line in enumerate(lines) if "turn" in line]
+    hole = next(place for place, line in enumerate(lines) if "559 frames left out" in line and "…" in line)
+    assert turns[5] + 1 == hole == turns[6] - 1
+
+
+@pytest.mark.parametrize("drawn", [text, stacks])
+def test_nobody_is_said_to_wait_or_to_run_of_whom_it_is_not_known(
+    drawn: Callable[[Dump], list[str]],
+) -> None:
+    """A thread that computes in a library is no idle one either."""
+    shown = "\n".join(drawn(doubtful())).replace("who holds the GIL is not known", "")
+    assert not re.search(r"waiting|running|holds the GIL|idle|IDLE", shown), shown
+
+
+def test_what_is_not_known_is_null_for_scripts() -> None:
+    """As is everything that was not measured."""
+    (first, second) = seen_in(doubtful())
+    assert (first.active, first.holds_gil, second.active) == (None, None, None)
+    (known, *_) = seen_in(blocked_dump(4121))
+    assert (known.active, known.holds_gil) == (True, True)
 
 
 def test_a_refusal_is_a_sentence_and_the_mend() -> None:

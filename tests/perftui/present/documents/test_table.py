@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from perftui.present.documents.table import MIN_SHRUNK, Column, section, shortened, table
+from perftui.present.text.cells import clean
 
 TEXTS = st.text("abc 東京é…", max_size=60)
 
@@ -41,6 +45,27 @@ def test_no_column_shrinks_beyond_what_tells_something() -> None:
     """Then the table is wider than asked for."""
     lines = table([Column("a", shrinks=True), Column("b", shrinks=True)], [("x" * 50, "y" * 50)], 10)
     assert [len(part) for part in lines[1].split("  ")] == [MIN_SHRUNK, MIN_SHRUNK]
+
+
+AWKWARD = (
+    "1\ufe0f\u20e3 first",
+    "❤\ufe0f",
+    "ที่นี่",
+    "हिन्दी",
+    "e\u0301te\u0301",
+    "日本語",
+    "👨\u200d👩\u200d👧",
+    "plain",
+)
+"""A keycap, a variation selector, marks of Thai and Hindi, accents apart, wide letters, joined emoji."""
+
+
+def test_columns_stand_below_each_other_whatever_is_written_in_them() -> None:
+    """Measured as the dashboard measures, with nothing left in that terminals take for different widths."""
+    lines = table([Column("name"), Column("n", True)], [(name, "7") for name in AWKWARD])
+    assert len({cell_len(line) for line in lines}) == 1
+    assert not re.search("[\ufe0f\u20e3\u200d]", "".join(lines))
+    assert [line.rstrip(" 7") for line in lines[1:]] == [clean(name).rstrip() for name in AWKWARD]
 
 
 @given(TEXTS, st.integers(1, 60))
