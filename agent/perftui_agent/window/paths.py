@@ -50,8 +50,14 @@ GAP = "{…}"
 
 OTHER_PATHS = "(other)"
 
-_NO_WORD = re.compile(r"/(?!(?:[A-Za-z][A-Za-z_-]{0,23}|v\d\d?)(?:/|$))[^/]+")
-"""A segment that can't be a word: with a digit, a dot, another sign or letter, or too long."""
+MAX_HUMPS = 3
+"""Capital letters within a word: `getUserItems` has two."""
+
+MAX_CAPITALS = 8
+"""Of a word in capitals."""
+
+_LETTERS = re.compile(r"[A-Za-z_-]{1,24}|v[0-9]{1,2}")
+_UNPRONOUNCEABLE = re.compile(r"[b-df-hj-np-tv-xz]{6}", re.IGNORECASE | re.ASCII)
 
 _NOWHERE = frozenset({404, 405})
 
@@ -120,7 +126,8 @@ class PathTable:
         segments = path.removeprefix(self._root).split("/")[1 + self._segments_before :]
         if len(segments) > MAX_SEGMENTS:
             segments = [*segments[:MAX_SEGMENTS], GAP]
-        words = _NO_WORD.sub(f"/{GAP}", "/" + "/".join(segments))
+        seen = _verdicts.get
+        words = "/" + "/".join([seen(segment) or _word_of(segment) for segment in segments])
         if len(self._words) >= MAX_REMEMBERED:
             self._words.clear()
         self._words[path] = words
@@ -144,6 +151,27 @@ class PathTable:
         self._met = {}
         if len(known) > MAX_KNOWN:
             self._known = {words: known[words] for words in nlargest(MAX_KNOWN, known, key=known.__getitem__)}
+
+
+_verdicts: dict[str, str] = {}
+"""What words come to; not what has a digit or another sign in it, which a glance tells."""
+
+
+def _word_of(segment: str) -> str:
+    """Return a segment that may be a word, or a gap: an id, a number, a date, a name with a dot, a token."""
+    if not segment or not _LETTERS.fullmatch(segment):
+        return GAP if segment else ""
+    if len(_verdicts) >= MAX_REMEMBERED:
+        _verdicts.clear()
+    word = _verdicts[segment] = segment if all(map(_may_be_word, re.split("[_-]", segment))) else GAP
+    return word
+
+
+def _may_be_word(part: str) -> bool:
+    if part.isupper():
+        return len(part) <= MAX_CAPITALS
+    humps = sum(map(str.isupper, part[1:]))
+    return humps <= MAX_HUMPS and not _UNPRONOUNCEABLE.search(part)
 
 
 def _shapes(often: dict[str, int]) -> dict[str, str]:

@@ -65,9 +65,12 @@ SECRETS = [
     "größe",
     "%41",
     "a b",
-    "-",
+    "-.-",
     "x" * 25,
     "\x1b[31m",
+    "QwErTyUiOpAsDfGh",
+    "xkqjzpwmvt",
+    "ABCDEFGHIJKLM",
     "日本",
 ]
 
@@ -78,13 +81,24 @@ def test_what_can_be_no_word_is_never_told(secret: str, table: PathTable) -> Non
     assert rows(table, [f"/files/{secret}/raw"] * 100) == {"/files/{…}/raw": 100}
 
 
+WORDS = (
+    "users Users getUser order-items order_items API v1 v12 _next __debug__ mlflow well-known runs-search Ab"
+)
+
+
+@pytest.mark.parametrize("word", WORDS.split())
+def test_words_as_apps_have_them_are_told(word: str, table: PathTable) -> None:
+    """In any of the usual cases."""
+    assert rows(table, [f"/{word}/7"] * OFTEN) == {f"/{word}/{{…}}": OFTEN}
+
+
 def test_a_word_that_comes_once_is_somebodys(table: PathTable) -> None:
     """A name or a token of letters alone is told only if it comes again and again."""
     names = [a + b + c for a in "Annbo" for b in "elmnra" for c in "aiou"]
     assert rows(table, [f"/users/{name}/profile" for name in dict.fromkeys(names)]) == {
         "/users/{…}/profile": len(set(names))
     }
-    assert rows(table, ["/reset/QwErTyUiOpAsDfGh"] * (OFTEN - 1) + ["/reset/"] * 5) == {
+    assert rows(table, ["/reset/banana"] * (OFTEN - 1) + ["/reset/"] * 5) == {
         "/reset/{…}": OFTEN - 1,
         "/reset/": 5,
     }
