@@ -86,7 +86,7 @@ class Agent:
         self.guard = Guard()
         self.window = Window()
         self.pace = LoopPace()
-        self.sides = ServerSides()
+        self.sides = ServerSides(self.guard)
         self.arrivals = Arrivals(self.pace, self.window, self.guard)
         self.settings = Settings()
         self.service = ""
@@ -170,6 +170,7 @@ class _Run:
         self._box: BlackBox | None = None
         self._listeners = Listeners()
         agent.window.shapes.show_text = agent.settings.sql_text == "shape"
+        agent.arrivals.believe(agent.settings.queue_header)
         self.loop_probe = LoopProbe(agent.settings.block_ms, agent.window, agent.pace)
         self.process_probe = ProcessProbe()
         probes: list[Probe] = [

@@ -29,6 +29,7 @@ def instrument(
     blackbox_mb: float | None = None,
     block_ms: float | None = None,
     runtime_dir: str | os.PathLike[str] | None = None,
+    queue_header: str | None = None,
     enabled: bool | None = None,
 ) -> App:
     """Have the agent watch `app`; return the app to serve.
@@ -41,9 +42,11 @@ def instrument(
 
     `service` names it in `perftui ls` (default: the app's title, else the folder's name). `slo` are
     the targets it is held against. `actions=False` forbids dumps. `block_ms`: for how long code may
-    hold the event loop before it is named. `runtime_dir`: where its workers register. Every argument
-    but `slo` can come from the environment as `PERFTUI_SERVICE`, `PERFTUI_ACTIONS` and so on; the
-    argument wins. With `enabled=False` (or `PERFTUI_ENABLED=0`) the agent does nothing at all.
+    hold the event loop before it is named. `runtime_dir`: where its workers register. `queue_header`: the
+    header in which a proxy says when it took a request, `"X-Request-Start"` for one; the time since then is
+    part of the latency. Every argument but `slo` can come from the environment as `PERFTUI_SERVICE`,
+    `PERFTUI_ACTIONS` and so on; the argument wins. With `enabled=False` (or `PERFTUI_ENABLED=0`) the agent
+    does nothing at all.
 
     Raises ValueError for an argument out of its range, TypeError for what is no ASGI app or no `Slo`.
     """
@@ -57,6 +60,7 @@ def instrument(
         blackbox_mb=blackbox_mb,
         block_ms=block_ms,
         runtime_dir=runtime_dir,
+        queue_header=queue_header,
         enabled=enabled,
         slo=slo,
     )

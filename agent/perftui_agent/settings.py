@@ -21,6 +21,8 @@ MIN_TOKEN_CHARACTERS = 16
 _ROUTE = re.compile(r"[A-Z_]+ [/(]\S*|\(other\)")
 """What requests are counted under: `GET /items/{item_id}`, `GET (unmatched)`."""
 
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+
 _log = logging.getLogger("perftui")
 
 
@@ -78,6 +80,7 @@ class Settings:
     block_ms: float = 100.0
     slo: Slo | None = None
     runtime_dir: str | None = None
+    queue_header: str | None = None
 
 
 def read_settings(
@@ -93,6 +96,7 @@ def read_settings(
     enabled: bool | None = None,
     slo: Slo | None = None,
     runtime_dir: str | os.PathLike[str] | None = None,
+    queue_header: str | None = None,
 ) -> Settings:
     """Return the settings for these arguments; ValueError or TypeError for a bad one.
 
@@ -113,6 +117,7 @@ def read_settings(
         slo=_slo(slo) or base.slo,
         # Its variable is read by `wire.registration`, as clients read it.
         runtime_dir=_read({}, runtime_dir, "PERFTUI_RUNTIME_DIR", _directory, base.runtime_dir),
+        queue_header=read(queue_header, "PERFTUI_QUEUE_HEADER", _header, base.queue_header) or None,
     )
 
 
@@ -191,6 +196,12 @@ def _directory(value: object) -> str:
     if not isinstance(value, str | os.PathLike):
         raise ValueError("not a path")
     return os.path.abspath(value)
+
+
+def _header(value: object) -> str:
+    if not isinstance(value, str) or not _HEADER.fullmatch(value):
+        raise ValueError("not the name of a header, as 'X-Request-Start' is")
+    return "" if value.lower() == "off" else value
 
 
 def _sql_text(value: object) -> str:

@@ -22,6 +22,7 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         "SQL_TEXT",
         "BLACKBOX_MB",
         "BLOCK_MS",
+        "QUEUE_HEADER",
     ):
         monkeypatch.delenv(f"PERFTUI_{name}", raising=False)
 
@@ -42,6 +43,7 @@ def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "SQL_TEXT": "off",
         "BLACKBOX_MB": "0",
         "BLOCK_MS": "50.5",
+        "QUEUE_HEADER": "X-Request-Start",
     }.items():
         monkeypatch.setenv(f"PERFTUI_{name}", value)
     assert read_settings() == Settings(
@@ -53,6 +55,7 @@ def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
         sql_text="off",
         blackbox_mb=0,
         block_ms=50.5,
+        queue_header="X-Request-Start",
     )
 
 
@@ -79,6 +82,7 @@ def test_a_second_call_changes_only_what_it_names(monkeypatch: pytest.MonkeyPatc
         ("PERFTUI_BLACKBOX_MB", "-1"),
         ("PERFTUI_ENABLED", "maybe"),
         ("PERFTUI_SQL_TEXT", "all"),
+        ("PERFTUI_QUEUE_HEADER", "X Request Start"),
     ],
 )
 def test_a_wrong_variable_is_reported_and_the_default_stands(
@@ -172,3 +176,10 @@ def test_targets_out_of_range_are_refused(name: str, value: object) -> None:
     arguments: dict[str, Any] = {name: value}
     with pytest.raises(ValueError, match=name):
         Slo(**arguments)
+
+
+def test_a_queue_header_can_be_switched_off_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`off` is no header's name."""
+    monkeypatch.setenv("PERFTUI_QUEUE_HEADER", "off")
+    assert read_settings().queue_header is None
+    assert read_settings(read_settings(queue_header="X-Start"), queue_header="off").queue_header is None

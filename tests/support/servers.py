@@ -27,13 +27,19 @@ import psutil
 
 from perftui_agent.wire.registration import read_registrations
 
-Server = Literal["uvicorn", "gunicorn", "gunicorn-preload", "uvicorn-reload"]
-"""The server and how it makes its workers; `uvicorn-reload` always has one worker."""
+Server = Literal[
+    "uvicorn", "gunicorn", "gunicorn-preload", "uvicorn-reload", "gunicorn-asgi", "hypercorn", "granian"
+]
+"""The server and how it makes its workers; `uvicorn-reload` always has one worker. `gunicorn` has uvicorn's
+workers, `gunicorn-asgi` its own."""
 
 Loop = Literal["asyncio", "uvloop", "auto"]
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
+
+_SILENT = frozenset({"gunicorn-asgi", "hypercorn", "granian"})
+"""Servers whose workers don't say that they have started."""
 
 _STARTED = ("Application startup complete", "'lifespan' protocol appears unsupported")
 """What uvicorn logs once per worker: with lifespan events, and for an app without them."""
@@ -52,6 +58,7 @@ class Service:
     env: dict[str, str]
     """The server's environment, runtime directory included: run the CLI with it."""
     workers: int
+    server: Server
     supervised: bool
     """Whether `process` is a supervisor with the workers as children, or itself the only worker."""
 
@@ -150,7 +157,7 @@ def running(
             )
         count = 1 if server == "uvicorn-reload" else workers
         supervised = server != "uvicorn" or workers > 1
-        service = Service(process, port, uds, runtime_dir, log_file, server_env, count, supervised)
+        service = Service(process, port, uds, runtime_dir, log_file, server_env, count, server, supervised)
         try:
             _wait_started(service)
             yield service
@@ -233,11 +240,18 @@ def _environment(runtime_dir: Path, module_dir: Path | None, extra: Mapping[str,
 
 
 def _command(app: str, server: Server, workers: int, loop: Loop, port: int, uds: str | None) -> list[str]:
+    if server == "hypercorn":
+        bind = f"unix:{uds}" if uds else f"127.0.0.1:{port}"
+        return [sys.executable, "-m", "hypercorn", "-w", str(workers), "-b", bind, app]
+    if server == "granian":
+        options = ["--interface", "asgi", "--port", str(port), "--workers", str(workers)]
+        return [sys.executable, "-m", "granian", *options, app]
     if server.startswith("gunicorn"):
         # uvicorn-worker names its loops by worker class; its `auto` takes uvloop if it is there.
-        kind = "UvicornH11Worker" if loop == "asyncio" else "UvicornWorker"
+        kind = "uvicorn_worker." + ("UvicornH11Worker" if loop == "asyncio" else "UvicornWorker")
+        kind = "asgi" if server == "gunicorn-asgi" else kind
         bind = f"unix:{uds}" if uds else f"127.0.0.1:{port}"
-        options = ["-k", f"uvicorn_worker.{kind}", "-w", str(workers), "-b", bind, "--no-control-socket"]
+        options = ["-k", kind, "-w", str(workers), "-b", bind, "--no-control-socket"]
         options += ["--log-level", "info", "--graceful-timeout", "3"]
         options += ["--preload"] if server == "gunicorn-preload" else []
         return [sys.executable, "-m", "gunicorn", *options, app]
@@ -248,11 +262,16 @@ def _command(app: str, server: Server, workers: int, loop: Loop, port: int, uds:
 
 
 def _wait_started(service: Service) -> None:
-    """Wait until every worker has started and the socket accepts, or fail with the server's log."""
+    """Wait until every worker has started and the socket accepts, or fail with the server's log.
+
+    Where no worker says that it has, those that the agent has registered have.
+    """
 
     def started() -> bool:
         if service.process.poll() is not None:
             raise AssertionError(f"the server ended with {service.process.returncode}\n{service.log()}")
+        if service.server in _SILENT:
+            return len(service.registered_pids()) >= service.workers and _accepts(service)
         log = service.log()
         return sum(log.count(line) for line in _STARTED) >= service.workers and _accepts(service)
 

@@ -4,7 +4,8 @@
 (4 ms on most machines). That is the request's own arrival where all of it is there; a body that is still on
 its way says nothing of when its head came, and then nothing is told. What came before the last thing that
 was sent (a pipelined request) waited for its own predecessor and not for us. The socket is looked at and not
-touched: no option or flag of it is set.
+touched: no option or flag of it is set. Where a proxy's header is believed, which tells of the time before
+that, too, the longer of the two counts.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import time
 from typing import Any, Protocol
 
 from perftui_agent.guard import Guard
+from perftui_agent.probes.http.queue_header import QueueHeader
+from perftui_agent.probes.http.server_side import server_name
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import RequestRecord, Scope
 from perftui_agent.wire.frames import Frame
@@ -54,6 +57,8 @@ class Pace(Protocol):
     """Who decides when to ask: the pace of the app's loop."""
 
     ask_from_ns: int
+    late_from_ns: int
+    everybody_asks: bool
 
     def called(self, arrived_ns: int, now_ns: int) -> None:
         """Take a request whose bytes arrived then and that is called now."""
@@ -82,6 +87,8 @@ class Arrivals:
         self._told = told
         self._guard = guard
         self._least_ns = _least_ns()
+        self._header: QueueHeader | None = None
+        self._kernel_tells = False
         self._status: ProbeStatus = "off: no request yet" if _TCP_INFO is not None else "off: not Linux"
 
     def attach(self) -> ProbeStatus:
@@ -94,12 +101,36 @@ class Arrivals:
     def fill(self, frame: Frame) -> None:
         """There is nothing to read: each request brings its own."""
 
+    def believe(self, header: str | None) -> None:
+        """Have requests say in this header when a proxy took them; None: in none."""
+        self._header = QueueHeader(header) if header else None
+        self.pace.everybody_asks = header is not None
+
     def ask(self, record: RequestRecord, side: Any) -> None:
         """Write down how long a request that is called now has waited; `side` is the server's of it."""
         now_ns = record.started_ns
+        if now_ns >= self.pace.late_from_ns:
+            self._ask_kernel(record, side, now_ns)
+        elif not self._kernel_tells:
+            record.queue_ns = UNKNOWN
+        if self._header is not None:
+            self._ask_proxy(record, self._header)
+
+    def _ask_proxy(self, record: RequestRecord, header: QueueHeader) -> None:
+        try:
+            waited_ns = header.waited_ns((record.scope or {})["headers"])
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a response
+            self._guard.fault("probes.queue", error)
+            return
+        if waited_ns is not None:
+            record.queue_ns = max(record.queue_ns, waited_ns)
+            self._told.queue_is_known = True
+            self._status = ON
+
+    def _ask_kernel(self, record: RequestRecord, side: Any, now_ns: int) -> None:
         try:
             record.queue_ns = waited_ns = self._waited_ns(side, record.scope or {})
-            self._told.queue_is_known = True
+            self._told.queue_is_known = self._kernel_tells = True
             self._status = ON
             if waited_ns >= 0:
                 self.pace.called(now_ns - waited_ns, now_ns)
@@ -112,21 +143,22 @@ class Arrivals:
             why = "off: it failed"
             self._guard.fault("probes.queue", error)
         record.queue_ns = UNKNOWN
-        if not self._told.queue_is_known:
-            self._status = why or self._status
+        if not self._kernel_tells:
             self.pace.rest(now_ns)
+            if not self._told.queue_is_known:
+                self._status = why or self._status
 
     def _waited_ns(self, side: Any, scope: Scope) -> int:
         if _TCP_INFO is None:
             raise _UnknownError("not Linux")
         transport = getattr(side, "transport", None)
         if transport is None:
-            raise _UnknownError("the server does not show its connection")
+            raise _UnknownError(f"{server_name() or 'the server'} does not show its connection")
         if scope["http_version"] not in _ONE_AT_A_TIME:
             raise _UnknownError("requests of HTTP/2 share their connection")
         sock = transport.get_extra_info("socket")
         if sock is None:
-            raise _UnknownError("the server does not show its socket")
+            raise _UnknownError(f"{server_name() or 'the server'} does not show its socket")
         if sock.family == socket.AF_UNIX:
             raise _UnknownError("Unix sockets have no such clock")
         info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO_BYTES)

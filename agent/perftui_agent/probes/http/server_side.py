@@ -10,6 +10,7 @@ since the agent imports none of them; whoever shows nothing is `None`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Protocol, TypeAlias
 
+from perftui_agent.guard import Guard
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.wire.frames import Frame
 
@@ -156,7 +158,8 @@ class ServerSides:
 
     name = "clients"
 
-    def __init__(self) -> None:
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
         self._ways: dict[CodeType | type, _Ways] = {}
         self._status: ProbeStatus = "off: no request yet"
 
@@ -172,6 +175,13 @@ class ServerSides:
 
     def find(self, send: Any, receive: Any) -> Any:
         """Return the server's side of the request that these were given for; None if it shows none."""
+        try:
+            return self._find(send, receive)
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a response
+            self._guard.fault("probes.clients", error)
+            return None
+
+    def _find(self, send: Any, receive: Any) -> Any:
         code = getattr(send, "__code__", None) or type(send)
         ways = self._ways.get(code)
         if ways is None:
@@ -212,27 +222,32 @@ def _search(send: Any, receive: Any) -> _Way | None:
         if id(at) in seen:
             continue
         seen.add(id(at))
-        side_of = _server_of(at)
-        if side_of is not None:
-            return _Way(steps, at, side_of)
-        if len(steps) > MAX_DEPTH:
-            continue
-        likely: list[tuple[Any, tuple[Step, ...]]] = []
-        for step, name, there in _next(at):
-            if _passes_on(name):
-                likely.append((there, (*steps, step)))
-            elif isinstance(there, FunctionType | MethodType | functools.partial) or step[0] != "attribute":
-                waiting.append((there, (*steps, step)))
-        waiting.extendleft(reversed(likely))
+        with contextlib.suppress(Exception):  # others' objects may be proxies of nothing
+            side_of = _server_of(at)
+            if side_of is not None:
+                return _Way(steps, at, side_of)
+            if len(steps) <= MAX_DEPTH:
+                _follow(at, steps, waiting)
     return None
+
+
+def _follow(at: Any, steps: tuple[Step, ...], waiting: deque[tuple[Any, tuple[Step, ...]]]) -> None:
+    """Add what can be reached from here to what waits to be looked at."""
+    likely: list[tuple[Any, tuple[Step, ...]]] = []
+    for step, name, there in _next(at):
+        if _passes_on(name):
+            likely.append((there, (*steps, step)))
+        elif isinstance(there, FunctionType | MethodType | functools.partial) or step[0] != "attribute":
+            waiting.append((there, (*steps, step)))
+    waiting.extendleft(reversed(likely))
 
 
 def _server_of(at: Any) -> Callable[[Any], Any] | None:
     """Return how to read the server's own object; None for anything else."""
     if isinstance(at, FunctionType):
-        is_gunicorns = at.__module__.startswith("gunicorn.") and "self" in at.__code__.co_freevars
+        is_gunicorns = str(at.__module__).startswith("gunicorn.") and "self" in at.__code__.co_freevars
         return GunicornSide if is_gunicorns and at.__name__ == "send" else None
-    if type(at).__module__.startswith("hypercorn."):
+    if str(type(at).__module__).startswith("hypercorn."):
         return HypercornSide if hasattr(at, "app_send") and hasattr(at, "closed") else None
     held = getattr(at, "__dict__", None)
     if isinstance(held, dict) and isinstance(held.get("disconnected"), bool) and "transport" in held:
@@ -300,10 +315,19 @@ def _passes_on(name: str) -> bool:
     return "send" in name or "receive" in name or name in {"__self__", "__func__", "__wrapped__", "func"}
 
 
+def server_name() -> str:
+    """Return the server that this process runs, as far as it can be told; empty for one nobody knows."""
+    # gunicorn first: its workers may run uvicorn's protocol inside.
+    return next((name for name in ("gunicorn", *_SHOWING, *_SILENT) if name in sys.modules), "")
+
+
+_SHOWING = ("hypercorn", "uvicorn")
+_SILENT = ("granian", "daphne")
+"""Servers by whether a request's own object can be found."""
+
+
 def _who_does_not() -> str:
-    for name in ("granian", "daphne", "mangum"):
-        if name in sys.modules:
-            return f"{name} does not tell"
-    if any(name in sys.modules for name in ("gunicorn", "hypercorn", "uvicorn")):
-        return "what wraps the app hides from us"
-    return "the server does not tell"
+    name = server_name()
+    if name and name not in _SILENT:
+        return "something around the app keeps us from knowing"
+    return f"{name or 'the server'} does not tell"

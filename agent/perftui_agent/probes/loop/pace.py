@@ -27,6 +27,9 @@ class LoopPace:
     def __init__(self) -> None:
         self.ask_from_ns = 0
         """Requests that are called from this moment on may have waited; by `perf_counter_ns`."""
+        self.late_from_ns = 0
+        """The same, where `ask_from_ns` is 0 because everybody is asked about something else as well."""
+        self.everybody_asks = False
         self._late_until_ns = 0
         self._thread_id = 0
         self._is_one = True
@@ -35,7 +38,8 @@ class LoopPace:
         """Take what is told from now on to be of the loop that runs in this thread."""
         self._thread_id = get_ident()
         self._is_one = True
-        self.ask_from_ns = self._late_until_ns = 0
+        self._late_until_ns = 0
+        self._ask_from(0)
 
     def turned(self, due_ns: int, now_ns: int) -> None:
         """Take a tick that was due then and runs now."""
@@ -49,16 +53,20 @@ class LoopPace:
         else:
             # Requests run on another loop too: what one of them shows says nothing of the other.
             self._is_one = False
-            self.ask_from_ns = 0
+            self._ask_from(0)
 
     def rest(self, now_ns: int) -> None:
         """Have nobody ask for a while: there is nobody who would know."""
-        self.ask_from_ns = now_ns + RESTING_NS
+        self._ask_from(now_ns + RESTING_NS)
 
     def _turned(self, since_ns: int, now_ns: int) -> None:
         late_ns = now_ns - since_ns
         if late_ns >= GRACE_NS:
             self._late_until_ns = max(self._late_until_ns, now_ns + LATE_FOR_NS + late_ns)
-            self.ask_from_ns = 0
+            self._ask_from(0)
         elif self._is_one and now_ns >= self._late_until_ns:
-            self.ask_from_ns = since_ns + GRACE_NS
+            self._ask_from(since_ns + GRACE_NS)
+
+    def _ask_from(self, moment_ns: int) -> None:
+        self.late_from_ns = moment_ns
+        self.ask_from_ns = 0 if self.everybody_asks else moment_ns

@@ -15,6 +15,8 @@ from fastapi import FastAPI
 
 from perftui_agent.instrumentation import the_agent
 from perftui_agent.probes.http.arrival import UNKNOWN, Arrivals
+from perftui_agent.probes.http.server_side import server_name
+from perftui_agent.probes.loop.pace import LoopPace
 from tests.support.requests import begin
 from tests.support.timed import http_scope, timed
 
@@ -74,13 +76,14 @@ class Side:
 def arrivals() -> Iterator[Arrivals]:
     agent = the_agent()
     agent.window.empty()
-    yield Arrivals(agent.pace, agent.window, agent.guard)
+    yield Arrivals(LoopPace(), agent.window, agent.guard)
     agent.window.empty()
 
 
 def asked(arrivals: Arrivals, side: Any, **scope: Any) -> int:
     """Return what is written down of a request."""
     record = begin(scope=http_scope(**scope))
+    arrivals.pace.late_from_ns = 0
     arrivals.ask(record, side)
     return record.queue_ns
 
@@ -134,8 +137,8 @@ class Unix(Kernel):
 @pytest.mark.parametrize(
     ("side", "scope", "why"),
     [
-        (lambda: None, {}, "the server does not show its connection"),
-        (lambda: Side(None), {}, "the server does not show its socket"),
+        (lambda: None, {}, "{server} does not show its connection"),
+        (lambda: Side(None), {}, "{server} does not show its socket"),
         (lambda: Side(Unix(received_ms=300)), {}, "Unix sockets have no such clock"),
         (lambda: Side(Kernel(300)), {"http_version": "2"}, "requests of HTTP/2 share their connection"),
     ],
@@ -145,7 +148,7 @@ def test_where_the_kernel_cannot_be_asked_the_status_says_why(
 ) -> None:
     """The request's time before the app is not known, and nothing is made up."""
     assert asked(arrivals, side(), **scope) == UNKNOWN
-    assert arrivals.attach() == f"off: {why}"
+    assert arrivals.attach() == "off: " + why.format(server=server_name() or "the server")
 
 
 def test_who_can_be_asked_of_some_requests_stays_on(arrivals: Arrivals) -> None:
@@ -231,7 +234,7 @@ def test_looking_changes_nothing_of_a_descriptor() -> None:
         time.sleep(0.05)
         before = fcntl.fcntl(ours.fileno(), fcntl.F_GETFL)
         agent = the_agent()
-        arrivals = Arrivals(agent.pace, agent.window, agent.guard)
+        arrivals = Arrivals(LoopPace(), agent.window, agent.guard)
         uploading = Side(ours, more_body=True)
         waited_ns = asked(arrivals, uploading, method="POST", **headers(content_length="3"))
         assert 30 * MS <= waited_ns <= 2_000 * MS
