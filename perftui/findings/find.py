@@ -1,4 +1,4 @@
-"""All rules over one picture: what is wrong, the worst first."""
+"""All rules over one picture: what is wrong, the worst first, and each trouble once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from perftui.faults import FAULTS
 from perftui.findings import (
+    backlog_overflow,
     cache_stampede,
     cache_thrash,
     cpu_saturated,
@@ -19,6 +20,7 @@ from perftui.findings import (
     memory_growth,
     n_plus_one,
     pool_exhausted,
+    queueing,
     repeated_query,
     slo_breach,
     slow_query,
@@ -28,6 +30,7 @@ from perftui.findings import (
     worker_gone,
     worker_imbalance,
 )
+from perftui.findings.causes import settled
 from perftui.findings.rule import MAX_SUBJECT, NONE_STANDS, RANK, Rule, Standing, quoted
 from perftui.model.summary import Finding, Summary
 
@@ -51,6 +54,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         cpu_saturated.KIND: cpu_saturated.check,
         memory_growth.KIND: memory_growth.check,
         gc_pause.KIND: gc_pause.check,
+        queueing.KIND: queueing.check,
+        backlog_overflow.KIND: backlog_overflow.check,
         worker_gone.LOST: worker_gone.check_lost,
         worker_gone.RESTARTED: worker_gone.check_restarted,
     }
@@ -75,7 +80,7 @@ def find(summary: Summary, standing: Mapping[str, Standing] = MappingProxyType({
         # A rule that fails takes its own judgement with it, and no other's.
         with FAULTS.spared(f"the finding {kind}"):
             found += sorted(check(summary, standing.get(kind, NONE_STANDS)), key=_order)[:MAX_OF_A_KIND]
-    return tuple(_bounded(finding) for finding in sorted(found, key=_order))
+    return tuple(_bounded(finding) for finding in sorted(settled(found, summary), key=_order))
 
 
 def _bounded(finding: Finding) -> Finding:

@@ -7,7 +7,7 @@ longest speaks for it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from perftui.findings.figures import ms, span, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted, worst
@@ -30,6 +30,9 @@ MEDIUM_SHARE = Bar(0.02, 0.014)
 OURS = "perftui_agent/"
 """The only code of the agent that runs on the loop at length is its garbage collection callback, or so it
 looks from another thread while the collector works: that is `gc-pause`."""
+
+FELT_MS = 20.0
+"""From here on it is worth telling that requests waited before the app."""
 
 MAX_STACK = 10
 
@@ -69,6 +72,8 @@ def _finding(summary: Summary, function: str, rows: Sequence[IncidentRow], was: 
     share = of_worker_ns.most_common(1)[0][1] / 1e9 / window_s
     pids = sorted({row.pid for row in rows})
     others = f" and {len(pids) - 1} more" if len(pids) > 1 else ""
+    waited_ms = _queued_ms(summary, of_worker_ns)
+    waited = f"; requests waited for it before the app, p95 {ms(waited_ms)}" if waited_ms >= FELT_MS else ""
     going_on = ", and still does" if any(row.incident.ongoing for row in _last_of_each(rows)) else ""
     return Finding(
         kind=KIND,
@@ -77,7 +82,7 @@ def _finding(summary: Summary, function: str, rows: Sequence[IncidentRow], was: 
         ),
         subject=quoted(held_ns.most_common(1)[0][0], MAX_SUBJECT),
         sentence=f"held worker {longest.pid}{others} up to {ms(longest_ms)}, "
-        f"{times(len(rows))} in {span(window_s)}{going_on}",
+        f"{times(len(rows))} in {span(window_s)}{going_on}{waited}",
         evidence={
             "blocks": len(rows),
             "longest_ms": round(longest_ms, 3),
@@ -85,6 +90,7 @@ def _finding(summary: Summary, function: str, rows: Sequence[IncidentRow], was: 
             "share_of_worker": round(min(share, 1.0), 4),
             "window_s": round(summary.window_s, 3),
             "workers": pids,
+            "queue_p95_ms": round(waited_ms, 3),
             "routes": [route for route, _ in routes.most_common(5)],
             "stack": list(longest.incident.stack[:MAX_STACK]),
         },
@@ -94,7 +100,14 @@ def _finding(summary: Summary, function: str, rows: Sequence[IncidentRow], was: 
         since=min(row.incident.at for row in rows) / 1e9,
         route=routes.most_common(1)[0][0] if routes else None,
         worker=of_worker_ns.most_common(1)[0][0][0],
+        workers=tuple(worker for worker, _ in of_worker_ns),
     )
+
+
+def _queued_ms(summary: Summary, workers: Iterable[tuple[str, int]]) -> float:
+    """Return how long requests of these workers waited before the app, p95 of the worst; 0 if not at all."""
+    rows = [summary.worker(worker) for worker, _ in workers]
+    return max((row.queued.p95_ms or 0.0 for row in rows if row is not None), default=0.0)
 
 
 def _last_of_each(rows: Sequence[IncidentRow]) -> list[IncidentRow]:

@@ -70,6 +70,7 @@ def _finding(summary: Summary, pool: PoolSummary, was: Severity | None) -> Findi
         impact=(wait_ms or 0.0) * pool.checkouts / max(summary.window_s, 1.0) + 1000.0 * pool.timeouts,
         key=pool.name,
         route=routes[0].route if routes else None,
+        routes=tuple(route.route for route in routes),
         pool=pool.name,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from perftui.findings.figures import ms, percent, rate, span
 from perftui.findings.rule import MIN_REQUESTS, Standing, quoted
 from perftui.model.slo import ALL
-from perftui.model.summary import Finding, RouteSummary, Severity, SloVerdict, Summary
+from perftui.model.summary import Finding, RouteSummary, Severity, SloVerdict, Summary, Totals
 
 KIND = "slo-breach"
 
@@ -26,6 +26,9 @@ MIN_RATE_WINDOW_S = 10.0
 
 MOST_PATHS = 3
 """Paths below a route that takes any, as evidence."""
+
+MUCH = 0.3
+"""Of the p95: so much waiting before the app is worth telling."""
 
 MIN_P99_REQUESTS = 100
 """Of fewer, p99 is the single slowest request."""
@@ -63,11 +66,12 @@ def _finding(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> Findin
     if requests is None:
         requests = route.requests if route else summary.totals.requests
     sentence = ", ".join(f"{_value(each)} against {each.slo}" for each in verdicts)
+    waits = _before_the_app(route or (summary.totals if scope == ALL else None), verdicts)
     return Finding(
         kind=KIND,
         severity=_severity(verdicts, off, scope),
         subject=scope,
-        sentence=quoted(f"{sentence}, over {requests:,} requests in {span(summary.window_s)}"),
+        sentence=quoted(f"{sentence}{waits}, over {requests:,} requests in {span(summary.window_s)}"),
         evidence={
             "requests": requests,
             "window_s": round(summary.window_s, 3),
@@ -100,6 +104,14 @@ def _paths(route: RouteSummary | None, verdicts: list[SloVerdict]) -> list[dict[
         }
         for row in rows[:MOST_PATHS]
     ]
+
+
+def _before_the_app(row: RouteSummary | Totals | None, verdicts: list[SloVerdict]) -> str:
+    """Return how long its requests waited before the app, if that is much of their latency."""
+    if row is None or row.queued.p95_ms is None or not verdicts[0].slo.startswith("p"):
+        return ""
+    before_ms, whole_ms = row.queued.p95_ms, row.latency.p95_ms or 0.0
+    return f", queued before the app p95 {ms(before_ms)}" if before_ms >= MUCH * whole_ms > 0.0 else ""
 
 
 def _severity(verdicts: list[SloVerdict], off: float, scope: str) -> Severity:

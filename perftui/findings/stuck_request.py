@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from perftui.findings.figures import ms, plural
+from perftui.findings.pool_exhausted import STUCK_MS
 from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded, quoted
 from perftui.model.summary import Finding, FlightRow, RouteSummary, Summary
 
@@ -20,6 +21,9 @@ MIN_AGE_MS = 5_000.0
 MIN_AGE_UNKNOWN_MS = 30_000.0
 """For a route of which too little is known: what servers and proxies commonly give a request."""
 
+YOUNGER_MS = 1_000.0
+"""What a request does before it asks for a connection."""
+
 MEDIUM_AGE_MS = Bar(10_000.0, 10_000.0)
 HIGH_AGE_MS = Bar(60_000.0, 60_000.0)
 """An age only grows: a stuck request stays until it ends, and needs no lower bar."""
@@ -32,14 +36,43 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     which is a finding of its own.
     """
     held = {worker.identity.id for worker in summary.workers if worker.state in {"blocked", "silent", "gone"}}
-    stuck = [row for row in summary.in_flight if row.worker not in held and _is_stuck(row, summary)]
+    pool_ms = max((pool.longest_wait_ms or 0.0 for pool in summary.pools), default=0.0)
+    stuck = [
+        row
+        for row in summary.in_flight
+        if row.worker not in held and _is_stuck(row, summary) and not _waits_for_a_pool(row, summary, pool_ms)
+    ]
     stuck.sort(key=lambda row: (row.request.route, -row.request.age_ns))
     for label, rows in groupby(stuck, key=lambda row: row.request.route):
         yield _finding(summary, label, list(rows), standing)
 
 
+def _waits_for_a_pool(row: FlightRow, summary: Summary, longest_ms: float) -> bool:
+    """Say whether it may be one of those that wait for a connection: the pool's finding tells of them.
+
+    Who holds the connections has had one since before the others began to wait, and is older.
+    """
+    route = summary.route(row.request.route)
+    asks = route is None or route.sql_per_request is None or route.sql_per_request > 0
+    return longest_ms >= STUCK_MS and asks and row.request.age_ns / 1e6 <= longest_ms + YOUNGER_MS
+
+
+def _held_ms(row: FlightRow, summary: Summary) -> float:
+    """Return for how much of its life the loop was held: it could not go on, whatever it waits for."""
+    end_ns = summary.at * 1e9
+    begin_ns = end_ns - row.request.age_ns
+    return (
+        sum(
+            max(0.0, min(each.incident.at + each.incident.ns, end_ns) - max(each.incident.at, begin_ns))
+            for each in summary.incidents
+            if each.worker == row.worker
+        )
+        / 1e6
+    )
+
+
 def _is_stuck(row: FlightRow, summary: Summary) -> bool:
-    age_ms = row.request.age_ns / 1e6
+    age_ms = row.request.age_ns / 1e6 - _held_ms(row, summary)
     route = summary.route(row.request.route)
     if route is not None and route.streaming:
         return False

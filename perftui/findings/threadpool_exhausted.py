@@ -80,5 +80,6 @@ def _finding(
         impact=total_ms / max(summary.window_s, 1.0) + (1000.0 * pool.waiting if pool else 0.0),
         key=worker.identity.id,
         route=routes[0].route if routes else None,
+        routes=tuple(route.route for route in routes),
         worker=worker.identity.id,
     )

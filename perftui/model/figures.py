@@ -87,6 +87,13 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
         "p95": _latency("p95_ms"),
         "p99": _latency("p99_ms"),
         "max": _latency("max_ms"),
+        "queued": Figure(
+            _TIME,
+            {
+                RouteSummary: lambda row: row.queued.p95_ms,
+                WorkerSummary: lambda row: row.queued.p95_ms,
+            },
+        ),
         "rps": Figure(_COUNT, {RouteSummary: lambda row: row.rps, WorkerSummary: lambda row: row.rps}),
         "n": Figure(
             _COUNT,

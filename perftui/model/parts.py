@@ -16,6 +16,7 @@ from perftui_agent.wire.frames import (
     CodePlace,
     ExceptionCount,
     Frame,
+    Listener,
     RepeatedShape,
     RouteFrame,
     WorkerId,
@@ -48,6 +49,7 @@ class RouteCounts(msgspec.Struct, frozen=True, gc=False):
     threadpool_wait_ns: int
     loop_wait_ns: int
     unfollowed: int
+    queue_known: int
 
     @property
     def requests(self) -> int:
@@ -80,6 +82,7 @@ class RoutePart(msgspec.Struct, frozen=True, gc=False):
     counters: int
     """Those of `RouteCounts`, packed."""
     latency: Packed
+    queue: Packed
     ttfb: Packed
     body_bytes: Packed
     background: Packed
@@ -99,6 +102,7 @@ def route_of(frames: Sequence[RouteFrame]) -> RoutePart:
     return RoutePart(
         counters=_route_counters(frames),
         latency=packed([frame.latency for frame in frames]),
+        queue=packed([frame.queue for frame in frames]),
         ttfb=packed([frame.ttfb for frame in frames]),
         body_bytes=packed([frame.body_bytes for frame in frames]),
         background=packed([frame.background for frame in frames if frame.background is not None]),
@@ -136,6 +140,7 @@ def _route_counters(frames: Sequence[RouteFrame]) -> int:
             sum([frame.threadpool_wait_ns for frame in frames]),
             sum([frame.loop_wait_ns for frame in frames]),
             sum([frame.unfollowed for frame in frames]),
+            sum([frame.queue_known for frame in frames]),
         )
     )
 
@@ -145,6 +150,7 @@ def route_sum(parts: Sequence[RoutePart]) -> RoutePart:
     return RoutePart(
         counters=sum([part.counters for part in parts]),
         latency=merged([part.latency for part in parts]),
+        queue=merged([part.queue for part in parts]),
         ttfb=merged([part.ttfb for part in parts]),
         body_bytes=merged([part.body_bytes for part in parts]),
         background=merged([part.background for part in parts]),
@@ -170,9 +176,15 @@ class WorkerPart(msgspec.Struct, frozen=True, gc=False):
     cpu_over_s: float = 0.0
     """For how long `cpu_s` was measured."""
     latency: Packed = NOTHING
+    queue_known: int = 0
+    queue: Packed = NOTHING
     lag: Packed = NOTHING
     gc_pauses: Packed = NOTHING
     threadpool_wait: Packed = NOTHING
+    listen_overflows: int | None = None
+    """Of its host, as far as it tells: its siblings tell of the same ones."""
+    backlogs: tuple[Listener, ...] = ()
+    """Its listening sockets, each with the most connections that were seen to wait."""
 
     @property
     def covered_s(self) -> float:
@@ -195,9 +207,13 @@ def worker_of(frame: Frame, to_ns: int) -> WorkerPart:
         cpu_s=0.0 if percent is None else percent / 100.0 * span_s,
         cpu_over_s=0.0 if percent is None else span_s,
         latency=packed([route.latency for route in frame.routes]),
+        queue_known=sum([route.queue_known for route in frame.routes]),
+        queue=packed([route.queue for route in frame.routes]),
         lag=packed([frame.loop.lag]) if frame.loop else NOTHING,
         gc_pauses=packed([frame.gc.pauses]) if frame.gc else NOTHING,
         threadpool_wait=packed([frame.threadpool.wait]) if frame.threadpool else NOTHING,
+        listen_overflows=frame.listen_overflows,
+        backlogs=tuple(frame.listeners),
     )
 
 
@@ -214,9 +230,15 @@ def worker_sum(parts: Sequence[WorkerPart]) -> WorkerPart:
         cpu_s=sum([part.cpu_s for part in parts]),
         cpu_over_s=sum([part.cpu_over_s for part in parts]),
         latency=merged([part.latency for part in parts]),
+        queue_known=sum([part.queue_known for part in parts]),
+        queue=merged([part.queue for part in parts]),
         lag=merged([part.lag for part in parts]),
         gc_pauses=merged([part.gc_pauses for part in parts]),
         threadpool_wait=merged([part.threadpool_wait for part in parts]),
+        listen_overflows=sum(told)
+        if (told := [each for part in parts if (each := part.listen_overflows) is not None])
+        else None,
+        backlogs=_fullest([part.backlogs for part in parts]),
     )
 
 
@@ -230,6 +252,23 @@ def _bounded(several: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
     for bounded in several:
         counts.update(bounded)
     return dict(counts.most_common(MAX_BOUNDS))
+
+
+def _fullest(several: Sequence[tuple[Listener, ...]]) -> tuple[Listener, ...]:
+    first = several[0]
+    if all(backlogs == first for backlogs in several):
+        return first
+    by_address: dict[str, Listener] = {}
+    for backlogs in several:
+        for each in backlogs:
+            have = by_address.get(each.address)
+            if have is None or _most(each) > _most(have):
+                by_address[each.address] = each
+    return tuple(by_address.values())
+
+
+def _most(listener: Listener) -> int:
+    return max(listener.most or 0, listener.waiting or 0)
 
 
 def _exceptions(several: Iterable[Iterable[ExceptionCount]]) -> tuple[ExceptionCount, ...]:

@@ -51,7 +51,9 @@ def latency_of(sketch: LatencySketch | Packed) -> Latency:
     if not sketch.count:
         return NO_LATENCY
     p50, p95, p99 = quantiles(sketch, (0.5, 0.95, 0.99))
-    return Latency(sketch.count, ms(p50), ms(p95), ms(p99), sketch.max / 1e6)
+    return Latency(
+        sketch.count, ms(p50), ms(p95), ms(p99), sketch.max / 1e6, sketch.total / 1e6 / sketch.count
+    )
 
 
 def quantile_ms(sketch: LatencySketch | Packed | None, q: float) -> float | None:

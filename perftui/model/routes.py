@@ -9,6 +9,7 @@ from perftui.model.parts import RouteCounts, RoutePart
 from perftui.model.quantiles import latency_of, quantile_ms, quantiles
 from perftui.model.summary import PathSummary, RouteSummary, Share
 from perftui.model.tally import Tally
+from perftui.model.waiting import queued_of
 from perftui.record import Record
 from perftui_agent.wire.frames import Frame, RouteLabel
 
@@ -104,6 +105,7 @@ def _row(
         latency=latency_of(part.latency),
         sketch=part.latency,
         total_ms=part.latency.total / 1e6,
+        queued=queued_of(part.queue, counts.queue_known),
         ttfb_p95_ms=quantile_ms(part.ttfb, 0.95),
         first_bytes=part.ttfb.count,
         background_p95_ms=quantile_ms(part.background, 0.95),

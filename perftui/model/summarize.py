@@ -18,6 +18,7 @@ from perftui.model.slo import judge
 from perftui.model.summary import Coverage, FlightRow, Summary, Totals, WorkerSummary
 from perftui.model.tally import Second, Tally
 from perftui.model.timeline import events_until
+from perftui.model.waiting import queued_of
 from perftui.model.workers import SILENT_AFTER_S, worker_rows
 from perftui_agent.wire.frames import Frame, WorkerId
 
@@ -95,6 +96,7 @@ def _totals(tally: Tally, last_frames: dict[WorkerId, Frame]) -> Totals:
         errors=errors,
         error_rate=errors / requests if requests else None,
         latency=latency_of(tally.latency),
+        queued=queued_of(tally.queue, tally.queue_known),
         in_flight=sum(frame.in_flight for frame in frames),
         open_websockets=sum(frame.open_websockets for frame in frames),
         open_streams=sum(frame.open_streams for frame in frames),

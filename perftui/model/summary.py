@@ -21,6 +21,7 @@ from perftui_agent.wire.frames import (
     ExceptionCount,
     Incident,
     InFlight,
+    Listener,
     RepeatedShape,
     RouteLabel,
     SlowRequest,
@@ -61,6 +62,17 @@ class Latency(Record, frozen=True):
     p95_ms: float | None = None
     p99_ms: float | None = None
     max_ms: float | None = None
+    mean_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """How long requests waited before the app, from their bytes' arrival: a part of their latency."""
+
+    known: int = 0
+    """Requests of which it is known; the rest of the figures is None without any."""
+    p95_ms: float | None = None
+    ms_per_request: float | None = None
 
 
 class Totals(Record, frozen=True):
@@ -71,6 +83,7 @@ class Totals(Record, frozen=True):
     errors: int = 0
     error_rate: float | None = None
     latency: Latency = Latency()
+    queued: Queued = Queued()
     in_flight: int = 0
     open_websockets: int = 0
     open_streams: int = 0
@@ -122,6 +135,7 @@ class RouteSummary(Record, frozen=True):
     """The merged latencies in nanoseconds, for a histogram: `ranges()`."""
     total_ms: float
     """All its latencies summed: what it costs the service."""
+    queued: Queued = Queued()
     ttfb_p95_ms: float | None = None
     first_bytes: int = 0
     """How many that rests on, as …"""
@@ -195,6 +209,13 @@ class WorkerSummary(Record, frozen=True):
     rps: float | None = None
     errors: int = 0
     latency: Latency = Latency()
+    queued: Queued = Queued()
+    listeners: tuple[Listener, ...] = ()
+    """Its listening sockets as last seen …"""
+    backlogs: tuple[Listener, ...] = ()
+    """… and each with the most connections that were seen to wait in the window."""
+    listen_overflows: int | None = None
+    """Connections that its host refused over the window, at whatever socket."""
     cpu_percent: float | None = None
     cpu_mean_percent: float | None = None
     """Over the window; `cpu_percent` is that of the last second."""
@@ -357,6 +378,10 @@ class Finding(Record, frozen=True):
     worker: WorkerId | None = None
     statement: str | None = None
     """… this fingerprint …"""
+    routes: tuple[RouteLabel, ...] = ()
+    """All routes that suffer from it, where there are several …"""
+    workers: tuple[WorkerId, ...] = ()
+    """… and all workers that have it."""
     pool: str | None = None
     cache: str | None = None
 

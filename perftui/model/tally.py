@@ -104,6 +104,16 @@ class Tally(Record, frozen=True):
         """The latencies of all routes together."""
         return merged([worker.latency for worker in self.workers.values()])
 
+    @property
+    def queue_known(self) -> int:
+        """Requests whose time before the app is known."""
+        return sum([worker.queue_known for worker in self.workers.values()])
+
+    @property
+    def queue(self) -> Packed:
+        """How long those of them waited that did."""
+        return merged([worker.queue for worker in self.workers.values()])
+
 
 NO_TALLY = Tally()
 

@@ -10,6 +10,7 @@ from perftui.model.parts import WorkerPart
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui.model.summary import WorkerState, WorkerSummary
 from perftui.model.tally import Tally
+from perftui.model.waiting import queued_of
 from perftui_agent.wire.frames import Frame
 
 SILENT_AFTER_S = 2.5
@@ -80,6 +81,10 @@ def _row(
         rps=counted.requests / covered_s if covered_s else None,
         errors=counted.errors,
         latency=latency_of(counted.latency),
+        queued=queued_of(counted.queue, counted.queue_known),
+        listeners=tuple(frame.listeners) if frame and not gone else (),
+        backlogs=counted.backlogs,
+        listen_overflows=counted.listen_overflows,
         cpu_percent=process.cpu_percent,
         cpu_mean_percent=100.0 * counted.cpu_s / counted.cpu_over_s if counted.cpu_over_s else None,
         cpu_limit=process.cpu_limit,

@@ -168,6 +168,7 @@ def slow_orders(at_ns: int) -> SlowRequest:
         total_ns=1_310_000_000,
         body_bytes=38_000,
         spans=[
+            Span(kind="queue", name="before the app", start_ns=0, ns=1_000_000),
             Span(kind="pool", name="main", start_ns=1_000_000, ns=22_000_000),
             Span(kind="sql", name=ORDERS, start_ns=23_000_000, ns=4_000_000, distinct_binds=1),
             Span(

@@ -21,6 +21,7 @@ from perftui.model.summary import (
     IncidentRow,
     Latency,
     Point,
+    Queued,
     RouteSummary,
     Share,
     SloVerdict,
@@ -36,6 +37,7 @@ from perftui_agent.wire.frames import (
     ExceptionCount,
     Incident,
     InFlight,
+    Listener,
     Refusal,
     StackFrame,
     ThreadDump,
@@ -293,6 +295,7 @@ def _route(
         latency=latency,
         sketch=sketch,
         total_ms=requests * median_ms * 1.4,
+        queued=Queued(requests, median_ms * 0.3, median_ms * 0.04),
         ttfb_p95_ms=median_ms * 1.8,
         first_bytes=requests,
         bodies=requests,
@@ -330,7 +333,8 @@ def _totals(routes: tuple[RouteSummary, ...], window_s: float) -> Totals:
         for _ in range(max(round(route.requests / route.sketch.count), 1))
     ]
     latency = replace(_latency(LatencySketch.merged(sketches)), count=requests)
-    return Totals(requests, requests / window_s, errors, errors / requests, latency)
+    queued = Queued(requests, 3.1, 0.9)
+    return Totals(requests, requests / window_s, errors, errors / requests, latency, queued)
 
 
 def _worker(
@@ -346,6 +350,8 @@ def _worker(
         requests=int(totals.requests * share),
         rps=rps,
         latency=latency,
+        queued=Queued() if quiet else Queued(200, 2.0 + wave, 0.8),
+        listeners=(Listener(address="127.0.0.1:8000", waiting=0, limit=2048),),
         cpu_percent=38 + 6 * wave,
         rss_bytes=int(183e6 + 2e6 * wave),
         threads=7,
@@ -357,7 +363,7 @@ def _worker(
         threadpool=ThreadpoolStats(used=int(4 * wave), total=40, waiting=0),
         agent_cpu_percent=0.3,
         agent_rss_bytes=4_100_000,
-        probes={"http": "on", "event_loop": "on", "redis": "off: not imported"},
+        probes={"http": "on", "event_loop": "on", "queue": "on", "redis": "off: not imported"},
         last_seen=now - 0.4,
         trend=(None,) * len(moments) if quiet else tuple(_around(latency.p95_ms, moments, number)),
         memory=tuple((at, int(180e6 + 4e6 * _wave(at, number))) for at in moments),

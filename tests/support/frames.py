@@ -59,10 +59,25 @@ def sketch(values_ms: Iterable[float]) -> LatencySketch:
     return result
 
 
-def route(label: str = "GET /", latencies_ms: Sequence[float] = (), **status: int) -> RouteFrame:
-    """Return a route whose requests all succeeded, or ended as `status` (of `StatusCounts`) says."""
+def route(
+    label: str = "GET /",
+    latencies_ms: Sequence[float] = (),
+    queued_ms: Sequence[float] | None = None,
+    **status: int,
+) -> RouteFrame:
+    """Return a route whose requests all succeeded, or ended as `status` (of `StatusCounts`) says.
+
+    With `queued_ms` the kernel was asked about all of them: those of it waited so long before the app.
+    """
     counts = StatusCounts(**status) if status else StatusCounts(success=len(latencies_ms))
-    return RouteFrame(route=label, status=counts, latency=sketch(latencies_ms), ttfb=sketch(latencies_ms))
+    return RouteFrame(
+        route=label,
+        status=counts,
+        latency=sketch(latencies_ms),
+        queue_known=0 if queued_ms is None else len(latencies_ms),
+        queue=sketch(queued_ms or ()),
+        ttfb=sketch(latencies_ms),
+    )
 
 
 def frame(

@@ -291,6 +291,8 @@ class Listener(_Value, frozen=True):
     """`127.0.0.1:8000`, `[::]:8000`, or the path of a Unix socket."""
     waiting: Count | None = None
     """Connections that wait to be accepted; workers that share the socket tell of the same ones."""
+    most: Count | None = None
+    """The most that were seen to wait within the span."""
     limit: Count | None = None
     """How many may."""
 

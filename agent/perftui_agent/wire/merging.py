@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
+import msgspec
+
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import (
     CacheFrame,
     ExceptionCount,
     Frame,
     PathFrame,
+    Listener,
     PoolFrame,
     RouteFrame,
     StatementFrame,
@@ -39,10 +42,11 @@ _ROUTE_SUMS = (
     "threadpool_wait_ns",
     "loop_wait_ns",
     "unfollowed",
+    "queue_known",
 )
 _STATUS_SUMS = ("informational", "success", "redirect", "client_error", "server_error", "disconnected")
 _STATEMENT_SUMS = ("errors", "slow", "same_binds", "unfollowed")
-_CACHE_SUMS = ("hits", "misses", "expirations", "stampedes")
+_CACHE_SUMS = ("hits", "misses", "expirations", "stampedes", "errors")
 
 
 def merge_into(older: Frame, newer: Frame) -> None:
@@ -67,6 +71,9 @@ def merge_into(older: Frame, newer: Frame) -> None:
     older.texts = {key: text for key, text in texts.items() if key in told and key not in known}
     ended = [incident for incident in [*older.incidents, *newer.incidents] if not incident.ongoing]
     older.incidents = sorted(ended, key=lambda incident: incident.ns, reverse=True)[:KEPT_INCIDENTS]
+    if newer.listen_overflows is not None:
+        older.listen_overflows = (older.listen_overflows or 0) + newer.listen_overflows
+    older.listeners = _merged_listeners(older.listeners, newer.listeners)
     older.span_ns += newer.span_ns
     for field in (
         "seq",
@@ -84,6 +91,17 @@ def merge_into(older: Frame, newer: Frame) -> None:
         "probes",
     ):
         setattr(older, field, getattr(newer, field))
+
+
+def _merged_listeners(older: list[Listener], newer: list[Listener]) -> list[Listener]:
+    """Return the sockets as they are now, each with the most that waited in either span."""
+    most = {listener.address: listener.most for listener in older}
+    return [
+        listener
+        if (before := most.get(listener.address)) is None or before <= (listener.most or 0)
+        else msgspec.structs.replace(listener, most=before)
+        for listener in newer
+    ]
 
 
 def _merge_parts(
@@ -117,6 +135,7 @@ def merge_route(older: RouteFrame, newer: RouteFrame) -> None:
     """Add what `newer` has counted to `older`."""
     _add(older.status, newer.status, _STATUS_SUMS)
     older.latency.merge(newer.latency)
+    older.queue.merge(newer.queue)
     older.ttfb.merge(newer.ttfb)
     older.body_bytes.merge(newer.body_bytes)
     for field in ("request_bytes", "background", "serialize"):

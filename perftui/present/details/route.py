@@ -46,7 +46,7 @@ def route_rows(picture: Picture, label: str, width: int, height: int) -> list[Ro
             rows_of(exceptions(route, width)),
             rows_of(paths(route, width, 6 if height < 30 else 12)),
             statements(summary, route, width),
-            rows_of(spent(route, width)),
+            rows_of(spent(summary, route, width)),
             slowest(summary, label, width),
             in_flight(summary, label, width),
             rows_of(latencies(route, width, chart_height)),

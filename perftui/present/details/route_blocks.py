@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
-from perftui.model.summary import RouteSummary, Summary
+from perftui.model.summary import Queued, RouteSummary, Summary
+from perftui.model.waiting import not_asked
 from perftui.present.charts.drawing import Axis, area, bar, round_up
 from perftui.present.text.blocks import pairs, sampled, section
-from perftui.present.text.cells import Cell, Line, clean, fit
+from perftui.present.text.cells import Cell, Line, Style, clean, fit, fit_line
 from perftui.present.text.quantile import marked_cell, quantile_cell, to_the_right
 from perftui.present.text.units import count, ms, percent, rate, size
 
-PARTS = (
-    ("SQL", "sql_ms_per_request"),
-    ("pool wait", "pool_wait_ms_per_request"),
-    ("thread wait", "threadpool_wait_ms_per_request"),
-    ("loop wait", "loop_wait_ms_per_request"),
-    ("cache", "cache_ms_per_request"),
-    ("serialize", "serialize_ms_per_request"),
-)
-"""Where an average request may spend its time; only what was measured is shown."""
+_WITH_NOTES = 64
+"""From this width on a bar leaves room for what to know about it."""
+
+Part: TypeAlias = tuple[str, float | None, str]
+"""Where an average request may spend its time: a name, milliseconds if they were measured, what to know."""
+
+
+def parts(route: RouteSummary) -> list[Part]:
+    """Return where an average request of a route spends its time, in the order in which it comes by."""
+    per_request = route.sql_per_request
+    statements = f"{rate(per_request)} statements" if per_request else ""
+    return [
+        ("queued", route.queued.ms_per_request, "waits in the kernel" if route.queued.ms_per_request else ""),
+        ("SQL", route.sql_ms_per_request, statements),
+        ("pool wait", route.pool_wait_ms_per_request, ""),
+        ("thread wait", route.threadpool_wait_ms_per_request, ""),
+        ("loop wait", route.loop_wait_ms_per_request, ""),
+        ("cache", route.cache_ms_per_request, ""),
+        ("serialize", route.serialize_ms_per_request, ""),
+    ]
 
 
 def figures(route: RouteSummary, misses: frozenset[str], width: int) -> list[Line]:
@@ -31,6 +44,7 @@ def figures(route: RouteSummary, misses: frozenset[str], width: int) -> list[Lin
         for text, style in [quantile_cell(latency, name, "high" if name in misses else "bright")]
     ]
     items += [
+        *queued(route.queued),
         ("max", ms(latency.max_ms), "text"),
         ("rps", rate(route.rps), "text"),
         ("err", percent(route.error_rate), "medium" if route.errors else "text"),
@@ -53,18 +67,29 @@ def figures(route: RouteSummary, misses: frozenset[str], width: int) -> list[Lin
     return pairs(items, width)
 
 
-def spent(route: RouteSummary, width: int) -> list[Line]:
+def queued(before: Queued) -> list[tuple[str, str, Style]]:
+    """Return how long requests waited before the app, where that is known."""
+    if before.p95_ms is None:
+        return []
+    return [("of it queued p95", *marked_cell(before.p95_ms, before.known, "p95"))]
+
+
+def spent(summary: Summary, route: RouteSummary, width: int) -> list[Line]:
     """Return where an average request spends its time, part by part; they may overlap."""
-    parts = [(name, value) for name, field in PARTS if (value := getattr(route, field)) is not None]
-    if not parts or not route.requests:
+    known = [(name, value, note) for name, value, note in parts(route) if value is not None]
+    if not known or not route.requests:
         return []
     mean = route.total_ms / max(route.latency.count, 1)
-    parts.append(("the rest", max(mean - sum(value for _, value in parts), 0.0)))
-    room = max(width - 26, 10)
+    known.append(("the rest", max(mean - sum(value for _, value, _ in known), 0.0), ""))
+    note = max((len(note) for *_, note in known), default=0) if width >= _WITH_NOTES else 0
+    room = max(width - 26 - (note + 2 if note else 0), 10)
     lines: list[Line] = [section(f"WHERE AN AVERAGE REQUEST SPENDS ITS {ms(mean)}", width)]
-    for name, value in parts:
+    for name, value, why in known:
         label = (Cell(fit(f"  {name}", 14), "label"), Cell(fit(ms(value), 8, "right"), "bright"))
-        lines.append((*label, Cell("  "), Cell(bar(value / mean if mean else 0.0, room), "chart")))
+        drawn = Cell(fit(bar(value / mean if mean else 0.0, room), room), "chart")
+        lines.append((*label, Cell("  "), drawn, Cell(f"  {why}" if note and why else "", "dim")))
+    if route.queued.ms_per_request is None:
+        lines += unknown_queue(summary, width)
     return lines
 
 
@@ -91,6 +116,16 @@ def paths(route: RouteSummary, width: int, most: int) -> list[Line]:
     if len(route.paths) > most:
         lines.append((Cell(f"  + {len(route.paths) - most} more", "dim"),))
     return lines
+
+
+def unknown_queue(summary: Summary, width: int) -> list[Line]:
+    """Return why nobody knows how long requests waited before the app."""
+    why = ", ".join(sorted(clean(state) for state in not_asked(summary.workers)))
+    return (
+        [fit_line((Cell(fit("  queued", 14), "label"), Cell(f"  not known: {why}", "dim")), width)]
+        if why
+        else []
+    )
 
 
 def over_time(summary: Summary, route: RouteSummary, width: int, height: int) -> list[Line]:

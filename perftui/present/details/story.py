@@ -14,8 +14,6 @@ from perftui.present.text.statements import terse
 from perftui.present.text.units import age, clock, count, ms, percent, size
 from perftui_agent.wire.frames import SlowRequest, Span
 
-WAITS = {"pool", "loop", "threadpool", "connect"}
-
 MANY = 3
 """From so many runs of one statement on it is worth asking whether one could do."""
 

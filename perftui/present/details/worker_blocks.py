@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from perftui.model.quantiles import quantile_ms
 from perftui.model.summary import Summary, WorkerSummary
+from perftui.model.waiting import fullness, most_waiting
+from perftui.present.details.route_blocks import queued
 from perftui.present.tables.workers import gc_cell, lag_cell, state_words
 from perftui.present.text.blocks import pairs, section
 from perftui.present.text.cells import Cell, Line, Style, clean, fit, fit_line
@@ -14,6 +16,9 @@ from perftui.present.text.units import age, count, percent, rate, size
 
 FILES_RUN_OUT = 0.8
 """From this share of the limit on, open files are held against it."""
+
+NEARLY_FULL = 0.5
+"""From this part of its limit on, an accept queue stands out."""
 
 SKEWED = 1.5
 """From this multiple of an even share on, up or down, a worker stands out."""
@@ -43,6 +48,8 @@ def process(summary: Summary, worker: WorkerSummary, width: int) -> list[Line]:
         ("rps", rate(worker.rps), "text"),
         *traffic(summary, worker),
         ("p95", *quantile_cell(worker.latency, "p95")),
+        *queued(worker.queued),
+        *backlog(worker),
         ("errors", count(worker.errors), "medium" if worker.errors else "text"),
         ("threads", count(worker.threads), "text"),
         ("files", *files(worker)),
@@ -69,6 +76,19 @@ def files(worker: WorkerSummary) -> tuple[str, Style]:
     if opened is None or not limit or opened < FILES_RUN_OUT * limit:
         return count(opened), "text"
     return f"{count(opened)} of {count(limit)}", "medium"
+
+
+def backlog(worker: WorkerSummary) -> list[tuple[str, str, Style]]:
+    """Return how many connections wait to be accepted, of how many that may: of its fullest socket."""
+    known = [each for each in worker.listeners if each.waiting is not None]
+    if not known:
+        return []
+    fullest = max(known, key=fullness)
+    limit = "" if fullest.limit is None else f"/{fullest.limit}"
+    most = max(map(most_waiting, worker.backlogs), default=0)
+    peak = f", {count(most)} at most" if most > (fullest.waiting or 0) else ""
+    style: Style = "medium" if fullness(fullest) >= NEARLY_FULL else "text"
+    return [("to accept", f"{fullest.waiting}{limit}{peak}", style)]
 
 
 def traffic(summary: Summary, worker: WorkerSummary) -> list[tuple[str, str, Style]]:

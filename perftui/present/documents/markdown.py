@@ -61,6 +61,8 @@ def _totals(summary: Summary) -> str:
         f"p50 {ms(latency.p50_ms)}, p95 {quantile(latency, 'p95')}, p99 {quantile(latency, 'p99')} "
         f"(n {count(latency.count)})"
     )
+    if totals.queued.p95_ms:
+        figures += f", of it queued before the app p95 {ms(totals.queued.p95_ms)}"
     verdicts = [
         f"{_plain(each.slo)} {'missed' if each.met is False else 'met' if each.met else 'no data'}"
         for each in summary.slo

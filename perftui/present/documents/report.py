@@ -17,6 +17,7 @@ from perftui.model.summary import (
     Summary,
     WorkerSummary,
 )
+from perftui.model.waiting import fullness, not_asked
 from perftui.present.documents.snapshot import moment
 from perftui.present.documents.table import Column, section, table
 from perftui.present.text.cells import clean
@@ -65,6 +66,7 @@ def report(summary: Summary, wanted: Filter = EVERYTHING, width: int = WIDTH) ->
         *section("findings", _findings(summary, room)),
         *rows("routes", summary.routes, _routes),
         *rows("workers", summary.workers, _workers),
+        *section("queued", _unknown_queue(summary, room)),
         *rows("queries", summary.queries, _queries),
         *rows("pools", summary.pools, _pools),
         *rows("caches", summary.caches, _caches),
@@ -80,7 +82,7 @@ def _head(summary: Summary) -> list[str]:
     name = summary.service or NO_DATA
     seen = f"workers {coverage.workers_seen}/{coverage.workers_known}"
     dropped = f", {coverage.frames_dropped} frames lost" if coverage.frames_dropped else ""
-    latency = totals.latency
+    latency, queued = totals.latency, totals.queued
     figures = (
         f"{count(totals.requests)} requests",
         f"{rate(totals.rps)}/s",
@@ -89,6 +91,7 @@ def _head(summary: Summary) -> list[str]:
         f"p95 {quantile(latency, 'p95')}",
         f"p99 {quantile(latency, 'p99')}",
         f"max {ms(latency.max_ms)}",
+        *([f"queued p95 {marked(queued.p95_ms, queued.known, 'p95')}"] if queued.known else []),
         f"in flight {totals.in_flight}",
     )
     return [
@@ -140,16 +143,15 @@ def _wrapped(texts: Iterable[str], room: int) -> list[str]:
 
 
 def _routes(rows: Sequence[RouteSummary], room: int) -> list[str]:
-    columns = [Column("route", shrinks=True)]
-    columns += [
-        Column(name, True) for name in ("requests", "rps", "errors", "p50", "p95", "p99", "max", "sql/req")
-    ]
-    return table(columns, [_route(row) for row in rows[:MAX_ROUTES]], room) + _more(
-        len(rows) - MAX_ROUTES, "routes"
-    )
+    queued = any(row.queued.known for row in rows)
+    names = ("requests", "rps", "errors", "p50", "p95", "p99", "max", "sql/req")
+    columns = [Column("route", shrinks=True), *[Column(name, True) for name in names]]
+    columns += [Column("queued", True)] if queued else []
+    lines = table(columns, [_route(row, queued) for row in rows[:MAX_ROUTES]], room)
+    return lines + _more(len(rows) - MAX_ROUTES, "routes")
 
 
-def _route(row: RouteSummary) -> tuple[str, ...]:
+def _route(row: RouteSummary, queued: bool) -> tuple[str, ...]:
     latency = row.latency
     return (
         row.route,
@@ -161,17 +163,20 @@ def _route(row: RouteSummary) -> tuple[str, ...]:
         quantile(latency, "p99"),
         ms(latency.max_ms),
         rate(row.sql_per_request),
+        *([marked(row.queued.p95_ms, row.queued.known, "p95")] if queued else []),
     )
 
 
 def _workers(rows: Sequence[WorkerSummary], room: int) -> list[str]:
     columns = [Column("pid", True), Column("state", shrinks=True)]
+    accepts = any(row.listeners for row in rows)
     names = ("requests", "rps", "p95", "cpu", "rss", "threads", "in flight", "lag p99", "up")
     columns += [Column(name, True) for name in names]
-    return table(columns, [_worker(row) for row in rows], room)
+    columns += [Column("to accept", True)] if accepts else []
+    return table(columns, [_worker(row, accepts) for row in rows], room)
 
 
-def _worker(row: WorkerSummary) -> tuple[str, ...]:
+def _worker(row: WorkerSummary, accepts: bool) -> tuple[str, ...]:
     state: str = row.state
     if row.state == "blocked":
         state = f"blocked {ms(row.blocked_ms)} at {row.blocked_at or '?'}"
@@ -187,6 +192,25 @@ def _worker(row: WorkerSummary) -> tuple[str, ...]:
         count(row.in_flight),
         marked(row.loop_lag_p99_ms, row.loop_lags, "p99"),
         age(row.uptime_s),
+        *([_to_accept(row)] if accepts else []),
+    )
+
+
+def _to_accept(row: WorkerSummary) -> str:
+    """Return how many connections wait at its fullest socket, of how many that may: `3/2048`."""
+    fullest = max(row.listeners, key=fullness, default=None)
+    if fullest is None or fullest.waiting is None:
+        return NO_DATA
+    return f"{fullest.waiting}/{fullest.limit}" if fullest.limit else str(fullest.waiting)
+
+
+def _unknown_queue(summary: Summary, room: int) -> list[str]:
+    return _wrapped(
+        (
+            f"not known of worker {', '.join(map(str, pids))}: queue is {why}"
+            for why, pids in not_asked(summary.workers).items()
+        ),
+        room,
     )
 
 

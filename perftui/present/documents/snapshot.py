@@ -24,7 +24,8 @@ from perftui.model.summary import (
     WorkerSummary,
 )
 from perftui.model.timeline import CLOCK_STEPPED
-from perftui_agent.wire.frames import CacheFrame
+from perftui.model.waiting import fullness
+from perftui_agent.wire.frames import CacheFrame, Listener
 
 SCHEMA = 1
 
@@ -55,6 +56,8 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> Json:
             "p95_ms": _rounded(latency.p95_ms),
             "p99_ms": _rounded(latency.p99_ms),
             "max_ms": _rounded(latency.max_ms),
+            "queue_p95_ms": _rounded(totals.queued.p95_ms),
+            "queue_ms_per_request": _rounded(totals.queued.ms_per_request),
             "in_flight": totals.in_flight,
             "open_websockets": totals.open_websockets,
             "open_streams": totals.open_streams,
@@ -96,6 +99,8 @@ def _route(row: RouteSummary, verdicts: tuple[SloVerdict, ...]) -> Json:
         "p95_ms": _rounded(row.latency.p95_ms),
         "p99_ms": _rounded(row.latency.p99_ms),
         "max_ms": _rounded(row.latency.max_ms),
+        "queue_p95_ms": _rounded(row.queued.p95_ms),
+        "queue_ms_per_request": _rounded(row.queued.ms_per_request),
         "ttfb_p95_ms": _rounded(row.ttfb_p95_ms),
         "background_p95_ms": _rounded(row.background_p95_ms),
         "bytes_p50": row.bytes_p50,
@@ -135,6 +140,8 @@ def _worker(row: WorkerSummary) -> Json:
         "requests": row.requests,
         "rps": _rounded(row.rps),
         "p95_ms": _rounded(row.latency.p95_ms),
+        "queue_p95_ms": _rounded(row.queued.p95_ms),
+        "backlog": _backlog(row.listeners),
         "cpu_percent": _rounded(row.cpu_percent),
         "rss_bytes": row.rss_bytes,
         "threads": row.threads,
@@ -162,6 +169,12 @@ def _worker(row: WorkerSummary) -> Json:
         },
         "probes": dict(row.probes),
     }
+
+
+def _backlog(listeners: tuple[Listener, ...]) -> Json | None:
+    """Return the accept queue of the fullest of a worker's sockets."""
+    fullest = max(listeners, key=fullness, default=None)
+    return None if fullest is None else {"waiting": fullest.waiting, "limit": fullest.limit}
 
 
 def _query(row: QuerySummary) -> Json:

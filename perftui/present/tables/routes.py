@@ -25,6 +25,7 @@ ROUTE_COLUMNS = (
     Column("delta", "Δ p95", 7),
     Column("p99", "p99", 7),
     Column("max", "max", 7, at_least=106),
+    Column("queued", "queued", 8, at_least=122),
     Column("size", "size p95", 9, at_least=132),
     Column("sql", "sql/req", 9, at_least=146),
     Column("trend", "p95 trend", 11, at_least=76, below=100),
@@ -32,8 +33,9 @@ ROUTE_COLUMNS = (
     Column("trend", "p95 trend", 30, at_least=140),
 )
 
-ROUTE_SORTS = ("cost", "rps", "err", "p50", "p95", "p99", "route")
-"""What `s` goes through; `cost` is the sum of all latencies of a route, `load` its share of all."""
+ROUTE_SORTS = ("cost", "rps", "err", "p50", "p95", "p99", "queued", "route")
+"""What `s` goes through; `cost` is the sum of all latencies of a route, `load` its share of all; `queued` is
+p95 of the time before the app."""
 
 _VALUES: dict[str, Callable[[RouteSummary], SortValue]] = {
     "cost": lambda route: route.total_ms,
@@ -42,6 +44,7 @@ _VALUES: dict[str, Callable[[RouteSummary], SortValue]] = {
     "p50": lambda route: route.latency.p50_ms,
     "p95": lambda route: route.latency.p95_ms,
     "p99": lambda route: route.latency.p99_ms,
+    "queued": lambda route: route.queued.p95_ms,
     "route": lambda route: route.route.partition(" ")[2] or route.route,
 }
 
@@ -109,6 +112,8 @@ def _cell(column: Column, route: RouteSummary, misses: frozenset[str], axis: Axi
             return quantile_cell(route.latency, "p99", "high" if "p99" in misses else "text")
         case "max":
             return Cell(ms(route.latency.max_ms), "dim")
+        case "queued":
+            return marked_cell(route.queued.p95_ms, route.queued.known, "p95", "dim")
         case "size":
             return marked_cell(route.bytes_p95, route.bodies, "p95", "dim", size)
         case "sql":

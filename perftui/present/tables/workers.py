@@ -44,6 +44,7 @@ FULL_COLUMNS = (
     Column("share", "share", 7),
     Column("err", "err", 7, at_least=112),
     Column("p95", "p95", 8),
+    Column("queued", "queued", 8, at_least=136),
     Column("agent", "agent", 8, at_least=120),
     Column("up", "up", 9, at_least=120),
     Column("trend", "p95 trend", 30, at_least=150),
@@ -152,6 +153,8 @@ def _cell(column: Column, worker: WorkerSummary, now: float, axis: Axis, request
             return Cell(percent(share), "medium" if worker.errors else "faint")
         case "p95":
             return quantile_cell(worker.latency, "p95", "faint" if worker.state == "gone" else "bright")
+        case "queued":
+            return marked_cell(worker.queued.p95_ms, worker.queued.known, "p95", quiet)
         case "gc":
             return gc_cell(worker, quiet)
         case "share":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 KINDS = {
+    "queue": "queued",
     "sql": "SQL",
     "pool": "pool wait",
     "connect": "connect",

@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from perftui.findings.causes import CAUSES
 from perftui.model.summary import Finding, Severity, Summary
+from perftui.model.waiting import PROBE
 from perftui.present.text.cells import Cell, Line, clean, fit, fit_line, shortened, spread, width_of
 from perftui.present.text.doubts import doubts_of
 from perftui.present.text.evidence import Row, Subject, subject_of
-from perftui.present.text.signs import RANK, sign
-from perftui.present.text.units import age
+from perftui.present.text.signs import LAG_MS, RANK, sign
+from perftui.present.text.units import age, ms
 from perftui.record import Record
 
 _KIND = 14
@@ -34,19 +36,6 @@ class Notice(Record, frozen=True):
     """Where the evidence is seen."""
 
 
-_CAUSES = (
-    "loop-blocked",
-    "pool-exhausted",
-    "n-plus-one",
-    "missing-index",
-    "slow-query",
-    "error-burst",
-    "threadpool-exhausted",
-    "cpu-saturated",
-)
-"""What makes a service slow or wrong, what others suffer from first; all other kinds come after these."""
-
-
 def notices(summary: Summary, findings: Sequence[Finding] = ()) -> list[Notice]:
     """Return all there is to say: what is so now, then causes, the worst first; missed targets after them."""
     said = {_function_of(worker.blocked_at or "") for worker in summary.workers if worker.state == "blocked"}
@@ -65,7 +54,7 @@ def _causes_first(findings: Sequence[Finding]) -> list[Finding]:
     Missed targets, which the header tells too, come after all that may be their cause. The order of kinds
     is fixed, so lines keep their places while figures change.
     """
-    ranks = {kind: place for place, kind in enumerate(_CAUSES)}
+    ranks = {kind: place for place, kind in enumerate(CAUSES)}
     seen: Counter[tuple[Severity, str]] = Counter()
     placed = []
     for finding in findings:
@@ -133,6 +122,10 @@ def _losses(summary: Summary) -> Iterator[Notice]:
     """Yield what the picture lacks through the agents' own fault."""
     for worker in summary.workers:
         name, leads_to = f"worker {worker.pid}", Subject("worker", worker.identity.id)
+        why = worker.probes.get(PROBE, "on")
+        if why != "on" and worker.state != "gone" and (worker.loop_lag_p99_ms or 0.0) >= LAG_MS:
+            late = f"its loop is {ms(worker.loop_lag_p99_ms)} late (p99), and waits before the app are not"
+            yield Notice("low", "queue-unknown", name, f"{late} in its latencies: {why}", leads_to=leads_to)
         # The gravest of each: the worker's own screen tells all.
         for doubt in list(doubts_of(worker))[:1]:
             yield Notice("low", doubt.kind, name, doubt.sentence, leads_to=leads_to)

@@ -14,6 +14,7 @@ from perftui.model.summary import (
     Finding,
     IncidentRow,
     QuerySummary,
+    Queued,
     RouteSummary,
     Severity,
     Summary,
@@ -21,6 +22,7 @@ from perftui.model.summary import (
     WorkerState,
     WorkerSummary,
 )
+from perftui.model.waiting import queued_of
 from perftui_agent.wire.frames import Incident, WorkerIdentity
 from tests.support.frames import T, sketch
 
@@ -50,6 +52,11 @@ def only(kind: str, summary: Summary, standing: Mapping[str, Severity] | None = 
     findings = found(kind, summary, standing)
     assert [finding.kind for finding in findings] == [kind]
     return findings[0]
+
+
+def queued(waited_ms: Sequence[float], known: int) -> Queued:
+    """Return how long requests waited before the app: those of `waited_ms`, and of `known` the others not."""
+    return queued_of(sketch(waited_ms), known)
 
 
 def a_route(label: str, latencies_ms: Sequence[float] = (20.0,) * 100, **more: Any) -> RouteSummary:

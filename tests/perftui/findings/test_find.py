@@ -39,6 +39,8 @@ PROMISED = {
     "gc-pause",
     "worker-lost",
     "worker-restarted",
+    "queueing",
+    "backlog-overflow",
 }
 """The kinds of the public interface."""
 
@@ -67,7 +69,7 @@ def test_every_kind_has_the_file_of_its_name() -> None:
     """`n-plus-one` is checked in `n_plus_one.py`."""
     files = {kind: check.__module__.rpartition(".")[2] for kind, check in RULES.items()}
     assert files == {kind: TWO_IN_A_FILE.get(kind, kind.replace("-", "_")) for kind in RULES}
-    others = {"__init__", "figures", "find", "rule", "steady", "workers"}
+    others = {"__init__", "causes", "figures", "find", "rule", "steady", "workers"}
     on_disk = {path.stem for path in Path(rule.__file__).parent.glob("*.py")}
     assert on_disk == set(files.values()) | others
 
@@ -109,7 +111,7 @@ def test_findings_of_a_kind_are_bounded() -> None:
 def everything() -> Iterator[Finding]:
     """Yield findings of several kinds, with texts as long as the model lets them be."""
     long = "x" * 2000
-    shape = RepeatedShape(fingerprint="f1", call_site=long, requests=40, executions=2000, distinct_binds=2000)
+    shape = RepeatedShape(fingerprint="f2", call_site=long, requests=40, executions=2000, distinct_binds=2000)
     error = ExceptionCount(type=long, place=long, count=50)
     route = a_route("GET /", [500.0] * 100, errors=50, exceptions=(error,), repeats=(shape,))
     query = a_query(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from perftui.findings.find import find
 from perftui.model.summary import FlightRow, PoolSummary, Summary
 from perftui_agent.wire.frames import ExceptionCount, InFlight
-from tests.perftui.findings.pictures import a_route, a_worker, found, only, picture
+from tests.perftui.findings.pictures import a_block, a_route, a_worker, found, only, picture
 from tests.support.frames import T
 
 LARGE, SERIALIZE, ERRORS, STUCK = "large-payload", "slow-serialization", "error-burst", "stuck-request"
@@ -201,3 +202,27 @@ def test_a_long_download_is_not_stuck() -> None:
     summary = in_flight(300.0, known=0)
     route = a_route("GET /pay", [20.0] * 30, streaming=True)
     assert not found(STUCK, picture(in_flight=summary.in_flight, routes=[route]))
+
+
+def test_the_time_a_held_loop_took_from_a_request_is_not_its_own() -> None:
+    """Of its six seconds the loop was held for four: it could not go on, whatever it waits for."""
+    waiting = in_flight(6.0, latency_ms=20.0)
+    assert found(STUCK, waiting)
+    assert not found(STUCK, replace(waiting, incidents=(a_block(4000.0, ago_s=5.0),)))
+    assert found(STUCK, replace(waiting, incidents=(a_block(4000.0, ago_s=50.0),)))
+
+
+def test_who_waits_for_a_connection_is_not_stuck_beside_the_empty_pool() -> None:
+    """The pool is the finding; whoever is older than its longest wait holds a connection, and is told of."""
+    pool = PoolSummary("main", "QueuePool", 2, 2, 0, 2, None, 0, waiting=9, longest_wait_ms=12_000.0)
+    assert not found(STUCK, replace(in_flight(12.5, 8.0), pools=(pool,)))
+    assert only(STUCK, replace(in_flight(40.0, 8.0), pools=(pool,))).evidence["requests"] == 1
+    brief = replace(pool, longest_wait_ms=20.0)
+    assert found(STUCK, replace(in_flight(12.5), pools=(brief,)))
+
+
+def test_a_route_without_statements_does_not_wait_for_the_pool() -> None:
+    """An endpoint that never asks the database is stuck on something else."""
+    pool = PoolSummary("main", "QueuePool", 2, 2, 0, 2, None, 0, waiting=9, longest_wait_ms=12_000.0)
+    route = a_route("GET /pay", [20.0] * 100, sql_per_request=0.0)
+    assert found(STUCK, replace(in_flight(12.5), pools=(pool,), routes=(route,)))

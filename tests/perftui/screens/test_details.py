@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
+from perftui.model.summary import Queued
 from perftui.present.details.route import route_rows
 from perftui.present.details.worker import worker_rows
 from perftui.present.picture import Picture
 from perftui.present.text.cells import text_of, width_of
+from perftui_agent.wire.frames import Listener
 from tests.perftui.screens.seen import HUGE, LARGE, SMALL, look, opened
 from tests.support.fake_feed import FakeFeed
 
@@ -37,6 +42,27 @@ def test_only_what_was_measured_is_told() -> None:
     assert "thread wait" not in text
 
 
+@SIZES
+def test_what_a_request_waited_before_the_app_comes_first(size: tuple[int, int]) -> None:
+    """The first bar of where its time goes, with what it is; and p95 of it among the figures."""
+    text = route(FakeFeed(), size=size)
+    assert "of it queued p95 63ms" in text
+    heading = text.index("WHERE AN AVERAGE REQUEST SPENDS ITS")
+    assert text.index("queued  ", heading) < text.index("SQL  ", heading)
+    assert "waits in the kernel" in text
+
+
+def test_where_nobody_can_ask_how_long_requests_waited_the_route_says_why() -> None:
+    """No bar and no 0, but the reason."""
+    summary = FakeFeed().summary(60.0)
+    blind = tuple(replace(each, probes={"queue": "off: not Linux"}) for each in summary.workers)
+    routes = tuple(replace(each, queued=Queued()) for each in summary.routes)
+    lines = route_rows(Picture(replace(summary, workers=blind, routes=routes)), "GET /orders", *LARGE)
+    text = "\n".join(text_of(row.line) for row in lines)
+    assert "of it queued" not in text
+    assert "queued        not known: off: not Linux" in text
+
+
 def test_exceptions_stand_with_type_and_place() -> None:
     """What failed and where it was raised, with how often."""
     text = route(FakeFeed(troubles=("errors",)), "POST /checkout")
@@ -51,7 +77,7 @@ def test_a_route_without_requests_says_so() -> None:
 
 def test_what_has_no_room_can_be_scrolled_to() -> None:
     """The last line counts what is below; scrolling down brings it up."""
-    assert "more lines" in look(FakeFeed(), "enter")
+    assert re.search(r"\+ \d+ more", look(FakeFeed(), "enter").splitlines()[-2])
     assert "4124" not in look(FakeFeed(), "enter")
     assert "4124" in look(FakeFeed(), "enter", "pagedown", "pagedown")
 
@@ -71,6 +97,23 @@ def test_a_worker_tells_of_its_process_and_its_agent() -> None:
         assert word in text
     for word in ("THE AGENT'S OWN COST", "✓ http", "redis", "off: not imported"):
         assert word in text
+
+
+def test_a_worker_tells_what_waits_before_the_app() -> None:
+    """How long its requests waited, how many connections wait to be accepted, and the most that did."""
+    summary = FakeFeed().summary(60.0)
+    socket = Listener(address="127.0.0.1:8000", waiting=3, limit=128)
+    first = replace(
+        summary.workers[0],
+        listeners=(socket,),
+        backlogs=(replace_struct(socket, most=97),),
+        probes={"queue": "off: a Unix socket has no such clock"},
+    )
+    picture = Picture(replace(summary, workers=(first,)))
+    text = "\n".join(text_of(row.line) for row in worker_rows(picture, first.identity.id, *LARGE))
+    assert "of it queued p95" in text
+    assert "to accept 3/128, 97 at most" in text
+    assert "· queue         off: a Unix socket has no such clock" in text
 
 
 def test_a_blocked_worker_tells_what_holds_it() -> None:

@@ -83,3 +83,19 @@ def test_a_long_statement_leaves_room_for_its_figures() -> None:
 def test_where_there_is_room_it_is_told_for_how_long() -> None:
     """A wide line ends with how long the finding has stood."""
     assert text_of(attention_rows([notice("high", NOON - 38)], NOON, 120)[0].line).endswith(" 38 s ")
+
+
+def test_waits_before_the_app_that_nobody_sees_are_told_where_the_loop_is_late() -> None:
+    """While the loop turns, nothing waits before the app, and that nobody can ask is no news."""
+    summary = FakeFeed().summary(60.0)
+    blind = [
+        replace(each, probes={"queue": "off: a Unix socket has no such clock"}) for each in summary.workers
+    ]
+    assert notices(replace(summary, workers=tuple(blind))) == []
+    blind[0] = replace(blind[0], loop_lag_p99_ms=310.0)
+    (told,) = notices(replace(summary, workers=tuple(blind)))
+    assert (told.severity, told.kind, told.subject) == ("low", "queue-unknown", "worker 4121")
+    assert told.detail == (
+        "its loop is 310ms late (p99), and waits before the app are not in its latencies: "
+        "off: a Unix socket has no such clock"
+    )

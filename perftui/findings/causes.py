@@ -1,0 +1,207 @@
+"""Which findings are only what others look like: a cause silences its symptoms, and a missed target names it.
+
+`PAIRS` is all there is to know; each says where the two must meet. A symptom that is silenced would send
+whoever reads it to a second place for one trouble.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from perftui.findings.rule import RANK
+from perftui.model.slo import ALL
+from perftui.model.summary import Finding, RouteSummary, Summary
+
+Meeting: TypeAlias = Literal["worker", "route", "statement", "cache", "anywhere"]
+"""What a cause and its symptom have in common. `worker`: every worker of the symptom has such a cause."""
+
+
+def _always(_cause: Finding, _symptom: Finding) -> bool:
+    return True
+
+
+def _is_only_latency(_cause: Finding, symptom: Finding) -> bool:
+    return symptom.evidence.get("in") == ["latency"]
+
+
+def _is_not_load(_cause: Finding, symptom: Finding) -> bool:
+    return "requests" not in symptom.evidence.get("in", ())
+
+
+def _holds_most_of_the_time(cause: Finding, _symptom: Finding) -> bool:
+    share = cause.evidence.get("share_of_worker")
+    return isinstance(share, float) and share >= MOST
+
+
+MOST = 0.5
+"""Of a worker's time: its loop is held more often than not."""
+
+A_GOOD_PART = 0.3
+"""Of an average request's latency: so much waiting for the loop is what makes it late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One kind of finding that makes another kind appear."""
+
+    cause: str
+    symptom: str
+    meet: Meeting
+    why: str
+    only_if: Callable[[Finding, Finding], bool] = _always
+
+
+PAIRS: tuple[Pair, ...] = (
+    Pair("loop-blocked", "queueing", "worker", "requests wait for the loop that is held"),
+    Pair("gc-pause", "queueing", "worker", "a collection stops the loop with all else"),
+    Pair("cpu-saturated", "queueing", "worker", "the loop has no time left for what comes"),
+    Pair("backlog-overflow", "queueing", "worker", "what waits to be accepted waits before the app"),
+    Pair(
+        "loop-blocked",
+        "cpu-saturated",
+        "worker",
+        "what holds the loop is what burns the CPU",
+        _holds_most_of_the_time,
+    ),
+    Pair(
+        "loop-blocked",
+        "worker-imbalance",
+        "worker",
+        "its requests wait for the loop that is held",
+        _is_only_latency,
+    ),
+    Pair("gc-pause", "worker-imbalance", "worker", "its requests wait for its collections", _is_only_latency),
+    Pair("cpu-saturated", "worker-imbalance", "worker", "its requests wait for the CPU", _is_only_latency),
+    Pair(
+        "threadpool-exhausted",
+        "worker-imbalance",
+        "worker",
+        "its requests wait for a thread",
+        _is_only_latency,
+    ),
+    Pair("queueing", "worker-imbalance", "worker", "its requests wait before the app", _is_only_latency),
+    Pair(
+        "pool-exhausted",
+        "worker-imbalance",
+        "anywhere",
+        "which worker is left without a connection is chance",
+        _is_not_load,
+    ),
+    Pair("pool-exhausted", "threadpool-exhausted", "route", "threads are held by who waits for a connection"),
+    Pair("n-plus-one", "repeated-query", "statement", "one statement for all would repeat nothing"),
+    Pair("cache-thrash", "low-hit-ratio", "cache", "what is evicted cannot be hit"),
+)
+"""Every cause and symptom."""
+
+CAUSES: tuple[str, ...] = (
+    "loop-blocked",
+    "pool-exhausted",
+    "n-plus-one",
+    "missing-index",
+    "slow-query",
+    "error-burst",
+    "threadpool-exhausted",
+    "cpu-saturated",
+    "gc-pause",
+    "backlog-overflow",
+    "queueing",
+)
+"""What makes a service slow or wrong, what others suffer from first; all other kinds come after these."""
+
+BREACH = "slo-breach"
+
+FAILS = frozenset({"error-burst"})
+"""What makes requests fail, and not late."""
+
+OF_WHOLE_WORKERS = frozenset({"loop-blocked", "cpu-saturated", "gc-pause", "backlog-overflow", "queueing"})
+"""Causes that every route of a worker suffers from."""
+
+
+def settled(found: Iterable[Finding], summary: Summary) -> list[Finding]:
+    """Return the findings without those that others explain; missed targets name what to begin with."""
+    every = list(found)
+    by_kind: dict[str, list[Finding]] = {}
+    for finding in every:
+        by_kind.setdefault(finding.kind, []).append(finding)
+    left = [finding for finding in every if not _is_explained(finding, by_kind)]
+    causes = sorted((each for each in left if each.kind in CAUSES), key=_first)
+    return [_naming(each, summary, causes) if each.kind == BREACH else each for each in left]
+
+
+def _is_explained(symptom: Finding, by_kind: Mapping[str, Sequence[Finding]]) -> bool:
+    on = _workers(symptom)
+    explained: set[str] = set()
+    for pair in _PAIRS_OF.get(symptom.kind, ()):
+        for cause in by_kind.get(pair.cause, ()):
+            if not pair.only_if(cause, symptom):
+                continue
+            if pair.meet == "worker":
+                explained |= _workers(cause)
+            elif _meet(pair.meet, cause, symptom):
+                return True
+    return bool(on) and on <= explained
+
+
+def _meet(meeting: Meeting, cause: Finding, symptom: Finding) -> bool:
+    if meeting == "route":
+        return bool(_routes(cause) & _routes(symptom))
+    if meeting == "statement":
+        return cause.statement is not None and cause.statement == symptom.statement
+    if meeting == "cache":
+        return cause.cache is not None and cause.cache == symptom.cache
+    return meeting == "anywhere"
+
+
+def _naming(breach: Finding, summary: Summary, causes: Sequence[Finding]) -> Finding:
+    """Return a missed target with what to begin with, if that is known."""
+    cause = next((each for each in causes if _explains(each, breach, summary)), None)
+    if cause is None:
+        return breach
+    return replace(
+        breach,
+        evidence={**breach.evidence, "cause": {"kind": cause.kind, "subject": cause.subject}},
+        advice=f"Begin with {cause.kind} {cause.subject}: {cause.sentence}.",
+    )
+
+
+def _explains(cause: Finding, breach: Finding, summary: Summary) -> bool:
+    """Say whether a target is missed by what a finding is about."""
+    slo = str(breach.evidence["missed"][0]["slo"])
+    if slo.startswith("rps") or (cause.kind in FAILS) != slo.startswith("err"):
+        return False
+    if breach.subject == ALL:
+        return True
+    if cause.kind in OF_WHOLE_WORKERS:
+        route = summary.route(breach.subject)
+        return route is not None and _waits_for_the_loop(route)
+    return breach.subject in _routes(cause)
+
+
+def _waits_for_the_loop(route: RouteSummary) -> bool:
+    waits_ms = (route.queued.ms_per_request or 0.0) + (route.loop_wait_ms_per_request or 0.0)
+    return waits_ms >= A_GOOD_PART * (route.latency.mean_ms or 0.0) > 0.0
+
+
+def _workers(finding: Finding) -> set[str]:
+    return set(finding.workers) or ({finding.worker} if finding.worker else set())
+
+
+def _routes(finding: Finding) -> set[str]:
+    return {*finding.routes, *([finding.route] if finding.route else [])}
+
+
+def _first(finding: Finding) -> tuple[int, float]:
+    return RANK[finding.severity], -finding.impact
+
+
+def _pairs_of() -> Mapping[str, tuple[Pair, ...]]:
+    symptoms = dict.fromkeys(pair.symptom for pair in PAIRS)
+    return MappingProxyType(
+        {symptom: tuple(pair for pair in PAIRS if pair.symptom == symptom) for symptom in symptoms}
+    )
+
+
+_PAIRS_OF = _pairs_of()

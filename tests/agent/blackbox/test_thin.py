@@ -1,0 +1,61 @@
+"""Older history in larger pieces: nothing that counts gets lost."""
+
+from __future__ import annotations
+
+import msgspec
+
+from perftui_agent.blackbox.thin import merge_into
+from perftui_agent.sketch import LatencySketch
+from perftui_agent.wire.frames import CacheFrame, Frame, Listener, PoolFrame, RouteFrame, StatusCounts
+
+
+def sketch(*values: int) -> LatencySketch:
+    result = LatencySketch()
+    for value in values:
+        result.add(value)
+    return result
+
+
+def a_frame(seq: int, most: int) -> Frame:
+    """Return a frame in which every count is 1 and every sketch holds one value."""
+    route = RouteFrame(route="GET /", status=StatusCounts(success=1), latency=sketch(5))
+    for field in msgspec.structs.fields(RouteFrame):
+        if field.default == 0:
+            setattr(route, field.name, 1)
+        elif field.name in {"queue", "ttfb", "body_bytes", "request_bytes", "background", "serialize"}:
+            setattr(route, field.name, sketch(5))
+    cache = CacheFrame(name="c", kind="k")
+    for field in msgspec.structs.fields(CacheFrame):
+        if field.default == 0:
+            setattr(cache, field.name, 1)
+    return Frame(
+        seq=seq,
+        ended_at=seq * 1_000_000_000,
+        span_ns=1_000_000_000,
+        routes=[route],
+        caches=[cache],
+        pools=[PoolFrame(name="p", kind="k", checkouts=1, timeouts=1, wait=sketch(5))],
+        listeners=[Listener(address="127.0.0.1:8000", waiting=seq, limit=9, most=most)],
+        listen_overflows=1,
+    )
+
+
+def test_every_count_of_a_route_and_a_cache_adds_up() -> None:
+    """A field that is added to the wire and forgotten here would be lost after two minutes."""
+    older = a_frame(1, 7)
+    merge_into(older, a_frame(2, 3))
+    for part in (older.routes[0], older.caches[0]):
+        for field in msgspec.structs.fields(type(part)):
+            value = getattr(part, field.name)
+            if isinstance(value, int):
+                assert value == 2, field.name
+            elif isinstance(value, LatencySketch):
+                assert value.count == 2, field.name
+
+
+def test_an_accept_queue_keeps_its_fullest_moment() -> None:
+    """The socket is as it is now, and `most` is that of the whole span; refusals add up."""
+    older = a_frame(1, 7)
+    merge_into(older, a_frame(2, 3))
+    assert older.listeners == [Listener(address="127.0.0.1:8000", waiting=2, limit=9, most=7)]
+    assert older.listen_overflows == 2
