@@ -1,16 +1,18 @@
 """`memory-growth`: a worker's memory climbs and does not level off.
 
-The floor counts: the least RSS in each quarter of what is known. Big responses lift single moments, and
-a warm-up lifts the first quarters; a leak lifts the floor of every quarter.
+Two ways to see it. A slow leak lifts the floor: the least RSS in each quarter of what is known. Big responses
+lift single moments, and a warm-up lifts the first quarters; a leak lifts the floor of every quarter. A fast
+one has ended the host by then: it is judged by how long what is left lasts at its pace.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from perftui.findings.figures import size, span
-from perftui.findings.rule import Bar, Standing, graded, worst
+from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded, worst
 from perftui.findings.workers import at_work, name_of
 from perftui.model.summary import Finding, Severity, Summary, WorkerSummary
 
@@ -34,19 +36,111 @@ MEDIUM_SHARE = Bar(0.25, 0.18)
 HIGH_SHARE = Bar(1.0, 0.8)
 
 LIMIT_SOON_S = 900.0
-"""At this pace the container's limit is reached within a quarter of an hour: high."""
+"""At this pace what there is is used up within a quarter of an hour: high."""
+
+ENDS_IN_S = 300.0
+ENDS_IN_STANDING_S = 450.0
+"""Within minutes: it can't wait for the floors of four quarters."""
+
+MIN_SAMPLES = 4
+STEADY = 0.25
+"""Of its pace: a second in which it grows by less is a rest. One is a pause of the collector's; two, and it
+has levelled off."""
+
+TAKEN = 0.06
+"""Of what there was when it began to climb. At 60 MB a second of 7 GB that is known after 7 s, of 2 GB
+after 4; one big response takes less."""
+
+TAKEN_WHILE_LOADING = 0.5
+"""A young worker that has hardly served yet loads what it needs, a model for one, at whatever pace."""
+
+LOADING_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Climb:
+    """A stretch of seconds, up to now, in each of which it grew."""
+
+    from_bytes: int
+    to_bytes: int
+    over_s: float
+    per_s: float
 
 
 def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     """Yield each worker that keeps growing."""
     for worker in at_work(summary):
+        stands = worker.identity.id in standing
+        climb = _climb(worker.memory_lately)
+        if climb is not None and _ends_soon(worker, climb, stands):
+            yield _sudden(summary, worker, climb)
+            continue
         warm_from = worker.identity.started_at + WARM_AFTER_S
         points = [(at, size) for at, size in worker.memory if at >= warm_from]
         if len(points) < MIN_POINTS or points[-1][0] - points[0][0] < MIN_SPAN_S:
             continue
         floors = _floors(points)
-        if _climbs(floors, worker.identity.id in standing):
+        if _climbs(floors, stands):
             yield _finding(summary, worker, points, floors, standing.get(worker.identity.id))
+
+
+def _climb(points: Sequence[tuple[float, int]]) -> _Climb | None:
+    """Return the stretch up to now in which memory grew second by second, if it is long enough."""
+    steps = [(after - before, to_at - at) for (at, before), (to_at, after) in pairwise(points)]
+    length = rests = 0
+    grown = over_s = 0.0
+    for back, (grew, took_s) in enumerate(reversed(steps), 1):
+        pace = grown / over_s if over_s else 0.0
+        rests = rests + 1 if grew <= max(0.0, STEADY * pace * took_s) else 0
+        if rests > 1 or grew < -STEADY * pace * took_s:
+            break
+        length = length if rests else back
+        grown, over_s = grown + grew, over_s + took_s
+    if length + 1 < MIN_SAMPLES:
+        return None
+    (begin, low), (middle, between), (end, high) = points[-length - 1], points[-MIN_SAMPLES], points[-1]
+    # What came in one leap, a while ago, says nothing of the pace it has now.
+    pace = min((high - low) / (end - begin), (high - between) / (end - middle))
+    return _Climb(low, high, end - begin, pace) if pace > 0 else None
+
+
+def _ends_soon(worker: WorkerSummary, climb: _Climb, stands: bool) -> bool:
+    left, grown = worker.memory_left_bytes, climb.per_s * climb.over_s
+    if left is None or grown < GROWN_BYTES.enter:
+        return False
+    if left / climb.per_s > (ENDS_IN_STANDING_S if stands else ENDS_IN_S):
+        return False
+    loads = (worker.uptime_s or 0.0) < LOADING_S and worker.requests < MIN_REQUESTS
+    return grown >= (TAKEN_WHILE_LOADING if loads else TAKEN) * (left + grown)
+
+
+def _sudden(summary: Summary, worker: WorkerSummary, climb: _Climb) -> Finding:
+    left = worker.memory_left_bytes or 0
+    left_s = left / climb.per_s
+    where = "container has" if worker.memory_left_in == "container" else "host has"
+    return Finding(
+        kind=KIND,
+        severity="high",
+        subject=name_of(worker, summary),
+        sentence=f"grows by {size(climb.per_s)} a second, from {size(climb.from_bytes)} to "
+        f"{size(climb.to_bytes)} in {span(climb.over_s)}: the {size(left)} that the {where} left "
+        f"last {span(left_s)}",
+        evidence={
+            "pid": worker.pid,
+            "rss_bytes": climb.to_bytes,
+            "over_s": round(climb.over_s, 1),
+            "bytes_per_minute": round(climb.per_s * 60),
+            "memory_left_bytes": left,
+            "memory_left_in": worker.memory_left_in,
+            "left_s": round(left_s, 1),
+            "memory_limit_bytes": worker.memory_limit_bytes,
+        },
+        advice=f"Stop what sends it work, or end worker {worker.pid}, before the kernel ends something. What "
+        "it has in flight and a dump say what it is at.",
+        impact=climb.per_s / 1e6 * 60,
+        key=worker.identity.id,
+        worker=worker.identity.id,
+    )
 
 
 def _floors(points: Sequence[tuple[float, int]]) -> list[int]:
@@ -62,6 +156,13 @@ def _climbs(floors: Sequence[int], stands: bool) -> bool:
     return all(after - before >= EACH_QUARTER * grown for before, after in pairwise(floors))
 
 
+def _left(worker: WorkerSummary, last: int) -> int | None:
+    """Return how much more it can take: to its container's limit, or as the system says."""
+    limit = worker.memory_limit_bytes
+    known = [worker.memory_left_bytes, max(0, limit - last) if limit else None]
+    return min((each for each in known if each is not None), default=None)
+
+
 def _finding(
     summary: Summary,
     worker: WorkerSummary,
@@ -74,12 +175,16 @@ def _finding(
     per_s = (floors[-1] - floors[0]) / (over_s * 0.75)
     last = points[-1][1]
     share = (floors[-1] - floors[0]) / max(floors[0], 1)
-    limit = worker.memory_limit_bytes
-    left_s = max(0.0, (limit - last) / per_s) if limit and per_s > 0 else None
+    limit, left = worker.memory_limit_bytes, _left(worker, last)
+    left_s = left / per_s if left is not None and per_s > 0 else None
     severity = graded(share, MEDIUM_SHARE, HIGH_SHARE, was)
     if left_s is not None and left_s <= LIMIT_SOON_S:
         severity = worst(severity, "high")
-    until = f"; its limit of {size(limit)} is {span(left_s)} away" if limit and left_s is not None else ""
+    until = ""
+    if limit and left_s is not None:
+        until = f"; its limit of {size(limit)} is {span(left_s)} away"
+    elif left is not None and left_s is not None and severity == "high":
+        until = f"; the {size(left)} that the host has left last {span(left_s)}"
     return Finding(
         kind=KIND,
         severity=severity,
@@ -93,6 +198,7 @@ def _finding(
             "over_s": round(over_s, 1),
             "bytes_per_minute": round(per_s * 60),
             "memory_limit_bytes": limit,
+            "memory_left_bytes": left,
             "points": len(points),
         },
         advice="Look for what is kept per request: module-level lists and dicts, unbounded caches, "

@@ -22,6 +22,9 @@ FINEST_WINDOW_S = 80
 STEPS = 12
 """Parts of a window whose latencies are drawn one below the other."""
 
+LATELY_S = 30
+"""Seconds in which a sudden growth shows."""
+
 LONG_PAST = 12
 """Blocks of ten seconds that tell how a figure goes; with fewer, seconds tell more."""
 
@@ -70,6 +73,8 @@ class Axis(Record, frozen=True):
     nodes: Sequence[Node | None]
     past: Sequence[Node]
     """The blocks of ten seconds that were over by the end of the window, as far back as is known."""
+    lately: Sequence[Node] = ()
+    """The seconds of the last half minute that are known."""
 
     def route(self, label: RouteLabel) -> Sequence[float | None]:
         """Return the p95 of a route at each point, in ms."""
@@ -109,10 +114,14 @@ class Axis(Record, frozen=True):
         """Return moments and RSS of a worker: all that is known if that is long, else of the window."""
         return Lazy(lambda: self._memory(worker))
 
+    def memory_lately(self, worker: WorkerId) -> Sequence[tuple[float, int]]:
+        """Return moments and RSS of a worker for each of the last seconds."""
+        return Lazy(lambda: _memory_of(worker, self.lately))
+
     def _memory(self, worker: WorkerId) -> tuple[tuple[float, int], ...]:
-        past = [(float(node.end), rss) for node in self.past if (rss := node.worker_rss(worker)) is not None]
+        past = _memory_of(worker, self.past)
         if len(past) >= LONG_PAST:
-            return tuple(past)
+            return past
         return tuple(
             [
                 (point.at, rss)
@@ -120,6 +129,11 @@ class Axis(Record, frozen=True):
                 if node is not None and (rss := node.worker_rss(worker)) is not None
             ]
         )
+
+
+def _memory_of(worker: WorkerId, nodes: Sequence[Node]) -> tuple[tuple[float, int], ...]:
+    known = [(node.end, node.worker_rss(worker)) for node in nodes]
+    return tuple([(float(end), rss) for end, rss in known if rss is not None])
 
 
 def axis_of(history: History, first: Second, last: Second) -> Axis:
@@ -137,7 +151,12 @@ def axis_of(history: History, first: Second, last: Second) -> Axis:
     # A block that isn't over yet would be added up anew each second.
     over = min(last, history.newest) - 2 * BLOCK_S + 1
     past = history.steps(history.newest - KEPT_S, over, BLOCK_S)
-    return Axis(points, nodes, [node for node in past if node is not None])
+    lately = history.steps(last - LATELY_S + 1, last, SECOND_S)
+    return Axis(points, nodes, _known(past), _known(lately))
+
+
+def _known(nodes: Sequence[Node | None]) -> list[Node]:
+    return [node for node in nodes if node is not None]
 
 
 def _figure(

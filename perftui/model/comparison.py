@@ -109,7 +109,10 @@ def baseline(summary: Summary) -> Summary:
     return replace(
         summary,
         routes=tuple(replace(row, trend=(), steps=(), shares=()) for row in summary.routes),
-        workers=tuple(replace(row, trend=(), trends=WorkerTrends(), memory=()) for row in summary.workers),
+        workers=tuple(
+            replace(row, trend=(), trends=WorkerTrends(), memory=(), memory_lately=())
+            for row in summary.workers
+        ),
     )
 
 

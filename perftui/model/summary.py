@@ -222,6 +222,12 @@ class WorkerSummary(Record, frozen=True):
     cpu_limit: float | None = None
     """Cores the container may use."""
     memory_limit_bytes: int | None = None
+    memory_left_bytes: int | None = None
+    """How much more there is before something is ended for it …"""
+    memory_left_in: str = ""
+    """… in the `container`, or on the `host`."""
+    memory_lately: Sequence[tuple[float, int]] = ()
+    """As `memory`, second by second, of the last half minute."""
     memory: Sequence[tuple[float, int]] = ()
     """Moments and RSS, evenly spaced, from as far back as is known."""
     rss_bytes: int | None = None

@@ -311,6 +311,11 @@ class ProcessStats(_Value, frozen=True):
     cpu_limit: float | None = None
     """Cores the container may use."""
     memory_limit_bytes: Bytes | None = None
+    memory_left_bytes: Bytes | None = None
+    """How much more there is before something is ended for it: to the container's limit, for all that is in
+    it together, or what the host has available, whichever is less."""
+    memory_left_in: str = ""
+    """Of which of the two that is: `container` or `host`."""
 
 
 class LoopStats(_Part):

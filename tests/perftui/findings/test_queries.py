@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perftui.model.summary import SloVerdict
+from perftui.model.summary import SloVerdict, Summary
 from tests.perftui.findings.pictures import a_block, a_query, a_route, a_worker, found, only, picture
 
 SLOW, REPEATED = "slow-query", "repeated-query"
@@ -90,8 +90,51 @@ def test_a_health_check_that_asks_the_database_is_healthy() -> None:
     assert not found(REPEATED, picture(queries=(query,)))
 
 
-def test_a_repeated_query_stays_until_clearly_below_its_rate() -> None:
-    """At four a second it stays if it stands."""
-    summary = picture(queries=(a_query([0.5] * 240, same_binds=238),))
+def beside(repeated_ms: float, others_ms: float = 0.0, route_ms: float = 400.0, known: int = 600) -> Summary:
+    """Return a picture in which every request asks the same, and the database has other work, too."""
+    same = a_query([repeated_ms] * known, same_binds=known - 2)
+    other = a_query([others_ms] * 100, fingerprint="f2", statement="SELECT a FROM b", routes=())
+    route = a_route("GET /items/{item_id}", [route_ms] * known)
+    return picture(queries=(same, other), routes=[route])
+
+
+def test_a_fifth_of_a_routes_latency_would_be_felt() -> None:
+    """However idle the database is: three of eight milliseconds; the sentence says so."""
+    finding = only(REPEATED, beside(3.0, others_ms=100.0, route_ms=8.0))
+    assert "37 % of what GET /items/{item_id} takes, 30 ms of database time a second" in finding.sentence
+    assert finding.severity == "low"
+    assert finding.route == "GET /items/{item_id}"
+
+
+def test_what_no_request_feels_is_healthy() -> None:
+    """Ten times a second: half a millisecond of one, three of four hundred, beside a database at rest."""
+    assert not found(REPEATED, beside(0.4, others_ms=10.0, route_ms=1.0))
+    assert not found(REPEATED, beside(3.0, others_ms=100.0, route_ms=400.0))
+
+
+def test_a_small_part_of_what_a_busy_database_does_is_healthy() -> None:
+    """60 ms a second of 1.7 s."""
+    assert not found(REPEATED, beside(6.0, others_ms=1000.0))
+    assert found(REPEATED, beside(6.0, others_ms=100.0))
+
+
+def test_a_few_costly_ones_are_enough_for_the_database() -> None:
+    """Thirty times a minute the same report of two seconds."""
+    assert found(REPEATED, picture(queries=(a_query([2000.0] * 30, same_binds=29),)))
+    assert not found(REPEATED, picture(queries=(a_query([2000.0] * 10, same_binds=9),)))
+
+
+def test_only_the_part_of_a_route_that_runs_it_counts() -> None:
+    """A statement of two routes: the one that hardly runs it feels nothing."""
+    executions = {"GET /a": 590, "GET /b": 10}
+    query = a_query([3.0] * 600, same_binds=590, routes=("GET /a", "GET /b"), executions=executions)
+    other = a_query([100.0] * 100, fingerprint="f2", statement="SELECT a FROM b", routes=())
+    routes = [a_route("GET /a", [400.0] * 590), a_route("GET /b", [20.0] * 590)]
+    assert not found(REPEATED, picture(queries=(query, other), routes=routes))
+
+
+def test_a_repeated_query_stays_until_clearly_below_its_share() -> None:
+    """At a sixth of the route it stays if it stands."""
+    summary = beside(1.5, others_ms=100.0, route_ms=9.0)
     assert not found(REPEATED, summary)
     assert found(REPEATED, summary, {"f1": "low"})

@@ -133,6 +133,87 @@ def test_half_a_minute_of_growth_is_not_enough() -> None:
     assert not find(growing(lambda at: 150 + at * 3.0, minutes=0.5))
 
 
+def lately(*rss_mb: float, left_mb: float = 2000, **more: Any) -> Summary:
+    """Return a picture of a worker whose memory was so large in each of the last seconds."""
+    begin = T - len(rss_mb) + 1
+    memory = tuple((float(begin + second), round(rss * MB)) for second, rss in enumerate(rss_mb))
+    room = {"memory_left_bytes": round(left_mb * MB), "memory_left_in": "host"}
+    return picture(workers=(a_worker(**{"memory_lately": memory, **room, **more}),))
+
+
+def test_memory_that_will_be_used_up_in_minutes_is_found_within_seconds() -> None:
+    """How fast, and how long what is left will last: there is no time for quarters of a minute."""
+    finding = only(GROWTH, lately(180, 180, 240, 300, 360))
+    assert finding.severity == "high"
+    assert finding.sentence == (
+        "grows by 60 MB a second, from 180 MB to 360 MB in 3 s: the 2.0 GB that the host has left last 33 s"
+    )
+    assert finding.evidence["left_s"] == 33.3
+    in_container = lately(180, 240, 300, 360, left_mb=600, memory_left_in="container")
+    assert "the 600 MB that the container has left last 10 s" in only(GROWTH, in_container).sentence
+
+
+def test_the_further_the_end_the_longer_it_must_climb() -> None:
+    """60 MB a second of 7 GB: after nine seconds it is no single response any more; of 100 GB it never is."""
+    climb = [180.0 + 60 * second for second in range(10)]
+    assert not found(GROWTH, lately(*climb[:5], left_mb=7000))
+    assert found(GROWTH, lately(*climb, left_mb=7000))
+    assert not found(GROWTH, lately(*climb, left_mb=100_000))
+
+
+@pytest.mark.parametrize(
+    "healthy",
+    [
+        lately(180, 380, 380, 380, 380, left_mb=2000),
+        lately(180, 480, 490, 500, 505, 510, left_mb=2000),
+        lately(180, 240, 300, 360, 360, 360, left_mb=500),
+        lately(180, 240, 300, left_mb=500),
+        lately(180, 400, 180, 400, 180, 400, left_mb=500),
+        lately(180, 182, 184, 186, 188, left_mb=500),
+        lately(500, 440, 380, 320, 260, left_mb=500),
+    ],
+    ids=[
+        "one leap",
+        "a leap and a trickle",
+        "levelled off",
+        "too few seconds",
+        "to and fro",
+        "slow",
+        "falls",
+    ],
+)
+def test_memory_that_is_taken_once_is_healthy(healthy: Summary) -> None:
+    """Big responses, caches that fill, what is given back."""
+    assert not found(GROWTH, healthy)
+
+
+def test_a_worker_that_loads_a_model_is_healthy() -> None:
+    """It has hardly served yet, and takes 1 GB of 7; only if it heads for the end it is told."""
+    loads = [180.0 + 150 * second for second in range(8)]
+    young: dict[str, Any] = {"uptime_s": 12.0, "latencies_ms": [20.0] * 2}
+    assert not found(GROWTH, lately(*loads, left_mb=6000, **young))
+    assert found(GROWTH, lately(*loads, left_mb=900, **young))
+    assert found(GROWTH, lately(*loads, left_mb=6000, uptime_s=12.0))
+
+
+def test_where_it_is_not_known_how_much_is_left_the_quarters_decide() -> None:
+    """No guess is made."""
+    assert not found(GROWTH, lately(180, 240, 300, 360, memory_left_bytes=None))
+
+
+def test_one_second_of_rest_does_not_end_a_climb() -> None:
+    """The collector gives a little back, and it goes on."""
+    assert found(GROWTH, lately(180, 240, 300, 298, 360, 420, left_mb=2000))
+
+
+def test_a_climb_that_stands_stays_while_it_lasts() -> None:
+    """At 6 minutes to go it stays if it stands."""
+    climb = lately(*[180.0 + 10 * second for second in range(28)], left_mb=3600)
+    key = climb.workers[0].identity.id
+    assert not found(GROWTH, climb)
+    assert found(GROWTH, climb, {key: "high"})
+
+
 def collecting(pauses_ms: Sequence[float]) -> Summary:
     """Return a picture of a worker that its collector stopped for so long."""
     return picture(workers=(a_worker(gc_pauses=sketch(pauses_ms)),))

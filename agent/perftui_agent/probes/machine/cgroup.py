@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ MAX_DEPTH = 32
 
 NO_MEMORY_LIMIT = 1 << 60
 """Version 1 says so with the largest number of pages there could be."""
+
+_AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB$", re.MULTILINE)
 
 _MAX_FILE_BYTES = 64 * 1024
 
@@ -29,6 +32,14 @@ class Limits(NamedTuple):
 
 
 NO_LIMITS = Limits(None, None)
+
+
+class Room(NamedTuple):
+    """How much more memory there is before the kernel must end something."""
+
+    bytes: int
+    within: str
+    """`container` or `host`."""
 
 
 def read_limits(root: str = "/") -> Limits:
@@ -53,6 +64,39 @@ def read_limits(root: str = "/") -> Limits:
                 memory += _numbers(group, "memory.limit_in_bytes", 1)
     limits = [limit for limit in memory if limit < NO_MEMORY_LIMIT]
     return Limits(min(cores, default=None), min(limits, default=None))
+
+
+def read_room(root: str = "/") -> Room | None:
+    """Return how much more memory this process and all that share its bounds can take; None: unknown.
+
+    What a group uses has the page cache in it, of which the inactive part is given up first.
+    """
+    rooms = [Room(left, "container") for left in _left_in_groups(root)]
+    available = _AVAILABLE.search(_read(os.path.join(root, "proc/meminfo")))
+    if available is not None:
+        rooms.append(Room(int(available[1]) * 1024, "host"))
+    return min(rooms, default=None)
+
+
+def _left_in_groups(root: str) -> Iterator[int]:
+    for controllers, path in _own_groups(root):
+        if not controllers:
+            mounts = [os.path.join(root, base) for base in ("sys/fs/cgroup", "sys/fs/cgroup/unified")]
+            names = ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers:
+            mounts = [_mounted(root, controllers, "memory")]
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        for group in (group for mount in mounts for group in _upwards(mount, path)):
+            limit, used = _numbers(group, names[0], 1), _numbers(group, names[1], 1)
+            if limit and used and limit[0] < NO_MEMORY_LIMIT:
+                yield max(0, limit[0] - max(0, used[0] - _inactive(group, names[2])))
+
+
+def _inactive(group: str, name: str) -> int:
+    found = re.search(rf"^{name} (\d+)$", _read(os.path.join(group, "memory.stat")), re.MULTILINE)
+    return int(found[1]) if found is not None else 0
 
 
 def _own_groups(root: str) -> Iterator[tuple[list[str], str]]:

@@ -9,7 +9,7 @@ from functools import cached_property
 import psutil
 
 from perftui_agent.descriptors import number_open
-from perftui_agent.probes.machine.cgroup import NO_LIMITS, read_limits
+from perftui_agent.probes.machine.cgroup import NO_LIMITS, Room, read_limits, read_room
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.wire.clock import instant, steady_ns
 from perftui_agent.wire.frames import Frame, ProcessStats
@@ -24,6 +24,12 @@ _READ_LIMITS_EVERY_S = 30.0
 """A container's limits may be changed while it runs."""
 
 
+_READ_ROOM_EVERY_S = 5.0
+
+_GROWN_BYTES = 4_000_000
+"""From so much more on, it is asked at once how much memory there is left."""
+
+
 class ProcessProbe:
     """Reads this process. Runs on the agent's thread; a reading costs about 50 µs."""
 
@@ -36,6 +42,9 @@ class ProcessProbe:
         self._count_files_at = float("-inf")
         self._limits = NO_LIMITS
         self._limits_read_at = float("-inf")
+        self._room: Room | None = None
+        self._room_read_at = float("-inf")
+        self._room_read_for = 0
 
     @cached_property
     def _process(self) -> psutil.Process:
@@ -84,6 +93,9 @@ class ProcessProbe:
         if now - self._limits_read_at >= _READ_LIMITS_EVERY_S:
             self._limits_read_at = now
             self._limits = read_limits()
+        if now - self._room_read_at >= _READ_ROOM_EVERY_S or abs(rss - self._room_read_for) >= _GROWN_BYTES:
+            self._room_read_at, self._room_read_for = now, rss
+            self._room = read_room()
         used = cpu.ru_utime + cpu.ru_stime
         percent = None
         if self._cpu is not None and now > self._cpu[1]:
@@ -99,6 +111,8 @@ class ProcessProbe:
             open_files_limit=_open_files_limit(),
             cpu_limit=self._limits.cores,
             memory_limit_bytes=self._limits.memory_bytes,
+            memory_left_bytes=self._room.bytes if self._room is not None else None,
+            memory_left_in=self._room.within if self._room is not None else "",
             uptime_s=max(0.0, self._uptime_s(steady_ns())),
         )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perftui_agent.probes.machine.cgroup import Limits, read_limits
+from perftui_agent.probes.machine.cgroup import Limits, Room, read_limits, read_room
 
 GIB = 1 << 30
 UNLIMITED_V1 = "9223372036854771712\n"
@@ -106,3 +106,43 @@ def test_what_is_not_understood_is_no_limit(tmp_path: Path, text: str) -> None:
 def test_without_control_groups_there_is_no_limit(tmp_path: Path) -> None:
     """On other systems nothing of this exists."""
     assert read_limits(str(tmp_path)) == Limits(None, None)
+
+
+def room(root: Path, groups: str, files: dict[str, str], available_kb: int | None = 4096) -> Room | None:
+    """Lay out `files` and the host's memory, and read how much is left."""
+    limits(root, groups, files)
+    if available_kb is not None:
+        (root / "proc/meminfo").write_text(f"MemTotal:  9999 kB\nMemAvailable:  {available_kb} kB\n")
+    return read_room(str(root))
+
+
+def test_what_is_left_in_a_container_is_its_limit_less_what_it_uses(tmp_path: Path) -> None:
+    """All that is in it together, without the page cache that is given up first."""
+    files = {
+        "memory.max": "1000000\n",
+        "memory.current": "700000\n",
+        "memory.stat": "anon 5\ninactive_file 100000\n",
+    }
+    assert room(tmp_path, "0::/\n", files) == Room(400_000, "container")
+
+
+def test_what_is_left_in_a_container_of_version_1(tmp_path: Path) -> None:
+    """The same by other names."""
+    files = {
+        "memory/memory.limit_in_bytes": "1000000\n",
+        "memory/memory.usage_in_bytes": "700000\n",
+        "memory/memory.stat": "inactive_file 1\ntotal_inactive_file 100000\n",
+    }
+    assert room(tmp_path, "4:memory:/\n", files) == Room(400_000, "container")
+
+
+def test_a_host_with_less_than_the_container_may_take_is_what_counts(tmp_path: Path) -> None:
+    """And without a limit it is the host in any case."""
+    files = {"memory.max": f"{GIB}\n", "memory.current": "0\n"}
+    assert room(tmp_path, "0::/\n", files) == Room(4096 * 1024, "host")
+    assert room(tmp_path, "0::/\n", {"memory.max": "max\n"}) == Room(4096 * 1024, "host")
+
+
+def test_what_nobody_tells_of_is_not_known(tmp_path: Path) -> None:
+    """Without a limit and without the host's word."""
+    assert room(tmp_path, "0::/\n", {"memory.max": "max\n"}, None) is None

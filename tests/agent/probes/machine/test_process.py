@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import resource
 
+import pytest
+
+from perftui_agent.probes.machine import process
+from perftui_agent.probes.machine.cgroup import Room
 from perftui_agent.probes.machine.process import ProcessProbe
 from perftui_agent.wire.frames import Frame
 
@@ -46,3 +50,17 @@ def test_the_second_reading_has_a_rate() -> None:
     percent = probe.read().cpu_percent
     assert percent is not None
     assert percent > 0
+
+
+def test_what_memory_is_left_is_asked_anew_when_it_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every five seconds, and at once when there is a good deal less than a moment ago."""
+    asked: list[int] = []
+    monkeypatch.setattr(process, "read_room", lambda: asked.append(0) or Room(1 << 30, "host"))
+    probe = ProcessProbe()
+    for _ in range(3):
+        assert probe.read().memory_left_bytes == 1 << 30
+    assert len(asked) == 1
+    taken = bytearray(8_000_000)
+    taken[::4096] = b"x" * len(taken[::4096])
+    assert probe.read().memory_left_in == "host"
+    assert len(asked) == 2
