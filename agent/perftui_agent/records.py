@@ -214,9 +214,10 @@ class CacheRecord(SpanRecord, eq=False, gc=False):
 
     hits: int = 0
     misses: int = 0
-    key: int | None = None
-    """A hash of the one key that was missed or stored; None for anything else."""
-    stored: bool = False
+    missed: tuple[int, ...] = ()
+    """Hashes of the keys that a cache would have had …"""
+    stored: tuple[int, ...] = ()
+    """… and of those that are there from now on."""
 
 
 class CachePart(msgspec.Struct, eq=False, gc=False):
@@ -226,6 +227,9 @@ class CachePart(msgspec.Struct, eq=False, gc=False):
     hits: int = 0
     misses: int = 0
     failed: bool = False
+    missed: tuple[int, ...] = ()
+    stored: tuple[int, ...] = ()
+    """As of a single command."""
 
 
 class CacheBatchRecord(SpanRecord, eq=False, gc=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from perftui.findings.figures import percent
@@ -25,6 +26,17 @@ HIGH_MISS_RATIO = Bar(2.0, 2.0)
 WARM_AFTER_S = 60.0
 """A worker this young has met most keys for the first time."""
 
+MADE = Bar(0.3, 0.2)
+"""Of the misses of keys in another process: who misses a cache makes what is missing, and stores it."""
+
+_KEPT_FOR_ITSELF = re.compile(
+    r" (?:idem\w*|dedup\w*|seen|nonces?|locks?|mutex|flags?|bans?|banned|block(?:ed|list)?|rate_?limit\w*"
+    r"|limits?|throttle\w*|sess|sessions?|csrf|otp)(?=[:_.-])",
+    re.IGNORECASE,
+)
+"""What keys are called that are noted for their own sake: the first time one is asked for it is absent, and
+then it is stored, and that is all as it should be."""
+
 LOOKUPS_PER_ENTRY = 2.0
 """A cache that holds nearly as many entries as it was asked for is being filled, not missed."""
 
@@ -37,10 +49,20 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     age_s = max((worker.uptime_s or 0.0 for worker in at_work(summary)), default=0.0)
     for cache in summary.caches:
         lookups = cache.hits + cache.misses
-        if lookups < MIN_LOOKUPS or is_cold(cache, age_s):
+        if lookups < MIN_LOOKUPS or is_cold(cache, age_s) or not _is_a_cache(cache, standing):
             continue
         if MISS_RATIO.reached(cache.misses / lookups, cache.name in standing):
             yield _finding(summary, cache, standing)
+
+
+def _is_a_cache(cache: CacheFrame, standing: Standing) -> bool:
+    """Say whether what is missed is made and stored; a lock, a ban or a flag that is absent is an answer."""
+    if cache.filled is None:
+        # An agent of before, which did not tell.
+        return cache.kind != "redis"
+    if _KEPT_FOR_ITSELF.search(cache.name):
+        return False
+    return MADE.reached(cache.filled / max(cache.misses, 1), cache.name in standing)
 
 
 def is_cold(cache: CacheFrame, age_s: float) -> bool:
@@ -81,6 +103,7 @@ def cache_evidence(cache: CacheFrame) -> dict[str, str | int | float | None]:
         "evictions": cache.evictions,
         "expirations": cache.expirations,
         "stampedes": cache.stampedes,
+        "filled": cache.filled,
         "size": cache.size,
         "maxsize": cache.maxsize,
     }

@@ -90,6 +90,7 @@ def _cache(name: str, kind: str, counted: CachePart, gauges: list[CacheFrame]) -
         expirations=counted.expirations,
         stampedes=counted.stampedes,
         errors=counted.errors,
+        filled=counted.filled,
         latency=counted.latency.unpacked() if counted.latency else None,
         size=_sum(cache.size for cache in gauges),
         maxsize=_sum(cache.maxsize for cache in gauges),

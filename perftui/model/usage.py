@@ -96,6 +96,8 @@ class CachePart(msgspec.Struct, frozen=True, gc=False):
     expirations: int
     stampedes: int
     errors: int
+    filled: int | None
+    """None: it is a cache in any case."""
     latency: Packed | None
     """None: none of its commands were timed, as they never leave the process."""
 
@@ -116,14 +118,19 @@ def _cache(parts: Sequence[CacheFrame] | Sequence[CachePart], latency: Packed | 
     return CachePart(
         hits=sum([part.hits for part in parts]),
         misses=sum([part.misses for part in parts]),
-        evictions=sum(seen)
-        if (seen := [each for part in parts if (each := part.evictions) is not None])
-        else None,
+        evictions=_sum([part.evictions for part in parts]),
         expirations=sum([part.expirations for part in parts]),
         stampedes=sum([part.stampedes for part in parts]),
         errors=sum([part.errors for part in parts]),
+        filled=_sum([part.filled for part in parts]),
         latency=latency,
     )
+
+
+def _sum(values: Sequence[int | None]) -> int | None:
+    """Return the sum of what is known; None if nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _routes(counted: Sequence[Mapping[RouteLabel, int]]) -> Mapping[RouteLabel, int]:

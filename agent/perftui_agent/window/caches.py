@@ -39,10 +39,10 @@ class CacheLedger:
             row.hits += record.hits
         if record.misses:
             row.misses += record.misses
-            self._missed.missed(record)
-        elif record.stored:
-            for name, stampedes in self._missed.stored(record.key).items():
-                self._row(name)[0].stampedes += stampedes
+        if record.missed:
+            self._missed.missed(record.missed, record.name, record.request, record.ended_ns)
+        if record.stored:
+            self._stored(record.stored)
         if record.failed:
             row.errors += 1
         latency.add(record.ended_ns - record.started_ns)
@@ -52,6 +52,10 @@ class CacheLedger:
         share_ns = (record.ended_ns - record.started_ns) // max(1, record.commands)
         for part in record.parts:
             self._fold_part(part, share_ns)
+            if part.missed:
+                self._missed.missed(part.missed, part.name, record.request, record.ended_ns)
+            if part.stored:
+                self._stored(part.stored)
         unnamed = record.commands - len(record.parts)
         if unnamed > 0:
             self._count_bound(unnamed)
@@ -79,6 +83,12 @@ class CacheLedger:
             self._count_bound(row.latency.count if row.latency else 0)
             merge_cache(self._row(_rest_of(name))[0], row)
 
+    def _stored(self, keys: tuple[int, ...]) -> None:
+        for name, made in self._missed.stored(keys).items():
+            row, _ = self._row(name)
+            row.stampedes += made.stampedes
+            row.filled = (row.filled or 0) + made.filled
+
     def _fold_part(self, part: CachePart, ns: int) -> None:
         row, latency = self._row(part.name)
         row.hits += part.hits
@@ -92,7 +102,7 @@ class CacheLedger:
             while not (_is_rest(name) or self.costs.admit(name)):
                 self._fold_away(self.costs.shed(self._spent()))
             latency = LatencySketch()
-            frame = CacheFrame(name=name, kind="redis", latency=latency)
+            frame = CacheFrame(name=name, kind="redis", latency=latency, filled=0)
             row = self._rows[name] = frame, GatheredSketch(latency)
         return row
 

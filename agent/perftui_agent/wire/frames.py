@@ -266,6 +266,9 @@ class CacheFrame(_Part):
     stampedes: Count = 0
     """Misses of a key while another request was already at work on the same key."""
     errors: Count = 0
+    filled: Count | None = None
+    """Misses of keys that have been stored since by whoever missed them, as it is with a cache. None: what is
+    asked is a cache in any case."""
     latency: LatencySketch | None = None
     """Of each command to a cache in another process, found or not; its count is that of the commands."""
     size: int | None = None

@@ -200,5 +200,7 @@ def merge_cache(older: CacheFrame, newer: CacheFrame) -> None:
     _add(older, newer, _CACHE_SUMS)
     if newer.evictions is not None:
         older.evictions = (older.evictions or 0) + newer.evictions
+    if newer.filled is not None:
+        older.filled = (older.filled or 0) + newer.filled
     older.latency = _merge_optional(older.latency, newer.latency)
     older.size, older.maxsize = newer.size, newer.maxsize

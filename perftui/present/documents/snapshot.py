@@ -224,6 +224,7 @@ def _cache(row: CacheFrame) -> Json:
         "expirations": row.expirations,
         "stampedes": row.stampedes,
         "errors": row.errors,
+        "filled": row.filled,
         "size": row.size,
         "maxsize": row.maxsize,
     }

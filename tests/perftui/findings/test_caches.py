@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from perftui.findings.find import find
 from perftui.model.summary import Summary
 from perftui_agent.wire.frames import CacheFrame
@@ -26,6 +28,41 @@ def test_a_cache_that_seldom_hits_is_found() -> None:
     assert finding.severity == "low"
     assert finding.evidence["hit_ratio"] == 0.12
     assert "TTL" in finding.advice
+
+
+def asked(name: str, filled: int | None, misses: int = 900, hits: int = 100) -> Summary:
+    """Return a picture of keys of Redis: how often they were asked for, and made when they were missed."""
+    return cached(name=name, kind="redis", size=None, maxsize=None, hits=hits, misses=misses, filled=filled)
+
+
+def test_keys_that_are_missed_and_then_made_are_a_cache() -> None:
+    """`GET user:*` misses nine of ten, and each is followed by a `SET user:*`."""
+    assert only(LOW, asked("GET user:*", 880)).sentence == "hits 10 % of 1,000 lookups"
+
+
+@pytest.mark.parametrize(
+    "healthy",
+    [
+        asked("SISMEMBER ban:*", 0),
+        asked("EXISTS idem:*", 0),
+        asked("GET lock:*", 0),
+        asked("GET flag:*", 10),
+        asked("GET idempotency:*", 900),
+        asked("GET session:*", 880),
+        asked("GET rate_limit:*", 880),
+        asked("GET user:*", None),
+    ],
+    ids=lambda summary: summary.caches[0].name,
+)
+def test_keys_that_are_usually_absent_are_healthy(healthy: Summary) -> None:
+    """A ban, a lock, a flag, a key of idempotency: that it isn't there is the answer."""
+    assert not found(LOW, healthy)
+
+
+@pytest.mark.parametrize("name", ["GET rates:*", "GET locksmiths:*", "GET user_sessions:*"])
+def test_a_name_that_only_looks_like_one_of_those_is_a_cache(name: str) -> None:
+    """Exchange rates are no rate limit."""
+    assert found(LOW, asked(name, 880))
 
 
 def test_ten_lookups_say_nothing() -> None:

@@ -83,9 +83,63 @@ READERS: dict[str, Reader] = {
 """Reads whose reply says whether something was there. An empty hash or set is one that isn't there."""
 
 
-FETCHES = frozenset({"GET", "GETEX"})
-STORES = frozenset({"SET", "SETEX", "PSETEX", "SETNX"})
-"""Between the two a request makes what it has missed: who misses the same key meanwhile makes it again."""
+Keys: TypeAlias = Callable[[tuple[Any, ...], Any], list[Any]]
+"""Takes a command's arguments and its reply; gives the keys that were missed, or that were stored."""
+
+
+def _key(arguments: tuple[Any, ...], _: Any) -> list[Any]:
+    return [arguments[1]]
+
+
+def _absent_keys(arguments: tuple[Any, ...], reply: Any) -> list[Any]:
+    return [key for key, value in zip(arguments[1:], reply, strict=False) if value is None]
+
+
+def _field(arguments: tuple[Any, ...], _: Any) -> list[Any]:
+    return [(arguments[1], arguments[2])]
+
+
+def _absent_fields(arguments: tuple[Any, ...], reply: Any) -> list[Any]:
+    fields = zip(arguments[2:], reply, strict=False)
+    return [(arguments[1], field) for field, value in fields if value is None]
+
+
+def _key_unless_it_is_a_lock(arguments: tuple[Any, ...], _: Any) -> list[Any]:
+    options = [each for each in arguments[3:] if isinstance(each, str | bytes)]
+    return [] if any(each in _ONLY_IF_ABSENT for each in options) else [arguments[1]]
+
+
+def _every_second_key(arguments: tuple[Any, ...], _: Any) -> list[Any]:
+    return list(arguments[1::2])
+
+
+def _hash_and_its_fields(arguments: tuple[Any, ...], _: Any) -> list[Any]:
+    return [arguments[1], *[(arguments[1], field) for field in arguments[2::2]]]
+
+
+_ONLY_IF_ABSENT = frozenset({"NX", "nx", b"NX", b"nx"})
+"""A SET with it takes a lock, or notes that something was there first."""
+
+FETCHES: dict[str, Keys] = {
+    **dict.fromkeys(("GET", "GETEX", "HGETALL", "JSON.GET"), _key),
+    **dict.fromkeys(("MGET", "JSON.MGET"), _absent_keys),
+    "HGET": _field,
+    "HMGET": _absent_fields,
+}
+"""Reads that a cache is asked by. Whether a member, a field or a key exists, what a queue holds, what is read
+once and taken away: that these find nothing is an answer, not a miss."""
+
+STORES: dict[str, Keys] = {
+    **dict.fromkeys(("SET", "JSON.SET"), _key_unless_it_is_a_lock),
+    **dict.fromkeys(("SETEX", "PSETEX"), _key),
+    "MSET": _every_second_key,
+    **dict.fromkeys(("HSET", "HMSET"), _hash_and_its_fields),
+}
+"""Between the two a request makes what it has missed: that is what a cache is, and who misses the same key
+meanwhile makes it again."""
+
+MAX_KEYS_OF_ONE = 100
+"""Keys of one command that are followed."""
 
 
 class Command(NamedTuple):
@@ -99,8 +153,8 @@ class Command(NamedTuple):
     reader: Reader | None
     names: dict[str | bytes, str]
     """By the prefix of its key, what it is called."""
-    fetches: bool = False
-    stores: bool = False
+    fetches: Keys | None = None
+    stores: Keys | None = None
 
 
 class CommandNames:
@@ -161,9 +215,24 @@ def _command(spelling: Any) -> Command:
     if not _COMMAND.fullmatch(name):
         return Command(OTHER_COMMANDS, OTHER_COMMANDS, 0, None, {})
     key_at = 1 if name in KEY_FIRST else 3 if name in KEY_THIRD else 0
-    return Command(
-        name, f"{name} *" if key_at else name, key_at, READERS.get(name), {}, name in FETCHES, name in STORES
-    )
+    plain = f"{name} *" if key_at else name
+    return Command(name, plain, key_at, READERS.get(name), {}, FETCHES.get(name), STORES.get(name))
+
+
+def hashes_of(keys: Keys, arguments: tuple[Any, ...], reply: Any) -> tuple[int, ...]:
+    """Return hashes of the keys that a command missed or stored; none of a shape that isn't known."""
+    try:
+        found = keys(arguments, reply)[:MAX_KEYS_OF_ONE]
+    except (IndexError, TypeError):
+        return ()
+    return tuple([hash(_plain(key)) for key in found])
+
+
+def _plain(key: Any) -> Any:
+    """Return a key as it is in Redis, whichever way it is spelled: text and its bytes have one hash."""
+    if isinstance(key, tuple):
+        return tuple([_plain(part) for part in key])
+    return key if isinstance(key, str | bytes) else str(key)
 
 
 def _has_keys(count: Any) -> bool:

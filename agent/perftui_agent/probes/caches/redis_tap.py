@@ -10,7 +10,7 @@ from time import perf_counter_ns
 from typing import Any, Protocol, TypeAlias
 
 from perftui_agent.guard import Guard
-from perftui_agent.probes.caches.redis_commands import NO_LOOKUP, CommandNames, Lookups, Reader
+from perftui_agent.probes.caches.redis_commands import NO_LOOKUP, CommandNames, Lookups, Reader, hashes_of
 from perftui_agent.records import CacheBatchRecord, CachePart, CacheRecord
 from perftui_agent.whose import request_at
 
@@ -66,11 +66,10 @@ class Tap:
                 record.failed = _is_failure(reply)
             elif command.reader is not None:
                 record.hits, record.misses = _read(command.reader, reply, len(arguments) - 1)
-                if record.misses and command.fetches:
-                    record.key = _hash_of(arguments[1])
-            elif command.stores:
-                record.key = _hash_of(arguments[1])
-                record.stored = True
+                if record.misses and command.fetches is not None:
+                    record.missed = hashes_of(command.fetches, arguments, reply)
+            elif command.stores is not None:
+                record.stored = hashes_of(command.stores, arguments, reply)
             self.sink.put(record)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a reply
             self._guard.fault("probes.redis", error)
@@ -109,9 +108,14 @@ class Tap:
         name = self._names.name(command, arguments)
         if isinstance(reply, BaseException):
             return CachePart(name, failed=_is_failure(reply))
+        if command.stores is not None:
+            return CachePart(name, stored=hashes_of(command.stores, arguments, reply))
         if command.reader is None or reply is _NO_REPLY:
             return CachePart(name)
-        return CachePart(name, *_read(command.reader, reply, len(arguments) - 1))
+        part = CachePart(name, *_read(command.reader, reply, len(arguments) - 1))
+        if part.misses and command.fetches is not None:
+            part.missed = hashes_of(command.fetches, arguments, reply)
+        return part
 
 
 _NO_REPLY = object()
@@ -122,10 +126,6 @@ def _read(reader: Reader, reply: Any, arguments: int) -> Lookups:
         return reader(reply, arguments)
     except (AttributeError, TypeError, ValueError):  # the app reads such replies in a way of its own
         return NO_LOOKUP
-
-
-def _hash_of(key: Any) -> int | None:
-    return hash(key) if isinstance(key, str | bytes) else None
 
 
 def _is_failure(error: BaseException) -> bool:

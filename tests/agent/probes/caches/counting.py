@@ -59,7 +59,7 @@ def request() -> Iterator[RequestRecord]:
     record = new_request()
     with working_for(record):
         yield record
-    record.ended_ns = perf_counter_ns()
+    record.ended_ns = record.left_ns = perf_counter_ns()
 
 
 def new_request() -> RequestRecord:

@@ -417,6 +417,114 @@ def test_a_key_that_several_requests_make_at_once_is_a_stampede(
     assert seen.rows()["GET price:*"].stampedes == 2
 
 
+Made = tuple[int, int]
+"""Misses of keys that were stored afterwards, and stampedes."""
+
+
+def made(seen: Seen, name: str) -> Made:
+    row = seen.rows()[name]
+    return row.filled or 0, row.stampedes
+
+
+@pytest.mark.parametrize(
+    ("name", "ask", "make", "expected"),
+    [
+        ("GET user:*", getting("user:1"), setting("user:1"), (2, 1)),
+        (
+            "GETEX user:*",
+            lambda c: c.getex("user:1", ex=9),
+            lambda c: c.execute_command("SETEX", "user:1", 9, "x"),
+            (2, 1),
+        ),
+        ("GET user:*", lambda c: c.get(b"user:1"), setting("user:1"), (2, 1)),
+        ("HGET user:*", lambda c: c.hget("user:1", "name"), lambda c: c.hset("user:1", "name", "x"), (2, 1)),
+        (
+            "HMGET user:*",
+            lambda c: c.hmget("user:1", ["a", "b"]),
+            lambda c: c.hset("user:1", mapping={"a": "1", "b": "2"}),
+            (4, 2),
+        ),
+        ("HGETALL user:*", lambda c: c.hgetall("user:1"), lambda c: c.hset("user:1", "a", "1"), (2, 1)),
+        (
+            "MGET user:*",
+            lambda c: c.mget("user:1", "user:2"),
+            lambda c: c.mset({"user:1": "a", "user:2": "b"}),
+            (4, 2),
+        ),
+        ("MGET user:*", lambda c: c.mget("user:1", "user:2"), setting("user:2"), (2, 1)),
+        (
+            "MGET user:*",
+            lambda c: c.mget("user:1", "user:2"),
+            lambda c: c.pipeline().set("user:1", "a", ex=9).set("user:2", "b", ex=9).execute(),
+            (4, 2),
+        ),
+        (
+            "GET user:*",
+            lambda c: c.pipeline().get("user:1").get("user:2").execute(),
+            lambda c: c.pipeline(transaction=True).set("user:1", "a").set("user:2", "b").execute(),
+            (4, 2),
+        ),
+    ],
+    ids=["get", "getex", "bytes", "hget", "hmget", "hgetall", "mget", "in part", "mget set ex", "pipeline"],
+)
+@pytest.mark.parametrize("carry_out", BOTH)
+def test_a_cache_is_what_is_missed_and_then_made(
+    seen: Seen, server: RedisServer, carry_out: Clients, name: str, ask: Do, make: Do, expected: Made
+) -> None:
+    """Two requests ask, one of them stores: each key's misses are a cache's, the second a stampede."""
+    first, second = new_request(), new_request()
+    for each in (first, second):
+        with working_for(each):
+            carry_out(server, ask)
+    with working_for(first):
+        carry_out(server, make)
+    assert made(seen, name) == expected
+
+
+BLPOP: Do = lambda c: c.blpop(["jobs:mail"], timeout=0.01)  # noqa: E731 - as the others
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("SISMEMBER ban:*", [lambda c: c.sismember("ban:ips", "10.0.0.1"), lambda c: c.sadd("ban:ips", "x")]),
+        ("EXISTS idem:*", [lambda c: c.exists("idem:1"), setting("idem:1")]),
+        ("GET lock:*", [getting("lock:1"), lambda c: c.set("lock:1", "me", nx=True, ex=9)]),
+        ("GET lock:*", [getting("lock:1"), lambda c: c.setnx("lock:1", "me")]),
+        ("GETDEL token:*", [lambda c: c.getdel("token:1"), setting("token:1")]),
+        ("HEXISTS user:*", [lambda c: c.hexists("user:1", "a"), lambda c: c.hset("user:1", "a", "1")]),
+        ("GET rate:*", [getting("rate:1"), lambda c: c.incr("rate:1")]),
+        ("GET session:*", [getting("session:old"), setting("session:new")]),
+        ("GET flag:*", [getting("flag:dark")]),
+        ("BLPOP jobs:*", [BLPOP, lambda c: c.rpush("jobs:mail", "x")]),
+        ("ZSCORE board:*", [lambda c: c.zscore("board:1", "ann"), lambda c: c.zadd("board:1", {"ann": 1})]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_asked_and_not_there_is_no_cache_for_that(
+    seen: Seen, server: RedisServer, name: str, steps: list[Do]
+) -> None:
+    """Membership, locks, queues, counters, flags, sessions of somebody else, what is read once."""
+    for _ in range(2):
+        with working_for(new_request()):
+            by_sync(server, *steps[:1])
+    with request():
+        by_sync(server, *steps)
+    assert made(seen, name) == (0, 0)
+
+
+def test_what_is_made_after_the_response_is_made_as_well(seen: Seen, server: RedisServer) -> None:
+    """A background task that fills the cache belongs to the request that missed it."""
+    record = new_request()
+    with working_for(record):
+        by_sync(server, getting("user:1"))
+    record.ended_ns = 1
+    seen.rows()
+    with working_for(record):
+        by_sync(server, getting("user:1"), setting("user:1"))
+    assert made(seen, "GET user:*") == (2, 0)
+
+
 def test_who_comes_when_the_work_is_done_or_given_up_is_no_stampede(seen: Seen, server: RedisServer) -> None:
     """Nor is a key that nobody ever stores, one that a request asks for twice, or one outside requests."""
     for number in range(3):

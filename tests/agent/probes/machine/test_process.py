@@ -54,8 +54,13 @@ def test_the_second_reading_has_a_rate() -> None:
 
 def test_what_memory_is_left_is_asked_anew_when_it_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every five seconds, and at once when there is a good deal less than a moment ago."""
-    asked: list[int] = []
-    monkeypatch.setattr(process, "read_room", lambda: asked.append(0) or Room(1 << 30, "host"))
+    asked: list[Room] = []
+
+    def read_room() -> Room:
+        asked.append(Room(1 << 30, "host"))
+        return asked[-1]
+
+    monkeypatch.setattr(process, "read_room", read_room)
     probe = ProcessProbe()
     for _ in range(3):
         assert probe.read().memory_left_bytes == 1 << 30
