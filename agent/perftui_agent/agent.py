@@ -31,6 +31,7 @@ from perftui_agent.probes.http import routes
 from perftui_agent.probes.http.arrival import Arrivals
 from perftui_agent.probes.http.changes import RoutesProbe
 from perftui_agent.probes.http.in_flight import InFlightProbe
+from perftui_agent.probes.http.long_polls import LongPolls
 from perftui_agent.probes.http.serialization import SerializationProbe
 from perftui_agent.probes.http.server_side import ServerSides
 from perftui_agent.probes.loop.event_loop import LoopProbe
@@ -180,7 +181,7 @@ class _Run:
             self.process_probe,
             ThreadpoolProbe(agent.window, agent.guard, self.loop_probe),
             GarbageProbe(),
-            InFlightProbe(agent.window, self.loop_probe),
+            InFlightProbe(agent.window, self.loop_probe, LongPolls(agent.settings.long_polls)),
             RoutesProbe(agent.guard),
             SerializationProbe(),
             SqlAlchemyProbe(agent.window, agent.guard, agent.settings.slow_query_ms),

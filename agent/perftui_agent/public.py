@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import TypeVar
 
 from perftui_agent.instrumentation import attach, current_settings
@@ -30,6 +31,7 @@ def instrument(
     block_ms: float | None = None,
     runtime_dir: str | os.PathLike[str] | None = None,
     queue_header: str | None = None,
+    long_polls: Iterable[str] | None = None,
     enabled: bool | None = None,
 ) -> App:
     """Have the agent watch `app`; return the app to serve.
@@ -44,9 +46,10 @@ def instrument(
     the targets it is held against. `actions=False` forbids dumps. `block_ms`: for how long code may
     hold the event loop before it is named. `runtime_dir`: where its workers register. `queue_header`: the
     header in which a proxy says when it took a request, `"X-Request-Start"` for one; the time since then is
-    part of the latency. Every argument but `slo` can come from the environment as `PERFTUI_SERVICE`,
-    `PERFTUI_ACTIONS` and so on; the argument wins. With `enabled=False` (or `PERFTUI_ENABLED=0`) the agent
-    does nothing at all.
+    part of the latency. `long_polls`: routes such as `"GET /poll"` whose requests wait on purpose, and are
+    left out of the service's latencies. Every argument but `slo` can come from the environment as
+    `PERFTUI_SERVICE`, `PERFTUI_ACTIONS` and so on; the argument wins. With `enabled=False` (or
+    `PERFTUI_ENABLED=0`) the agent does nothing at all.
 
     Raises ValueError for an argument out of its range, TypeError for what is no ASGI app or no `Slo`.
     """
@@ -61,6 +64,7 @@ def instrument(
         block_ms=block_ms,
         runtime_dir=runtime_dir,
         queue_header=queue_header,
+        long_polls=long_polls,
         enabled=enabled,
         slo=slo,
     )

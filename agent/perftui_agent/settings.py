@@ -10,7 +10,7 @@ import functools
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -81,6 +81,8 @@ class Settings:
     slo: Slo | None = None
     runtime_dir: str | None = None
     queue_header: str | None = None
+    long_polls: tuple[str, ...] = ()
+    """Routes whose requests wait on purpose."""
 
 
 def read_settings(
@@ -97,6 +99,7 @@ def read_settings(
     slo: Slo | None = None,
     runtime_dir: str | os.PathLike[str] | None = None,
     queue_header: str | None = None,
+    long_polls: Iterable[str] | None = None,
 ) -> Settings:
     """Return the settings for these arguments; ValueError or TypeError for a bad one.
 
@@ -116,6 +119,7 @@ def read_settings(
         block_ms=read(block_ms, "PERFTUI_BLOCK_MS", _amount, base.block_ms),
         slo=_slo(slo) or base.slo,
         # Its variable is read by `wire.registration`, as clients read it.
+        long_polls=read(long_polls, "PERFTUI_LONG_POLLS", _routes, base.long_polls),
         runtime_dir=_read({}, runtime_dir, "PERFTUI_RUNTIME_DIR", _directory, base.runtime_dir),
         queue_header=read(queue_header, "PERFTUI_QUEUE_HEADER", _header, base.queue_header) or None,
     )
@@ -202,6 +206,17 @@ def _header(value: object) -> str:
     if not isinstance(value, str) or not _HEADER.fullmatch(value):
         raise ValueError("not the name of a header, as 'X-Request-Start' is")
     return "" if value.lower() == "off" else value
+
+
+def _routes(value: object) -> tuple[str, ...]:
+    routes = value.split(",") if isinstance(value, str) else value
+    if not isinstance(routes, Iterable):
+        raise ValueError("not a list of routes")
+    named = tuple(dict.fromkeys(str(route).strip() for route in routes))
+    for route in named:
+        if not _ROUTE.fullmatch(route):
+            raise ValueError(f"{route!r} is no route: one is named as in 'GET /poll'")
+    return named
 
 
 def _sql_text(value: object) -> str:

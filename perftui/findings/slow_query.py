@@ -55,7 +55,7 @@ def _routes_within_own_targets(summary: Summary) -> frozenset[str]:
 
 def _finding(summary: Summary, query: QuerySummary, standing: Standing) -> Finding:
     p95_ms = query.latency.p95_ms or 0.0
-    whole_ms = sum(route.total_ms for route in summary.routes)
+    whole_ms = sum(route.total_ms for route in summary.routes if not route.long_poll)
     routes = ", ".join(query.routes[:2]) + (" …" if len(query.routes) > 2 else "")
     place = f" from {query.call_site}" if query.call_site else ""
     serves = f" for {routes}" if routes else ""

@@ -21,6 +21,10 @@ MIN_AGE_MS = 5_000.0
 MIN_AGE_UNKNOWN_MS = 30_000.0
 """For a route of which too little is known: what servers and proxies commonly give a request."""
 
+MIN_AGE_ON_PURPOSE_MS = 120_000.0
+TIMES_GIVEN_UP = 2.0
+"""A long poll ends by itself when its time is over; most give up within a minute."""
+
 YOUNGER_MS = 1_000.0
 """What a request does before it asks for a connection."""
 
@@ -76,6 +80,8 @@ def _is_stuck(row: FlightRow, summary: Summary) -> bool:
     route = summary.route(row.request.route)
     if route is not None and route.streaming:
         return False
+    if row.request.on_purpose:
+        return age_ms >= max(MIN_AGE_ON_PURPOSE_MS, TIMES_GIVEN_UP * (row.request.gives_up_ns or 0) / 1e6)
     p99_ms = _p99_ms(route)
     if p99_ms is None:
         return age_ms >= MIN_AGE_UNKNOWN_MS

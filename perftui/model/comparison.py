@@ -142,7 +142,7 @@ def _all(before: Summary, after: Summary) -> RouteChange:
             each.totals.requests,
             each.totals.errors,
             each.window_s,
-            together(row.sketch for row in each.routes),
+            together(row.sketch for row in each.routes if not row.long_poll),
         )
         for each in (before, after)
     ]

@@ -91,6 +91,7 @@ class RoutePart(msgspec.Struct, frozen=True, gc=False):
     repeats: tuple[RepeatedShape, ...]
     paths: tuple[PathPart, ...] = ()
     """Of a route that takes any path: what was asked for below it, what cost most first."""
+    long_poll: str = ""
 
     def counts(self) -> RouteCounts:
         """Return its counters."""
@@ -116,6 +117,7 @@ def route_of(frames: Sequence[RouteFrame]) -> RoutePart:
                 for row in frame.paths
             ]
         ),
+        long_poll=next((frame.long_poll for frame in frames if frame.long_poll), ""),
     )
 
 
@@ -158,6 +160,7 @@ def route_sum(parts: Sequence[RoutePart]) -> RoutePart:
         exceptions=_exceptions([part.exceptions for part in parts if part.exceptions]),
         repeats=_repeats([part.repeats for part in parts if part.repeats]),
         paths=_paths([path for part in parts for path in part.paths]),
+        long_poll=next((part.long_poll for part in parts if part.long_poll), ""),
     )
 
 
@@ -195,6 +198,8 @@ class WorkerPart(msgspec.Struct, frozen=True, gc=False):
 def worker_of(frame: Frame, to_ns: int) -> WorkerPart:
     """Return what a worker did in one frame's span, which ends at `to_ns` as far as bins go."""
     percent = frame.process.cpu_percent
+    # Who waits on purpose says nothing of how fast the worker is.
+    timed = [route for route in frame.routes if not route.long_poll]
     span_s = frame.span_ns / 1e9
     return WorkerPart(
         last=without_counts(frame),
@@ -206,9 +211,9 @@ def worker_of(frame: Frame, to_ns: int) -> WorkerPart:
         bounded=frame.agent.bounded,
         cpu_s=0.0 if percent is None else percent / 100.0 * span_s,
         cpu_over_s=0.0 if percent is None else span_s,
-        latency=packed([route.latency for route in frame.routes]),
-        queue_known=sum([route.queue_known for route in frame.routes]),
-        queue=packed([route.queue for route in frame.routes]),
+        latency=packed([route.latency for route in timed]),
+        queue_known=sum([route.queue_known for route in timed]),
+        queue=packed([route.queue for route in timed]),
         lag=packed([frame.loop.lag]) if frame.loop else NOTHING,
         gc_pauses=packed([frame.gc.pauses]) if frame.gc else NOTHING,
         threadpool_wait=packed([frame.threadpool.wait]) if frame.threadpool else NOTHING,

@@ -46,7 +46,8 @@ def route_rows(
         for label, part in tally.routes.items()
         if (counts := part.counts()).requests
     ]
-    rows.sort(key=lambda row: (-row.total_ms, row.route))
+    # What waits on purpose costs nobody anything.
+    rows.sort(key=lambda row: (bool(row.long_poll), -row.total_ms, row.route))
     return tuple(rows)
 
 
@@ -114,6 +115,7 @@ def _row(
         bytes_p50=None if bytes_p50 is None else round(bytes_p50),
         bytes_p95=None if bytes_p95 is None else round(bytes_p95),
         streaming=counts.streaming > 0,
+        long_poll=part.long_poll,
         sql_per_request=counts.sql_count / requests if sql_seen else None,
         sql_ms_per_request=per_request_ms(counts.sql_ns, sql_seen),
         cache_ms_per_request=per_request_ms(counts.cache_ns, measured.caches),

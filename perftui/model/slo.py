@@ -1,7 +1,8 @@
 """What the service promised, held against a window.
 
-A route with a target of its own is exempt from everyone's target for the same metric: a checkout that may
-take 700 ms would make a service miss its 200 ms for ever. A rate is a sum: no route is left out of it.
+Who waits on purpose (a long poll) is in nobody's latency but its own. A route with a target of its own is
+exempt from everyone's target for the same metric: a checkout that may take 700 ms would make a service miss
+its 200 ms for ever. A rate is a sum: no route is left out of it.
 """
 
 from __future__ import annotations
@@ -49,12 +50,13 @@ def _everyone(
     others = [row for row in rows if row.route not in own]
     if metric == "rps" or len(others) == len(rows):
         return totals
+    timed = [row for row in others if not row.long_poll]
     requests, errors = sum(row.requests for row in others), sum(row.errors for row in others)
     return Totals(
         requests=requests,
         errors=errors,
         error_rate=errors / requests if requests else None,
-        latency=latency_of(together(row.sketch for row in others)),
+        latency=latency_of(together(row.sketch for row in timed)),
     )
 
 

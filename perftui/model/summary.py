@@ -146,6 +146,9 @@ class RouteSummary(Record, frozen=True):
     bytes_p50: int | None = None
     bytes_p95: int | None = None
     streaming: bool = False
+    long_poll: str = ""
+    """Whether its requests wait on purpose, `declared` by the app or `seen` to: they are in no latency of the
+    service or a worker."""
     sql_per_request: float | None = None
     sql_ms_per_request: float | None = None
     cache_ms_per_request: float | None = None

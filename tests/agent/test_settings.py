@@ -183,3 +183,13 @@ def test_a_queue_header_can_be_switched_off_again(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PERFTUI_QUEUE_HEADER", "off")
     assert read_settings().queue_header is None
     assert read_settings(read_settings(queue_header="X-Start"), queue_header="off").queue_header is None
+
+
+def test_long_polls_are_named_as_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a list, or separated by commas in the variable; what is no route is refused."""
+    assert read_settings(long_polls=["GET /poll"]).long_polls == ("GET /poll",)
+    monkeypatch.setenv("PERFTUI_LONG_POLLS", "GET /poll, GET /chat/{room}")
+    assert read_settings().long_polls == ("GET /poll", "GET /chat/{room}")
+    for wrong in (["/poll"], 5, "poll"):
+        with pytest.raises(ValueError, match="long_polls"):
+            read_settings(long_polls=wrong)  # type: ignore[arg-type]

@@ -135,6 +135,8 @@ class RouteFrame(_Part):
     compressed: Count = 0
     files: Count = 0
     """Bodies that are what they are: pictures, archives, downloads."""
+    long_poll: str = ""
+    """Whether its requests wait on purpose: `declared` by the app, or `seen` to."""
     sql_count: Count = 0
     sql_ns: Nanoseconds = 0
     cache_count: Count = 0
@@ -182,6 +184,10 @@ class InFlight(_Value, frozen=True):
     path: str
     age_ns: Nanoseconds
     waiting_at: CodePlace | None = None
+    on_purpose: bool = False
+    """It waits for news, up to a time that the app has set, or its route is known to."""
+    gives_up_ns: Nanoseconds | None = None
+    """At which age that time is over."""
 
 
 class Span(_Value, frozen=True):

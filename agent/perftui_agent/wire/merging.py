@@ -140,6 +140,7 @@ def merge_route(older: RouteFrame, newer: RouteFrame) -> None:
     older.body_bytes.merge(newer.body_bytes)
     for field in ("request_bytes", "background", "serialize"):
         setattr(older, field, _merge_optional(getattr(older, field), getattr(newer, field)))
+    older.long_poll = newer.long_poll or older.long_poll
     _add(older, newer, _ROUTE_SUMS)
     exceptions = {(exception.type, exception.place): exception.count for exception in older.exceptions}
     for exception in newer.exceptions:

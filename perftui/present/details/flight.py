@@ -17,12 +17,15 @@ def flight_rows(picture: Picture, row: FlightRow, width: int, height: int) -> li
     request, summary = row.request, picture.summary
     route = summary.route(request.route)
     p99_ms = route.latency.p99_ms if route else None
-    late = p99_ms is not None and request.age_ns / 1e6 > p99_ms
+    late = p99_ms is not None and request.age_ns / 1e6 > p99_ms and not request.on_purpose
     items: list[tuple[str, str, Style]] = [
         ("in flight for", ms(request.age_ns / 1e6) + (" ▲" if late else ""), "high" if late else "bright")
     ]
     if route is not None:
         items += [(f"its route's {name}", *quantile_cell(route.latency, name)) for name in ("p50", "p99")]
+    if request.on_purpose:
+        gives_up = f", gives up at {ms(request.gives_up_ns / 1e6)}" if request.gives_up_ns else ""
+        items.append(("on purpose", f"it waits for news{gives_up}", "text"))
     waits = clean(request.waiting_at) if request.waiting_at else "not known: only long waits are looked into"
     place = function_of(request.waiting_at or "")
     held = any(function_of(each.incident.where) == place for each in summary.incidents)

@@ -64,7 +64,16 @@ def figures(route: RouteSummary, misses: frozenset[str], width: int) -> list[Lin
     if route.streaming:
         items.append(("streaming", "yes", "text"))
     items += sampled(route.requests, route.followed)
-    return pairs(items, width)
+    return [*pairs(items, width), *_waits_on_purpose(route, width)]
+
+
+def _waits_on_purpose(route: RouteSummary, width: int) -> list[Line]:
+    """Return that its latencies are in nobody else's, if it is a long poll, and how that is known."""
+    if not route.long_poll:
+        return []
+    why = "as the app says" if route.long_poll == "declared" else "as is seen: each ends at its time-out"
+    said = f"  waits on purpose, {why}; left out of the latencies of the service and of its workers"
+    return [fit_line((Cell(said, "dim"),), width)]
 
 
 def queued(before: Queued) -> list[tuple[str, str, Style]]:

@@ -154,7 +154,7 @@ def _routes(rows: Sequence[RouteSummary], room: int) -> list[str]:
 def _route(row: RouteSummary, queued: bool) -> tuple[str, ...]:
     latency = row.latency
     return (
-        row.route,
+        f"{row.route} (waits on purpose)" if row.long_poll else row.route,
         count(row.requests),
         rate(row.rps),
         percent(row.error_rate),

@@ -114,6 +114,7 @@ def _route(row: RouteSummary, verdicts: tuple[SloVerdict, ...]) -> Json:
         "loop_wait_ms_per_request": _rounded(row.loop_wait_ms_per_request),
         "streaming": row.streaming,
         "followed": row.requests if row.followed is None else row.followed,
+        "long_poll": row.long_poll or None,
         "exceptions": [
             {"type": each.type, "place": each.place, "count": each.count} for each in row.exceptions
         ],
@@ -239,6 +240,7 @@ def _in_flight(row: FlightRow) -> Json:
         "pid": row.pid,
         "age_ms": _rounded(request.age_ns / 1e6),
         "waiting_at": request.waiting_at,
+        "on_purpose": request.on_purpose,
     }
 
 

@@ -38,7 +38,7 @@ ROUTE_SORTS = ("cost", "rps", "err", "p50", "p95", "p99", "queued", "route")
 p95 of the time before the app."""
 
 _VALUES: dict[str, Callable[[RouteSummary], SortValue]] = {
-    "cost": lambda route: route.total_ms,
+    "cost": lambda route: 0.0 if route.long_poll else route.total_ms,
     "rps": lambda route: route.rps,
     "err": lambda route: route.error_rate,
     "p50": lambda route: route.latency.p50_ms,
@@ -60,7 +60,7 @@ def routes_grid(picture: Picture, width: int, sort: Sort, before: Sequence[RowKe
     routes = {route.route: route for route in picture.wanted.of(summary.routes)}
     value = _VALUES[sort.by]
     axis = trend_axis(summary, columns)
-    cost_ms = sum(route.total_ms for route in summary.routes)
+    cost_ms = sum(route.total_ms for route in summary.routes if not route.long_poll)
 
     def cells(key: RowKey) -> tuple[Cell, ...]:
         route = routes[key]
@@ -95,11 +95,12 @@ def trend_axis(summary: Summary, columns: Sequence[Column]) -> Axis:
 def _cell(column: Column, route: RouteSummary, misses: frozenset[str], axis: Axis, cost_ms: float) -> Cell:
     match column.key:
         case "route":
-            return Cell(route.route, "name")
+            return Cell(f"{route.route} · waits" if route.long_poll else route.route, "name")
         case "rps":
             return Cell(rate(route.rps))
         case "load":
-            return Cell(percent(route.total_ms / cost_ms if cost_ms else None), "dim")
+            share = route.total_ms / cost_ms if cost_ms and not route.long_poll else None
+            return Cell(percent(share), "dim")
         case "n":
             return Cell(short_count(route.requests), "dim")
         case "err":

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from perftui.findings.find import find
 from perftui.model.summary import FlightRow, PoolSummary, Summary
@@ -226,3 +227,18 @@ def test_a_route_without_statements_does_not_wait_for_the_pool() -> None:
     pool = PoolSummary("main", "QueuePool", 2, 2, 0, 2, None, 0, waiting=9, longest_wait_ms=12_000.0)
     route = a_route("GET /pay", [20.0] * 100, sql_per_request=0.0)
     assert found(STUCK, replace(in_flight(12.5), pools=(pool,), routes=(route,)))
+
+
+def test_a_long_poll_is_not_stuck_before_its_time_is_over() -> None:
+    """A chat that mostly answers at once, and then waits for news: up to a minute, as the app has set."""
+    summary = in_flight(42.0)
+    (row,) = summary.in_flight
+    waits = replace_struct(row.request, on_purpose=True, gives_up_ns=60_000_000_000)
+
+    def aged(age_s: float) -> Summary:
+        request = replace_struct(waits, age_ns=round(age_s * 1e9))
+        return replace(summary, in_flight=(replace(row, request=request),))
+
+    assert not found(STUCK, aged(42.0))
+    assert not found(STUCK, aged(119.0))
+    assert found(STUCK, aged(121.0))

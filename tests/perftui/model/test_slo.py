@@ -78,3 +78,17 @@ def test_where_every_route_has_its_own_there_is_nothing_to_judge_for_all() -> No
     promises = [SloTarget(p95_ms=200), SloTarget(route="GET /reports", p95_ms=800)]
     verdict = judged(promises, route("GET /reports", [700.0] * 50))["all", "p95<200ms"]
     assert (verdict.value, verdict.met, verdict.requests) == (None, None, 0)
+
+
+def test_who_waits_on_purpose_is_in_nobodys_latency_but_its_own() -> None:
+    """Thirty pollers of 25 s beside 20 fast requests a second: everyone's p95 is that of the fast."""
+    polls = route("GET /poll", [25_000.0] * 30)
+    polls.long_poll = "seen"
+    fast, slow = route("GET /", [10.0] * 20), route("GET /slow", [700.0] * 20)
+    promises = [SloTarget(p95_ms=200), SloTarget(route="GET /slow", p95_ms=800)]
+    verdicts = judged(promises[:1], polls, fast)
+    assert verdicts["all", "p95<200ms"].met
+    verdicts = judged(promises, polls, fast, slow)
+    assert verdicts["all", "p95<200ms"].met
+    verdicts = judged([SloTarget(route="GET /poll", p95_ms=200)], polls, fast)
+    assert verdicts["GET /poll", "p95<200ms"].met is False

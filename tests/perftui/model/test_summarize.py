@@ -274,3 +274,18 @@ def test_a_link_that_was_stale_from_the_start_tells_for_how_long() -> None:
     summary = summarize(dashboard_of(joined(A), LinkChanged("stale", T + 3.0)), T + 12.0)
     assert summary.stale_s is not None
     assert round(summary.stale_s) == 12
+
+
+def test_a_route_that_waits_on_purpose_is_shown_as_such_and_last() -> None:
+    """Its requests count; its latencies are its own; it costs nobody anything."""
+    polls = route("GET /poll", [25_000.0] * 5)
+    polls.long_poll = "declared"
+    sent = frame(1, T + 1, [polls, route("GET /", [10.0] * 20)])
+    summary = summarize(dashboard_of(joined(A), received(A, sent)), T + 1.5)
+    assert [(row.route, row.long_poll) for row in summary.routes] == [
+        ("GET /", ""),
+        ("GET /poll", "declared"),
+    ]
+    assert summary.totals.requests == 25
+    assert summary.totals.latency.count == summary.workers[0].latency.count == 20
+    assert summary.points[-1].p99_ms == summary.totals.latency.p99_ms

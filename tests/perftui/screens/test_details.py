@@ -148,3 +148,12 @@ def test_a_detail_goes_on_living() -> None:
             return before != seen.text()
 
     assert asyncio.run(scene())
+
+
+def test_a_route_that_waits_on_purpose_says_so() -> None:
+    """Beside its figures, and how that is known; so does its name in the table."""
+    summary = FakeFeed().summary(60.0)
+    routes = tuple(replace(each, long_poll="seen") for each in summary.routes)
+    lines = route_rows(Picture(replace(summary, routes=routes)), "GET /orders", *LARGE)
+    text = "\n".join(text_of(row.line) for row in lines)
+    assert "waits on purpose, as is seen: each ends at its time-out; left out of the latencies" in text

@@ -16,9 +16,11 @@ from collections.abc import Iterable
 from heapq import nsmallest
 from time import perf_counter_ns
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-from perftui_agent.places import is_ours, is_router, is_user_code, place_of, short_file
+from perftui_agent.places import is_ours, is_router, is_user_code, place_of, short_file, stack_of
+from perftui_agent.probes.http.long_polls import LongPolls
+from perftui_agent.probes.http.news import Wait, wait_of, wait_of_thread
 from perftui_agent.probes.loop.await_chain import chain_of, request_of, route_of
 from perftui_agent.probes.loop.block import Line, stack_on_loop
 from perftui_agent.probes.probe import ON, ProbeStatus
@@ -54,6 +56,12 @@ _IN_A_THREAD = "run_sync_in_worker_thread"
 """anyio's function that waits for a thread's result, and knows the thread."""
 
 
+Found: TypeAlias = tuple[CodePlace | None, Wait | None]
+"""Where a request waits, and for what, as far as either is known."""
+
+NOTHING: Found = (None, None)
+
+
 class Requests(Protocol):
     """Who knows the requests in flight: the window."""
 
@@ -79,9 +87,10 @@ class InFlightProbe:
 
     name = "in flight"
 
-    def __init__(self, requests: Requests, watched: Watched) -> None:
+    def __init__(self, requests: Requests, watched: Watched, long_polls: LongPolls | None = None) -> None:
         self._requests = requests
         self._watched = watched
+        self._long_polls = long_polls or LongPolls()
         self._rested_ns = 0
 
     def attach(self) -> ProbeStatus:
@@ -97,13 +106,38 @@ class InFlightProbe:
         records = [record for record in self._requests.in_flight if not record.streaming]
         oldest = nsmallest(MAX_ROWS, records, key=lambda record: record.arrived_ns)
         long = [record for record in oldest if now - record.arrived_ns >= LONG_NS]
-        places = self._places(long) if long and now >= self._rested_ns else {}
+        found: dict[RequestRecord, Found] = {}
+        if long and now >= self._rested_ns:
+            found = self._found(long)
+            waits = {record: wait for record, (_, wait) in found.items() if wait is not None}
+            self._long_polls.note(found, waits)
+        self._long_polls.mark(frame)
         for record in oldest:
-            row = _row(record, now, places.get(record))
+            row = self._row(record, now, *found.get(record, NOTHING))
             if row is not None:
                 frame.in_flight_rows.append(row)
 
-    def _places(self, records: list[RequestRecord]) -> dict[RequestRecord, CodePlace]:
+    def _row(
+        self, record: RequestRecord, now: int, place: CodePlace | None, wait: Wait | None
+    ) -> InFlight | None:
+        scope = record.scope
+        if scope is None:  # it has just ended
+            return None
+        route, age_ns = route_of(record), max(0, now - record.arrived_ns)
+        gives_up_s = None if wait is None else wait.ends_in_s if wait.ends_in_s is not None else wait.within_s
+        news = wait is not None and wait.kind == "news" and gives_up_s is not None
+        return InFlight(
+            route=route,
+            method=str(scope["method"]),
+            path=str(scope["path"])[:MAX_PATH],
+            age_ns=age_ns,
+            waiting_at=place,
+            on_purpose=news or bool(self._long_polls.kind(route)),
+            gives_up_ns=age_ns + int((gives_up_s or 0.0) * 1e9) if news else None,
+        )
+
+    def _found(self, records: list[RequestRecord]) -> dict[RequestRecord, Found]:
+        """Return where each of them waits, and for what; those without a task of their own are left out."""
         loop = self._watched.loop
         if loop is None:
             return {}
@@ -111,27 +145,14 @@ class InFlightProbe:
         started_ns = time.thread_time_ns()
         tasks = _tasks_of(records, asyncio.all_tasks(loop))
         threads = sys._current_frames()
-        places = {record: _waiting_at(own, threads) for record, own in tasks.items()}
+        found = {record: _waiting_at(own, threads) for record, own in tasks.items() if own}
         running = asyncio.current_task(loop)
-        if running is not None and (record := request_of(running)) in places:
+        if running is not None and (record := request_of(running)) in found:
             # It waits for nothing: its coroutines are in the stack of the loop's thread.
             line = _users(stack_on_loop(threads.get(self._watched.thread_id or 0), ()))
-            places[record] = _place(line) or places[record]
+            found[record] = _place(line) or found[record][0], None
         self._rested_ns = perf_counter_ns() + REST * (time.thread_time_ns() - started_ns)
-        return {record: place for record, place in places.items() if place is not None}
-
-
-def _row(record: RequestRecord, now: int, place: CodePlace | None) -> InFlight | None:
-    scope = record.scope
-    if scope is None:  # it has just ended
-        return None
-    return InFlight(
-        route=route_of(record),
-        method=str(scope["method"]),
-        path=str(scope["path"])[:MAX_PATH],
-        age_ns=max(0, now - record.arrived_ns),
-        waiting_at=place,
-    )
+        return found
 
 
 def _tasks_of(
@@ -148,21 +169,26 @@ def _tasks_of(
     return found
 
 
-def _waiting_at(tasks: list[asyncio.Task[Any]], threads: dict[int, FrameType]) -> CodePlace | None:
-    """Return the line that a request waits at, whose tasks these are."""
+def _waiting_at(tasks: list[asyncio.Task[Any]], threads: dict[int, FrameType]) -> Found:
+    """Return the line that a request waits at, whose tasks these are, and what it waits for."""
     chains = {task: chain_of(task) for task in tasks}
     own = next((task for task, (frames, _) in chains.items() if any(map(_is_wrapper, frames))), None)
     best: Line | None = None
     last: list[Line] = []
+    way: list[asyncio.Task[Any]] = []
+    wait: Wait | None = None
     while own is not None:
         frames, future = chains.pop(own)
         inside = _inside_of_wrapper(frames)
         if not inside:
             break
+        way.append(own)
+        wait = wait_of_thread(_stack_of_thread(inside[-1], threads))
         last = [(frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno) for frame in reversed(inside)]
         best = _users(_lines_of_thread(inside[-1], threads)) or _users(last) or best
         own = _joined(inside, future, chains)
-    return _place(best or next((line for line in last if not _is_plumbing(line)), None))
+    place = _place(best or next((line for line in last if not _is_plumbing(line)), None))
+    return place, wait or wait_of(way)
 
 
 def _users(innermost_first: Iterable[Line]) -> Line | None:
@@ -206,10 +232,18 @@ def _waits_for_tasks(frame: FrameType) -> bool:
 
 def _lines_of_thread(frame: FrameType, threads: dict[int, FrameType]) -> list[Line]:
     """Return what the thread is at that this frame of anyio's waits for."""
+    innermost = _thread_of(frame, threads)
+    return [] if innermost is None else stack_on_loop(innermost, ())
+
+
+def _stack_of_thread(frame: FrameType, threads: dict[int, FrameType]) -> list[FrameType]:
+    return stack_of(_thread_of(frame, threads))
+
+
+def _thread_of(frame: FrameType, threads: dict[int, FrameType]) -> FrameType | None:
     if frame.f_code.co_name != _IN_A_THREAD:
-        return []
-    ident = getattr(frame.f_locals.get("worker"), "ident", None)
-    return [] if ident is None else stack_on_loop(threads.get(ident), ())
+        return None
+    return threads.get(getattr(frame.f_locals.get("worker"), "ident", None) or 0)
 
 
 def _inside_of_wrapper(frames: list[FrameType]) -> list[FrameType]:

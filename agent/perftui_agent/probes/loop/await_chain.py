@@ -47,23 +47,39 @@ def _context_of(task: asyncio.Task[Any]) -> Context | None:
 
 def chain_of(task: asyncio.Task[Any]) -> tuple[list[FrameType], asyncio.Future[Any] | None]:
     """Return the frames of what a task waits in, outermost first, and the future it waits for."""
-    frames: list[FrameType] = []
+    links = links_of(task)
+    frames = [frame for link in links if (frame := _frame_of(link)) is not None]
+    last = links[-1] if links else None
+    return frames, last if isinstance(last, asyncio.Future) else None
+
+
+def links_of(task: asyncio.Task[Any]) -> list[object]:
+    """Return what a task waits in, outermost first: coroutines, generators, and the future at the end."""
+    links: list[object] = []
     awaitable: object = task.get_coro()
     for _ in range(MAX_STEPS):
-        frame: FrameType | None = None
+        if awaitable is None:
+            break
+        links.append(awaitable)
         if isinstance(awaitable, CoroutineType):
-            frame, awaitable = awaitable.cr_frame, awaitable.cr_await
+            awaitable = awaitable.cr_await
         elif isinstance(awaitable, GeneratorType):
-            frame, awaitable = awaitable.gi_frame, awaitable.gi_yieldfrom
+            awaitable = awaitable.gi_yieldfrom
         elif isinstance(awaitable, AsyncGeneratorType):
-            frame, awaitable = awaitable.ag_frame, awaitable.ag_await
-        elif awaitable is None or asyncio.isfuture(awaitable):
+            awaitable = awaitable.ag_await
+        elif asyncio.isfuture(awaitable):
             break
         else:
             awaitable = _held_by(awaitable)
-        if frame is not None:
-            frames.append(frame)
-    return frames, awaitable if isinstance(awaitable, asyncio.Future) else None
+    return links
+
+
+def _frame_of(link: object) -> FrameType | None:
+    if isinstance(link, CoroutineType):
+        return link.cr_frame
+    if isinstance(link, GeneratorType):
+        return link.gi_frame
+    return link.ag_frame if isinstance(link, AsyncGeneratorType) else None
 
 
 def _held_by(wrapper: object) -> object:

@@ -22,7 +22,7 @@ from tests.support.requests import begin
 from tests.support.servers import Service, running, write_app
 
 APP = """
-    import asyncio, time
+    import asyncio, threading, time
     from contextlib import asynccontextmanager
     import aiosqlite, anyio, httpx
     from fastapi import Depends, FastAPI, Request
@@ -145,6 +145,20 @@ APP = """
     wrapped.add_middleware(Middleware)
     app.mount("/wrapped", wrapped)
     app.add_middleware(Inner)
+    silence = threading.Event()
+
+    @app.get("/poll")
+    async def poll():
+        try:
+            async with asyncio.timeout(3):
+                await never.wait()
+        except TimeoutError:
+            return []
+
+    @app.get("/chat")
+    def chat():
+        silence.wait(3)
+        return []
 """
 
 PLACES = {
@@ -182,12 +196,13 @@ def frames(service: Service) -> Iterator[Frames]:
         yield frames
 
 
-def ask(service: Service, path: str) -> None:
-    """Begin a request whose answer nobody waits for."""
+def ask(service: Service, path: str, times: int = 1) -> None:
+    """Begin a request whose answer nobody waits for, or several one after the other."""
 
     def get() -> None:
         with service.client() as client, contextlib.suppress(httpx.TransportError):
-            client.get(path, timeout=15)
+            for _ in range(times):
+                client.get(path, timeout=15)
 
     threading.Thread(target=get, daemon=True).start()
 
@@ -217,6 +232,24 @@ def is_told(frame: Frame, path: str) -> bool:
     """Whether a frame says where the request for `path` waits."""
     rows = rows_by_path(frame)
     return path in rows and rows[path].waiting_at is not None
+
+
+def test_routes_that_wait_on_purpose_are_seen_to(service: Service, frames: Frames) -> None:
+    """For an event, three seconds at most, on the loop and in a thread; a sleep is not told of as news."""
+    for path in ("/poll", "/chat", "/sleep/2"):
+        for _ in range(3):
+            ask(service, path, times=4)
+    waiting = rows_by_path(frames.until(lambda frame: is_told(frame, "/poll") and is_told(frame, "/chat")))
+    assert {path: waiting[path].on_purpose for path in ("/poll", "/chat")} == {"/poll": True, "/chat": True}
+    assert 2.9e9 < (waiting["/poll"].gives_up_ns or 0) < 4e9
+    for route in ("GET /poll", "GET /chat"):
+        frames.until(lambda frame, route=route: long_polls(frame).get(route) == "seen")
+    sleeping = next(row for row in frames.seen[-1].in_flight_rows if row.path == "/sleep/2")
+    assert (sleeping.on_purpose, sleeping.gives_up_ns) == (False, None)
+
+
+def long_polls(frame: Frame) -> dict[str, str]:
+    return {row.route: row.long_poll for row in frame.routes}
 
 
 def test_who_holds_the_loop_is_at_a_line_too(service: Service, frames: Frames) -> None:
