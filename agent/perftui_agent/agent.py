@@ -23,7 +23,7 @@ from perftui_agent.guard import Guard
 from perftui_agent.inspect.inspector import Inspector
 from perftui_agent.inspect.memory import Endpoint
 from perftui_agent.inspect.ptrace import name_thread, permit_tracing
-from perftui_agent.listeners import Listeners
+from perftui_agent.listeners import Listeners, ListeningSocket
 from perftui_agent.peak import risen_bytes
 from perftui_agent.probes.caches.probe import CacheProbe
 from perftui_agent.probes.caches.redis import RedisProbe
@@ -37,6 +37,7 @@ from perftui_agent.probes.http.server_side import ServerSides
 from perftui_agent.probes.loop.event_loop import LoopProbe
 from perftui_agent.probes.loop.pace import LoopPace
 from perftui_agent.probes.loop.threadpool import ThreadpoolProbe
+from perftui_agent.probes.machine.accept_queue import AcceptQueueProbe
 from perftui_agent.probes.machine.footprint import Footprint
 from perftui_agent.probes.machine.garbage import GarbageProbe
 from perftui_agent.probes.machine.process import ProcessProbe
@@ -174,11 +175,13 @@ class _Run:
         agent.arrivals.believe(agent.settings.queue_header)
         self.loop_probe = LoopProbe(agent.settings.block_ms, agent.window, agent.pace)
         self.process_probe = ProcessProbe()
+        self._accept_queue = AcceptQueueProbe(self._listening)
         probes: list[Probe] = [
             self.loop_probe,
             agent.arrivals,
             agent.sides,
             self.process_probe,
+            self._accept_queue,
             ThreadpoolProbe(agent.window, agent.guard, self.loop_probe),
             GarbageProbe(),
             InFlightProbe(agent.window, self.loop_probe, LongPolls(agent.settings.long_polls)),
@@ -249,6 +252,7 @@ class _Run:
         try:
             watched = self.loop_probe.loop
             self.loop_probe.look()
+            self._accept_queue.look()
             if watched is not None and self.loop_probe.loop is None:
                 # It was closed: the next request wakes the agent again and brings the one it runs in.
                 self._window.open = False
@@ -259,6 +263,11 @@ class _Run:
         except Exception as error:  # noqa: BLE001 - as above
             self._guard.fault("window", error)
             return True
+
+    def _listening(self) -> list[ListeningSocket]:
+        """Return the app's listening sockets; the agent's own is none of them."""
+        own = str(self._rendezvous.socket_path) if self._rendezvous is not None else ""
+        return [each for each in self._listeners.found if each.address != own]
 
     async def _live(self) -> None:
         self._task = asyncio.current_task()

@@ -7,13 +7,14 @@ whoever reads it to a second place for one trouble.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from perftui.findings.rule import RANK
 from perftui.model.slo import ALL
 from perftui.model.summary import Finding, RouteSummary, Summary
+from perftui.record import Record
 
 Meeting: TypeAlias = Literal["worker", "route", "statement", "cache", "anywhere"]
 """What a cause and its symptom have in common. `worker`: every worker of the symptom has such a cause."""
@@ -43,8 +44,7 @@ A_GOOD_PART = 0.3
 """Of an average request's latency: so much waiting for the loop is what makes it late."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Record, frozen=True):
     """One kind of finding that makes another kind appear."""
 
     cause: str

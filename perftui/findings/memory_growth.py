@@ -8,13 +8,13 @@ one has ended the host by then: it is judged by how long what is left lasts at i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from perftui.findings.figures import size, span
 from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded, worst
 from perftui.findings.workers import at_work, name_of
 from perftui.model.summary import Finding, Severity, Summary, WorkerSummary
+from perftui.record import Record
 
 KIND = "memory-growth"
 
@@ -57,8 +57,7 @@ TAKEN_WHILE_LOADING = 0.5
 LOADING_S = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Climb:
+class _Climb(Record, frozen=True):
     """A stretch of seconds, up to now, in each of which it grew."""
 
     from_bytes: int

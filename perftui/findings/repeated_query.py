@@ -8,11 +8,11 @@ database. Asking for a row by its key, however often, is what databases are for.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from perftui.findings.figures import ms, percent, rate, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.model.summary import Finding, QuerySummary, Summary
+from perftui.record import Record
 from perftui_agent.wire.frames import RouteLabel
 
 KIND = "repeated-query"
@@ -42,8 +42,7 @@ MEDIUM_MS_PER_SECOND = Bar(50.0, 35.0)
 HIGH_MS_PER_SECOND = Bar(500.0, 350.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Saved:
+class _Saved(Record, frozen=True):
     """What a cache would save, all that is repeated being taken from it."""
 
     ms: float

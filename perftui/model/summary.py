@@ -65,8 +65,7 @@ class Latency(Record, frozen=True):
     mean_ms: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(Record, frozen=True):
     """How long requests waited before the app, from their bytes' arrival: a part of their latency."""
 
     known: int = 0

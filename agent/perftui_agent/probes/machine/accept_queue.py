@@ -58,10 +58,8 @@ class AcceptQueueProbe:
 
     name = "accept queue"
 
-    def __init__(self, found: Found, without: Callable[[], str] = lambda: "") -> None:
+    def __init__(self, found: Found) -> None:
         self._found = found
-        self._without = without
-        """The address of the agent's own socket."""
         self._most: dict[str, int] = {}
         self._fills = False
         self._overflows: int | None = None
@@ -84,10 +82,7 @@ class AcceptQueueProbe:
         """Add the sockets as they are now, and what was refused since the host was last asked."""
         if sys.platform != "linux":
             return
-        own = self._without()
         for each in self._found():
-            if each.address == own:
-                continue
             ask = unix_queue if each.family == socket.AF_UNIX else tcp_queue
             waiting, limit = ask(each.descriptor)
             self._note(each.address, waiting, limit)

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 import httpx
@@ -243,13 +244,14 @@ def test_routes_that_wait_on_purpose_are_seen_to(service: Service, frames: Frame
     assert {path: waiting[path].on_purpose for path in ("/poll", "/chat")} == {"/poll": True, "/chat": True}
     assert 2.9e9 < (waiting["/poll"].gives_up_ns or 0) < 4e9
     for route in ("GET /poll", "GET /chat"):
-        frames.until(lambda frame, route=route: long_polls(frame).get(route) == "seen")
+        frames.until(partial(is_long_poll, route))
     sleeping = next(row for row in frames.seen[-1].in_flight_rows if row.path == "/sleep/2")
     assert (sleeping.on_purpose, sleeping.gives_up_ns) == (False, None)
 
 
-def long_polls(frame: Frame) -> dict[str, str]:
-    return {row.route: row.long_poll for row in frame.routes}
+def is_long_poll(label: str, frame: Frame) -> bool:
+    """Whether a frame says that a route is seen to wait on purpose."""
+    return ("seen", label) in {(row.long_poll, row.route) for row in frame.routes}
 
 
 def test_who_holds_the_loop_is_at_a_line_too(service: Service, frames: Frames) -> None:

@@ -108,13 +108,6 @@ def test_the_fullest_moment_between_two_frames_is_told(opened: ExitStack) -> Non
     assert filled(probe).listeners[0].most == 1
 
 
-def test_the_agents_own_socket_is_no_part_of_it(opened: ExitStack, tmp_path: Path) -> None:
-    """It listens too, for dashboards."""
-    listener = listening(opened, str(tmp_path / "s"))
-    probe = AcceptQueueProbe(lambda: found(listener, "/run/agent.sock"), lambda: "/run/agent.sock")
-    assert filled(probe).listeners == []
-
-
 def test_what_the_host_refused_is_a_difference(opened: ExitStack) -> None:
     """At a queue that is full, those who come are left out and counted; the first look says nothing."""
     listener = listening(opened, ("127.0.0.1", 0))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from perftui_agent.blackbox.thin import merge_into
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import CacheFrame, Frame, Listener, PoolFrame, RouteFrame, StatusCounts
+from perftui_agent.wire.merging import merge_into
 
 
 def sketch(*values: int) -> LatencySketch:
