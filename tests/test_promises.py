@@ -124,6 +124,12 @@ PROMISES: dict[int, dict[str, tuple[str, ...]]] = {
     14: {
         "it gives up details": ("agent/window/degrade: what_is_followed_fits_into_the_budget",),
         "and says so": ("agent/window/degrade: it_says_what_is_left_out",),
+        "counts stay exact": (
+            "agent/window/degrade: what_is_not_followed_is_counted_and_timed_all_the_same",
+            "agent/probes/sql/under_load: many_threads_count_every_statement",
+        ),
+        "fewer frames": ("agent/window/degrade: frames_come_more_seldom_where_they_are_what_costs",),
+        "it comes back": ("agent/window/degrade: all_are_followed_again_when_the_load_goes",),
     },
     15: {
         "descriptors": ("agent/listeners: looking_changes_nothing_of_a_descriptor",),
