@@ -127,7 +127,8 @@ class SpanRecord(msgspec.Struct, eq=False, gc=False):
     request: RequestRecord | None
     """None outside of any request."""
     kind: str
-    """As in `wire.frames.Span`: `sql`, `cache`, `pool`, `threadpool`, `loop`, `serialize`."""
+    """As in `wire.frames.Span`: `sql`, `transaction`, `cache`, `pool`, `connect`, `threadpool`, `loop`,
+    `serialize`."""
     name: str
     started_ns: int
     ended_ns: int
@@ -142,6 +143,9 @@ class Shape(msgspec.Struct, eq=False, weakref=True):
     verb: str
     shown: str
     """What of it may leave the process."""
+    kind: str = "sql"
+    """`transaction` if it is no work of its own, but what begins, ends or keeps up a transaction or a
+    connection."""
     example: str = ""
     """A statement as it went to the driver, for the database to explain. It never leaves the process."""
     database: str = ""
@@ -169,7 +173,8 @@ class StatementText(msgspec.Struct, eq=False, frozen=True):
 
 
 class StatementRecord(SpanRecord, eq=False, gc=False):
-    """One execution of a statement. Its `name` is filled in on the agent's thread."""
+    """One execution of a statement, or a step of a transaction, whose text is its name. Its `name` is filled
+    in on the agent's thread, which also tells the kinds apart."""
 
     known: StatementText | None = None
     """None when the text is met for the first time: then `text`, `engine` and `database` say what it is."""

@@ -156,6 +156,10 @@ class Seen:
         """Close a frame and return how often each statement ran, those of transactions left out."""
         return {text: statement.latency.count for text, statement in self.statements().items()}
 
+    def transactions(self) -> dict[str, StatementFrame]:
+        """Close a frame and return its steps of transactions by name."""
+        return {step.statement: step for step in self.frame().transactions}
+
     def pools(self) -> dict[str, PoolFrame]:
         """Close a frame and return its pools by name."""
         return {pool.name: pool for pool in self.frame().pools}

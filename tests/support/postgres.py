@@ -23,6 +23,8 @@ from tests.support.servers import wait_until
 _UNSAFE_BUT_QUICK = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
 """The data needs to outlive no crash."""
 
+_SETTINGS = [*_UNSAFE_BUT_QUICK, "-c", "max_prepared_transactions=5"]
+
 
 @contextlib.contextmanager
 def postgres() -> Iterator[str]:
@@ -91,7 +93,7 @@ def _serve(binaries: Path, data: Path, user: str | None) -> Iterator[str]:
         data,
         "-c",
         "listen_addresses=",
-        *_UNSAFE_BUT_QUICK,
+        *_SETTINGS,
     ]
     with log_file.open("wb") as log:
         process = subprocess.Popen(

@@ -61,6 +61,22 @@ _EMPTY_LIST = re.compile(
 )
 
 
+_TRANSACTION = re.compile(
+    r"(?:COMMIT|ROLLBACK|SAVEPOINT|RELEASE|ABORT|START TRANSACTION|PREPARE TRANSACTION|SAVE TRAN\w*"
+    r"|XA (?:START|BEGIN|END|PREPARE|COMMIT|ROLLBACK))\b"
+    # A block of PL/SQL begins so, too, and is work.
+    r"|(?:BEGIN|END)\Z|(?:BEGIN|END) (?:WORK|TRAN|TRANSACTION)\b"
+    r"|BEGIN (?:IMMEDIATE|EXCLUSIVE|DEFERRED|CONCURRENT|ISOLATION|READ)\b"
+    r"|(?:RESET|PING|CLOSE|ISOLATION LEVEL)\Z",  # steps that are no statements
+    re.IGNORECASE,
+)
+
+
+def is_transaction(shape: str) -> bool:
+    """Say whether a statement of this shape does nothing but begin, end or divide a transaction."""
+    return _TRANSACTION.match(shape) is not None
+
+
 def fold(text: str, *, quotes_names: bool = True) -> tuple[str, str, int]:
     """Return a text's shape, its verb in upper case, and the length of its longest list.
 

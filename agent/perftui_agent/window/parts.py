@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 from perftui_agent.handover import take_counted, take_parts
 from perftui_agent.records import RequestRecord, SpanRecord, StatementRecord
-from perftui_agent.window.routes import RouteLedger, RouteTally
+from perftui_agent.window.routes import RouteLedger, RouteTally, add_to
 from perftui_agent.window.statements import REPEATED_FROM, StatementLedger
-from perftui_agent.window.stories import StoryLedger, add_to
+from perftui_agent.window.stories import StoryLedger
 
 PIECE = 100
 """So many parts of a request that has not ended are folded at the next beat, fewer as the frame closes."""
@@ -54,7 +54,7 @@ class PartLedger:
             stories.fold_part(part, request)
         for shape, took_ns in counted:
             statements.count_piece(shape, took_ns, request)
-            stories.count_rest(request, "sql", len(took_ns), sum(took_ns))
+            stories.count_rest(request, shape.kind, len(took_ns), sum(took_ns))
         return len(parts) + len(counted)
 
     def fold_ended(self, request: RequestRecord, tally: RouteTally) -> None:

@@ -237,3 +237,22 @@ def _count(status: StatusCounts, code: int) -> None:
         status.informational += 1
     else:
         status.server_error += 1
+
+
+def add_to(route: RouteFrame, kind: str, count: int, ns: int) -> None:
+    """Add what a request has done of one kind to the sums of its route."""
+    if kind == "sql":
+        route.sql_count += count
+        route.sql_ns += ns
+    elif kind in {"transaction", "connect"}:
+        route.transaction_count += count
+        route.transaction_ns += ns
+    elif kind == "cache":
+        route.cache_count += count
+        route.cache_ns += ns
+    elif kind == "pool":
+        route.pool_wait_ns += ns
+    elif kind == "threadpool":
+        route.threadpool_wait_ns += ns
+    elif kind == "loop":
+        route.loop_wait_ns += ns

@@ -18,7 +18,7 @@ from typing import Any
 
 from perftui_agent.records import Shape, StatementText
 from perftui_agent.window.costs import Costs
-from perftui_agent.window.folding import fold
+from perftui_agent.window.folding import fold, is_transaction
 from perftui_agent.window.outline import outline_of
 
 MAX_SHAPES = 500
@@ -26,6 +26,9 @@ MAX_SHAPES = 500
 
 NEWCOMERS = 500
 """Shapes met within a frame that are known besides, until it closes."""
+
+MAX_STEPS = 30
+"""Kinds of steps of transactions that have a place of their own: `COMMIT` is cheap, and never `(other)`."""
 
 MAX_TEXTS = 2_048
 """Texts whose shape is remembered, in each of two generations: the older one is forgotten at a time."""
@@ -75,6 +78,8 @@ class ShapeTable:
         """False with `PERFTUI_SQL_TEXT=off`: of a statement only the verb leaves the process."""
         self.costs: Costs[str] = Costs(MAX_SHAPES, NEWCOMERS)
         """By fingerprint."""
+        self.steps: set[str] = set()
+        """Fingerprints of steps of transactions that have a place of their own."""
         self.unread = 0
         """Executions of statements whose text nobody has read."""
         self._older: dict[int, StatementText] = {}
@@ -127,6 +132,10 @@ class ShapeTable:
         """Give a shape a place, forgotten or not; False if there is none before others have been `shed`."""
         if shape.fingerprint == OTHER_SHAPES:
             return True
+        if shape.kind != "sql" and (shape.fingerprint in self.steps or len(self.steps) < MAX_STEPS):
+            self.steps.add(shape.fingerprint)
+            self._shapes[shape.fingerprint] = shape
+            return True
         if not self.costs.admit(shape.fingerprint):
             return False
         self._shapes[shape.fingerprint] = shape
@@ -159,6 +168,7 @@ class ShapeTable:
         self._met.clear()
         self._met_before.clear()
         self.costs.clear()
+        self.steps.clear()
         self.unread = 0
 
     def _remember(self, key: int, known: StatementText) -> None:
@@ -182,6 +192,8 @@ class ShapeTable:
         shape = self._shapes.get(fingerprint) or self._alive.get(fingerprint)
         if shape is None:
             shape = Shape(fingerprint, verb, _cut(folded) if self.show_text else verb)
+            if is_transaction(folded):
+                shape.kind = "transaction"
             self._alive[fingerprint] = shape
         if not shape.example:
             shape.example, shape.database = text, database

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import msgspec
 
 from perftui_agent.records import RequestRecord, Shape, SpanRecord, StatementRecord, StatementText
-from perftui_agent.window.routes import MAX_REPEATS
+from perftui_agent.window.routes import MAX_REPEATS, add_to
 from perftui_agent.window.shapes import OTHER_SHAPES, ShapeTable
 from perftui_agent.wire.frames import CodePlace, Frame, RepeatedShape, RouteFrame, StatementFrame
 from perftui_agent.wire.merging import merge_statement
@@ -80,6 +80,7 @@ class StatementLedger:
         if known is None:
             known = self._shapes.know(record.text_hash, record.text, record.engine, record.database)
             record.known = known
+            record.kind = known.shape.kind
             record.engine = None
             record.text = ""
         return known
@@ -146,8 +147,7 @@ class StatementLedger:
         executions = len(took_ns)
         self._count_other(statement, executions)
         _count_route(statement, route.route, executions)
-        route.sql_count += executions
-        route.sql_ns += sum(took_ns)
+        add_to(route, shape.kind, executions, sum(took_ns))
 
     def not_compared(self, shape: Shape, executions: int) -> None:
         """Count executions by requests that are not followed."""
@@ -197,12 +197,12 @@ class StatementLedger:
     def close(self, frame: Frame) -> None:
         """Hand the span's statements over to `frame`: as many as it has room for, the costliest."""
         self._fold_away(self._shapes.close(self._spent(), frame.span_ns))
-        for statement in self._statements.values():
+        for shape, statement in self._statements.items():
             if len(statement.routes) > MAX_ROUTES:
                 statement.routes = _most(statement.routes)
             if statement.fingerprint == OTHER_SHAPES:
                 statement.call_site = None
-            frame.statements.append(statement)
+            (frame.statements if shape.kind == "sql" else frame.transactions).append(statement)
         self._statements = {}
         self._binds_since += 1
         if self._binds_since >= REMEMBER_BINDS_FRAMES:
@@ -224,7 +224,11 @@ class StatementLedger:
 
     def _spent(self) -> dict[str, int]:
         """Return what each statement has cost in this span so far, by fingerprint."""
-        spent = {statement.fingerprint: _cost_of(statement) for statement in self._statements.values()}
+        spent = {
+            statement.fingerprint: _cost_of(statement)
+            for statement in self._statements.values()
+            if statement.fingerprint not in self._shapes.steps
+        }
         spent.pop(OTHER_SHAPES, None)
         return spent
 

@@ -15,7 +15,7 @@ from itertools import count
 from time import perf_counter_ns
 
 from perftui_agent.records import EVENTS, RequestRecord, SpanRecord, StatementRecord
-from perftui_agent.window.routes import RouteTally
+from perftui_agent.window.routes import RouteTally, add_to
 from perftui_agent.wire.fitting import SHORT_CHARACTERS, short
 from perftui_agent.wire.frames import Frame, RouteFrame, SlowRequest, Span
 
@@ -122,22 +122,6 @@ class Story:
             add_to(route, kind, part.count, part.ns)
         for kind, part in self.rest.items():
             add_to(route, kind, part.count, part.ns)
-
-
-def add_to(route: RouteFrame, kind: str, count: int, ns: int) -> None:
-    """Add what a request has done of one kind to the sums of its route."""
-    if kind == "sql":
-        route.sql_count += count
-        route.sql_ns += ns
-    elif kind == "cache":
-        route.cache_count += count
-        route.cache_ns += ns
-    elif kind == "pool":
-        route.pool_wait_ns += ns
-    elif kind == "threadpool":
-        route.threadpool_wait_ns += ns
-    elif kind == "loop":
-        route.loop_wait_ns += ns
 
 
 class StoryLedger:

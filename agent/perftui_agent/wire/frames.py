@@ -139,6 +139,9 @@ class RouteFrame(_Part):
     """Whether its requests wait on purpose: `declared` by the app, or `seen` to."""
     sql_count: Count = 0
     sql_ns: Nanoseconds = 0
+    transaction_count: Count = 0
+    transaction_ns: Nanoseconds = 0
+    """Committing, rolling back, savepoints, pings, connecting; no part of `sql_ns`."""
     cache_count: Count = 0
     cache_ns: Nanoseconds = 0
     pool_wait_ns: Nanoseconds = 0
@@ -402,6 +405,9 @@ class Frame(_Part, tag="frame"):
     threadpool: ThreadpoolStats | None = None
     gc: GcStats | None = None
     statements: list[StatementFrame] = []
+    transactions: list[StatementFrame] = []
+    """What begins, ends and divides transactions, and keeps up connections: `COMMIT`, `ROLLBACK`,
+    `SAVEPOINT …`, `RESET` (as a connection goes back to its pool), `PING`, `CLOSE`."""
     pools: list[PoolFrame] = []
     caches: list[CacheFrame] = []
     slowest: list[SlowRequest] = []

@@ -36,6 +36,8 @@ _ROUTE_SUMS = (
     "files",
     "sql_count",
     "sql_ns",
+    "transaction_count",
+    "transaction_ns",
     "cache_count",
     "cache_ns",
     "pool_wait_ns",
@@ -53,6 +55,7 @@ def merge_into(older: Frame, newer: Frame) -> None:
     """Make `older` cover what `newer` covers too."""
     _merge_parts(older.routes, newer.routes, lambda route: route.route, merge_route)
     _merge_parts(older.statements, newer.statements, lambda row: row.fingerprint, merge_statement)
+    _merge_parts(older.transactions, newer.transactions, lambda row: row.fingerprint, merge_statement)
     _merge_parts(older.pools, newer.pools, lambda pool: pool.name, _merge_pool)
     _merge_parts(older.caches, newer.caches, lambda cache: (cache.kind, cache.name), merge_cache)
     if older.loop is not None and newer.loop is not None:

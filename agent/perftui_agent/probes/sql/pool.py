@@ -1,9 +1,9 @@
 """Measures how long requests wait for a connection of SQLAlchemy's pools, and how full those are.
 
 A pool that runs dry raises and emits no event, so the checkout itself is wrapped, for every pool class
-at once: `_ConnectionRecord.checkout`, the one place that all pools go through. Opening a connection
-happens within it and is taken off: that is a span of its own, not a wait. Pools are known weakly, and by
-names without credentials.
+at once: `_ConnectionRecord.checkout`, the one place that all pools go through. Opening a connection is a
+span of its own, put where it happens, and no part of the wait: mostly within the checkout, but after it
+when a ping has found the connection dead. Pools are known weakly, and by names without credentials.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from perftui_agent.probes.patches import Patches, takes
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.probes.sql.databases import database_of
 from perftui_agent.probes.sql.sqlalchemy import imported_sqlalchemy
+from perftui_agent.probes.sql.steps import Step
 from perftui_agent.records import CheckoutRecord, SpanRecord
 from perftui_agent.whose import request_at
 from perftui_agent.wire.frames import Frame, PoolFrame
@@ -33,8 +34,8 @@ CONNECT_SPAN_FROM_NS = 50_000
 
 MAX_FRAMES_TO_ENGINE = 12
 
-_connecting_ns: ContextVar[int] = ContextVar("perftui_connecting_ns", default=0)
-"""What of the checkout that is going on here went into opening a connection."""
+_opening: ContextVar[tuple[int, int] | None] = ContextVar("perftui_opening", default=None)
+"""When a connection was last opened here, and how long that took."""
 
 
 class PoolSink(Protocol):
@@ -91,7 +92,7 @@ class PoolProbe:
         if not (takes(checkout, 2) and takes(connect, 1)):
             return f"off: SQLAlchemy {sqlalchemy.__version__} checks connections out in another way"
         self._patches.replace(record, "checkout", classmethod(self._timed_checkout(checkout)))
-        self._patches.replace(record, "_ConnectionRecord__connect", _timed_connect(connect))
+        self._patches.replace(record, "_ConnectionRecord__connect", self._timed_connect(connect))
         return ON
 
     def detach(self) -> None:
@@ -132,23 +133,48 @@ class PoolProbe:
 
     def _put(self, known: _KnownPool, started_ns: int, error: BaseException | None) -> None:
         try:
-            ended_ns = perf_counter_ns()
+            got_ns = perf_counter_ns()
             known.waiting.discard(started_ns)
+            opening = _opening.get()
+            if opening is not None and opening[0] >= started_ns:
+                got_ns = max(started_ns, got_ns - opening[1])
             request = request_at(started_ns)
-            failed = error is not None
-            got_ns = ended_ns
-            if connecting_ns := _connecting_ns.get():
-                _connecting_ns.set(0)
-                got_ns = max(started_ns, ended_ns - connecting_ns)
-            name = known.name
-            record = CheckoutRecord(request, "pool", name, started_ns, got_ns, failed)
+            record = CheckoutRecord(request, "pool", known.name, started_ns, got_ns, error is not None)
             record.pool_kind = known.kind
             record.timed_out = isinstance(error, self._timeout)
             record.waits = known.waits
             self._sink.put(record)
-            if connecting_ns >= CONNECT_SPAN_FROM_NS:
-                self._sink.put(SpanRecord(request, "connect", name, got_ns, ended_ns, failed))
         except Exception as fault:  # noqa: BLE001 - a fault of ours costs a count, never a connection
+            self._guard.fault("probes.pools", fault)
+
+    def _timed_connect(self, connect: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Return what opens a connection: within a checkout, or after it when a ping has failed."""
+
+        def timed_connect(record: Any) -> None:
+            if not (self._sink.open and self._patches):
+                connect(record)
+                return
+            step = Step()
+            failed = True
+            try:
+                connect(record)
+                failed = False
+            finally:
+                ns = step.end()
+                _opening.set((step.started_ns, perf_counter_ns() - step.started_ns))
+                self._connected(record, step.started_ns, ns, failed)
+
+        return timed_connect
+
+    def _connected(self, record: Any, started_ns: int, ns: int, failed: bool) -> None:
+        if ns < CONNECT_SPAN_FROM_NS:
+            return
+        try:
+            pool = record._ConnectionRecord__pool
+            known: _KnownPool = getattr(pool, "_perftui_known", None) or self._meet(pool)
+            request = request_at(started_ns)
+            self._sink.put(SpanRecord(request, "connect", known.name, started_ns, started_ns + ns, failed))
+        except Exception as fault:  # noqa: BLE001 - as above
             self._guard.fault("probes.pools", fault)
 
     def _meet(self, pool: Any) -> _KnownPool:
@@ -179,17 +205,6 @@ class PoolProbe:
             name = f"{base} #{number}"
         self._pools[name] = weakref.ref(pool), weakref.ref(dialect)
         return name
-
-
-def _timed_connect(connect: Callable[[Any], None]) -> Callable[[Any], None]:
-    def timed_connect(record: Any) -> None:
-        started_ns = perf_counter_ns()
-        try:
-            connect(record)
-        finally:
-            _connecting_ns.set(_connecting_ns.get() + perf_counter_ns() - started_ns)
-
-    return timed_connect
 
 
 def _read(pool: Any, known: _KnownPool, frame: PoolFrame) -> None:

@@ -4,8 +4,9 @@ Wraps the dialects' `do_execute`, `do_executemany` and `do_execute_no_params`, t
 statement goes to the driver once. Listening to events costs 4.7 µs a statement before anything is done
 with them (12.2 µs became 16.9), since SQLAlchemy takes other paths as soon as anyone listens; the wrapper
 costs 0.3. What comes out is one record per statement that went to the driver, failed and cancelled ones
-included: an insert in three batches is three. Measured is the driver's execute; rows that are fetched
-later (server-side cursors, sync sqlite3) are not in it. Statements on a raw DBAPI connection are not seen.
+included: an insert in three batches is three. Rows that are fetched later are part of it (`fetches`); what
+a transaction, a pool and a connection ask the server are told of as statements are (`transactions`).
+Statements on a raw DBAPI connection are not seen.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.probes.sql.binds import MAX_BINDS, SALT, hash_of_binds
 from perftui_agent.probes.sql.call_sites import call_site
 from perftui_agent.probes.sql.databases import database_of
+from perftui_agent.probes.sql.fetches import Unfetched, wrap_failures, wrap_fetches
+from perftui_agent.probes.sql.steps import leave_out, open_steps
+from perftui_agent.probes.sql.transactions import DIALECT_STEPS, timed_step, wrap_transactions
 from perftui_agent.records import RequestRecord, StatementRecord, StatementText, kept_of
 from perftui_agent.whose import request_at
 from perftui_agent.wire.frames import Frame
@@ -59,6 +63,10 @@ class SqlAlchemyProbe:
         self._slow_ns = int(slow_query_ms * 1_000_000)
         self._patches = Patches()
         self._attached = False
+        self._base: type | None = None
+        """The class of all dialects."""
+        self._fetched_from: dict[type, bool] = {}
+        """Kinds of cursors, and whether they leave rows behind when they have executed something."""
         self._wraps = {
             "do_execute": self._timed,
             "do_executemany": self._timed,
@@ -76,11 +84,17 @@ class SqlAlchemyProbe:
         try:
             dialect = sqlalchemy.engine.default.DefaultDialect
             missing = [name for name in (*self._wraps, "initialize") if name not in vars(dialect)]
-        except AttributeError as error:
+            if not missing:
+                wrap_fetches(sqlalchemy.engine.cursor, self._patches)
+                wrap_failures(sqlalchemy.engine.Connection, self._patches)
+                wrap_transactions(sqlalchemy, self._patches, self)
+        except (AttributeError, KeyError) as error:
+            self._patches.take_back()
             missing = [str(error)]
         if missing:
             return f"off: SQLAlchemy {sqlalchemy.__version__} is unknown: no {', '.join(missing)}"
         self._attached = True
+        self._base = dialect
         for cls in _with_subclasses(dialect):
             self._cover(cls)
         self._patches.replace(dialect, "initialize", self._covering(vars(dialect)["initialize"]))
@@ -101,6 +115,10 @@ class SqlAlchemyProbe:
             theirs = vars(dialect).get(name)
             if theirs is not None and not self._patches.have(dialect, name):
                 self._patches.replace(dialect, name, wrap(name, theirs))
+        for method, name in DIALECT_STEPS.items():
+            theirs = vars(dialect).get(method)
+            if callable(theirs) and dialect is not self._base and not self._patches.have(dialect, method):
+                self._patches.replace(dialect, method, timed_step(theirs, name, self))
 
     def _covering(self, initialize: Callable[..., Any]) -> Callable[..., Any]:
         """Return what each engine's first connection calls: its dialect may have come after us."""
@@ -133,9 +151,9 @@ class SqlAlchemyProbe:
             try:
                 result = execute(dialect, cursor, statement, parameters, context)
             except BaseException:
-                self._record(started_ns, perf_counter_ns(), statement, None, context, failed=True)
+                self._record(started_ns, perf_counter_ns(), statement, None, context, cursor, failed=True)
                 raise
-            self._record(started_ns, perf_counter_ns(), statement, parameters, context)
+            self._record(started_ns, perf_counter_ns(), statement, parameters, context, cursor)
             return result
 
         return timed
@@ -150,9 +168,9 @@ class SqlAlchemyProbe:
             try:
                 result = execute(dialect, cursor, statement, context)
             except BaseException:
-                self._record(started_ns, perf_counter_ns(), statement, None, context, failed=True)
+                self._record(started_ns, perf_counter_ns(), statement, None, context, cursor, failed=True)
                 raise
-            self._record(started_ns, perf_counter_ns(), statement, (), context)
+            self._record(started_ns, perf_counter_ns(), statement, (), context, cursor)
             return result
 
         return timed
@@ -164,26 +182,37 @@ class SqlAlchemyProbe:
         text: str,
         parameters: Any,
         context: Any,
+        cursor: Any = None,
         *,
         failed: bool = False,
     ) -> None:
-        """Put the record of a statement.
+        """Put the record of a statement, or keep it until its rows have been fetched from `cursor`.
 
         In one function, with few calls: in the middle of a statement the caches are cold, and what takes
         60 ns in a loop was measured at 300.
         """
         try:
+            if open_steps and cursor is not None:
+                leave_out(ended_ns - started_ns)
             request = request_at(started_ns)
             known = self._known(hash(text)) or self._known_by_original(text, context)
             if known is None:
-                self._put_unknown(request, started_ns, ended_ns, text, parameters, context, failed)
+                record = self._of_unknown(request, started_ns, ended_ns, text, parameters, context, failed)
+                if cursor is not None and not failed and self._leaves_rows(cursor, context):
+                    context._perftui_unfetched = Unfetched(record, request, self)
+                else:
+                    self._put(record)
                 return
             shape = known.shape
             slow = ended_ns - started_ns >= self._slow_ns
             wanted = slow or failed or shape.call_site_wanted
             binds = None
             if request is not None and not request.followed:
-                if not wanted and count(request, shape, ended_ns - started_ns):
+                if (
+                    not wanted
+                    and (cursor is None or not self._leaves_rows(cursor, context))
+                    and count(request, shape, ended_ns - started_ns)
+                ):
                     return
             elif request is not None and known.compared:
                 if type(parameters) is tuple and len(parameters) <= MAX_BINDS:
@@ -204,8 +233,12 @@ class SqlAlchemyProbe:
             if wanted:
                 shape.call_site_wanted = False
                 place = call_site()
-            record = StatementRecord(None, "sql", "", started_ns, ended_ns, failed, known, binds, place, slow)
-            if request is None or not hand_over(request, record):
+            record = StatementRecord(
+                None, shape.kind, "", started_ns, ended_ns, failed, known, binds, place, slow
+            )
+            if cursor is not None and not failed and self._leaves_rows(cursor, context):
+                context._perftui_unfetched = Unfetched(record, request, self)
+            elif request is None or not hand_over(request, record):
                 record.request = request
                 self._put(record)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a statement
@@ -218,7 +251,46 @@ class SqlAlchemyProbe:
             return self._known(hash(original))
         return None
 
-    def _put_unknown(
+    def _leaves_rows(self, cursor: Any, context: Any) -> bool:
+        """Say whether there are rows to be fetched from a cursor that has executed something."""
+        if context is None:
+            return False
+        kind = cursor.__class__
+        fetches = self._fetched_from.get(kind)
+        if fetches is None:
+            # Those of async drivers fetch all rows at once, unless they are server-side.
+            fetches = self._fetched_from[kind] = getattr(kind, "server_side", True) is not False
+        # A server-side cursor may describe its rows with the first of them only.
+        return fetches and (cursor.description is not None or getattr(context, "_is_server_side", False))
+
+    def rows_are_fetched(self, record: StatementRecord, request: RequestRecord | None) -> None:
+        """Hand over a record that was kept; wherever its result ends, a finalizer included."""
+        try:
+            if not record.slow and record.ended_ns - record.started_ns >= self._slow_ns:
+                record.slow = True
+                record.call_site = record.call_site or call_site()
+            if request is not None:
+                if record.known is None:
+                    pass
+                elif not (request.followed or record.slow or record.failed or record.call_site):
+                    if count(request, record.known.shape, record.ended_ns - record.started_ns):
+                        return
+                elif hand_over(request, record):
+                    return
+                record.request = request
+            self._put(record)
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a statement
+            self._guard.fault("probes.sqlalchemy", error)
+
+    def is_on(self) -> bool:
+        """Say whether anybody wants to know of a step."""
+        return self._attached and self._sink.open
+
+    def step_is_over(self, name: str, started_ns: int, ns: int, connection: Any, *, failed: bool) -> None:
+        """Put the record of what is no statement: see `transactions`."""
+        self._record(started_ns, started_ns + ns, name, None, connection, failed=failed)
+
+    def _of_unknown(
         self,
         request: RequestRecord | None,
         started_ns: int,
@@ -227,22 +299,22 @@ class SqlAlchemyProbe:
         parameters: Any,
         context: Any,
         failed: bool,
-    ) -> None:
-        """Put a record with a text that is met for the first time: the agent's thread will read it."""
+    ) -> StatementRecord:
+        """Return a record with a text that is met for the first time: the agent's thread will read it."""
         record = StatementRecord(request, "sql", "", started_ns, ended_ns, failed)
         original = getattr(context, "statement", None)
         if type(original) is str and text.startswith(original):
             text = original
         record.text = kept_of(text)
         record.text_hash = hash(text)
-        record.engine = getattr(getattr(context, "root_connection", None), "engine", None)
+        record.engine = getattr(getattr(context, "root_connection", context), "engine", None)
         record.database = database_of(record.engine)
         record.binds = hash_of_binds(parameters) if request is not None and request.followed else None
         record.slow = ended_ns - started_ns >= self._slow_ns
         if self._new_call_sites > 0:
             self._new_call_sites -= 1
             record.call_site = call_site()
-        self._put(record)
+        return record
 
 
 def imported_sqlalchemy() -> Any | None:

@@ -184,5 +184,5 @@ def test_a_fault_of_ours(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
         assert connection.execute(text("SELECT 7")).scalar() == 7
     engine.dispose()
     assert seen.guard.faults["probes.sqlalchemy"] >= 1
-    assert seen.guard.faults["probes.pools"] == 1
+    assert seen.guard.faults["probes.pools"] >= 1
     seen.guard.faults.clear()

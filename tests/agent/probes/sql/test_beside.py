@@ -89,7 +89,9 @@ with seeing() as seen:
     for _ in range(5):
         with seen.request(), sentry_sdk.start_transaction(name="GET /"), engine.connect() as connection:
             connection.execute(text("SELECT 7"))
-    print(seen.counts(), len(seen.window.known_texts), "traceparent" in sent[0])
+    counts = seen.counts()
+    texts = [known for known in seen.window.known_texts.values() if known.shape.kind == 'sql']
+    print(counts, len(texts), "traceparent" in sent[0])
 """
 
 

@@ -113,7 +113,7 @@ def test_autoflush(database: Database, seen: Seen) -> None:
 
 
 def test_savepoints(database: Database, seen: Seen) -> None:
-    """Savepoints are statements, of one shape whatever their number."""
+    """Savepoints are steps of a transaction, of one shape whatever their number."""
 
     def nested(session: Session) -> None:
         for _ in range(3):
@@ -122,7 +122,8 @@ def test_savepoints(database: Database, seen: Seen) -> None:
 
     with seen.request():
         database.run(nested)
-    assert counts(seen)["SAVEPOINT sa_savepoint_?"] == 3
+    steps = {name: step.latency.count for name, step in seen.transactions().items()}
+    assert (steps["SAVEPOINT sa_savepoint_?"], steps["RELEASE SAVEPOINT sa_savepoint_?"]) == (3, 3)
 
 
 def test_streaming(database: Database, seen: Seen) -> None:

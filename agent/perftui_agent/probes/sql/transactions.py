@@ -1,0 +1,111 @@
+"""What SQLAlchemy asks of a database beside statements: to commit, roll back, answer a ping, let go.
+
+Told of like statements, by a name in the place of a text. Wrapped is SQLAlchemy's side of each call, so that
+whatever a dialect or the app has put in a driver's place is part of it. Savepoints and most of two-phase
+transactions are statements, and seen as those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any, Protocol
+
+from perftui_agent.probes.patches import Patches
+from perftui_agent.probes.sql.steps import Step, leave_out, open_steps
+
+LEAST_NS = 10_000
+"""What takes less has asked nobody: a rollback of nothing, a reset after a commit. A commit always counts."""
+
+LEAST_AROUND_OTHERS_NS = 200_000
+"""Of a call that is made of statements: what is left of it is SQLAlchemy's own work."""
+
+COMMIT = "COMMIT"
+
+DIALECT_STEPS = {"do_begin": "BEGIN", "set_isolation_level": "ISOLATION LEVEL"}
+"""What a dialect has a method of its own for if its driver asks the server, and the base class nothing."""
+
+_OF_CONNECTIONS = {
+    "_commit_impl": COMMIT,
+    "_rollback_impl": "ROLLBACK",
+    "_prepare_twophase_impl": "PREPARE TRANSACTION",
+    "_commit_twophase_impl": COMMIT,
+    "_rollback_twophase_impl": "ROLLBACK",
+}
+
+_ENDS = ("_commit_impl", "_rollback_impl")
+
+
+class Told(Protocol):
+    """Who is told of a step that is over: the probe."""
+
+    def is_on(self) -> bool:
+        """Say whether anybody wants to know."""
+
+    def step_is_over(self, name: str, started_ns: int, ns: int, connection: Any, *, failed: bool) -> None:
+        """Take a step, and the time it took itself; `connection` is SQLAlchemy's, or None."""
+
+
+def wrap_transactions(sqlalchemy: Any, patches: Patches, told: Told) -> None:
+    """Wrap SQLAlchemy's methods; AttributeError or KeyError if one is not there."""
+    connection = sqlalchemy.engine.Connection
+    pools = sqlalchemy.pool.base
+    found = [(connection, method, name) for method, name in _OF_CONNECTIONS.items()] + [
+        (pools._ConnectionFairy, "_reset", "RESET"),
+        (pools.Pool, "_close_connection", "CLOSE"),
+        (sqlalchemy.engine.default.DefaultDialect, "_do_ping_w_event", "PING"),
+    ]
+    wrapped = [
+        (owner, method, (timed_end if method in _ENDS else timed_step)(vars(owner)[method], name, told))
+        for owner, method, name in found
+    ]
+    for owner, method, ours in wrapped:
+        patches.replace(owner, method, ours)
+
+
+def timed_step(call: Callable[..., Any], name: str, told: Told) -> Callable[..., Any]:
+    """Return a method with each call of it told of."""
+    least_ns = 0 if name in {COMMIT, "PING"} else LEAST_NS
+    of_connections = name in _OF_CONNECTIONS.values()
+
+    def timed(owner: Any, *args: Any, **options: Any) -> Any:
+        if not told.is_on():
+            return call(owner, *args, **options)
+        connection = owner if of_connections else None
+        step = Step()
+        try:
+            result = call(owner, *args, **options)
+        except BaseException:
+            told.step_is_over(name, step.started_ns, step.end(), connection, failed=True)
+            raise
+        ns = step.end()
+        if ns >= (LEAST_AROUND_OTHERS_NS if least_ns and step.nested_ns else least_ns):
+            # A ping that finds the connection dead says so.
+            told.step_is_over(name, step.started_ns, ns, connection, failed=result is False)
+        return result
+
+    return timed
+
+
+def timed_end(call: Callable[[Any], None], name: str, told: Told) -> Callable[[Any], None]:
+    """Return what ends a connection's transaction: as a step only where listeners may run something in it."""
+    least_ns = 0 if name == COMMIT else LEAST_NS
+    step = timed_step(call, name, told)
+
+    def timed(connection: Any) -> None:
+        if connection._has_events or connection.engine._has_events or not told.is_on():
+            step(connection)
+            return
+        started_ns = perf_counter_ns()
+        failed = True
+        try:
+            call(connection)
+            failed = False
+        finally:
+            ns = perf_counter_ns() - started_ns
+            if open_steps:
+                leave_out(ns)
+            if ns >= least_ns or failed:
+                told.step_is_over(name, started_ns, ns, connection, failed=failed)
+
+    return timed
