@@ -23,6 +23,16 @@ is slow more often than not is slow by itself then."""
 HELD_LAG_MS = 50.0
 """From this p99 of the loop's lag on, waits for the loop are in the statements' times."""
 
+STATEMENT = (
+    "Explain it: a scan of a large table wants an index on what it filters or sorts by; "
+    "otherwise fetch fewer rows or columns."
+)
+
+TRANSACTION = (
+    "No index helps here: a commit waits for the disk or replicas, for deferred constraints and triggers, or "
+    "for who reads or holds what it wants; look at the database's own view, and commit less often."
+)
+
 MEDIUM_P95_MS = Bar(200.0, 150.0)
 HIGH_P95_MS = Bar(1000.0, 750.0)
 
@@ -31,7 +41,7 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     """Yield each statement that is slow, unless all it serves is meant to be slow and keeps its targets."""
     share = SHARE_BESIDE_BLOCKS if _loop_is_held(summary) else SHARE
     tolerated = _routes_within_own_targets(summary)
-    for query in summary.queries:
+    for query in summary.asked:
         if query.slow < MIN_SLOW or not query.count or query.latency.p95_ms is None:
             continue
         if query.routes and tolerated.issuperset(query.routes):
@@ -79,8 +89,7 @@ def _finding(summary: Summary, query: QuerySummary, standing: Standing) -> Findi
             "call_site": query.call_site,
             "database": query.database or None,
         },
-        advice="Explain it: a scan of a large table wants an index on what it filters or sorts by; "
-        "otherwise fetch fewer rows or columns.",
+        advice=STATEMENT if query in summary.queries else TRANSACTION,
         impact=query.total_ms / max(summary.window_s, 1.0),
         key=query.fingerprint,
         route=query.routes[0] if query.routes and summary.route(query.routes[0]) else None,

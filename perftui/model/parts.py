@@ -43,6 +43,7 @@ class RouteCounts(msgspec.Struct, frozen=True, gc=False):
     files: int
     sql_count: int
     sql_ns: int
+    transaction_ns: int
     cache_count: int
     cache_ns: int
     pool_wait_ns: int
@@ -136,6 +137,7 @@ def _route_counters(frames: Sequence[RouteFrame]) -> int:
             sum([frame.files for frame in frames]),
             sum([frame.sql_count for frame in frames]),
             sum([frame.sql_ns for frame in frames]),
+            sum([frame.transaction_ns for frame in frames]),
             sum([frame.cache_count for frame in frames]),
             sum([frame.cache_ns for frame in frames]),
             sum([frame.pool_wait_ns for frame in frames]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui.model.summary import PoolSummary, QuerySummary
@@ -11,9 +11,9 @@ from perftui.model.usage import CachePart, PoolPart, StatementPart
 from perftui_agent.wire.frames import CacheFrame, Frame, PoolFrame
 
 
-def query_rows(tally: Tally) -> tuple[QuerySummary, ...]:
+def query_rows(statements: Mapping[str, StatementPart]) -> tuple[QuerySummary, ...]:
     """Return every statement shape, those that cost most in total first."""
-    rows = [_query(*item) for item in tally.statements.items()]
+    rows = [_query(*item) for item in statements.items()]
     rows.sort(key=lambda row: (-row.total_ms, row.fingerprint))
     return tuple(rows)
 

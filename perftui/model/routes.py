@@ -96,6 +96,7 @@ def _row(
         return ns / 1e6 / requests if seen or ns else None
 
     sql_seen = measured.sql or counts.sql_count > 0
+    database_ns = counts.sql_ns + counts.transaction_ns
     return RouteSummary(
         route=label,
         requests=requests,
@@ -117,7 +118,8 @@ def _row(
         streaming=counts.streaming > 0,
         long_poll=part.long_poll,
         sql_per_request=counts.sql_count / requests if sql_seen else None,
-        sql_ms_per_request=per_request_ms(counts.sql_ns, sql_seen),
+        sql_ms_per_request=per_request_ms(database_ns, sql_seen),
+        transaction_ms_per_request=per_request_ms(counts.transaction_ns, sql_seen),
         cache_ms_per_request=per_request_ms(counts.cache_ns, measured.caches),
         pool_wait_ms_per_request=per_request_ms(counts.pool_wait_ns, sql_seen),
         threadpool_wait_ms_per_request=per_request_ms(counts.threadpool_wait_ns, measured.threadpool),

@@ -38,4 +38,4 @@ def runs(span: Span, query: QuerySummary) -> bool:
     """Tell whether a span is an execution of a statement."""
     if span.fingerprint is not None:
         return span.fingerprint == query.fingerprint
-    return span.kind == "sql" and span.name == query.statement  # of an older agent
+    return span.kind in {"sql", "transaction"} and span.name == query.statement  # of an older agent

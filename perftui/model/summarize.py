@@ -52,7 +52,8 @@ def summarize(
         points=axis.points,
         routes=routes,
         workers=workers,
-        queries=query_rows(tally),
+        queries=query_rows(tally.statements),
+        transactions=query_rows(tally.transactions),
         pools=pool_rows(tally, frames),
         caches=cache_rows(tally, frames),
         in_flight=_in_flight(last_frames, workers),
@@ -90,6 +91,8 @@ def _last_frames(
 def _totals(tally: Tally, last_frames: dict[WorkerId, Frame]) -> Totals:
     requests, errors, covered_s = tally.requests, tally.errors, tally.covered_s
     frames = last_frames.values()
+    transaction_ms = sum([part.counts().transaction_ns for part in tally.routes.values()]) / 1e6
+    sql_seen = any(frame.probes.get("sqlalchemy") == "on" for frame in frames)
     return Totals(
         requests=requests,
         rps=requests / covered_s if covered_s else None,
@@ -100,6 +103,9 @@ def _totals(tally: Tally, last_frames: dict[WorkerId, Frame]) -> Totals:
         in_flight=sum(frame.in_flight for frame in frames),
         open_websockets=sum(frame.open_websockets for frame in frames),
         open_streams=sum(frame.open_streams for frame in frames),
+        transaction_ms_per_request=(
+            transaction_ms / requests if requests and (sql_seen or transaction_ms) else None
+        ),
     )
 
 

@@ -86,6 +86,7 @@ class Totals(Record, frozen=True):
     in_flight: int = 0
     open_websockets: int = 0
     open_streams: int = 0
+    transaction_ms_per_request: float | None = None
 
 
 class Point(Record, frozen=True):
@@ -150,6 +151,9 @@ class RouteSummary(Record, frozen=True):
     service or a worker."""
     sql_per_request: float | None = None
     sql_ms_per_request: float | None = None
+    """All time that went to databases, as far as it was no wait for a connection; and of that, …"""
+    transaction_ms_per_request: float | None = None
+    """… committing, rolling back, pings, connecting."""
     cache_ms_per_request: float | None = None
     pool_wait_ms_per_request: float | None = None
     threadpool_wait_ms_per_request: float | None = None
@@ -176,6 +180,13 @@ class RouteSummary(Record, frozen=True):
     """p95 in ms for each of `Summary.points`."""
     steps: Sequence[Step] = ()
     """The oldest first; added up when first looked at."""
+
+    @property
+    def statement_ms_per_request(self) -> float | None:
+        """What went to databases apart from transactions."""
+        if self.sql_ms_per_request is None or self.transaction_ms_per_request is None:
+            return self.sql_ms_per_request
+        return max(0.0, self.sql_ms_per_request - self.transaction_ms_per_request)
 
 
 class PathSummary(Record, frozen=True):
@@ -436,6 +447,8 @@ class Summary(Record, frozen=True):
     workers: tuple[WorkerSummary, ...] = ()
     """By pid; those that are gone last."""
     queries: tuple[QuerySummary, ...] = ()
+    transactions: tuple[QuerySummary, ...] = ()
+    """Steps of transactions and connections: `COMMIT`, `ROLLBACK`, `PING` …; the costliest first."""
     pools: tuple[PoolSummary, ...] = ()
     caches: tuple[CacheFrame, ...] = ()
     in_flight: tuple[FlightRow, ...] = ()
@@ -457,6 +470,13 @@ class Summary(Record, frozen=True):
     def has_numbers(self) -> bool:
         """Whether any worker has told anything yet."""
         return any(worker.last_seen is not None for worker in self.workers)
+
+    @property
+    def asked(self) -> tuple[QuerySummary, ...]:
+        """All that databases were asked: statements and steps of transactions, the costliest first."""
+        if not self.transactions:
+            return self.queries
+        return tuple(sorted((*self.queries, *self.transactions), key=lambda row: -row.total_ms))
 
     def route(self, label: RouteLabel) -> RouteSummary | None:
         """Return the route with this label, None if it had no request in the window."""

@@ -76,6 +76,7 @@ class Tally(Record, frozen=True):
     routes: Mapping[RouteLabel, RoutePart] = msgspec.field(default_factory=dict)
     workers: Mapping[WorkerId, WorkerPart] = msgspec.field(default_factory=dict)
     statements: Mapping[str, StatementPart] = msgspec.field(default_factory=dict)
+    transactions: Mapping[str, StatementPart] = msgspec.field(default_factory=dict)
     pools: Mapping[str, PoolPart] = msgspec.field(default_factory=dict)
     caches: Mapping[tuple[str, str], CachePart] = msgspec.field(default_factory=dict)
     """By name and kind."""
@@ -163,6 +164,14 @@ def tally_of(frames: Sequence[Counted], routes: Mapping[RouteLabel, RoutePart]) 
             _cost_of_statement,
             statement_sum,
         ),
+        transactions=_folded(
+            ((each.fingerprint, each) for frame in all_frames for each in frame.transactions),
+            statement_of,
+            MAX_STATEMENTS,
+            OTHER,
+            _cost_of_statement,
+            statement_sum,
+        ),
         pools=_folded(
             ((pool.name, pool) for frame in all_frames for pool in frame.pools),
             pool_of,
@@ -210,6 +219,9 @@ def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Tally:
         workers=workers,
         statements=_added(
             [tally.statements for tally in some], statement_sum, MAX_STATEMENTS, OTHER, _cost_of_statement
+        ),
+        transactions=_added(
+            [tally.transactions for tally in some], statement_sum, MAX_STATEMENTS, OTHER, _cost_of_statement
         ),
         pools=_added([tally.pools for tally in some], pool_sum, MAX_POOLS_OR_CACHES, OTHER, _cost_of_pool),
         caches=_added(

@@ -21,7 +21,7 @@ class StatementView(EvidenceView, inherit_bindings=True):
 
     def name_here(self) -> str:
         """Return the statement, shortened."""
-        queries = self.picture.summary.queries
+        queries = self.picture.summary.asked
         return next(
             (brief(each.statement) for each in queries if each.fingerprint == self._fingerprint), "SQL"
         )

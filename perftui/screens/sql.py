@@ -37,7 +37,7 @@ class SqlView(TablesView, inherit_bindings=True):
 
     def filtered_rows(self) -> Iterable[Sequence[Row]]:
         """Return the statements and the pools."""
-        return (self.picture.summary.queries, self.picture.summary.pools)
+        return (self.picture.summary.asked, self.picture.summary.pools)
 
     def leads_to(self, table: str, key: str) -> Subject | None:
         """Return the statement or the pool."""

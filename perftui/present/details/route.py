@@ -67,7 +67,7 @@ def since(picture: Picture, route: RouteSummary, width: int) -> list[Line]:
 
 def statements(summary: Summary, route: RouteSummary, width: int) -> list[Row]:
     """Return what the route asks of the database: how often per request, and from where."""
-    queries = [query for query in summary.queries if route.route in query.routes]
+    queries = [query for query in summary.asked if route.route in query.routes]
     if not queries:
         return []
     site = max(min(width * 3 // 10, 44), 20)

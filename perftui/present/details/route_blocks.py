@@ -26,7 +26,9 @@ def parts(route: RouteSummary) -> list[Part]:
     statements = f"{rate(per_request)} statements" if per_request else ""
     return [
         ("queued", route.queued.ms_per_request, "waits in the kernel" if route.queued.ms_per_request else ""),
-        ("SQL", route.sql_ms_per_request, statements),
+        ("SQL", route.statement_ms_per_request, statements),
+        # Every request that reads has one that takes nothing.
+        ("commit", route.transaction_ms_per_request or None, ""),
         ("pool wait", route.pool_wait_ms_per_request, ""),
         ("thread wait", route.threadpool_wait_ms_per_request, ""),
         ("loop wait", route.loop_wait_ms_per_request, ""),

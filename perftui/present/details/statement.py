@@ -15,7 +15,7 @@ from perftui.present.text.units import clock, count, ms, percent
 
 def statement_rows(picture: Picture, fingerprint: str, width: int, height: int) -> list[Row]:
     """Return everything known of one statement."""
-    queries = picture.summary.queries
+    queries = picture.summary.asked
     query = next((each for each in queries if each.fingerprint == fingerprint), None)
     if query is None:
         return rows_of([BLANK, (Cell("  it was not run in this window", "dim"),)])

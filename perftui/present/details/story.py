@@ -83,7 +83,7 @@ def _span(summary: Summary, span: Span, total: int, text: int, room: int, width:
     times = f"{count(span.count)}× " if span.count > 1 else ""
     most = max(text - len(times), 4)
     name = clean(span.name)
-    if span.kind == "sql":
+    if span.kind in {"sql", "transaction"}:
         name = terse(span.name, most)
     elif span.kind == "loop":
         name = f"{short_place(span.name)} held it"
@@ -111,7 +111,7 @@ def _span(summary: Summary, span: Span, total: int, text: int, room: int, width:
 
 def _leads_to(summary: Summary, span: Span) -> Subject | None:
     if span.kind == "sql":
-        found = (each.fingerprint for each in summary.queries if runs(span, each))
+        found = (each.fingerprint for each in summary.asked if runs(span, each))
         fingerprint = next(found, None)
         return Subject("statement", fingerprint) if fingerprint else None
     if span.kind in {"pool", "connect"}:

@@ -67,7 +67,7 @@ def report(summary: Summary, wanted: Filter = EVERYTHING, width: int = WIDTH) ->
         *rows("routes", summary.routes, _routes),
         *rows("workers", summary.workers, _workers),
         *section("queued", _unknown_queue(summary, room)),
-        *rows("queries", summary.queries, _queries),
+        *rows("queries", summary.asked, _queries),
         *rows("pools", summary.pools, _pools),
         *rows("caches", summary.caches, _caches),
         *rows("incidents", summary.incidents, _incidents),

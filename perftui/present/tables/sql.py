@@ -60,7 +60,7 @@ _POOL_VALUES: dict[str, Callable[[PoolSummary], SortValue]] = {
 def statements_grid(picture: Picture, width: int, sort: Sort, before: Sequence[RowKey] = ()) -> Grid:
     """Return the statements that are wanted, the costliest first."""
     columns = chosen_columns(STATEMENT_COLUMNS, width)
-    queries = picture.summary.queries
+    queries = picture.summary.asked
     rows = {query.fingerprint: query for query in picture.wanted.of(queries)}
     whole_ms = sum(query.total_ms for query in queries)
     severity = worst_of(picture.findings, lambda finding: finding.statement)

@@ -5,6 +5,7 @@ from __future__ import annotations
 KINDS = {
     "queue": "queued",
     "sql": "SQL",
+    "transaction": "transaction",
     "pool": "pool wait",
     "connect": "connect",
     "cache": "cache",

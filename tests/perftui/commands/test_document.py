@@ -10,14 +10,13 @@ from perftui.present.documents.report import report
 from perftui.present.documents.snapshot import document
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, worker
 
-TOP = """schema target service at window_s coverage totals routes workers queries pools caches in_flight
-slowest incidents findings slo forgotten"""
+TOP = """schema target service at window_s coverage totals routes workers queries transactions pools
+caches in_flight slowest incidents findings slo forgotten"""
 TOTALS = """requests rps error_rate p50_ms p95_ms p99_ms max_ms queue_p95_ms queue_ms_per_request in_flight
-open_websockets open_streams"""
+open_websockets open_streams transaction_ms_per_request"""
 ROUTE = """route requests rps errors error_rate status p50_ms p95_ms p99_ms max_ms queue_p95_ms
-queue_ms_per_request ttfb_p95_ms background_p95_ms bytes_p50 bytes_p95
-sql_per_request sql_ms_per_request cache_ms_per_request
-serialize_ms_per_request streaming slo"""
+queue_ms_per_request ttfb_p95_ms background_p95_ms bytes_p50 bytes_p95 sql_per_request sql_ms_per_request
+transaction_ms_per_request cache_ms_per_request serialize_ms_per_request streaming slo"""
 WORKER = """pid host state requests rps p95_ms cpu_percent rss_bytes threads open_files in_flight
 loop_lag_p99_ms gc_pause_p99_ms threadpool uptime_s agent probes backlog queue_p95_ms"""
 
@@ -33,6 +32,8 @@ def test_every_promised_key_is_there() -> None:
     assert whole["routes"][0]["sql_per_request"] is None
     assert whole["totals"]["queue_p95_ms"] is whole["totals"]["queue_ms_per_request"] is None
     assert whole["workers"][0]["backlog"] is None
+    assert whole["routes"][0]["transaction_ms_per_request"] is None
+    assert whole["totals"]["transaction_ms_per_request"] is None
     assert (whole["queries"], whole["findings"]) == ([], [])
     assert whole["at"] == "2023-11-14T22:14:01.500Z"
     assert json.loads(json.dumps(whole)) == whole

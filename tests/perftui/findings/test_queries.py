@@ -21,6 +21,14 @@ def test_a_statement_that_is_always_slow_is_found() -> None:
     assert finding.evidence["slow"] == 40
 
 
+def test_a_commit_that_is_always_slow_is_found() -> None:
+    """It is named like a statement, and nobody is told to add an index."""
+    commit = a_query([400.0] * 40, slow=40, fingerprint="c", statement="COMMIT")
+    finding = only(SLOW, picture(transactions=(commit,)))
+    assert (finding.subject, finding.statement) == ("COMMIT", "c")
+    assert "a commit waits for the disk" in finding.advice
+
+
 def test_one_slow_execution_is_healthy() -> None:
     """A cold page cache or a lock makes one of twenty slow."""
     assert not found(SLOW, picture(queries=(a_query([2.0] * 19 + [900.0], slow=1),)))

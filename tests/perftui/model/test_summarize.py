@@ -145,6 +145,28 @@ def test_what_nobody_measures_is_no_data() -> None:
     assert row.sql_per_request == 0.0
 
 
+def test_transactions_are_part_of_a_routes_database_time() -> None:
+    """Their steps are apart from its statements; together they are what it spent in databases."""
+
+    def sent(seq: int) -> FrameReceived:
+        one = frame(seq, T + seq, [route("GET /", [50.0, 50.0])])
+        one.probes["sqlalchemy"] = "on"
+        one.routes[0].sql_count, one.routes[0].sql_ns = 4, 8_000_000
+        one.routes[0].transaction_count, one.routes[0].transaction_ns = 2, 60_000_000
+        one.statements = [StatementFrame(fingerprint="s", statement="SELECT ?", latency=sketch([2.0] * 4))]
+        one.transactions = [StatementFrame(fingerprint="c", statement="COMMIT", latency=sketch([30.0] * 2))]
+        return received(A, one)
+
+    summary = summarize(dashboard_of(joined(A), sent(1), sent(2)), T + 2.5)
+    row = summary.routes[0]
+    assert (row.sql_per_request, row.sql_ms_per_request, row.transaction_ms_per_request) == (2.0, 34.0, 30.0)
+    assert row.statement_ms_per_request == 4.0
+    assert summary.totals.transaction_ms_per_request == 30.0
+    assert [query.statement for query in summary.queries] == ["SELECT ?"]
+    assert [(step.statement, step.count) for step in summary.transactions] == [("COMMIT", 4)]
+    assert [asked.statement for asked in summary.asked] == ["COMMIT", "SELECT ?"]
+
+
 def test_shares_tell_the_workers_apart() -> None:
     """Each worker's part of a route adds up to the route, by pid, for windows of up to a minute."""
     dashboard = dashboard_of(*traffic(workers=3, routes=2, seconds=75, requests=2))

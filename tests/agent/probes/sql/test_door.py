@@ -60,6 +60,12 @@ async def n_plus_one():
     async with AsyncSession(late) as session:
         return [await find(session, number) for number in range(1, 52)]
 
+@app.post("/commits")
+async def commits():
+    async with AsyncSession(late) as session:
+        session.add(Item(id=1_000_000, name="new"))
+        await session.commit()
+
 @app.get("/held")
 async def held():
     async with AsyncSession(late) as session:
@@ -117,6 +123,8 @@ def test_through_the_door(urls: dict[str, str], tmp_path: Path) -> None:
             assert status("/n-plus-one") == 200
             assert status("/n-plus-one") == 200
             assert status("/wrong") == 500
+            with service.client() as client:
+                assert client.post("/commits").status_code == 200
             held = [threads.submit(status, "/held") for _ in range(5)]
             assert Counter(done.result() for done in held) == {200: 2, 500: 3}
         _until_counted(frames, "GET /held", 2)
@@ -126,6 +134,10 @@ def test_through_the_door(urls: dict[str, str], tmp_path: Path) -> None:
     assert _plain(sums.routes["GET /sync/{times}"])[by_id] == 5 * (1 + 2 + 3 + 4)
     assert _plain(sums.routes["GET /n-plus-one"])[names] == 2 * 51
     assert sums.errors == 1
+    steps = [step for frame in frames.seen for step in frame.transactions]
+    assert [step.routes for step in steps if step.statement == "COMMIT" and step.routes] == [
+        {"POST /commits": 1}
+    ]
     assert sums.timeouts == 3
     assert sums.longest_wait_ns >= 300_000_000
     sites = _plain(sums.call_sites)

@@ -22,6 +22,13 @@ SLOW_NS = 50_000_000
 
 ROWS = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT {value} AS a FROM n"
 
+
+def slow(value: int) -> int:
+    """Return the value, some time later."""
+    time.sleep(SLOW_S)
+    return value
+
+
 LAST_ROW_IS_SLOW = text(ROWS.format(rows=20, value="CASE WHEN i = 20 THEN slow(i) ELSE i END"))
 """SQLite computes a row when it is asked for it."""
 
@@ -33,7 +40,7 @@ def engine() -> Iterator[Engine]:
 
     @event.listens_for(engine, "connect")
     def add_functions(connection: Any, _: Any) -> None:
-        connection.create_function("slow", 1, lambda value: time.sleep(SLOW_S) or value)
+        connection.create_function("slow", 1, slow)
         connection.create_function("fails", 1, lambda value: 1 / (20 - value))
 
     yield engine
