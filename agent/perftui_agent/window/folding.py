@@ -10,47 +10,20 @@ from __future__ import annotations
 import re
 
 from perftui_agent.records import CUT
-
-MAX_NAME_CHARACTERS = 65
-"""The longest name that a database takes, and its quotes: what is longer is a value."""
-
-_PART = re.compile(
-    r"""
-      (?P<gap>(?:\s++|--[^\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z))++)
-    | (?P<text>[eEbBxXnN]?'(?:[^'\\]++|''|\\[^'])*+(?:'|(?P<unsure>\\|\Z))
-        |\$(?P<tag>[^\W\d]\w*+|)\$(?:.*?\$(?P=tag)\$|(?P<unclosed>.*)))
-    | (?P<value>\d[\w.]*+(?:(?<=[eE])[+-]\d++)?+|\.\d[\w.]*+
-        |\?(?![?|&])|\$\d++|%\(\w++\)s|%s|(?<!:):[^\W\d]\w*+)
-    | (?P<quoted>"(?:[^"]++|"")*+(?:"|\Z))
-    | (?P<name>[^\W\d][\w$]*+|`[^`]*+(?:`|\Z)|\[[^\W\d][\w ]*+\])
-    | (?P<sign>::|.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-"""Possessive throughout: no text makes it look twice at a character, but for an unclosed `$tag$`."""
-
-_COMPARISONS = frozenset({"=", "<", ">", "!", "~", "LIKE", "ILIKE"})
-"""What a double-quoted text follows when it is a value, as SQLite allows beside names."""
-
-_BEFORE_A_SIGN = _COMPARISONS | frozenset(
-    {"(", ",", "[", "+", "-", "*", "/", "AND", "OR", "WHEN", "THEN", "ELSE", "BETWEEN", "LIMIT", "OFFSET"}
-)
-"""After these a minus belongs to the number that follows."""
+from perftui_agent.window.values import Quotes, fold_values
 
 _VERBS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "VALUES", "TABLE"})
 """What a WITH can lead up to."""
 
 _REST_OF_LIST = re.compile(
-    r"[^,]*+,"  # the first element is cut as well
-    r"(?:[\s,()?]|\$\d++|%\(\w++\)s|%s|::\w++(?:\ WITH(?:OUT)?\ TIME\ ZONE|\ PRECISION|\ VARYING)?(?:\[\])?"
-    r"|:\w++|-?\d[\w.]*+|(?:NULL|DEFAULT|TRUE|FALSE)\b)*+",
+    r"[^,]*,"  # the first element is cut as well
+    r"(?:[\s,()?]|\$\d+|%\(\w+\)s|%s|::\w+(?:\ WITH(?:OUT)?\ TIME\ ZONE|\ PRECISION|\ VARYING)?(?:\[\])?"
+    r"|:\w+|-?\d[\w.]*|(?:NULL|DEFAULT|TRUE|FALSE)\b)*",
     re.IGNORECASE,
 )
 
-_MAY_HIDE_VALUES = re.compile(r"['\"`]|--|/\*|\$\w*\$")
+_MAY_HIDE_VALUES = re.compile(r"['\"`#]|--|/\*|\$\w*\$")
 """Begun in the middle, these can't be told from what is between two of them."""
-
-_SAVEPOINT = re.compile(r"(sa_savepoint_)\d+")
 
 _NO_ELEMENT = r"(?:\?|CAST\(NULL AS [\w ]+(?:\([?, ]*\))?\))"
 
@@ -77,58 +50,20 @@ def is_transaction(shape: str) -> bool:
     return _TRANSACTION.match(shape) is not None
 
 
-def fold(text: str, *, quotes_names: bool = True) -> tuple[str, str, int]:
+def fold(text: str, quotes: Quotes = "unsure") -> tuple[str, str, int]:
     """Return a text's shape, its verb in upper case, and the length of its longest list.
 
-    `quotes_names` is False where `"…"` is a value, as in MySQL.
+    `quotes` says what `"…"` is to the database that it was sent to.
     """
     text, cut, end = text.partition(CUT)
-    parts, longest, closers = _fold_lists(_fold_values(text, quotes_names))
+    parts, longest, closers = _fold_lists(fold_values(text, quotes))
     if cut:
-        parts += _fold_end(end, quotes_names, closers) if closers else [" …"]
+        parts += _fold_end(end, quotes, closers) if closers else [" …"]
     shape = "".join(parts).strip(" ;")
     return _EMPTY_LIST.sub("IN (…)", shape), _verb(parts), longest
 
 
-def _fold_values(text: str, quotes_names: bool) -> list[str]:
-    """Return the parts, each value as `?` and each gap as one space."""
-    parts: list[str] = []
-    before = ""
-    signed = False
-    for match in _PART.finditer(text):
-        kind = match.lastgroup
-        part = match[0]
-        if kind == "gap":
-            parts.append(" ")
-            continue
-        following = text[match.end() : match.end() + 1]
-        if kind == "quoted" and _is_value(part, before, following, quotes_names):
-            kind = "text"
-        if kind in {"name", "sign", "quoted"}:
-            signed = part == "-" and before in _BEFORE_A_SIGN
-            parts.append(_SAVEPOINT.sub(r"\1?", part) if kind == "name" else part)
-            before = part.upper()
-            continue
-        if signed and parts[-1] == "-":
-            parts.pop()
-        parts.append("?")
-        before = "?"
-        signed = False
-        if match["unsure"] is not None or match["unclosed"] is not None:
-            # `'a\'…`: whether that ends the text depends on the database. What follows may be its value.
-            parts.append(" …")
-            break
-    return parts
-
-
-def _is_value(part: str, before: str, following: str, quotes_names: bool) -> bool:
-    """Tell a double-quoted value from a name."""
-    if not quotes_names or len(part) > MAX_NAME_CHARACTERS or "\n" in part:
-        return True
-    return before in _COMPARISONS and following != "."
-
-
-def _fold_end(end: str, quotes_names: bool, closers: int) -> list[str]:
+def _fold_end(end: str, quotes: Quotes, closers: int) -> list[str]:
     """Return the parts of what follows the list within which a text was cut, and `end` begins.
 
     `closers` is how many parentheses end that list.
@@ -140,7 +75,7 @@ def _fold_end(end: str, quotes_names: bool, closers: int) -> list[str]:
         return [" …"]
     closed = rest[0].rstrip()
     beyond_the_list = len(closed) - len(closed.rstrip(")")) - closers
-    parts, _, _ = _fold_lists(_fold_values(end[rest.end() :], quotes_names))
+    parts, _, _ = _fold_lists(fold_values(end[rest.end() :], quotes))
     return [")" * beyond_the_list, " ", *parts]
 
 

@@ -13,7 +13,7 @@ _UNSURE = re.compile(r'["`\\$#\[]|--|/\*|[qQ]\'')
 """What may make of a single quote something else than the beginning or the end of a text."""
 
 _TEXT = re.compile(r"'[^']*'")
-_NUMBER = re.compile(r"[0-9](?<!\w[0-9])[0-9]*+(?!\w)")
+_NUMBER = re.compile(r"[0-9](?<!\w[0-9])[0-9]*(?!\w)")
 """Begins with what it looks for: with a look-behind first, searching took twice as long."""
 
 

@@ -20,6 +20,7 @@ from perftui_agent.records import Shape, StatementText
 from perftui_agent.window.costs import Costs
 from perftui_agent.window.folding import fold, is_transaction
 from perftui_agent.window.outline import outline_of
+from perftui_agent.window.values import Quotes
 
 MAX_SHAPES = 500
 """Distinct shapes that are known at a time, and told of in a frame; the others share `(other)`."""
@@ -109,8 +110,8 @@ class ShapeTable:
         if known is not None:
             self._remember(key, known)
             return known
-        quotes_names = _quotes_names(engine)
-        outline = hash((outline_of(text), quotes_names))
+        quotes = _quotes_of(engine)
+        outline = hash((outline_of(text), quotes))
         known = self._outlines.get(outline)
         if known is not None:
             # Of texts with literals in them, most never come again.
@@ -121,7 +122,7 @@ class ShapeTable:
         if not allowance.takes(len(text)):
             self.unread += 1
             return self._other
-        known = self._read(text, quotes_names, engine, database)
+        known = self._read(text, quotes, engine, database)
         if len(self._outlines) >= MAX_TEXTS:
             self._outlines.clear()
         self._outlines[outline] = known
@@ -186,8 +187,8 @@ class ShapeTable:
         self._met.add(key)
         return False
 
-    def _read(self, text: str, quotes_names: bool, engine: Any, database: str) -> StatementText:
-        folded, verb, longest = fold(text, quotes_names=quotes_names)
+    def _read(self, text: str, quotes: Quotes, engine: Any, database: str) -> StatementText:
+        folded, verb, longest = fold(text, quotes)
         fingerprint = hashlib.blake2b(folded.encode(errors="replace"), digest_size=8).hexdigest()
         shape = self._shapes.get(fingerprint) or self._alive.get(fingerprint)
         if shape is None:
@@ -215,11 +216,13 @@ def _cut(shape: str) -> str:
     return shape if len(shape) <= MAX_SHAPE_CHARACTERS else f"{shape[: MAX_SHAPE_CHARACTERS - 1]}…"
 
 
-def _quotes_names(engine: Any) -> bool:
-    """Say whether `"…"` is a name to this engine's database."""
-    if engine is None:
-        return True
-    try:
-        return bool(engine.dialect.identifier_preparer.initial_quote != "`")
-    except AttributeError:
-        return True
+_QUOTES: dict[str, Quotes] = {
+    **dict.fromkeys(("postgresql", "oracle", "cockroachdb", "redshift", "snowflake"), "names"),
+    **dict.fromkeys(("mysql", "mariadb"), "mysql"),
+}
+"""By the name of a dialect; of any other it is not sure."""
+
+
+def _quotes_of(engine: Any) -> Quotes:
+    """Say what `"…"` is to this engine's database."""
+    return _QUOTES.get(getattr(getattr(engine, "dialect", None), "name", ""), "unsure")
