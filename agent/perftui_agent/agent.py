@@ -35,6 +35,7 @@ from perftui_agent.probes.http.long_polls import LongPolls
 from perftui_agent.probes.http.serialization import SerializationProbe
 from perftui_agent.probes.http.server_side import ServerSides
 from perftui_agent.probes.loop.event_loop import LoopProbe
+from perftui_agent.probes.loop.executors import ExecutorProbe
 from perftui_agent.probes.loop.pace import LoopPace
 from perftui_agent.probes.loop.threadpool import ThreadpoolProbe
 from perftui_agent.probes.machine.accept_queue import AcceptQueueProbe
@@ -182,6 +183,7 @@ class _Run:
             agent.sides,
             self.process_probe,
             self._accept_queue,
+            ExecutorProbe(),
             ThreadpoolProbe(agent.window, agent.guard, self.loop_probe),
             GarbageProbe(),
             InFlightProbe(agent.window, self.loop_probe, LongPolls(agent.settings.long_polls)),

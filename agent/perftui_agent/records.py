@@ -74,6 +74,10 @@ class RequestRecord:
     streaming: int | None = None
     """None until a part of the body says that more will come. Then PLAIN: of known length all the same;
     CHUNKED: of unknown length; EVENTS: `text/event-stream`."""
+    doubted: bool = False
+    """Whether what it has started may outlive it: it streams, or is long under way. See `whose`."""
+    task_id: int = 0
+    """Of its own task, once somebody had to know."""
     disconnected: bool = False
     preflight: bool = False
     request_headers: Headers | None = None

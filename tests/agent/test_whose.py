@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
+import anyio
 import pytest
-from starlette.responses import PlainTextResponse
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route
 from starlette.websockets import WebSocket
 
 from perftui_agent.probes.loop.await_chain import request_of
@@ -88,3 +93,125 @@ def test_a_websocket_is_no_earlier_request_of_its_connection() -> None:
         instrumented.call(http_scope())
     assert seen[0] is None
     assert seen[1] is not None
+
+
+class Streams:
+    """An app whose request streams; what `ask` notes is for which request the running code works."""
+
+    def __init__(self, body: Callable[[Streams], Awaitable[None]]) -> None:
+        self.asked: dict[str, RequestRecord | None] = {}
+        self._body = body
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"1", "more_body": True})
+        await self._body(self)
+        await send({"type": "http.response.body", "body": b"2"})
+
+    async def ask(self, who: str) -> None:
+        """Note it, having waited for others."""
+        await asyncio.sleep(0.001)
+        self.asked[who] = request_now()
+
+    def run(self) -> set[str]:
+        """Serve one request; return who works for it, as far as they know."""
+        with timed(self) as service:
+            service.call(http_scope())
+        return {who for who, request in self.asked.items() if request is not None}
+
+
+def test_tasks_that_a_stream_waits_for_are_its_own() -> None:
+    """Awaited, gathered, waited for in any other way, in groups of asyncio's and anyio's, one in another."""
+
+    async def body(app: Streams) -> None:
+        await app.ask("itself")
+        await asyncio.create_task(app.ask("awaited"))
+        await asyncio.gather(app.ask("gathered"), app.ask("gathered too"))
+        await asyncio.wait([asyncio.create_task(app.ask("wait"))])
+        await asyncio.wait_for(app.ask("wait_for"), 5)
+        await asyncio.shield(app.ask("shielded"))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(app.ask("grouped"))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(app.ask, "of anyio")
+
+        async def outer() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(app.ask("within"))
+
+        await asyncio.create_task(outer())
+        await asyncio.to_thread(lambda: app.asked.update(thread=request_now()))
+
+    app = Streams(body)
+    assert app.run() == set(app.asked)
+    assert len(app.asked) == 11
+
+
+def test_tasks_that_a_stream_has_only_started_are_nobodys() -> None:
+    """A consumer that everybody's events go through belongs to no stream, nor do its tasks."""
+    consumers: set[asyncio.Task[None]] = set()
+
+    async def body(app: Streams) -> None:
+        async def consume() -> None:
+            await app.ask("consumer")
+            await asyncio.create_task(app.ask("its task"))
+            await asyncio.to_thread(lambda: app.asked.update({"its thread": request_now()}))
+
+        task = asyncio.create_task(consume())
+        consumers.add(task)
+        task.add_done_callback(consumers.discard)
+        asyncio.get_running_loop().call_later(0.001, lambda: app.asked.update(callback=request_now()))
+        await asyncio.sleep(0.1)
+        assert not consumers
+        await app.ask("itself")
+
+    app = Streams(body)
+    assert app.run() == {"itself"}
+    assert set(app.asked) == {"consumer", "its task", "its thread", "callback", "itself"}
+
+
+def test_what_a_plain_request_has_started_is_its_own_while_it_is_young() -> None:
+    """Whoever waits for it and when; it is long under way after some seconds."""
+
+    async def asking() -> list[RequestRecord | None]:
+        record = begin()
+        current_request.set(record)
+        seen: list[RequestRecord | None] = []
+
+        async def ask() -> None:
+            seen.append(request_now())
+
+        started = asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        record.doubted = True
+        later = asyncio.create_task(ask())
+        await asyncio.sleep(0.001)
+        await asyncio.gather(started, later)
+        return [request and record for request in seen]
+
+    first, later = asyncio.run(asking())
+    assert first is not None
+    assert later is None
+
+
+def test_a_middleware_that_runs_the_app_in_a_task_of_its_own() -> None:
+    """What Starlette's middleware does between a stream and its client changes nothing."""
+    seen: dict[str, RequestRecord | None] = {}
+
+    async def events(_request: Any) -> StreamingResponse:
+        async def parts() -> AsyncIterator[str]:
+            for number in range(3):
+                yield str(number)
+                await asyncio.sleep(0.001)
+                seen[f"part {number}"] = request_now()
+
+        return StreamingResponse(parts(), media_type="text/event-stream")
+
+    async def passes_on(request: Any, call_next: Any) -> Any:
+        return await call_next(request)
+
+    middleware = [Middleware(BaseHTTPMiddleware, dispatch=passes_on) for _ in range(2)]
+    with timed(Starlette(routes=[Route("/", events)], middleware=middleware)) as service:
+        service.get("/")
+    assert len(seen) == 3
+    assert all(seen.values())

@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from time import thread_time_ns
+from time import perf_counter_ns, thread_time_ns
 from typing import Any
 
 from perftui_agent.records import (
@@ -40,6 +40,9 @@ from perftui_agent.window.shapes import ShapeTable
 from perftui_agent.window.statements import StatementLedger
 from perftui_agent.window.stories import StoryLedger
 from perftui_agent.wire.frames import Frame
+
+DOUBTED_FROM_NS = 5_000_000_000
+"""A request that is so long under way may be one that waits for news: see `whose`."""
 
 LOOKED_AT_FOR_ONE = 2
 """Requests in flight that are looked at for each record that may be folded: thousands of open streams take
@@ -166,7 +169,10 @@ class Window:
     def close(self, *, seq: int, ended_at_ns: int, span_ns: int) -> Frame:
         """Return the frame of everything folded since the last one, and start the next."""
         in_flight = self.in_flight
+        long_ago_ns = perf_counter_ns() - DOUBTED_FROM_NS
         for record in in_flight:
+            if record.started_ns < long_ago_ns:
+                record.doubted = True
             if record.parts or record.counted:
                 self._parts.fold_piece(record)
         streams = sum(1 for record in in_flight if record.streaming)

@@ -165,6 +165,7 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
                 elif record.streaming is None:
                     record.first_byte_ns = perf_counter_ns()
                     record.streaming = _kind_of_body(head)
+                    record.doubted = True
                 elif has_left or _connection_is_lost(client):
                     record.disconnected = True
 

@@ -20,7 +20,7 @@ from perftui_agent.guard import Guard
 from perftui_agent.probes.patches import takes
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import SpanRecord
-from perftui_agent.whose import request_at
+from perftui_agent.whose import request_at, request_now
 from perftui_agent.wire.frames import Frame, ThreadpoolStats
 
 SPAN_NAME = "a thread of the pool"
@@ -144,6 +144,7 @@ class ThreadpoolProbe:
 def _timing(probe: ThreadpoolProbe, original: Any) -> Any:
     @functools.wraps(original)
     def acquire_on_behalf_of(limiter: Any, borrower: object) -> Coroutine[Any, Any, None]:
+        request_now()  # a task that is none of a request's forgets it, before the thread gets its context
         acquiring: Coroutine[Any, Any, None] = original(limiter, borrower)
         return probe.waited(acquiring) if probe.is_full(limiter) else acquiring
 
