@@ -110,7 +110,7 @@ def _span(summary: Summary, span: Span, total: int, text: int, room: int, width:
 
 
 def _leads_to(summary: Summary, span: Span) -> Subject | None:
-    if span.kind == "sql":
+    if span.kind in {"sql", "transaction"}:
         found = (each.fingerprint for each in summary.asked if runs(span, each))
         fingerprint = next(found, None)
         return Subject("statement", fingerprint) if fingerprint else None

@@ -2,7 +2,8 @@
 
 Told of like statements, by a name in the place of a text. Wrapped is SQLAlchemy's side of each call, so that
 whatever a dialect or the app has put in a driver's place is part of it. Savepoints and most of two-phase
-transactions are statements, and seen as those.
+transactions are statements, and seen as those. The BEGIN that a driver sends of its own accord with the
+first statement can't be told from it, and is in its time.
 """
 
 from __future__ import annotations

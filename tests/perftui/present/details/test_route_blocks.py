@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perftui.model.summarize import summarize
 from perftui.model.summary import RouteSummary
-from perftui.present.details.route_blocks import paths
+from perftui.present.details.route_blocks import paths, spent
 from perftui.present.documents.snapshot import document
 from perftui_agent.wire.frames import PathFrame, RouteFrame
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, sketch, worker
@@ -70,3 +70,16 @@ def test_of_many_paths_the_costliest_are_told_and_none_is_lost() -> None:
     assert sum(each.requests for each in row.paths) == 200
     assert row.paths[-1].path == "(other)"
     assert text(row)[-1] == "  + 45 more"
+
+
+def test_what_transactions_cost_is_a_bar_beside_the_statements() -> None:
+    """Together they are the database's time, and nothing is counted in both."""
+    one = route("GET /", [50.0])
+    one.sql_count, one.sql_ns, one.transaction_ns = 2, 4_000_000, 30_000_000
+    summary = summarize(dashboard_of(joined(A), received(A, frame(1, T + 1, [one]))), T + 1.5)
+    lines = ["".join(cell.text for cell in line) for line in spent(summary.routes[0], 80)]
+    bars = {line.split()[0]: line.split()[1] for line in lines[1:]}
+    assert (bars["SQL"], bars["commit"], bars["the"]) == ("4.0ms", "30ms", "rest")
+    one.transaction_ns = 0
+    summary = summarize(dashboard_of(joined(A), received(A, frame(1, T + 1, [one]))), T + 1.5)
+    assert not any("commit" in cell.text for line in spent(summary.routes[0], 80) for cell in line)
