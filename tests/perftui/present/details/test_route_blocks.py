@@ -77,9 +77,9 @@ def test_what_transactions_cost_is_a_bar_beside_the_statements() -> None:
     one = route("GET /", [50.0])
     one.sql_count, one.sql_ns, one.transaction_ns = 2, 4_000_000, 30_000_000
     summary = summarize(dashboard_of(joined(A), received(A, frame(1, T + 1, [one]))), T + 1.5)
-    lines = ["".join(cell.text for cell in line) for line in spent(summary.routes[0], 80)]
+    lines = ["".join(cell.text for cell in line) for line in spent(summary, summary.routes[0], 80)]
     bars = {line.split()[0]: line.split()[1] for line in lines[1:]}
     assert (bars["SQL"], bars["commit"], bars["the"]) == ("4.0ms", "30ms", "rest")
     one.transaction_ns = 0
     summary = summarize(dashboard_of(joined(A), received(A, frame(1, T + 1, [one]))), T + 1.5)
-    assert not any("commit" in cell.text for line in spent(summary.routes[0], 80) for cell in line)
+    assert not any("commit" in cell.text for line in spent(summary, summary.routes[0], 80) for cell in line)
