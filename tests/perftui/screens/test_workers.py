@@ -31,7 +31,7 @@ def test_every_figure_of_a_worker_has_its_chart(keys: tuple[str, ...], size: tup
 
 def test_a_worker_that_serves_more_than_its_siblings_is_told_so() -> None:
     """Its share, and how many even shares that is."""
-    assert "share 25%, 1.00 of an even one" in look(ShopFeed(), "6", "enter")
+    assert "share 23%, 0.93 of an even one" in look(ShopFeed(), "6", "enter")
     text = look(ShopFeed(change=_one_serves_most), "6", "enter")
     assert "share 75%, 3.00 of an even one" in text
 
