@@ -44,11 +44,14 @@ MAX_THREADS = 200
 _LONGEST_NS = 1_000_000_000
 """More than that between two samples is not put down to a stack: the process was stopped, or nobody knows."""
 
+_BUSY_SHARE = 0.1
+"""Of the time between two samples, in CPU: a thread that took less has waited."""
+
 WAITING_FILES = (
     *("threading.py", "queue.py", "selectors.py", "socket.py", "ssl.py", "subprocess.py"),
     *("concurrent/futures/thread.py", "multiprocessing/connection.py", "socketserver.py"),
 )
-"""Where a thread's innermost frame most likely waits: no work of its own."""
+"""Where a thread's innermost frame most likely waits, where the system does not tell what CPU it took."""
 
 _POOL = ("anyio/_backends/_asyncio.py", "concurrent/futures/thread.py")
 """Files of the functions that run a job in a thread of a pool, and know its context."""
@@ -81,8 +84,8 @@ class Key(msgspec.Struct, frozen=True):
     route: str
     thread: str
     on_loop: bool
-    working: bool
-    """Whether it seems to be at work, and not to wait."""
+    idle: bool
+    """Whether it waited for something to do, and for nobody's request."""
 
 
 class Tally(msgspec.Struct):
@@ -117,6 +120,8 @@ class Sampler:
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="perftui-sampler", daemon=True)
+        self._cpu_ns: dict[int, int] = {}
+        """What CPU each thread had taken, by its number in the system."""
         self.fault: Exception | None = None
         self.tally = Tally({}, perf_counter_ns())
 
@@ -168,14 +173,19 @@ class Sampler:
 
     def _sample(self, ns: int) -> None:
         tally, eyes, own = self.tally, self._eyes, threading.get_ident()
-        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        threads = {thread.ident: thread for thread in threading.enumerate()}
         tally.samples += 1
         for at, (ident, frame) in enumerate(sys._current_frames().items()):
-            name = names.get(ident) or ""
+            thread = threads.get(ident)
+            name = thread.name if thread is not None else ""
             if ident == own or at >= MAX_THREADS or name.startswith("perftui-"):
                 continue
             on_loop = ident == eyes.thread_id
-            working = not (eyes.loop_waits(frame) if on_loop else _waits(frame))
+            if on_loop:
+                working = not eyes.loop_waits(frame)
+            else:
+                worked = self._worked(thread.native_id if thread is not None else None, ns)
+                working = not _waits(frame) if worked is None else worked
             if self._working_only and not working:
                 continue
             lines, context = _walked(frame)
@@ -184,7 +194,27 @@ class Sampler:
                 record = _request_in(context)
             elif working:
                 record = eyes.request_on_loop()
-            self._count(lines, record, name, ns, on_loop=on_loop, working=working)
+            if record is not None and record.left_ns:
+                record = None
+            if working:
+                tally.working += 1
+                tally.attributed += record is not None
+            idle = not working and record is None
+            self._count(lines, record, name, ns, on_loop=on_loop, idle=idle)
+
+    def _worked(self, native_id: int | None, since_ns: int) -> bool | None:
+        """Tell whether a thread has taken CPU since the last sample; None where the system does not tell."""
+        if native_id is None or sys.platform != "linux":
+            return None
+        try:
+            # The kernel's clock of a thread, by its number: of one that has ended it is an error, where
+            # `pthread_getcpuclockid` would read what is there no more.
+            cpu_ns = time.clock_gettime_ns((~native_id << 3) | 6)
+        except OSError:
+            return None
+        before_ns = self._cpu_ns.get(native_id)
+        self._cpu_ns[native_id] = cpu_ns
+        return None if before_ns is None else cpu_ns - before_ns >= _BUSY_SHARE * since_ns
 
     def _count(
         self,
@@ -194,18 +224,15 @@ class Sampler:
         ns: int,
         *,
         on_loop: bool,
-        working: bool,
+        idle: bool,
     ) -> None:
         tally = self.tally
-        route = self._eyes.route_of(record) if record is not None and not record.left_ns else ""
-        if working:
-            tally.working += 1
-            tally.attributed += bool(route)
-        key = Key(lines, route, thread, on_loop, working)
+        route = self._eyes.route_of(record) if record is not None else ""
+        key = Key(lines, route, thread, on_loop, idle)
         known = tally.stacks.get(key)
         if known is None and len(tally.stacks) >= MAX_STACKS:
             tally.cut += 1
-            key = Key((), route, "", on_loop, working)
+            key = Key((), route, "", on_loop, idle)
             known = tally.stacks.get(key)
         total_ns, count = known or (0, 0)
         tally.stacks[key] = total_ns + ns, count + 1

@@ -51,7 +51,7 @@ def sampled(stacks: Mapping[Key, tuple[int, int]]) -> Seen:
     seen: Seen = {}
     for key, (ns, count) in stacks.items():
         frames = tuple((code.co_qualname, code.co_filename, line) for code, line in reversed(key.lines))
-        sight = frames, key.route, key.thread, key.on_loop, not key.working and is_idle(frames)
+        sight = frames, key.route, key.thread, key.on_loop, key.idle
         known_ns, known = seen.get(sight, (0, 0))
         seen[sight] = known_ns + ns, known + count
     return seen

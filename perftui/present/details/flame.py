@@ -129,6 +129,8 @@ def _routes(samples: Samples, state: FlameState, width: int) -> list[Line]:
     cells: list[Cell] = [Cell(" ")]
     items: list[tuple[str, str | None]] = [("all routes", None)]
     items += [(f"{route} {percent(ns / samples.ns)}", route) for route, ns in routes]
+    # The chosen one is always to be seen.
+    items.sort(key=lambda item: (item[1] is not None, item[1] != state.route))
     used = 1
     for at, (text, route) in enumerate(items):
         chosen = state.route == route
