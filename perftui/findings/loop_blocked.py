@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from perftui.findings.figures import ms, span, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted, worst
+from perftui.findings.workers import at_work
 from perftui.model.summary import Finding, IncidentRow, Severity, Summary
 
 KIND = "loop-blocked"
@@ -94,7 +95,7 @@ def _finding(summary: Summary, function: str, rows: Sequence[IncidentRow], was: 
             "routes": [route for route, _ in routes.most_common(5)],
             "stack": list(longest.incident.stack[:MAX_STACK]),
         },
-        advice=_advice(longest),
+        advice=_advice(longest, alone=sum(1 for _ in at_work(summary)) < 2),
         impact=total_ms / window_s,
         key=function,
         since=min(row.incident.at for row in rows) / 1e9,
@@ -118,8 +119,15 @@ def _last_of_each(rows: Sequence[IncidentRow]) -> list[IncidentRow]:
     return list(last.values())
 
 
-def _advice(longest: IncidentRow) -> str:
-    return (
+def _advice(longest: IncidentRow, *, alone: bool) -> str:
+    mend = (
         "Take it off the loop: an async call instead of a blocking one, run_in_threadpool for waiting, "
-        f"a process pool for computing. A dump of worker {longest.pid} shows it at work."
+        "a process pool for computing."
     )
+    if alone:
+        # C code that keeps the GIL stops the worker's own agent too, and it has no sibling to be asked.
+        return (
+            f"{mend} A dump shows it at work; if C code keeps the GIL, only from outside: "
+            f"py-spy dump --pid {longest.pid} in a shell, or by a sibling, with --workers 2."
+        )
+    return f"{mend} A dump of worker {longest.pid} shows it at work."

@@ -38,18 +38,21 @@ HIGH_SHARE = Bar(1.0, 0.8)
 LIMIT_SOON_S = 900.0
 """At this pace what there is is used up within a quarter of an hour: high."""
 
-ENDS_IN_S = 300.0
-ENDS_IN_STANDING_S = 450.0
+ENDS_IN_S = 600.0
+ENDS_IN_STANDING_S = 900.0
 """Within minutes: it can't wait for the floors of four quarters."""
 
 MIN_SAMPLES = 4
+ENDS_AT_ONCE_S = 120.0
+MIN_CLIMB_S = 8.0
+"""What would last longer than two minutes must have climbed for so long: an export is over by then."""
+
 STEADY = 0.25
 """Of its pace: a second in which it grows by less is a rest. One is a pause of the collector's; two, and it
 has levelled off."""
 
-TAKEN = 0.06
-"""Of what there was when it began to climb. At 60 MB a second of 7 GB that is known after 7 s, of 2 GB
-after 4; one big response takes less."""
+TAKEN = 0.02
+"""Of what there was when it began to climb: one big response takes less."""
 
 TAKEN_WHILE_LOADING = 0.5
 """A young worker that has hardly served yet loads what it needs, a model for one, at whatever pace."""
@@ -107,7 +110,10 @@ def _ends_soon(worker: WorkerSummary, climb: _Climb, stands: bool) -> bool:
     left, grown = worker.memory_left_bytes, climb.per_s * climb.over_s
     if left is None or grown < GROWN_BYTES.enter:
         return False
-    if left / climb.per_s > (ENDS_IN_STANDING_S if stands else ENDS_IN_S):
+    left_s = left / climb.per_s
+    if left_s > (ENDS_IN_STANDING_S if stands else ENDS_IN_S):
+        return False
+    if left_s > ENDS_AT_ONCE_S and climb.over_s < MIN_CLIMB_S:
         return False
     loads = (worker.uptime_s or 0.0) < LOADING_S and worker.requests < MIN_REQUESTS
     return grown >= (TAKEN_WHILE_LOADING if loads else TAKEN) * (left + grown)

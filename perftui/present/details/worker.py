@@ -33,7 +33,7 @@ def worker_rows(picture: Picture, worker_id: str, width: int, height: int) -> li
     found = [each for each in picture.findings if each.worker == worker_id and each.kind != "loop-blocked"]
     return stacked(
         [
-            rows_of(state(worker, summary.at, width)),
+            rows_of(state(summary, worker, width)),
             rows_of(process(summary, worker, width)),
             verdict_rows(found[:3], width, advice=height >= 30 or len(found) == 1),
             rows_of(over_time(summary, worker, width, 1 if height < 30 else 2 if height < 45 else 4)),

@@ -24,8 +24,10 @@ SKEWED = 1.5
 """From this multiple of an even share on, up or down, a worker stands out."""
 
 
-def state(worker: WorkerSummary, now: float, width: int) -> list[Line]:
+def state(summary: Summary, worker: WorkerSummary, width: int) -> list[Line]:
     """Return how it stands, and what holds it."""
+    now = summary.at
+    siblings = [each for each in summary.workers if each is not worker and each.state == "ok"]
     words = Cell(f" {state_words(worker, now)} ", worker_style(worker))
     held: list[Cell] = []
     if worker.state == "blocked":
@@ -33,7 +35,9 @@ def state(worker: WorkerSummary, now: float, width: int) -> list[Line]:
         if worker.blocked_route:
             held += [Cell("  serving ", "dim"), Cell(clean(worker.blocked_route), "bright")]
     elif worker.state == "silent":
-        held = [Cell("  stopped, or its GIL is held: a dump through a sibling (D) tells", "dim")]
+        # Without a sibling there is nobody whose agent could look at it.
+        who = "a dump through a sibling (D)" if siblings else f"py-spy dump --pid {worker.pid} in a shell"
+        held = [Cell(f"  stopped, or its GIL is held: {who} tells", "dim")]
     return [fit_line((Cell(" "), worker_sign(worker), Cell(" "), words, *held), width)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.perftui.findings.pictures import a_block, found, only, picture
+from tests.perftui.findings.pictures import a_block, a_worker, found, only, picture
 from tests.support.frames import T
 
 KIND = "loop-blocked"
@@ -65,3 +65,12 @@ def test_the_agent_never_blames_itself_for_the_collector() -> None:
 def test_other_incidents_are_not_blocks() -> None:
     """The rule reads its own kind alone, and needs a place."""
     assert not found(KIND, picture(incidents=[a_block(2000.0, where="")]))
+
+
+def test_the_advice_names_what_can_be_done() -> None:
+    """Beside siblings a dump by one of them; a single worker whose GIL is held can't be asked from inside."""
+    blocks = [a_block(1900.0)]
+    beside = only("loop-blocked", picture(incidents=blocks, workers=(a_worker(), a_worker(2))))
+    assert beside.advice.endswith("A dump of worker 4121 shows it at work.")
+    alone = only("loop-blocked", picture(incidents=blocks, workers=(a_worker(),)))
+    assert "py-spy dump --pid 4121 in a shell, or by a sibling, with --workers 2" in alone.advice

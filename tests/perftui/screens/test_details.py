@@ -129,6 +129,12 @@ def test_a_silent_worker_points_to_the_dump() -> None:
     assert "D" in look(FakeFeed(troubles=("silent",)), "tab", "tab", "enter").splitlines()[1]
 
 
+def test_a_silent_worker_without_siblings_points_to_a_shell() -> None:
+    """Nobody else's agent could look at it."""
+    line = look(FakeFeed(workers=1, troubles=("silent",)), "tab", "tab", "enter", size=LARGE).splitlines()[1]
+    assert "py-spy dump --pid 4121 in a shell tells" in line
+
+
 def test_an_unknown_worker_is_said_to_be_unknown() -> None:
     """A life that ended long ago has nothing to show."""
     rows = worker_rows(Picture(FakeFeed().summary(60.0)), "web-9/1/0", 80, 24)

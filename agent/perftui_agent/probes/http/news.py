@@ -125,9 +125,10 @@ def _ends_in_s(task: asyncio.Task[Any]) -> Iterator[float]:
     for link in links_of(task):
         frame = getattr(link, "cr_frame", None)
         if frame is not None and _name(frame) in _WITHIN:
-            timer = frame.f_locals.get("timeout_handle")
-            if isinstance(timer, asyncio.TimerHandle):
-                yield timer.when() - now
+            # Of asyncio's or uvloop's, which have nothing in common but this.
+            when = getattr(frame.f_locals.get("timeout_handle"), "when", None)
+            if when is not None:
+                yield float(when()) - now
         # A context manager that is open stands on the stack of its coroutine, by its way out.
         for held in gc.get_referents(link):
             if isinstance(held, MethodType):

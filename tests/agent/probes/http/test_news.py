@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 import pytest
+import uvloop
 
 from perftui_agent.places import stack_of
 from perftui_agent.probes.http.news import Wait, wait_of, wait_of_thread
@@ -20,7 +21,7 @@ from perftui_agent.probes.http.news import Wait, wait_of, wait_of_thread
 Waiter = Callable[[], Awaitable[Any]]
 
 
-def asked(waiter: Waiter) -> Wait | None:
+def asked(waiter: Waiter, loops: Callable[[], asyncio.AbstractEventLoop] | None = None) -> Wait | None:
     """Have a task wait, and ask what for."""
 
     async def scene() -> Wait | None:
@@ -34,7 +35,8 @@ def asked(waiter: Waiter) -> Wait | None:
         await asyncio.gather(task, return_exceptions=True)
         return found
 
-    return asyncio.run(scene())
+    with asyncio.Runner(loop_factory=loops) as runner:
+        return runner.run(scene())
 
 
 async def within_25_s(waits: Awaitable[Any]) -> None:
@@ -76,6 +78,7 @@ async def anyio_stream() -> None:
         await receives.receive()
 
 
+@pytest.mark.parametrize("loops", [None, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 @pytest.mark.parametrize(
     "waiter",
     [
@@ -88,9 +91,11 @@ async def anyio_stream() -> None:
         anyio_stream,
     ],
 )
-def test_who_waits_for_news_tells_until_when(waiter: Waiter) -> None:
+def test_who_waits_for_news_tells_until_when(
+    waiter: Waiter, loops: Callable[[], asyncio.AbstractEventLoop] | None
+) -> None:
     """Events, queues, conditions, streams within the process, however their time is bounded."""
-    found = asked(waiter)
+    found = asked(waiter, loops)
     assert found is not None
     assert found.kind == "news"
     assert found.ends_in_s == pytest.approx(25, abs=2)
