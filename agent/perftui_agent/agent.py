@@ -93,6 +93,7 @@ class Agent:
         self.arrivals = Arrivals(self.pace, self.window, self.guard)
         self.settings = Settings()
         self.service = ""
+        self.version = ""
         self._run: _Run | None = None
         self._ended: _Run | None = None
         """The one before: it may have something to finish still."""
@@ -276,7 +277,9 @@ class _Run:
         if self._stopping:
             return
         agent = self._agent
-        hello = introduce(agent.service or _folder(), self.process_probe.started_at, agent.settings)
+        hello = introduce(
+            agent.service or _folder(), agent.version, self.process_probe.started_at, agent.settings
+        )
         worker = hello.worker
         self.probes.status["ptrace"] = permit_tracing()
         name_thread(AGENT_THREAD)

@@ -29,6 +29,9 @@ PROBE_ATTRIBUTE = "_perftui_probe"
 EVERY_APP = "_perftui_every_app"
 """Set on the class when apps are instrumented without code of theirs."""
 
+FASTAPI_DEFAULT = "0.1.0"
+"""The version of an app that has none."""
+
 _WRAPS = "_perftui_wraps"
 
 _agent: Agent | None = None
@@ -42,6 +45,8 @@ def attach(app: App, settings: Settings) -> App:
     agent.settings = settings
     if settings.service or not agent.service:
         agent.service = settings.service or _title_of(app)
+    if settings.version or not agent.version:
+        agent.version = settings.version or _version_of(app)
     if isinstance(app, HttpProbe):
         return app
     starlette = _starlette_class(type(app))
@@ -103,10 +108,12 @@ def _reduced(probe: HttpProbe) -> tuple[Any, ...]:
     if settings.token == os.environ.get("PERFTUI_TOKEN"):
         settings = replace(settings, token=None)
     starlette = _starlette_class(type(probe.app))
-    return _probe_of_a_copy, (starlette, settings, agent.service), probe.app
+    return _probe_of_a_copy, (starlette, settings, agent.service, agent.version), probe.app
 
 
-def _probe_of_a_copy(starlette: type | None, settings: Settings, service: str) -> HttpProbe | _Passage:
+def _probe_of_a_copy(
+    starlette: type | None, settings: Settings, service: str, version: str
+) -> HttpProbe | _Passage:
     """Return a probe for an app that is about to arrive: watched by this process's agent, as was said there.
 
     What has been said in this process stands.
@@ -116,7 +123,7 @@ def _probe_of_a_copy(starlette: type | None, settings: Settings, service: str) -
     new_here = current_settings() is None
     agent = the_agent()
     if new_here:
-        agent.settings, agent.service = settings, service
+        agent.settings, agent.service, agent.version = settings, service, version
     if starlette is not None:
         _wrap_call(starlette)
     return _probe(None, agent)
@@ -186,3 +193,10 @@ def _title_of(app: object) -> str:
     """Return what the app calls itself, if it does."""
     title = getattr(app, "title", None)
     return title if isinstance(title, str) and title != "FastAPI" else ""
+
+
+def _version_of(app: object) -> str:
+    """Return which version a FastAPI app says that it is, if it says so."""
+    fastapi = any(base.__module__ == "fastapi.applications" for base in type(app).__mro__)
+    version = getattr(app, "version", None) if fastapi else None
+    return version if isinstance(version, str) and version != FASTAPI_DEFAULT else ""

@@ -22,6 +22,7 @@ def instrument(
     app: App,
     *,
     service: str | None = None,
+    version: str | None = None,
     slo: Slo | None = None,
     token: str | None = None,
     actions: bool | None = None,
@@ -42,7 +43,8 @@ def instrument(
     starts here: the agent's thread and socket come with the app's lifespan or its first request, in
     the worker's own process.
 
-    `service` names it in `perftui ls` (default: the app's title, else the folder's name). `slo` are
+    `service` names it in `perftui ls` (default: the app's title, else the folder's name), `version` says
+    which one of it runs (default: the FastAPI app's own, unless that is FastAPI's default). `slo` are
     the targets it is held against. `actions=False` forbids dumps. `block_ms`: for how long code may
     hold the event loop before it is named. `runtime_dir`: where its workers register. `queue_header`: the
     header in which a proxy says when it took a request, `"X-Request-Start"` for one; the time since then is
@@ -56,6 +58,7 @@ def instrument(
     settings = read_settings(
         current_settings(),
         service=service,
+        version=version,
         token=token,
         actions=actions,
         slow_query_ms=slow_query_ms,
@@ -75,10 +78,11 @@ def watch_cache(cache: Cache, name: str | None = None) -> Cache:
     """Have the lookups of a cache counted; return the same object, which works as before.
 
     Takes any cachetools cache, or a function that counts for itself: `functools.lru_cache`,
-    `cachetools.cached(…, info=True)`. `name` is what it is called in the dashboard (default: the
-    function's name, or where this was called); caches of one name are shown as one. It may be called at
-    any time, before or after `instrument`, and again. The cache is not kept alive. With
-    `PERFTUI_ENABLED=0` nothing is done at all.
+    `cachetools.cached(…, info=True)`, async_lru; a method, a partial or a decorated function stands for the
+    cached one behind it. `name` is what it is called in the dashboard (default: the function's name, or
+    where this was called); caches of one name are shown as one. It may be called at any time, before or
+    after `instrument`, and again. The cache is not kept alive. With `PERFTUI_ENABLED=0` nothing is done at
+    all.
 
     Raises TypeError for anything else.
     """

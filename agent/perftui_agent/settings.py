@@ -72,6 +72,7 @@ class Settings:
 
     enabled: bool = True
     service: str | None = None
+    version: str | None = None
     token: str | None = None
     actions: bool = True
     slow_query_ms: float = 100.0
@@ -89,6 +90,7 @@ def read_settings(
     base: Settings | None = None,
     *,
     service: str | None = None,
+    version: str | None = None,
     token: str | None = None,
     actions: bool | None = None,
     slow_query_ms: float | None = None,
@@ -111,6 +113,7 @@ def read_settings(
     return Settings(
         enabled=read(enabled, "PERFTUI_ENABLED", _switch, base.enabled),
         service=read(service, "PERFTUI_SERVICE", _text, base.service),
+        version=read(version, "PERFTUI_VERSION", _text, base.version),
         token=_token(token, environment.get("PERFTUI_TOKEN") or base.token),
         actions=read(actions, "PERFTUI_ACTIONS", _switch, base.actions),
         slow_query_ms=read(slow_query_ms, "PERFTUI_SLOW_QUERY_MS", _amount, base.slow_query_ms),

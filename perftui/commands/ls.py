@@ -75,6 +75,7 @@ def _table(found: Sequence[Service], states: dict[WorkerId, WorkerSummary]) -> l
         Column("pid", True),
         Column("state"),
         Column("up", True),
+        Column("version"),
         Column("server"),
         Column("python"),
         Column("framework"),
@@ -87,7 +88,7 @@ def _table(found: Sequence[Service], states: dict[WorkerId, WorkerSummary]) -> l
             worker = registration.worker
             row = states.get(worker.id)
             frameworks = " ".join(f"{kind} {version}" for kind, version in worker.frameworks.items())
-            versions = (worker.server, worker.python, frameworks, worker.agent)
+            versions = (worker.version, worker.server, worker.python, frameworks, worker.agent)
             up = age(row.uptime_s) if row else NO_DATA
             state = _state(row, registration.wire)
             rows.append((name, target, str(worker.pid), state, up, *(each or NO_DATA for each in versions)))
@@ -113,6 +114,7 @@ def _document(service: Service, states: dict[WorkerId, WorkerSummary]) -> dict[s
                 "pid": each.worker.pid,
                 "state": states[each.worker.id].state if each.worker.id in states else None,
                 "host": each.worker.host,
+                "version": each.worker.version or None,
                 "started_at": moment(each.worker.started_at),
                 "supervisor_pid": each.worker.supervisor_pid,
                 "server": each.worker.server or None,

@@ -7,8 +7,11 @@ import sys
 
 import pytest
 from fastapi import FastAPI
+from starlette.applications import Starlette
 
 import perftui_agent
+from perftui_agent.instrumentation import the_agent
+from perftui_agent.settings import Settings
 
 
 def test_the_contract_s_names_are_there() -> None:
@@ -34,6 +37,26 @@ def test_the_wire_comes_without_the_agent() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("app", "said", "told"),
+    [
+        (FastAPI(version="2.0"), None, "2.0"),
+        (FastAPI(version="2.0"), "2.0-rc1", "2.0-rc1"),
+        (FastAPI(), None, ""),
+        (Starlette(), "3", "3"),
+    ],
+)
+def test_a_version_is_the_one_that_was_said_or_the_apps_own(
+    app: Starlette, said: str | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FastAPI's default says nothing."""
+    agent = the_agent()
+    monkeypatch.setattr(agent, "version", "")
+    monkeypatch.setattr(agent, "settings", Settings())
+    perftui_agent.instrument(app, version=said)
+    assert agent.version == told
 
 
 class _Asgi2:

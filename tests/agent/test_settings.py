@@ -16,6 +16,7 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "ENABLED",
         "SERVICE",
+        "VERSION",
         "TOKEN",
         "ACTIONS",
         "SLOW_QUERY_MS",
@@ -37,6 +38,7 @@ def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "ENABLED": "0",
         "SERVICE": "shop",
+        "VERSION": "1.4.2",
         "TOKEN": "0123456789abcdef",
         "ACTIONS": "no",
         "SLOW_QUERY_MS": "250",
@@ -49,6 +51,7 @@ def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings() == Settings(
         enabled=False,
         service="shop",
+        version="1.4.2",
         token="0123456789abcdef",
         actions=False,
         slow_query_ms=250,

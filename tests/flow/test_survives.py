@@ -23,7 +23,7 @@ APP = """
     from fastapi import FastAPI
     from perftui_agent import instrument
 
-    app = instrument(FastAPI(), service="shop")
+    app = instrument(FastAPI(version="1.4.2"), service="shop")
     wall, wall_ns = time.time, time.time_ns
 
     @app.get("/items/{item_id}")
@@ -85,6 +85,7 @@ def test_a_step_of_the_clock_changes_no_count_and_no_rate(service: Service) -> N
     assert snapshot.routes["GET /items/{item_id}"]["requests"] == 100
     assert 3 < document["window_s"] < 12
     pid = service.pids()[0]
+    assert [(worker["pid"], worker["version"]) for worker in document["workers"]] == [(pid, "1.4.2")]
     assert document["notes"] == [
         f"the clock of worker {pid} was set back by 600 s; times here go on as before"
     ]

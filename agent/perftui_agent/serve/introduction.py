@@ -13,11 +13,11 @@ from perftui_agent.wire.frames import WIRE_VERSION, Hello, SloTarget, WorkerIden
 from perftui_agent.wire.lives import here, own_start_ticks
 
 
-def introduce(service: str, started_at: float, settings: Settings) -> Hello:
+def introduce(service: str, version: str, started_at: float, settings: Settings) -> Hello:
     """Return the `Hello` of this process, which started at `started_at` (seconds since the epoch)."""
     return Hello(
         wire=WIRE_VERSION,
-        worker=_identity(service, started_at),
+        worker=_identity(service, version, started_at),
         slo=slo_targets(settings.slo),
         actions=settings.actions,
     )
@@ -38,13 +38,14 @@ def _slo_target(route: str | None, slo: Slo) -> SloTarget:
     )
 
 
-def _identity(service: str, started_at: float) -> WorkerIdentity:
+def _identity(service: str, version: str, started_at: float) -> WorkerIdentity:
     place = here()
     return WorkerIdentity(
         host=socket.gethostname(),
         pid=os.getpid(),
         started_at=started_at,
         service=service,
+        version=version,
         supervisor_pid=os.getppid(),
         python=platform.python_version(),
         agent=_version_of("perftui-agent"),

@@ -74,6 +74,8 @@ class WorkerIdentity(_Value, frozen=True):
     boot_id: str = ""
     pid_namespace: str = ""
     """With the boot: where the pid means something."""
+    version: str = ""
+    """Which version of the service it runs, as far as it was told."""
 
     @property
     def id(self) -> WorkerId:

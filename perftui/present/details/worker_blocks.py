@@ -70,7 +70,8 @@ def process(summary: Summary, worker: WorkerSummary, width: int) -> list[Line]:
     identity = worker.identity
     software = [identity.server, f"Python {identity.python}" if identity.python else ""]
     software += [f"{name} {version}" for name, version in identity.frameworks.items()]
-    about = clean(" · ".join(text for text in (identity.host, *software) if text))
+    version = f"{identity.service} {identity.version}" if identity.version else ""
+    about = clean(" · ".join(text for text in (identity.host, version, *software) if text))
     return [*pairs(items, width), fit_line((Cell("  "), Cell(about, "dim")), width)]
 
 

@@ -140,6 +140,7 @@ def _worker(row: WorkerSummary) -> Json:
     return {
         "pid": row.pid,
         "host": row.identity.host,
+        "version": row.identity.version or None,
         "state": row.state,
         "requests": row.requests,
         "rps": _rounded(row.rps),

@@ -7,7 +7,9 @@ than without us. A function whose information can't be read without changing its
 
 from __future__ import annotations
 
+import gc
 import sys
+from functools import partial
 from types import MethodType
 from typing import Any
 from weakref import ref
@@ -18,6 +20,10 @@ from perftui_agent.probes.caches.rows import MAX_CACHES, CacheRow, rows
 MAX_FUNCTIONS = 5_000
 """Functions that are polled, `MAX_CACHES` each second in turns: they count for themselves, so what is read
 later is read all the same. Beyond them the one that was read longest ago is forgotten."""
+
+
+MAX_WRAPPERS = 20
+"""Partials and wrappers around a function that are looked through."""
 
 
 class PolledFunction:
@@ -117,12 +123,60 @@ functions = PolledFunctions()
 
 
 def counting_function(function: Any) -> Any:
-    """Return the function itself if it has a `cache_info()`, else None; of a bound method the method's."""
-    if isinstance(function, MethodType):
-        function = function.__func__
-    if not callable(function) or isinstance(function, type):
-        return None
-    return function if callable(getattr(function, "cache_info", None)) else None
+    """Return what counts when `function` is called and lasts as long as it can be: itself, or what it wraps.
+
+    Of a bound method that is the method's function, of a partial and of a wrapper what they call. None if
+    nothing of it has a `cache_info()`.
+    """
+    for _ in range(MAX_WRAPPERS):
+        if isinstance(function, MethodType):
+            function = function.__func__
+        elif isinstance(function, partial):
+            function = function.func
+        elif _counts(function):
+            return _lasting(function)
+        else:
+            function = getattr(function, "__wrapped__", None)
+    return None
+
+
+def _counts(function: Any) -> bool:
+    return (
+        callable(function)
+        and not isinstance(function, type)
+        and callable(getattr(function, "cache_info", None))
+    )
+
+
+def _lasting(function: Any) -> Any:
+    """Return a function, or, if an object makes it anew at each access, what it passes calls on to.
+
+    Such a one is gone as soon as nobody holds it: it would be accepted, and never shown. TypeError for one
+    that passes on to nothing.
+    """
+    behind = gc.get_referents(function)
+    wrapped = getattr(function, "__wrapped__", None)
+    for each in behind if wrapped is not None else ():
+        if _counts(each) and getattr(each, "__wrapped__", None) is wrapped:
+            return each
+    name = getattr(function, "__name__", "")
+    if isinstance(name, str) and name and any(_is_made_anew(function, each, name) for each in behind):
+        raise TypeError(
+            f"watch_cache: {name_of(function)} is made anew at each access, with counts of its own: "
+            "keep one, and watch the one that is called"
+        )
+    return function
+
+
+def _is_made_anew(function: Any, instance: Any, name: str) -> bool:
+    """Tell whether an object makes a function like this one at each access."""
+    if not hasattr(type(instance), name):
+        return False
+    try:
+        one, other = getattr(instance, name), getattr(instance, name)
+    except Exception:  # noqa: BLE001 - it is the app's
+        return False
+    return type(one) is type(function) and one is not other
 
 
 def name_of(function: Any) -> str:

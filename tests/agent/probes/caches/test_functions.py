@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gc
+import inspect
 import threading
+from collections.abc import Iterable
 from typing import Any
 
+import async_lru
 import cachetools
 import cachetools.func
 import pytest
@@ -187,3 +191,102 @@ def test_the_agent_waits_for_no_lock_of_the_app() -> None:
         with lock:
             assert counted()[name].misses == 0
         assert counted()[name].misses == 1
+
+
+def new_rates() -> type:
+    """Return a class whose methods are cached in several ways."""
+
+    class Rates:
+        @async_lru.alru_cache(maxsize=8)
+        async def later(self, number: int) -> int:
+            return 2 * number
+
+        @functools.lru_cache(maxsize=8)  # noqa: B019 - what people write
+        def now(self, number: int) -> int:
+            return 2 * number
+
+    return Rates
+
+
+def calls(function: Any, numbers: Iterable[int]) -> None:
+    """Call a function, and wait for it where that is wanted."""
+
+    async def call() -> None:
+        for number in numbers:
+            result = function(number)
+            if inspect.isawaitable(result):
+                await result
+
+    asyncio.run(call())
+
+
+@pytest.mark.parametrize("name", ["later", "now"])
+@pytest.mark.parametrize("through", ["object", "class"])
+def test_a_method_that_is_made_anew_at_each_access_is_shown_all_the_same(name: str, through: str) -> None:
+    """What it passes calls on to lasts, and counts; nobody holds what `watch_cache` was given."""
+    cls, shown = new_rates(), fresh_name()
+    rates = cls()
+    with counting() as counted:
+        watch_cache(getattr(rates if through == "object" else cls, name), name=shown)
+        gc.collect()
+        calls(getattr(rates, name), [1, 1, 2, 2])
+        row = counted()[shown]
+        assert (row.hits, row.misses) == (2, 2)
+
+
+def decorated(function: Any) -> Any:
+    @functools.wraps(function)
+    def passing_on(number: int) -> Any:
+        return function(number)
+
+    return passing_on
+
+
+@pytest.mark.parametrize("wrap", [functools.partial, decorated])
+def test_what_passes_calls_on_to_a_cached_function_stands_for_it(wrap: Any) -> None:
+    """Partials and decorators: the function inside counts what comes through them."""
+    function = lru()
+    shown = fresh_name()
+    with counting() as counted:
+        passing_on = wrap(wrap(function))
+        assert watch_cache(passing_on, name=shown) is passing_on
+        calls(passing_on, [1, 1, 2])
+        row = counted()[shown]
+        assert (row.hits, row.misses) == (1, 2)
+
+
+def test_one_that_is_gone_with_its_counts_is_refused_with_the_way_out() -> None:
+    """Each access makes another, which counts for itself alone: nothing could ever be shown."""
+
+    class Counting:
+        __name__ = "rate"
+
+        def __init__(self, owner: object) -> None:
+            self.owner = owner
+
+        def __call__(self) -> None:
+            pass
+
+        def cache_info(self) -> tuple[int, int]:
+            return (0, 0)
+
+    class Owner:
+        @property
+        def rate(self) -> Counting:
+            return Counting(self)
+
+    with pytest.raises(TypeError, match=r"is made anew at each access.*: keep one, and watch"):
+        watch_cache(Owner().rate)
+
+
+def test_a_cache_around_another_one_is_the_one_that_was_named() -> None:
+    """Only what passes calls on stands for something else."""
+    inner = lru()
+    outer = functools.lru_cache(maxsize=4)(inner)
+    shown = fresh_name()
+    with counting() as counted:
+        watch_cache(outer, name=shown)
+        inner(1)
+        calls(outer, [1, 1, 1])
+        row = counted()[shown]
+        assert (row.hits, row.misses, row.maxsize) == (2, 1, 4)
