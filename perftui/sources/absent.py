@@ -7,6 +7,7 @@ import os
 import shlex
 import socket
 import stat
+import struct
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 
@@ -105,7 +106,19 @@ def _no_socket(target: UnixTarget, discovery: Discovery) -> TargetError:
             probe.connect(target.path)
         except OSError:
             return TargetError(f"nothing listens on {target.path}: its server has ended", _LS)
+        pid = _listener_behind(probe)
+    if agents := _with_agent([pid] if pid else []):
+        return _not_registered(f"{target.path} is served by {_named(pid)}", agents)
     return TargetError(f"{target.path} is served by a process that has no perftui agent", _INSTRUMENT)
+
+
+def _listener_behind(connection: socket.socket) -> int:
+    """Return the pid of who listens at the other end; 0 where the system doesn't tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return 0
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid
 
 
 def _no_pid(target: PidTarget) -> TargetError:

@@ -90,22 +90,27 @@ def test_a_process_that_has_an_agent_is_not_said_to_have_none(
     """It is registered somewhere else, or about to be again: where it looked, and where to look, is said."""
     monkeypatch.setenv("PERFTUI_RUNTIME_DIR", str(tmp_path))
     program = (
-        "import socket, threading\n"
+        "import socket, sys, threading\n"
         "from perftui_agent.inspect.ptrace import name_thread\n"
         "server = socket.create_server(('127.0.0.1', 0))\n"
+        "local = socket.socket(socket.AF_UNIX)\n"
+        "local.bind(sys.argv[1])\n"
+        "local.listen()\n"
         "def live():\n"
         "    name_thread('perftui-agent')\n"
         "    print(server.getsockname()[1], flush=True)\n"
         "    input()\n"
         "threading.Thread(target=live).start()\n"
     )
-    command, pipe = [sys.executable, "-c", program], subprocess.PIPE
+    path, pipe = tmp_path / "app.sock", subprocess.PIPE
+    command = [sys.executable, "-c", program, str(path)]
     elsewhere = {**os.environ, "PERFTUI_RUNTIME_DIR": "/srv/run"}
     for env, advice in ((None, "try once more"), (elsewhere, "PERFTUI_RUNTIME_DIR=/srv/run perftui ls")):
         with subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe) as process:
             assert process.stdout is not None
             port = int(process.stdout.readline())
-            for error in (why(str(port)), why(f"pid:{process.pid}")):
+            for error in (why(str(port)), why(f"unix:{path}"), why(f"pid:{process.pid}")):
                 assert f"with a perftui agent, which is not registered in {tmp_path}" in error.problem
                 assert advice in error.advice
             process.kill()
+        path.unlink()
