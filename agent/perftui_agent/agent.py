@@ -13,7 +13,6 @@ import contextlib
 import logging
 import os
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from perftui_agent.inspect.memory import Endpoint
 from perftui_agent.inspect.ptrace import name_thread, permit_tracing
 from perftui_agent.listeners import Listeners, ListeningSocket
 from perftui_agent.peak import risen_bytes
+from perftui_agent.presence import Presence
 from perftui_agent.probes.caches.probe import CacheProbe
 from perftui_agent.probes.caches.redis import RedisProbe
 from perftui_agent.probes.http import routes
@@ -58,17 +58,6 @@ from perftui_agent.wire.codec import encode
 from perftui_agent.wire.frames import Refusal
 from perftui_agent.wire.lives import AGENT_THREAD
 from perftui_agent.wire.messages import ActionRequest, ActionResult
-
-LISTENERS_CHANGE_AFTER_S = (0.25, 0.5, 1.0, 2.0)
-"""When to look for the listening sockets, which servers open after the lifespan's startup."""
-
-LISTENERS_CHANGE_EVERY_S = 5.0
-
-LOOK_AFTER_EVERY_S = 1.0
-"""How soon it is noticed that something has been removed: three calls of the system, 10 µs."""
-
-MEND_AGAIN_AFTER_S = 5.0
-"""How soon it is tried again to make what could not be made."""
 
 STOP_WITHIN_S = 0.05
 """How long a stopping app waits for the agent's thread, which would end without it, too."""
@@ -301,7 +290,8 @@ class _Run:
         self._stream = stream
         try:
             self._open_box(rendezvous.box_path, encode(hello))
-            await self._publish(rendezvous)
+            presence = Presence(rendezvous, stream, self._box, self._listeners, self._guard)
+            await presence.mend()
             with self._guard.guarding("serve.sweep"):
                 rendezvous.sweep()
             rhythm = Rhythm(
@@ -312,7 +302,7 @@ class _Run:
                 box=self._box,
                 footprint=Footprint(IMPORTED_BYTES, self._window, self.probes, stream, self._box),
             )
-            await asyncio.gather(rhythm.run(), self._keep_published(rendezvous), self._keep_there(rendezvous))
+            await asyncio.gather(rhythm.run(), presence.run())
         finally:
             await stream.close()
             if self._box is not None:
@@ -330,45 +320,6 @@ class _Run:
             with self._guard.guarding("blackbox"):
                 history = self._box.history(steady_ns())
         return history
-
-    async def _keep_published(self, rendezvous: Rendezvous) -> None:
-        started = time.monotonic()
-        for after_s in LISTENERS_CHANGE_AFTER_S:
-            await asyncio.sleep(max(0.0, started + after_s - time.monotonic()))
-            await self._publish(rendezvous)
-        while not self._stopping:
-            await asyncio.sleep(LISTENERS_CHANGE_EVERY_S)
-            await self._publish(rendezvous)
-
-    async def _keep_there(self, rendezvous: Rendezvous) -> None:
-        """Make again what is removed underneath: at a logout, by a cleaner of temporary files, by hand."""
-        pause_s = LOOK_AFTER_EVERY_S
-        while not self._stopping:
-            await asyncio.sleep(pause_s)
-            pause_s = MEND_AGAIN_AFTER_S
-            with self._guard.guarding("serve.rendezvous"):
-                await self._mend(rendezvous)
-                pause_s = LOOK_AFTER_EVERY_S
-
-    async def _mend(self, rendezvous: Rendezvous) -> None:
-        stream, box = self._stream, self._box
-        if stream is None or self._stopping:
-            return
-        if not rendezvous.is_there():
-            rendezvous.settle_again()
-        if not stream.is_there() or stream.path != rendezvous.socket_path:
-            await stream.open_again(rendezvous.socket_path)
-        if box is not None and not (box.is_there() and box.path == rendezvous.box_path):
-            box.make_again(rendezvous.box_path)
-        # The entry last: who reads it finds the rest.
-        rendezvous.publish(self._listeners.found)
-
-    async def _publish(self, rendezvous: Rendezvous) -> None:
-        if not self._stopping:
-            with self._guard.guarding("serve.rendezvous"):
-                for pause_s in self._listeners.look():
-                    await asyncio.sleep(pause_s)
-                await self._mend(rendezvous)
 
 
 async def _act(

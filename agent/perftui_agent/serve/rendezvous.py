@@ -58,6 +58,7 @@ class Rendezvous:
         self._registration: Registration | None = None
         self._written: tuple[int, int, int] | None = None
         self._touched_at = time.monotonic()
+        self._withdrawn = False
         self._settle(private_directory(self._chosen or runtime_dir()))
 
     def _settle(self, directory: Path) -> None:
@@ -89,6 +90,8 @@ class Rendezvous:
 
     def publish(self, listening: Iterable[ListeningSocket] = ()) -> bool:
         """Write the registration with the addresses as they are; True if anything had changed."""
+        if self._withdrawn:  # by another thread, as the app stops
+            return False
         tcp, unix = addresses(listening, without=str(self.socket_path))
         registration = Registration(
             wire=WIRE_VERSION, worker=self._worker, socket=str(self.socket_path), tcp=tcp, unix=unix
@@ -114,7 +117,8 @@ class Rendezvous:
                     os.utime(path, follow_symlinks=False)
 
     def withdraw(self) -> None:
-        """Remove what was written. Never raises: it runs while the host app stops."""
+        """Remove what was written, for good. Never raises: it runs while the host app stops."""
+        self._withdrawn = True
         for path in (self._path, self.socket_path, self.box_path, self._path.with_suffix(".new")):
             with contextlib.suppress(OSError):
                 path.unlink()

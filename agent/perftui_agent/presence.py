@@ -1,0 +1,90 @@
+"""Keeps a worker where it can be found: its entry, its socket, its black box.
+
+Takes what has been opened, and looks after it as long as the agent lives: the app's listening sockets come
+and go, and what is on the disk is removed underneath, at a logout, by a cleaner, or by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from perftui_agent.blackbox.box import BlackBox
+from perftui_agent.guard import Guard
+from perftui_agent.listeners import Listeners
+from perftui_agent.serve.rendezvous import Rendezvous
+from perftui_agent.serve.worker_socket import WorkerSocket
+
+LISTENERS_CHANGE_AFTER_S = (0.0, 0.25, 0.5, 1.0, 2.0)
+"""When to look for the listening sockets, which servers open after the lifespan's startup."""
+
+LISTENERS_CHANGE_EVERY_S = 5.0
+
+LOOK_AFTER_EVERY_S = 1.0
+"""How soon it is noticed that something has been removed: a few calls of the system, 20 µs."""
+
+MEND_AGAIN_AFTER_S = 5.0
+"""How soon it is tried again to make what could not be made."""
+
+
+class Presence:
+    """What of a worker is on the disk."""
+
+    def __init__(
+        self,
+        rendezvous: Rendezvous,
+        stream: WorkerSocket,
+        box: BlackBox | None,
+        listeners: Listeners,
+        guard: Guard,
+    ) -> None:
+        self._listeners = listeners
+        self._rendezvous = rendezvous
+        self._stream = stream
+        self._box = box
+        self._guard = guard
+        self._mending = asyncio.Lock()
+        """To bind a socket takes a turn of the loop: nobody else is to bind the same meanwhile."""
+
+    async def run(self) -> None:
+        """Look after it until cancelled."""
+        await asyncio.gather(self._follow_listeners(), self._keep_there())
+
+    async def mend(self) -> bool:
+        """Make what is missing and write what has changed; False if something could not be done."""
+        faults = sum(self._guard.faults.values())
+        async with self._mending:
+            with self._guard.guarding("serve.rendezvous"):
+                if not self._rendezvous.is_there():
+                    self._rendezvous.settle_again()
+                path = self._rendezvous.socket_path
+                if not self._stream.is_there() or self._stream.path != path:
+                    await self._stream.open_again(path)
+                # Who reads the entry finds the socket.
+                self._rendezvous.publish(self._listeners.found)
+            box = self._box
+            if box is not None and not (box.is_there() and box.path == self._rendezvous.box_path):
+                with self._guard.guarding("blackbox"):
+                    box.make_again(self._rendezvous.box_path)
+        return sum(self._guard.faults.values()) == faults
+
+    async def _follow_listeners(self) -> None:
+        started = time.monotonic()
+        for after_s in LISTENERS_CHANGE_AFTER_S:
+            await asyncio.sleep(max(0.0, started + after_s - time.monotonic()))
+            await self._look()
+        while True:
+            await asyncio.sleep(LISTENERS_CHANGE_EVERY_S)
+            await self._look()
+
+    async def _look(self) -> None:
+        with self._guard.guarding("listeners"):
+            for pause_s in self._listeners.look():
+                await asyncio.sleep(pause_s)
+        await self.mend()
+
+    async def _keep_there(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_AFTER_EVERY_S)
+            if not await self.mend():
+                await asyncio.sleep(MEND_AGAIN_AFTER_S)
