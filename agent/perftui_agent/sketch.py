@@ -98,6 +98,11 @@ class LatencySketch(msgspec.Struct, array_like=True, gc=False):
         if largest > self.max:
             self.max = largest
         buckets = self.buckets
+        if values[0] == largest == values[-1] and values.count(largest) == len(values):
+            # Sizes of bodies, mostly.
+            bucket = bucket_of(largest)
+            buckets[bucket] = buckets.get(bucket, 0) + len(values)
+            return
         get, rows, shifts = buckets.get, BUCKETS, SHIFTS
         for value in values:  # `bucket_of`, unrolled as in `add`
             length = value.bit_length()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from perftui_agent.handover import take_counted, take_parts
-from perftui_agent.records import RequestRecord, SpanRecord, StatementRecord
+from perftui_agent.records import RequestRecord, Shape, SpanRecord, StatementRecord
 from perftui_agent.window.routes import RouteLedger, RouteTally, add_to
 from perftui_agent.window.statements import REPEATED_FROM, StatementLedger
 from perftui_agent.window.stories import StoryLedger
@@ -87,8 +87,10 @@ class PartLedger:
         self._gathered = 0
 
     def _fold_whole(self, request: RequestRecord, parts: Iterable[SpanRecord], tally: RouteTally) -> None:
+        # Written out, since it runs for each statement there is: a call costs as much as what it does here.
         statements, took = self._statements, tally.took_ns
-        executions = 0
+        seen, moment = statements.binds, request.started_ns
+        shapes: list[Shape] = []
         for part in parts:
             if type(part) is not StatementRecord:
                 add_to(tally.frame, part.kind, 1, part.ended_ns - part.started_ns)
@@ -98,14 +100,20 @@ class PartLedger:
             if took_ns is None:
                 took_ns = took[shape] = []
             took_ns.append(part.ended_ns - part.started_ns)
-            executions += 1
-            if part.binds is not None:
-                statements.compare(shape, part.binds, request.started_ns)
+            shapes.append(shape)
+            binds = part.binds
+            if binds is not None:
+                key = binds ^ id(shape)
+                before = seen.get(key)
+                seen[key] = moment
+                if before != moment:
+                    statements.compare(shape, key, before, moment)
+                    seen = statements.binds
             elif not request.followed:
                 statements.not_compared(shape, 1)
             if part.failed or part.slow or part.call_site:
                 statements.note(shape, part)
-        if executions:
-            self._gathered += executions
-            if executions >= REPEATED_FROM:
-                statements.find_repeats(parts, tally.frame)
+        executions = len(shapes)
+        self._gathered += executions
+        if executions >= REPEATED_FROM and executions - len(set(shapes)) >= REPEATED_FROM - 1:
+            statements.find_repeats(parts, tally.frame)

@@ -1,13 +1,10 @@
-"""The pools' section of a frame: checkouts and waits. How full a pool is, the probe reads at the end."""
+"""The pools' section of a frame: checkouts that waited or failed. Quick ones and gauges the probe adds."""
 
 from __future__ import annotations
 
-from perftui_agent.records import CheckoutRecord
+from perftui_agent.records import WAIT_SPAN_FROM_NS, CheckoutRecord
 from perftui_agent.window.gathered import GatheredSketch
 from perftui_agent.wire.frames import Frame, PoolFrame
-
-WAIT_SPAN_FROM_NS = 50_000
-"""A shorter wait is no part of a request's story: an idle pool answers in 5 µs."""
 
 
 class PoolLedger:

@@ -67,7 +67,7 @@ class StatementLedger:
         self._shapes = shapes
         self._bounded = bounded
         self._statements: dict[Shape, StatementFrame] = {}
-        self._binds: dict[int, int] = {}
+        self.binds: dict[int, int] = {}
         """The last request (by when it began) that ran a statement with these values."""
         self._older_binds: dict[int, int] = {}
         self._binds_since = 0
@@ -112,7 +112,10 @@ class StatementLedger:
         statement.latency.add(record.ended_ns - record.started_ns)
         self._count_other(statement, 1)
         if record.binds is not None:
-            self.compare(shape, record.binds, request.started_ns)
+            key = record.binds ^ id(shape)
+            before = self.binds.get(key)
+            self.binds[key] = request.started_ns
+            self.compare(shape, key, before, request.started_ns)
         if record.failed or record.slow or record.call_site:
             self.note(shape, record)
         if request.executed is None:
@@ -163,32 +166,23 @@ class StatementLedger:
         if record.call_site:
             shape.call_site = statement.call_site = record.call_site
 
-    def compare(self, shape: Shape, binds: int, request: int) -> None:
-        """Count an execution whose statement and values another request has run before, by its beginning."""
-        key = binds ^ id(shape)
-        seen = self._binds
-        before = seen.get(key)
+    def compare(self, shape: Shape, key: int, before: int | None, request: int) -> None:
+        """Count an execution whose statement and values another request has run before, by its beginning.
+
+        `key` tells the two, and is in `binds` with this request by now; `before` is what was there.
+        """
         if before is None:
             before = self._older_binds.get(key, request)
-            if len(seen) >= MAX_REMEMBERED_BINDS:
+            if len(self.binds) > MAX_REMEMBERED_BINDS:
                 self._forget_older_binds()
-                seen = self._binds
-        seen[key] = request
         if before != request:
             self._statement(shape).same_binds += 1
 
     def find_repeats(self, parts: Iterable[SpanRecord], route: RouteFrame) -> None:
         """Count what a request has repeated, given all its parts."""
-        executions = [
-            part
-            for part in parts
-            if type(part) is StatementRecord and part.known is not None and part.known.compared
-        ]
-        if len(executions) - len({part.known.shape for part in executions if part.known}) < REPEATED_FROM - 1:
-            return
         executed: dict[Shape, _Executions] = {}
-        for part in executions:
-            if part.known is not None:
+        for part in parts:
+            if type(part) is StatementRecord and part.known is not None and part.known.compared:
                 _keep(executed, part.known, part)
         for shape, repeated in executed.items():
             if repeated.compared >= REPEATED_FROM:
@@ -248,8 +242,8 @@ class StatementLedger:
             self._count_bound("statements", executions)
 
     def _forget_older_binds(self) -> None:
-        self._older_binds = self._binds
-        self._binds = {}
+        self._older_binds = self.binds
+        self.binds = {}
         self._binds_since = 0
 
     def _count_repeats(self, route: RouteFrame, shape: Shape, executions: _Executions) -> None:

@@ -21,7 +21,7 @@ from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.probes.sql.databases import database_of
 from perftui_agent.probes.sql.sqlalchemy import imported_sqlalchemy
 from perftui_agent.probes.sql.steps import Step
-from perftui_agent.records import CheckoutRecord, SpanRecord
+from perftui_agent.records import MAX_PENDING, WAIT_SPAN_FROM_NS, CheckoutRecord, SpanRecord
 from perftui_agent.whose import request_at
 from perftui_agent.wire.frames import Frame, PoolFrame
 
@@ -50,10 +50,12 @@ class PoolSink(Protocol):
 class _KnownPool:
     """What a pool is called, kept on the pool itself: it goes when the pool goes."""
 
-    __slots__ = ("kind", "name", "waiting", "waits")
+    __slots__ = ("kind", "name", "quick_ns", "waiting", "waits")
 
     def __init__(self, name: str, kind: str, waits: bool) -> None:
         self.name = name
+        self.quick_ns: list[int] | None = None
+        """How long checkouts took that need no record, shared by all pools of the name; None where all do."""
         self.kind = kind
         self.waits = waits
         self.waiting: set[int] = set()
@@ -70,6 +72,8 @@ class PoolProbe:
         self._guard = guard
         self._pools: dict[str, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
         """Each named pool, and its dialect: `Engine.dispose` replaces the one and keeps the other."""
+        self._quick: dict[str, tuple[str, list[int]]] = {}
+        """By name: of what kind the pool is, and how long its quick checkouts in this span took."""
         self._patches = Patches()
         self._queue_pool: type | None = None
         self._timeout: type[BaseException] = TimeoutError
@@ -102,6 +106,17 @@ class PoolProbe:
     def fill(self, frame: Frame) -> None:
         """Add how full each pool is now."""
         frames = {pool.name: pool for pool in frame.pools}
+        for name, (kind, quick_ns) in list(self._quick.items()):
+            took_ns = quick_ns[:]
+            del quick_ns[: len(took_ns)]
+            if took_ns:
+                if name not in frames:
+                    frames[name] = PoolFrame(name=name, kind=kind)
+                    frame.pools.append(frames[name])
+                frames[name].checkouts += len(took_ns)
+                frames[name].wait.add_all(took_ns)
+            elif name not in self._pools:
+                del self._quick[name]
         for name, (pool_ref, _) in list(self._pools.items()):
             pool = pool_ref()
             if pool is None:
@@ -138,6 +153,15 @@ class PoolProbe:
             opening = _opening.get()
             if opening is not None and opening[0] >= started_ns:
                 got_ns = max(started_ns, got_ns - opening[1])
+            quick_ns = known.quick_ns
+            if (
+                error is None
+                and quick_ns is not None
+                and got_ns - started_ns < WAIT_SPAN_FROM_NS
+                and len(quick_ns) < MAX_PENDING
+            ):
+                quick_ns.append(got_ns - started_ns)
+                return
             request = request_at(started_ns)
             record = CheckoutRecord(request, "pool", known.name, started_ns, got_ns, error is not None)
             record.pool_kind = known.kind
@@ -183,6 +207,8 @@ class PoolProbe:
         try:
             known.waits = isinstance(pool, self._queue_pool or ())
             known.name = self._name(pool)
+            if known.waits and known.name != OTHER_POOLS:
+                known.quick_ns = self._quick.setdefault(known.name, (known.kind, []))[1]
             pool._perftui_known = known
         except Exception as fault:  # noqa: BLE001 - as above
             self._guard.fault("probes.pools", fault)
