@@ -320,6 +320,11 @@ def _route(
     )
 
 
+def _times(sketch: LatencySketch, number: int) -> LatencySketch:
+    buckets = {bucket: count * number for bucket, count in sketch.buckets.items()}
+    return LatencySketch(sketch.count * number, sketch.total * number, sketch.max, buckets)
+
+
 def _totals(routes: tuple[RouteSummary, ...], window_s: float) -> Totals:
     if not routes:
         return Totals()
@@ -327,10 +332,9 @@ def _totals(routes: tuple[RouteSummary, ...], window_s: float) -> Totals:
     errors = sum(route.errors for route in routes)
     # Each route weighs as much as it has requests, of which its sketch is a sample.
     sketches = [
-        route.sketch
+        _times(route.sketch, max(round(route.requests / route.sketch.count), 1))
         for route in routes
         if isinstance(route.sketch, LatencySketch)
-        for _ in range(max(round(route.requests / route.sketch.count), 1))
     ]
     latency = replace(_latency(LatencySketch.merged(sketches)), count=requests)
     queued = Queued(requests, 3.1, 0.9)
