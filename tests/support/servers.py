@@ -264,14 +264,14 @@ def _command(app: str, server: Server, workers: int, loop: Loop, port: int, uds:
 def _wait_started(service: Service) -> None:
     """Wait until every worker has started and the socket accepts, or fail with the server's log.
 
-    Where no worker says that it has, those that the agent has registered have.
+    Where no worker says that it has, the socket alone tells.
     """
 
     def started() -> bool:
         if service.process.poll() is not None:
             raise AssertionError(f"the server ended with {service.process.returncode}\n{service.log()}")
         if service.server in _SILENT:
-            return len(service.registered_pids()) >= service.workers and _accepts(service)
+            return _accepts(service)
         log = service.log()
         return sum(log.count(line) for line in _STARTED) >= service.workers and _accepts(service)
 

@@ -1,11 +1,11 @@
 """Asks the kernel for how long a request's bytes had been there when the app was called.
 
 `TCP_INFO` says how many milliseconds ago the connection's last data came, in steps of the kernel's clock
-(4 ms on most machines). That is the request's own arrival where all of it is there; a body that is still on
-its way says nothing of when its head came, and then nothing is told. What came before the last thing that
-was sent (a pipelined request) waited for its own predecessor and not for us. The socket is looked at and not
-touched: no option or flag of it is set. Where a proxy's header is believed, which tells of the time before
-that, too, the longer of the two counts.
+(4 ms on most machines). That is the request's own arrival where all of it is there. A body that is still on
+its way says nothing of when its head came, nor does one that the kernel had no room for before somebody read:
+then nothing is told. What came before the last thing that was sent (a pipelined request) waited for its own
+predecessor and not for us. The socket is looked at and not touched: no option or flag of it is set. Where a
+proxy's header is believed, which tells of the time before that, too, the longer of the two counts.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ from perftui_agent.wire.frames import Frame
 
 UNKNOWN = -1
 """The `queue_ns` of a request whose time before the app nobody knows."""
+
+ROOM_BYTES = 32_768
+"""Of a body: so much the kernel takes in while nobody reads (65,483 on loopback, with the headers)."""
 
 _MS = 1_000_000
 
@@ -179,17 +182,20 @@ _ONE_AT_A_TIME = frozenset({"1.0", "1.1"})
 
 
 def _is_whole(side: Any, scope: Scope, sock: Any) -> bool:
-    """Tell whether all of a request has arrived: only then its last byte is what came last."""
-    if getattr(side, "more_body", None) is False:
-        return True
+    """Tell whether all of a request had arrived while nobody read: only then what came last is its end."""
+    there = len(getattr(side, "body", b""))
     length = 0
     for name, value in scope["headers"]:
         if name == b"transfer-encoding":
-            return False
-        if name == b"content-length":
-            length = int(value)
+            length = sys.maxsize
+        elif name == b"content-length":
+            length = max(length, int(value))
+    if getattr(side, "more_body", None) is False:
+        return max(there, 0 if length == sys.maxsize else length) <= ROOM_BYTES
     if not length:
         return True
+    if length > ROOM_BYTES:
+        return False
     unread = array.array("i", [0])
     fcntl.ioctl(sock.fileno(), termios.FIONREAD, unread)
-    return len(getattr(side, "body", b"")) + unread[0] >= length
+    return there + unread[0] >= length

@@ -128,6 +128,15 @@ def test_a_body_that_waits_in_the_kernel_has_arrived(arrivals: Arrivals) -> None
     assert asked(arrivals, side, method="POST", **headers(content_length="101")) == UNKNOWN
 
 
+def test_a_body_that_the_kernel_had_no_room_for_came_when_it_was_read(arrivals: Arrivals) -> None:
+    """Its end says nothing of how long its beginning had waited."""
+    whole = Side(Kernel(received_ms=40), body=b"x" * 70_000)
+    assert asked(arrivals, whole, method="POST", **headers(content_length="70000")) == UNKNOWN
+    assert asked(arrivals, whole, method="POST", **headers(transfer_encoding="chunked")) == UNKNOWN
+    small = Side(Kernel(received_ms=40), body=b"x" * 20)
+    assert asked(arrivals, small, method="POST", **headers(transfer_encoding="chunked")) == 40 * MS
+
+
 class Unix(Kernel):
     """A Unix socket."""
 
