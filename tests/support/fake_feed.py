@@ -139,6 +139,7 @@ class FakeFeed:
         finish: asyncio.Event,
     ) -> Memory | Refusal:
         """Give the answer laid in, or what grows in a worker that leaks."""
+        self.profiled.append((worker, False))
         told(Progress(id="m", done=0.5, text="12.0 MB since the start"))
         if self.profile_waits:
             await finish.wait()

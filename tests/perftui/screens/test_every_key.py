@@ -23,6 +23,9 @@ TO: dict[Place, tuple[str, ...]] = {
     "evidence": ("2", "enter"),
     "detail": ("question_mark", *["j"] * 12),
     "worker": ("6",),
+    "route": ("2", "enter"),
+    "flame": ("P", "y", *["j"] * 3),
+    "memory": ("6", "M", "y"),
     "timeline": ("7", "slash", *"lost", "enter"),
     "dump": ("D", "y", *["down"] * 5),
     "confirm": ("D",),
@@ -46,9 +49,10 @@ PRESSES = [
 
 @pytest.mark.parametrize(("key", "press"), PRESSES, ids=[f"{key.place}-{press}" for key, press in PRESSES])
 def test_a_key_does_something(key: Key, press: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It changes what is seen, colours included, or leaves, or takes a dump."""
+    """It changes what is seen, colours included, or leaves, or has something done in a worker."""
     monkeypatch.chdir(tmp_path)
     feed = FakeFeed(names=many_routes(60)) if key.place == "table" else ShopFeed()
+    feed.profile_waits = key.action == "finish"
 
     async def scene() -> None:
         async with opened(feed, SMALL) as seen:
@@ -80,4 +84,4 @@ def state(seen: Seen, feed: FakeFeed) -> object:
     """Return all that a key can change."""
     if seen.app.return_value is not None:
         return "left"
-    return list(map(list, seen.app.screen._compositor.render_strips())), len(feed.dumped)
+    return list(map(list, seen.app.screen._compositor.render_strips())), len(feed.dumped), len(feed.profiled)
