@@ -5,7 +5,7 @@ left: a refresher that the first visitor starts would be his for as long as the 
 reads `current_request` itself; who asks is told of a request that still lives, or of none.
 
 While a request that is answered soon lives, whatever it has started is taken for its own. One that streams,
-is long under way, or has been answered and goes on, may have started what outlives it: a consumer that
+is long under way, or was answered long ago and goes on, may have started what outlives it: a consumer that
 everybody's events go through. Its own is then its task and those that it waits for, by `await`, `gather`, a
 group or a middleware of its own. Any other task forgets the request, for good. Not known is: a task that is
 awaited only later, which is forgotten as well; and a thread, which is believed to work for who started its
@@ -19,10 +19,14 @@ import functools
 import sys
 from collections.abc import Iterator
 from contextvars import Context
+from time import perf_counter_ns
 from types import CodeType, CoroutineType, FrameType, FunctionType, GeneratorType
 from typing import Any
 
 from perftui_agent.records import RequestRecord, current_request
+
+GOES_ON_NS = 5_000_000_000
+"""A request that has been answered for so long is asked what is its own, as one that long under way is."""
 
 MAX_FRAMES = 200
 
@@ -58,6 +62,8 @@ def request_in_context(context: Context) -> RequestRecord | None:
 
 def _if_its_own(request: RequestRecord) -> RequestRecord | None:
     """Return `request` if what runs here is part of it; else have its context forget it."""
+    if not request.doubted and perf_counter_ns() - request.ended_ns < GOES_ON_NS:
+        return request
     try:
         loop = asyncio._get_running_loop()
         if loop is None:

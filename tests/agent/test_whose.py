@@ -194,6 +194,28 @@ def test_what_a_plain_request_has_started_is_its_own_while_it_is_young() -> None
     assert later is None
 
 
+def test_a_request_that_was_answered_long_ago_is_asked_what_is_its_own() -> None:
+    """While its background work goes on, a refresher that it has only started is none of it."""
+
+    async def asking(answered_ago_ns: int) -> RequestRecord | None:
+        record = begin()
+        current_request.set(record)
+        end(record)
+        record.ended_ns -= answered_ago_ns
+        seen: list[RequestRecord | None] = []
+
+        async def refresh() -> None:
+            seen.append(request_at(record.ended_ns + 1))
+
+        refresher = asyncio.create_task(refresh())
+        await asyncio.sleep(0.001)
+        assert refresher.done()
+        return seen[0]
+
+    assert asyncio.run(asking(0)) is not None
+    assert asyncio.run(asking(60_000_000_000)) is None
+
+
 def test_a_middleware_that_runs_the_app_in_a_task_of_its_own() -> None:
     """What Starlette's middleware does between a stream and its client changes nothing."""
     seen: dict[str, RequestRecord | None] = {}
