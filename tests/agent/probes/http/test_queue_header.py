@@ -37,16 +37,17 @@ def test_smaller_units_are_told_by_their_size(per_second: int) -> None:
     assert 298 * MS < waited_ns < 2_000 * MS
 
 
+@pytest.mark.parametrize("ago_ms", [-5_000, 3_600_000], ids=["a clock that is ahead", "hours"])
+def test_what_cannot_be_so_long_ago_is_not_believed(ago_ms: float) -> None:
+    """Never negative, never hours."""
+    assert HEADER.waited_ns([(b"x-request-start", b"t=%.3f" % ago(ago_ms))]) is None
+
+
 @pytest.mark.parametrize(
-    "value",
-    [
-        b"t=%.3f" % ago(-5_000),  # a clock that is ahead
-        b"t=%.3f" % ago(3_600_000),  # hours
-        *(b"", b"t=", b"now", b"nan", b"inf", b"-1", b"0", b"12345", b"1e300", b"\xff"),
-    ],
+    "value", [b"", b"t=", b"now", b"nan", b"inf", b"-1", b"0", b"12345", b"1e300", b"\xff"]
 )
-def test_what_cannot_be_right_is_not_believed(value: bytes) -> None:
-    """Never negative, never hours, and no fault."""
+def test_what_is_no_moment_is_not_believed(value: bytes) -> None:
+    """It is no fault, either."""
     assert HEADER.waited_ns([(b"x-request-start", value)]) is None
 
 
