@@ -2,6 +2,8 @@
 PYTHON ?= python3
 RUN := .tools/bin/uv run --frozen --all-packages
 .DEFAULT_GOAL := help
+# Once, for 12 s of CPU: else, where the environment writes no bytecode, every process compiles what it imports.
+export UV_COMPILE_BYTECODE := 1
 
 help:  ## list what one can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
