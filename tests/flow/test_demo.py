@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from perftui.commands import demo as demo_module
 from perftui.commands.demo import demo
@@ -86,6 +86,12 @@ def wait_all_gone(family: list[psutil.Process]) -> None:
         lambda: f"left: {[process.cmdline() for process in family if is_alive(process)]}",
         20,
     )
+
+
+def told(result: Result) -> str:
+    """Return what a demo has said, and its log where it names one."""
+    log = Path(result.stderr.rpartition("read ")[2].strip())
+    return result.stderr + (log.read_text() if log.is_file() else "")
 
 
 def test_headless_prints_the_target_of_a_shop_that_serves(headless: Demo) -> None:
@@ -182,7 +188,7 @@ def test_the_dashboard_opens_on_the_shop(scratch: Path, monkeypatch: pytest.Monk
 
     with dashboard(monkeypatch, run):
         result = CliRunner().invoke(demo, ["--workers", "1"])
-    assert (result.exit_code, result.stdout) == (7, "")
+    assert (result.exit_code, result.stdout) == (7, ""), told(result)
     assert [process for process in family if is_alive(process)] == []
     assert family
 
@@ -200,7 +206,8 @@ def test_the_settings_hold_for_the_demo_as_well(scratch: Path, monkeypatch: pyte
         return 0
 
     with dashboard(monkeypatch, run):
-        assert CliRunner().invoke(demo, ["--workers", "1", "--slow", "--ascii"]).exit_code == 0
+        result = CliRunner().invoke(demo, ["--workers", "1", "--slow", "--ascii"])
+    assert result.exit_code == 0, told(result)
     rebind({})
     assert seen == {
         "light": True,
@@ -222,7 +229,7 @@ def test_a_dashboard_that_breaks_leaves_nothing(scratch: Path, monkeypatch: pyte
 
     with dashboard(monkeypatch, run):
         result = CliRunner().invoke(demo, ["--workers", "1"])
-    assert isinstance(result.exception, RuntimeError)
+    assert isinstance(result.exception, RuntimeError), told(result)
     assert [process for process in family if is_alive(process)] == []
     assert family
 

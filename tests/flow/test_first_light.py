@@ -135,13 +135,16 @@ def test_promise_7_every_request_to_the_shop_is_counted_once_under_its_route() -
 
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "gunicorn-preload"])
 def test_promise_7_counts_and_quantiles_are_those_of_the_requests(tmp_path: Path, server: Server) -> None:
-    """Over four workers of either server, counts are exact and p95 and p99 within 1 % of the exact ones."""
+    """Over four workers of either server, counts are exact and p95 and p99 within 1 % of the exact ones.
+
+    On a Unix socket, where no kernel tells how long a request waited for the app: so is it timed here.
+    """
     durations_dir = tmp_path / "durations"
     durations_dir.mkdir()
-    app = write_app(tmp_path, TIMED_APP)
-    with running(app, server=server, workers=4, env={"DURATIONS": str(durations_dir)}) as service:
+    app, uds = write_app(tmp_path, TIMED_APP), str(tmp_path / "shop.sock")
+    with running(app, server=server, workers=4, uds=uds, env={"DURATIONS": str(durations_dir)}) as service:
         service.wait_registered()
-        with watching(service, seconds=14) as seen:
+        with watching(service, seconds=7) as seen:
             threads = [
                 threading.Thread(target=service.get, args=("/work/1",), kwargs={"times": 100})
                 for _ in range(4)

@@ -87,8 +87,7 @@ def main(names: list[str]) -> int:
         title = f"Python {_dotted(here[0])}, {libraries}"
         print(f"\n── {title} ──", flush=True)
         started = time.monotonic()
-        make(environment, found[here[0]])
-        passed = run(environment)
+        passed = make(environment, found[here[0]]) and run(environment)
         failed += not passed
         took_s = time.monotonic() - started
         told.append(f"{environment.name:8} {title}: {'passed' if passed else 'FAILED'} in {took_s:.0f} s")
@@ -96,8 +95,16 @@ def main(names: list[str]) -> int:
     return 1 if failed else 0
 
 
-def make(environment: Environment, python: Path) -> None:
-    """Make an environment, or bring it up to date."""
+def make(environment: Environment, python: Path) -> bool:
+    """Make an environment, or bring it up to date; where that can't be, uv has said why."""
+    try:
+        _make(environment, python)
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+def _make(environment: Environment, python: Path) -> None:
     if not environment.oldest_libraries:
         _uv(
             "sync",

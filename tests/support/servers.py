@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -34,6 +35,9 @@ Server = Literal[
 workers, `gunicorn-asgi` its own."""
 
 Loop = Literal["asyncio", "uvloop", "auto"]
+
+PORTS = (12_000, 22_000)
+"""Below what Linux gives to clients; a cluster of Redis listens 10,000 higher as well."""
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
@@ -178,11 +182,15 @@ def write_app(directory: Path, source: str, name: str = "app") -> str:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of the loopback that nobody has.
+
+    None of those that the system gives to clients: until the server listens, hundreds of them come and go.
+    """
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def private_dir() -> Path:
