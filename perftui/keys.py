@@ -336,6 +336,9 @@ _SIGNS = {
 _ALONE: frozenset[Place] = frozenset({"confirm", "filter", "export", "palette"})
 """Where no key of another place works."""
 
+_SHADOWING: frozenset[Place] = frozenset({"flame"})
+"""Whose keys come before those that work everywhere: somebody may have chosen one of them for these."""
+
 _rebound: dict[str, tuple[str, ...]] = {}
 
 
@@ -369,6 +372,8 @@ def _meet(key: Key, other: Key) -> bool:
     """Tell whether two keys can work at the same time."""
     if key.place == other.place:
         return True
+    if "everywhere" in {key.place, other.place} and {key.place, other.place} & _SHADOWING:
+        return False
     return not {key.place, other.place} & _ALONE and (
         "everywhere" in {key.place, other.place} or {key.place, other.place} <= {"triage", "table", "rows"}
     )
