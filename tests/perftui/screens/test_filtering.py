@@ -148,8 +148,8 @@ def test_typing_goes_on_from_the_filter_that_is_on() -> None:
 
 def test_the_timeline_is_filtered_by_what_each_line_is_about() -> None:
     """Workers by pid, anything by its text."""
-    assert "WHEN 1 of 7" in filtered("7", "worker:4119")
-    assert "WHEN 1 of 7" in filtered("7", "joined")
+    assert "WHEN 1 of 6" in filtered("7", "worker:4119")
+    assert "WHEN 1 of 6" in filtered("7", "joined")
     assert "worker-lost" not in filtered("7", "loop-blocked")
 
 
