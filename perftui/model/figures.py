@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from perftui.model.summary import (
     Event,
+    EvidenceRow,
     Finding,
     FlightRow,
     IncidentRow,
@@ -30,6 +31,7 @@ Row: TypeAlias = (
     | FlightRow
     | SlowRow
     | IncidentRow
+    | EvidenceRow
     | Event
     | Finding
 )
@@ -128,6 +130,7 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
             {
                 SlowRow: lambda row: row.request.total_ns / 1e6,
                 IncidentRow: lambda row: row.incident.ns / 1e6,
+                EvidenceRow: lambda row: row.evidence.ns / 1e6,
             },
         ),
     }
@@ -146,6 +149,8 @@ def routes_of(row: Row) -> tuple[str | None, ...] | None:
             return (row.request.route,)
         case IncidentRow():
             return (row.incident.route,)
+        case EvidenceRow():
+            return (row.evidence.route,)
         case Event() | Finding():
             return (row.route,)
         case _:
@@ -155,7 +160,7 @@ def routes_of(row: Row) -> tuple[str | None, ...] | None:
 def pids_of(row: Row) -> tuple[str, ...] | None:
     """Return the pids of the workers that a row is about; None if such rows are about none."""
     match row:
-        case WorkerSummary() | FlightRow() | SlowRow() | IncidentRow():
+        case WorkerSummary() | FlightRow() | SlowRow() | IncidentRow() | EvidenceRow():
             return (str(row.pid),)
         case Event():
             return (row.subject, *_pid_in(row.worker))
@@ -188,5 +193,8 @@ def texts_of(row: Row) -> tuple[str | None, ...]:
             return (row.request.route, row.request.path, str(row.pid), *spans)
         case IncidentRow():
             return (row.incident.kind, row.incident.where, row.incident.route, str(row.pid))
+        case EvidenceRow():
+            each = row.evidence
+            return (each.kind, each.verdict, each.where, each.route, each.text, str(row.pid))
         case Event() | Finding():
             return (row.kind, row.subject, row.sentence, row.route, *(pids_of(row) or ()))

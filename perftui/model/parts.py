@@ -251,7 +251,7 @@ def worker_sum(parts: Sequence[WorkerPart]) -> WorkerPart:
 
 def without_counts(frame: Frame) -> Frame:
     """Return what the frame says of its last moment: gauges, and who was in flight."""
-    return msgspec.structs.replace(frame, routes=[], statements=[], slowest=[], incidents=[])
+    return msgspec.structs.replace(frame, routes=[], statements=[], slowest=[], incidents=[], evidence=[])
 
 
 def _bounded(several: Sequence[Mapping[str, int]]) -> Mapping[str, int]:

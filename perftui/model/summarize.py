@@ -59,6 +59,7 @@ def summarize(
         in_flight=_in_flight(last_frames, workers),
         slowest=tally.slowest,
         incidents=tally.incidents,
+        evidence=tally.evidence,
         slo=judge(dashboard.slo, totals, routes),
         events=events_until(dashboard, at),
     )

@@ -18,6 +18,7 @@ from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import (
     CacheFrame,
+    Evidence,
     ExceptionCount,
     Incident,
     InFlight,
@@ -360,6 +361,16 @@ class IncidentRow(Record, frozen=True):
     incident: Incident
 
 
+class EvidenceRow(Record, frozen=True):
+    """What an agent has seen of its own accord, and whose it is."""
+
+    worker: WorkerId
+    pid: int
+    evidence: Evidence
+    told_by: WorkerId
+    """The worker itself, or a sibling."""
+
+
 class SloVerdict(Record, frozen=True):
     """One target held against the window; `met` is None where there is nothing to judge."""
 
@@ -454,6 +465,8 @@ class Summary(Record, frozen=True):
     in_flight: tuple[FlightRow, ...] = ()
     slowest: tuple[SlowRow, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()
+    evidence: tuple[EvidenceRow, ...] = ()
+    """What agents have seen of their own accord, oldest first."""
     slo: tuple[SloVerdict, ...] = ()
     events: tuple[Event, ...] = ()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from perftui.clock import AXIS, Axis
-from perftui_agent.wire.frames import Frame, WorkerIdentity
+from perftui_agent.wire.frames import Evidence, Frame, WorkerIdentity
 from perftui_agent.wire.lives import here
 
 _SECOND_NS = 1_000_000_000
@@ -75,7 +75,17 @@ def _shifted(frame: Frame, by_ns: int) -> Frame:
         frame,
         ended_at=max(0, frame.ended_at + by_ns),
         incidents=[msgspec.structs.replace(each, at=max(0, each.at + by_ns)) for each in frame.incidents],
+        evidence=[_moved(each, by_ns) for each in frame.evidence],
         slowest=[
             msgspec.structs.replace(each, ended_at=max(0, each.ended_at + by_ns)) for each in frame.slowest
         ],
+    )
+
+
+def _moved(evidence: Evidence, by_ns: int) -> Evidence:
+    taken_at = evidence.taken_at
+    return msgspec.structs.replace(
+        evidence,
+        at=max(0, evidence.at + by_ns),
+        taken_at=None if taken_at is None else max(0, taken_at + by_ns),
     )

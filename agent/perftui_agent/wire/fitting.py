@@ -157,6 +157,16 @@ def _cut_texts(frame: Frame) -> int:
     return cut
 
 
+def _cut_evidence(frame: Frame) -> int:
+    """Give up what was taken, which is large, and keep what it says; then all of it."""
+    cut = sum(1 for each in frame.evidence if each.result)
+    if cut:
+        frame.evidence = [msgspec.structs.replace(each, result=b"") for each in frame.evidence]
+        return cut
+    cut, frame.evidence = len(frame.evidence), []
+    return cut
+
+
 def _cut_list(name: str) -> Callable[[Frame], int]:
     """Return what leaves out the second half of a list, in which what matters more comes first."""
 
@@ -174,6 +184,7 @@ _CUTS: dict[str, Callable[[Frame], int]] = {
     "statements": _cut_statements,
     "caches": _cut_caches,
     "texts": _cut_texts,
+    "evidence": _cut_evidence,
     **{name: _cut_list(name) for name in ("slowest", "incidents", "in_flight_rows", "pools", "listeners")},
 }
 """What can be cut, and how; each returns how much that was."""

@@ -296,6 +296,47 @@ class Incident(_Value, frozen=True):
     route: RouteLabel | None = None
     stack: list[CodePlace] = []
     ongoing: bool = False
+    verdict: str = ""
+    """Of what `Evidence` tells of: what it was."""
+
+
+class Evidence(_Value, frozen=True):
+    """What an agent has seen of its own accord, and keeps for whoever comes later.
+
+    It is told of in a frame, of the worker itself or of a sibling, and so lies in the black box of whoever
+    tells of it. What becomes known later is told again under the same `id`: the latest is the whole of it.
+    """
+
+    id: str
+    """Unlike any other of the service."""
+    kind: str
+    """`worker-silent`, or what a trigger was set to."""
+    at: Nanoseconds
+    """When what it tells of began."""
+    ns: Nanoseconds = 0
+    """How long that lasted, or has so far."""
+    worker: WorkerId = ""
+    """Whose it is; empty: that of the frame it is in."""
+    verdict: str = ""
+    """Of `worker-silent`: `hung`, `starved` or `stopped`."""
+    where: CodePlace = ""
+    route: RouteLabel | None = None
+    stack: list[CodePlace] = []
+    """Innermost first."""
+    in_flight: list[InFlight] = []
+    """Requests that the worker had, the oldest first."""
+    text: str = ""
+    """What else there is to say, in a sentence."""
+    taken_at: Nanoseconds | None = None
+    """When `stack` and `result` were."""
+    how: str = ""
+    """By what and by whom: `py-spy by sibling 4122`."""
+    outcome: str = ""
+    """`went on`, `ended`; empty as long as it is not known."""
+    ended_by: str = ""
+    """Which supervisor ended the worker, as far as that can be told: `uvicorn (pid 4100)`."""
+    result: bytes = b""
+    """What was taken, as a client that had asked would have got it: an encoded `Dump` or `Profile`."""
 
 
 class Listener(_Value, frozen=True):
@@ -416,6 +457,7 @@ class Frame(_Part, tag="frame"):
     texts: dict[str, str] = {}
     """By fingerprint, those of statements that `slowest` tells of and `statements` does not."""
     incidents: list[Incident] = []
+    evidence: list[Evidence] = []
     agent: AgentStats = msgspec.field(default_factory=AgentStats)
     probes: dict[str, str] = {}
     """Each probe and `on`, or `off: why`."""

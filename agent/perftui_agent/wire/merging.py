@@ -14,6 +14,7 @@ import msgspec
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import (
     CacheFrame,
+    Evidence,
     ExceptionCount,
     Frame,
     Listener,
@@ -27,6 +28,7 @@ Part = TypeVar("Part")
 
 KEPT_SLOWEST = 30
 KEPT_INCIDENTS = 20
+KEPT_EVIDENCE = 5
 KEPT_PATHS = 50
 OTHER = "(other)"
 
@@ -74,6 +76,7 @@ def merge_into(older: Frame, newer: Frame) -> None:
     older.texts = {key: text for key, text in texts.items() if key in told and key not in known}
     ended = [incident for incident in [*older.incidents, *newer.incidents] if not incident.ongoing]
     older.incidents = sorted(ended, key=lambda incident: incident.ns, reverse=True)[:KEPT_INCIDENTS]
+    older.evidence = latest_evidence([*older.evidence, *newer.evidence])[-KEPT_EVIDENCE:]
     if newer.listen_overflows is not None:
         older.listen_overflows = (older.listen_overflows or 0) + newer.listen_overflows
     older.listeners = _merged_listeners(older.listeners, newer.listeners)
@@ -94,6 +97,15 @@ def merge_into(older: Frame, newer: Frame) -> None:
         "probes",
     ):
         setattr(older, field, getattr(newer, field))
+
+
+def latest_evidence(told: list[Evidence]) -> list[Evidence]:
+    """Return each piece of evidence once, as it was told of last, in the order in which they were."""
+    latest: dict[str, Evidence] = {}
+    for each in told:
+        latest.pop(each.id, None)
+        latest[each.id] = each
+    return list(latest.values())
 
 
 def _merged_listeners(older: list[Listener], newer: list[Listener]) -> list[Listener]:

@@ -10,7 +10,9 @@ from typing import Any, TypeAlias
 
 from perftui.findings.find import find
 from perftui.model.filter import EVERYTHING, Filter
+from perftui.model.parts import pid_of
 from perftui.model.summary import (
+    EvidenceRow,
     Finding,
     FlightRow,
     IncidentRow,
@@ -72,6 +74,7 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> Json:
         "in_flight": [_in_flight(row) for row in wanted.of(summary.in_flight)],
         "slowest": [_slow(row) for row in wanted.of(summary.slowest)],
         "incidents": [_incident(row) for row in wanted.of(summary.incidents)],
+        "evidence": [_evidence(row) for row in wanted.of(summary.evidence)],
         "findings": [_finding(each) for each in find(summary)],
         "slo": [{**_verdict(each), "scope": each.scope} for each in summary.slo],
         "forgotten": dict(summary.forgotten),
@@ -285,6 +288,29 @@ def _incident(row: IncidentRow) -> Json:
         "route": incident.route,
         "stack": list(incident.stack),
         "ongoing": incident.ongoing,
+        **({"verdict": incident.verdict} if incident.verdict else {}),
+    }
+
+
+def _evidence(row: EvidenceRow) -> Json:
+    each = row.evidence
+    return {
+        "id": each.id,
+        "kind": each.kind,
+        "pid": row.pid,
+        "told_by": pid_of(row.told_by),
+        "at": moment(each.at / 1e9),
+        "ms": _rounded(each.ns / 1e6),
+        "verdict": each.verdict or None,
+        "where": each.where or None,
+        "route": each.route,
+        "stack": list(each.stack),
+        "in_flight": [_in_flight(FlightRow(row.worker, row.pid, request)) for request in each.in_flight],
+        "text": each.text,
+        "taken_at": None if each.taken_at is None else moment(each.taken_at / 1e9),
+        "how": each.how or None,
+        "outcome": each.outcome or None,
+        "ended_by": each.ended_by or None,
     }
 
 

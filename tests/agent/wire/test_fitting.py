@@ -20,6 +20,7 @@ from perftui_agent.wire.fitting import MAX_FRAME_BYTES, SHORT_CHARACTERS, fitted
 from perftui_agent.wire.frames import (
     MAX_MESSAGE_BYTES,
     CacheFrame,
+    Evidence,
     Frame,
     Incident,
     SlowRequest,
@@ -211,3 +212,11 @@ def test_of_too_many_routes_the_costliest_keep_their_rows() -> None:
     assert told == {str(number) for number in range(401 - len(told), 401)}
     (other,) = [each for each in sent.routes if each.route == "(other)"]
     assert other.status.success == sent.agent.bounded["routes"] == 400 - len(told)
+
+
+def test_of_evidence_what_was_taken_goes_first_and_what_it_says_stays() -> None:
+    """A whole dump may be large; its verdict, its line and its stack are not."""
+    taken = Evidence(id="a", kind="worker-silent", at=1, where="app.py:3 f", result=b"x" * 400_000)
+    sent = sent_of(Frame(seq=1, ended_at=T * SECOND_NS, span_ns=SECOND_NS, evidence=[taken] * 4))
+    assert [(each.where, each.result) for each in sent.evidence] == [("app.py:3 f", b"")] * 4
+    assert sent.agent.bounded["evidence"] == 4

@@ -5,7 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.frames import CacheFrame, Frame, Listener, PoolFrame, RouteFrame, StatusCounts
+from perftui_agent.wire.frames import (
+    CacheFrame,
+    Evidence,
+    Frame,
+    Listener,
+    PoolFrame,
+    RouteFrame,
+    StatusCounts,
+)
 from perftui_agent.wire.merging import merge_into
 
 
@@ -59,3 +67,13 @@ def test_an_accept_queue_keeps_its_fullest_moment() -> None:
     merge_into(older, a_frame(2, 3))
     assert older.listeners == [Listener(address="127.0.0.1:8000", waiting=2, limit=9, most=7)]
     assert older.listen_overflows == 2
+
+
+def test_evidence_that_is_told_again_is_kept_once_as_it_was_told_last() -> None:
+    """A silence of which the end is known by now must not stand beside the same one without."""
+    older, newer = a_frame(1, 7), a_frame(2, 3)
+    silent = Evidence(id="a", kind="worker-silent", at=5)
+    older.evidence = [silent, Evidence(id="b", kind="worker-silent", at=6)]
+    newer.evidence = [msgspec.structs.replace(silent, outcome="ended")]
+    merge_into(older, newer)
+    assert [(each.id, each.outcome) for each in older.evidence] == [("b", ""), ("a", "ended")]

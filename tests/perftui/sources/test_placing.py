@@ -7,7 +7,7 @@ import pytest
 
 from perftui.clock import Axis
 from perftui.sources.placing import Placing
-from perftui_agent.wire.frames import Frame, Incident, SlowRequest, WorkerIdentity
+from perftui_agent.wire.frames import Evidence, Frame, Incident, SlowRequest, WorkerIdentity
 from perftui_agent.wire.lives import here
 from tests.perftui.test_clock import SECOND_NS, Clocks
 
@@ -27,6 +27,7 @@ def ended(clocks: Clocks, seq: int = 1) -> Frame:
         steady_ns=steady_ns,
         span_ns=SECOND_NS,
         incidents=[Incident(kind="loop-blocked", at=wall_ns - SECOND_NS // 2, ns=1, where="a.py:1 f")],
+        evidence=[Evidence(id="e", kind="worker-silent", at=wall_ns - 7, taken_at=wall_ns - 6)],
         slowest=[
             SlowRequest(
                 id="1", route="GET /", method="GET", path="/", status=200, ended_at=wall_ns - 5, total_ns=1
@@ -76,6 +77,8 @@ def test_a_step_of_the_workers_clock_moves_no_frame_and_is_told_once(step_s: flo
         [first - 0.5 + place for place in range(5)], abs=1e-6
     )
     assert placed[-1].slowest[0].ended_at == pytest.approx(placed[-1].ended_at - 5)
+    assert placed[-1].evidence[0].at == placed[-1].slowest[0].ended_at - 2
+    assert placed[-1].evidence[0].taken_at == placed[-1].slowest[0].ended_at - 1
     assert steps == pytest.approx([0, 0, step_s, 0, 0])
 
 

@@ -1,0 +1,59 @@
+"""What agents have seen of their own accord: of themselves, or of a sibling that could not tell any more.
+
+It comes in the frames of whoever tells of it, and is told again as more becomes known: the latest is all
+of it. A silence is an incident of the worker that was silent, whoever told of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from perftui.model.parts import pid_of
+from perftui.model.summary import EvidenceRow, IncidentRow
+from perftui_agent.wire.frames import Evidence, Incident, WorkerId
+
+SILENT = "worker-silent"
+
+MAX_EVIDENCE = 50
+"""The latest; what is beyond is forgotten."""
+
+
+def evidence_row(told_by: WorkerId, evidence: Evidence) -> EvidenceRow:
+    """Return what a worker's frame tells of, and whose it is."""
+    worker = evidence.worker or told_by
+    return EvidenceRow(worker, pid_of(worker), evidence, told_by)
+
+
+def latest_evidence(rows: Iterable[EvidenceRow]) -> tuple[EvidenceRow, ...]:
+    """Return each piece once, as it lasted longest, oldest first.
+
+    Frames are added up in any order: what is known of the later is what went on for longer.
+    """
+    latest: dict[str, EvidenceRow] = {}
+    for row in rows:
+        have = latest.get(row.evidence.id)
+        if have is None or _age(row.evidence) >= _age(have.evidence):
+            latest[row.evidence.id] = row
+    return tuple(sorted(latest.values(), key=lambda row: row.evidence.at)[-MAX_EVIDENCE:])
+
+
+def silences(rows: Iterable[EvidenceRow]) -> Iterator[IncidentRow]:
+    """Yield the incidents that silent workers are."""
+    for row in rows:
+        each = row.evidence
+        if each.kind == SILENT:
+            incident = Incident(
+                kind=SILENT,
+                at=each.at,
+                ns=each.ns,
+                where=each.where,
+                route=each.route,
+                stack=each.stack,
+                ongoing=not each.outcome,
+                verdict=each.verdict,
+            )
+            yield IncidentRow(row.worker, row.pid, incident)
+
+
+def _age(evidence: Evidence) -> tuple[bool, int]:
+    return bool(evidence.outcome), evidence.ns
