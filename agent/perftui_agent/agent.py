@@ -21,6 +21,7 @@ from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.inspector import Inspector
 from perftui_agent.inspect.memory import Endpoint
+from perftui_agent.inspect.on_signal import SignalledStacks
 from perftui_agent.inspect.ptrace import name_thread, permit_tracing
 from perftui_agent.listeners import Listeners, ListeningSocket
 from perftui_agent.peak import risen_bytes
@@ -161,6 +162,7 @@ class _Run:
         self._rendezvous: Rendezvous | None = None
         self._stream: WorkerSocket | None = None
         self._box: BlackBox | None = None
+        self._stacks = SignalledStacks() if agent.settings.actions else None
         self._listeners = Listeners()
         agent.window.shapes.show_text = agent.settings.sql_text == "shape"
         agent.arrivals.believe(agent.settings.queue_header)
@@ -208,6 +210,8 @@ class _Run:
         self.probes.detach()
         if self._stream is not None:
             self._stream.leave_to_parent()
+        if self._stacks is not None:
+            self._stacks.end()
 
     def _main(self) -> None:
         if self._previous is not None:
@@ -290,8 +294,11 @@ class _Run:
         self._stream = stream
         try:
             self._open_box(rendezvous.box_path, encode(hello))
-            presence = Presence(rendezvous, stream, self._box, self._listeners, self._guard)
+            presence = Presence(rendezvous, stream, self._box, self._listeners, self._guard, self._stacks)
             await presence.mend()
+            self.probes.status["stacks"] = (
+                self._stacks.status if self._stacks is not None else "off: actions are switched off"
+            )
             with self._guard.guarding("serve.sweep"):
                 rendezvous.sweep()
             rhythm = Rhythm(
@@ -307,6 +314,10 @@ class _Run:
             await stream.close()
             if self._box is not None:
                 self._box.close()
+            if self._stacks is not None:
+                # Not before nobody can read any more that it listens.
+                rendezvous.withdraw()
+                self._stacks.end()
 
     def _open_box(self, path: Path, hello: bytes) -> None:
         size_bytes = int(self._agent.settings.blackbox_mb * 1024 * 1024)

@@ -11,6 +11,7 @@ import time
 
 from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.guard import Guard
+from perftui_agent.inspect.on_signal import SignalledStacks
 from perftui_agent.listeners import Listeners
 from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.worker_socket import WorkerSocket
@@ -37,12 +38,14 @@ class Presence:
         box: BlackBox | None,
         listeners: Listeners,
         guard: Guard,
+        stacks: SignalledStacks | None = None,
     ) -> None:
         self._listeners = listeners
         self._rendezvous = rendezvous
         self._stream = stream
         self._box = box
         self._guard = guard
+        self._stacks = stacks
         self._mending = asyncio.Lock()
         """To bind a socket takes a turn of the loop: nobody else is to bind the same meanwhile."""
 
@@ -60,6 +63,9 @@ class Presence:
                 path = self._rendezvous.socket_path
                 if not self._stream.is_there() or self._stream.path != path:
                     await self._stream.open_again(path)
+                if self._stacks is not None:
+                    with self._guard.guarding("inspect.on_signal"):
+                        self._rendezvous.stacks = self._stacks.look_after(self._rendezvous.stacks_path)
                 # Who reads the entry finds the socket.
                 self._rendezvous.publish(self._listeners.found)
             box = self._box

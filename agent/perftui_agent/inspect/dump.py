@@ -1,7 +1,8 @@
 """The dump of a worker: the stacks of all its threads at one moment.
 
-Takes a pid, gives a `Dump`, or a `Refusal` that says why there is none. py-spy takes
-it; where py-spy can't be used, the agent's own process can still be seen from inside.
+Takes a pid, gives a `Dump`, or a `Refusal` that says why there is none. py-spy takes it. Where py-spy
+can't be used, the agent's own process can still be seen from inside, and another one writes its stacks
+itself when it gets the signal that its registration names.
 """
 
 from __future__ import annotations
@@ -9,15 +10,29 @@ from __future__ import annotations
 import os
 import time
 
+import msgspec
+
 from perftui_agent.inspect.ladder import climb
 from perftui_agent.inspect.process_state import ProcessState, read_state
 from perftui_agent.inspect.pyspy import PySpy
 from perftui_agent.inspect.refusals import refusal_of
 from perftui_agent.inspect.source import SourceReader
 from perftui_agent.inspect.spy_output import Failure, SpyThread
-from perftui_agent.inspect.stacks import fitted, kept, own_threads, thread_dumps, wanted_lines
+from perftui_agent.inspect.stacks import (
+    fitted,
+    kept,
+    own_threads,
+    signalled_threads,
+    thread_dumps,
+    wanted_lines,
+)
 from perftui_agent.inspect.targets import started_at
 from perftui_agent.wire.frames import Dump, Refusal
+from perftui_agent.wire.registration import Registration
+from perftui_agent.wire.stacks_on_signal import FAULTHANDLER, NotWrittenError, limits_of, written_stacks
+
+_NO_SIGNAL = frozenset({Failure.GONE, Failure.STOPPED})
+"""What a signal is no answer to: one that is stopped would write when somebody lets it go on."""
 
 
 async def take_dump(
@@ -28,11 +43,13 @@ async def take_dump(
     nonblocking: bool = False,
     spy: PySpy | None = None,
     sources: SourceReader | None = None,
+    registration: Registration | None = None,
 ) -> Dump | Refusal:
-    """Return the stacks of `pid`, taken by py-spy or, for this process only, by Python itself.
+    """Return the stacks of `pid`, by the highest rung that holds.
 
-    Whatever happens, the process isn't left stopped when this returns, raises or is cancelled. Takes
-    some 40 ms; two limits of 3 s when py-spy hangs.
+    That is py-spy; for this process Python itself; and for another one, by its `registration`, what it
+    writes on a signal. Whatever happens, the process isn't left stopped when this returns, raises or is
+    cancelled. Takes some 40 ms; two limits of 3 s when py-spy hangs.
     """
     taken_at, began = time.time_ns(), time.monotonic_ns()
     before = read_state(pid)
@@ -43,10 +60,10 @@ async def take_dump(
     threads = _still(before, seen.threads)
     if isinstance(threads, Failure):
         refusal = refusal_of(threads, request_id, pid, seen.detail)
-        if pid != os.getpid():
-            return refusal
-        threads = own_threads()
-        method, notes = "python", [f"seen from inside: {refusal.reason} ({refusal.advice})"]
+        lower = await _without_py_spy(pid, threads, refusal, registration)
+        if isinstance(lower, Refusal):
+            return lower
+        method, threads, notes = lower
     took_ns = time.monotonic_ns() - began
     stacks = kept(threads)
     lines = await (sources or SourceReader()).read(wanted_lines(stacks), unchanged_since=started_at(pid))
@@ -62,6 +79,22 @@ async def take_dump(
         note="; ".join(note for note in (*notes, seen.mended) if note),
     )
     return fitted(dump)
+
+
+async def _without_py_spy(
+    pid: int, failure: Failure, refusal: Refusal, registration: Registration | None
+) -> tuple[str, list[SpyThread], list[str]] | Refusal:
+    """Return what can be had all the same: how, the threads, and what one must know of it."""
+    why = f"{refusal.reason} ({refusal.advice})"
+    if pid == os.getpid():
+        return "python", own_threads(), [f"seen from inside: {why}"]
+    if registration is None or failure in _NO_SIGNAL:
+        return refusal
+    try:
+        written = await written_stacks(registration)
+    except NotWrittenError as error:
+        return msgspec.structs.replace(refusal, reason=f"{refusal.reason}; by a signal: {error}")
+    return FAULTHANDLER, signalled_threads(pid, written), [f"written on a signal: {why}", *limits_of(written)]
 
 
 def _still(before: ProcessState, threads: list[SpyThread] | Failure) -> list[SpyThread] | Failure:

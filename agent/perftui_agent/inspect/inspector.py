@@ -110,17 +110,21 @@ class Inspector:
             nonblocking=request.nonblocking,
             spy=self._spy,
             sources=self._sources,
+            registration=next((one for one in self._known() if one.worker.pid == pid), None),
         )
 
     def _may_inspect(self, pid: int) -> bool:
         if pid == self._own_pid:
             return True
-        try:
-            known = list(self._registrations())
-        except OSError:  # a runtime directory that can't be trusted, or read, names no siblings
-            return False
+        known = self._known()
         own = next((one for one in known if one.worker.pid == self._own_pid), None)
         return own is not None and pid in allowed_targets(own, known)
+
+    def _known(self) -> list[Registration]:
+        try:
+            return list(self._registrations())
+        except OSError:  # a runtime directory that can't be trusted, or read, names no siblings
+            return []
 
 
 def _name_of(request: ActionRequest) -> str:

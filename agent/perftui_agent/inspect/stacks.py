@@ -18,6 +18,7 @@ from perftui_agent.inspect.text import printable
 from perftui_agent.places import short_file, stack_of
 from perftui_agent.wire.codec import encode
 from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Dump, StackFrame, ThreadDump
+from perftui_agent.wire.stacks_on_signal import Written
 
 MAX_THREADS = 500
 MAX_FRAMES = 200
@@ -59,6 +60,20 @@ def own_threads() -> list[SpyThread]:
             SpyThread(pid, ident, frames, thread_name=thread.name if thread else None, os_thread_id=native)
         )
     return threads
+
+
+def signalled_threads(pid: int, written: Written) -> list[SpyThread]:
+    """Return the threads that a process has written of itself on a signal."""
+    return [
+        SpyThread(
+            pid,
+            thread.thread_id,
+            [SpyFrame(*frame) for frame in thread.frames],
+            thread_name=thread.name or ("MainThread" if thread.is_main else None),
+            os_thread_id=pid if thread.is_main else None,
+        )
+        for thread in written.threads
+    ]
 
 
 def kept(threads: Sequence[SpyThread]) -> list[Stack]:

@@ -20,6 +20,7 @@ from perftui_agent.wire.lives import file_stem, judge, judge_name
 from perftui_agent.wire.registration import (
     MAX_SOCKET_PATH_BYTES,
     Registration,
+    StacksOnSignal,
     UnsafeRuntimeDirError,
     check_private,
     encode_registration,
@@ -29,7 +30,7 @@ from perftui_agent.wire.registration import (
     runtime_dir,
 )
 
-_OUR_SUFFIXES = (".json", ".sock", ".ring", ".new")
+_OUR_SUFFIXES = (".json", ".sock", ".ring", ".stacks", ".new")
 
 KEPT_BOXES = 8
 KEPT_BOX_S = 3600.0
@@ -40,10 +41,10 @@ OLD_S = 3600.0
 TOUCHED_EVERY_S = 600.0
 """Cleaners of temporary files take what is old."""
 
-_NAME = re.compile(r"(\d{1,10})-(\d{1,20})-([0-9a-f]{8})\.(?:json|sock|new)")
+_NAME = re.compile(r"(\d{1,10})-(\d{1,20})-([0-9a-f]{8})\.(?:json|sock|stacks|new)")
 """What a worker's files are called, but for its black box: pid, start, place."""
 
-_NAME_BY_CLOCK = re.compile(r"(\d{1,10})-(\d{1,12}\.\d{2})\.(?:json|sock|new)")
+_NAME_BY_CLOCK = re.compile(r"(\d{1,10})-(\d{1,12}\.\d{2})\.(?:json|sock|stacks|new)")
 """Where the system tells no ticks."""
 
 
@@ -59,6 +60,8 @@ class Rendezvous:
         self._written: tuple[int, int, int] | None = None
         self._touched_at = time.monotonic()
         self._withdrawn = False
+        self.stacks: StacksOnSignal | None = None
+        """Where this worker writes its stacks on a signal, if it does: told with the next entry."""
         self._settle(private_directory(self._chosen or runtime_dir()))
 
     def _settle(self, directory: Path) -> None:
@@ -68,6 +71,7 @@ class Rendezvous:
         self.socket_path = socket_dir / f"{self._stem}.sock"
         self._path = self._directory / f"{self._stem}.json"
         self.box_path = self._directory / f"{self._stem}.ring"
+        self.stacks_path = self._directory / f"{self._stem}.stacks"
 
     def is_there(self) -> bool:
         """Tell whether the entry can still be read where it was written, by whom it concerns."""
@@ -94,7 +98,12 @@ class Rendezvous:
             return False
         tcp, unix = addresses(listening, without=str(self.socket_path))
         registration = Registration(
-            wire=WIRE_VERSION, worker=self._worker, socket=str(self.socket_path), tcp=tcp, unix=unix
+            wire=WIRE_VERSION,
+            worker=self._worker,
+            socket=str(self.socket_path),
+            tcp=tcp,
+            unix=unix,
+            stacks=self.stacks,
         )
         if registration == self._registration and self.is_there():
             self._touch()
@@ -112,14 +121,15 @@ class Rendezvous:
         """Let nobody think that these are left over."""
         if time.monotonic() - self._touched_at >= TOUCHED_EVERY_S:
             self._touched_at = time.monotonic()
-            for path in (self._path, self.socket_path, self.box_path):
+            for path in (self._path, self.socket_path, self.box_path, self.stacks_path):
                 with contextlib.suppress(OSError):
                     os.utime(path, follow_symlinks=False)
 
     def withdraw(self) -> None:
         """Remove what was written, for good. Never raises: it runs while the host app stops."""
         self._withdrawn = True
-        for path in (self._path, self.socket_path, self.box_path, self._path.with_suffix(".new")):
+        files = (self._path, self.socket_path, self.box_path, self.stacks_path)
+        for path in (*files, self._path.with_suffix(".new")):
             with contextlib.suppress(OSError):
                 path.unlink()
 
@@ -141,7 +151,7 @@ class Rendezvous:
         }
         for directory in {self._directory, self.socket_path.parent}:
             for stem in dead:
-                for ending in ("json", "sock", "new"):
+                for ending in ("json", "sock", "stacks", "new"):
                     with contextlib.suppress(OSError):
                         (directory / f"{stem}.{ending}").unlink()
         self._sweep_boxes()

@@ -533,8 +533,9 @@ class Dump(_Part, tag="dump-result"):
     taken_by: int
     """The pid whose agent took it: the worker's own, or a sibling's."""
     method: str = "py-spy"
-    """`py-spy`, `py-spy --nonblocking` (not paused, so stacks may be torn), or `python`: the process
-    looked at itself, and `active` and `holds_gil` are unknown."""
+    """`py-spy`, `py-spy --nonblocking` (not paused, so stacks may be torn), `python` (the process looked at
+    itself) or `faulthandler` (it wrote its stacks when it got a signal). In the last two `active` and
+    `holds_gil` are unknown."""
     threads: list[ThreadDump] = []
     threads_cut: Count = 0
     note: str = ""

@@ -62,7 +62,7 @@ def running_start_ticks(pid: int) -> int | None:
 
 def sees_processes() -> bool:
     """Tell whether `/proc` is of this process's own pid namespace: it may be that of the one outside."""
-    stat = _stat_of("self")
+    stat = stat_of("self")
     return stat is not None and stat[0] == os.getpid()
 
 
@@ -150,11 +150,11 @@ def _judge_by_socket(path: str) -> Verdict:
 
 
 def _start_ticks(process: str) -> int:
-    stat = _stat_of(process)
+    stat = stat_of(process)
     return 0 if stat is None or stat[1] in {"Z", "X"} else stat[2]
 
 
-def _stat_of(process: str) -> tuple[int, str, int] | None:
+def stat_of(process: str) -> tuple[int, str, int] | None:
     """Return the pid, the state and the start of a process; None if it can't be read."""
     try:
         with open(f"/proc/{process}/stat", "rb", buffering=0) as file:

@@ -23,6 +23,15 @@ MAX_SOCKET_PATH_BYTES = 100
 """The kernel's bound is 108 on Linux and 104 on macOS."""
 
 
+class StacksOnSignal(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """Where a worker writes the stacks of its threads when it gets a signal: see `wire.stacks_on_signal`."""
+
+    path: str
+    signal: int
+    main_thread: int = 0
+    """The number by which Python knows its main thread, which is all that it writes of who a thread is."""
+
+
 class Registration(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a worker tells of itself."""
 
@@ -34,6 +43,8 @@ class Registration(msgspec.Struct, kw_only=True, omit_defaults=True):
     """`host:port` of each TCP socket it listens on; IPv6 hosts in brackets."""
     unix: list[str] = []
     """Path of each Unix socket it listens on."""
+    stacks: StacksOnSignal | None = None
+    """None where it listens to no signal, for lack of a free one or because actions are switched off."""
 
 
 def encode_registration(registration: Registration) -> bytes:
@@ -144,6 +155,15 @@ def read_registration(path: Path) -> Registration | None:
             check_private(beside)
         elif beside != path.parent:
             return None
+        if registration.stacks is not None:
+            registration.stacks = _beside(path, registration.stacks)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return registration
+
+
+def _beside(path: Path, stacks: StacksOnSignal) -> StacksOnSignal | None:
+    """Return where the stacks are to be found; None if a planted entry leads elsewhere."""
+    if REPLACEMENT in stacks.path:
+        stacks = msgspec.structs.replace(stacks, path=str(path.with_suffix(".stacks")))
+    return stacks if Path(stacks.path) == path.with_suffix(".stacks") else None

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from perftui.record import Record
 from perftui_agent.wire.frames import Dump, StackFrame, ThreadDump
+from perftui_agent.wire.stacks_on_signal import FAULTHANDLER
 
 _LIBRARY = re.compile(
     r"[/\\](site|dist)-packages[/\\]|[/\\]lib[/\\]python\d[^/\\]*[/\\]|[/\\]perftui_agent[/\\]|^<"
@@ -24,6 +25,8 @@ _IDLE_CALLS = frozenset(
 
 FROM_INSIDE = "python"
 """The method of a dump for which nobody was asked but the process itself."""
+
+_KNOWS_NO_STATES = frozenset({FROM_INSIDE, FAULTHANDLER})
 
 
 class SeenThread(Record, frozen=True):
@@ -78,7 +81,7 @@ class SeenThread(Record, frozen=True):
 
 def seen_in(dump: Dump) -> list[SeenThread]:
     """Return the threads of a dump with what is known of each."""
-    if dump.method == FROM_INSIDE:
+    if dump.method in _KNOWS_NO_STATES:
         return [SeenThread(thread, None, None) for thread in dump.threads]
     return [SeenThread(thread, thread.active, thread.holds_gil) for thread in dump.threads]
 
@@ -88,6 +91,8 @@ def doubts(dump: Dump) -> list[str]:
     said = [dump.note] if dump.note else []
     if dump.method == FROM_INSIDE:
         said.append("taken from inside: who runs and who holds the GIL is not known")
+    elif dump.method == FAULTHANDLER:
+        said.append("the process wrote its stacks itself: who runs and who holds the GIL is not known")
     elif "nonblocking" in dump.method:
         said.append("the process was not paused: a stack may be torn")
     if dump.threads_cut:

@@ -15,7 +15,7 @@ from perftui.present.text.units import count
 NOTHING_TO_SEE = frozenset({"on", "off: not imported", "off: no thread used yet", "off: no cache is watched"})
 """How a probe stands that works, or is for what the app has not."""
 
-OF_NO_FIGURE = frozenset({"ptrace", "queue"})
+OF_NO_FIGURE = frozenset({"ptrace", "queue", "stacks"})
 """What takes no figure away, or is told of beside its own."""
 
 ROUTINE = frozenset({"spans"})
