@@ -45,6 +45,14 @@ class ThriftyDriver(LinuxDriver):
         super().close()
         TERMINAL.release()
 
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Ask the terminal: COLUMNS and LINES of the environment stand still when it is resized."""
+        with suppress(OSError):
+            columns, lines = os.get_terminal_size(2)
+            if columns and lines:
+                return columns, lines
+        return super()._get_terminal_size()
+
     def run_input_thread(self) -> None:
         """Read keys; bytes that are no UTF-8 are none, and no reason to end."""
         while True:

@@ -15,7 +15,8 @@ hypothesis.settings.load_profile("perftui")
 # Nor is a developer's own terminal, language or settings: neither tests nor what they start see any of it.
 for name in [name for name in os.environ if name.startswith("PERFTUI_")]:
     del os.environ[name]
-for name in ("TMUX", "NO_COLOR", "PYTHONDONTWRITEBYTECODE"):
+# COLUMNS and LINES come from readline as well, which pytest imports: every lane of xdist inherits 80 by 24.
+for name in ("TMUX", "NO_COLOR", "COLUMNS", "LINES", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(name, None)
 # The last of them would have hundreds of servers compile all they import: 2 s of CPU each.
 sys.dont_write_bytecode = False

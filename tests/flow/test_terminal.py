@@ -177,8 +177,11 @@ def test_sixteen_colours_are_enough(shop: Service) -> None:
 
 
 def test_a_resize_reflows(shop: Service) -> None:
-    """From 120×40 to 80×24 the same picture is composed anew, and no old text is left."""
-    with connected(shop, (120, 40)) as seen:
+    """From 120×40 to 80×24 the same picture is composed anew, and no old text is left.
+
+    What a shell has exported of its size, as `docker exec -e COLUMNS=…` does, is not the terminal's.
+    """
+    with connected(shop, (120, 40), COLUMNS="100", LINES="30") as seen:
         seen.wait_for("load")
         seen.resize(80, 24)
         seen.wait(

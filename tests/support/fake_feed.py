@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from random import Random
 
 from perftui.model.summary import (
@@ -220,6 +221,11 @@ def _identity(number: int) -> WorkerIdentity:
     )
 
 
+_kept = lru_cache(1 << 16)
+"""Nearly half of what a test of a screen computes would be the same figures, made up once more."""
+
+
+@_kept
 def _wave(moment: float, phase: float) -> float:
     """Return something between 0 and 1 that goes up and down, with a little noise."""
     noise = Random(int(moment) * 31 + int(phase * 1000)).random()
@@ -265,6 +271,7 @@ def _latency(sketch: LatencySketch) -> Latency:
     return Latency(sketch.count, quantile(0.5), quantile(0.95), quantile(0.99), longest)
 
 
+@_kept
 def _sketch(median_ms: float, count: int, seed: int) -> LatencySketch:
     random = Random(seed)
     sketch = LatencySketch()
