@@ -48,7 +48,7 @@ from perftui_agent.probes.probe_set import ProbeSet
 from perftui_agent.probes.sql.pool import PoolProbe
 from perftui_agent.probes.sql.sqlalchemy import SqlAlchemyProbe
 from perftui_agent.rhythm import FOLD_AT_ONCE, BeatingSelector, Rhythm
-from perftui_agent.serve.introduction import introduce
+from perftui_agent.serve.introduction import introduce, said_now
 from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.settings import Settings
@@ -286,7 +286,7 @@ class _Run:
         )
         stream = WorkerSocket(
             rendezvous.socket_path,
-            hello=encode(hello),
+            hello=lambda: encode(said_now(hello)),
             history=self._history,
             act=partial(_act, inspector),
         )

@@ -213,6 +213,7 @@ class LocalSource:
             at = now()
             match message:
                 case Hello():
+                    self._placings[worker].greet(message)
                     await self._news.put(WorkerJoined(message, at))
                 case Frame():
                     stream.last_seq = message.seq

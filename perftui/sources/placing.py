@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from perftui.clock import AXIS, Axis
-from perftui_agent.wire.frames import Evidence, Frame, WorkerIdentity
+from perftui_agent.wire.frames import Evidence, Frame, Hello, WorkerIdentity
 from perftui_agent.wire.lives import here
 
 _SECOND_NS = 1_000_000_000
@@ -37,7 +37,9 @@ class Placing:
         self._shift_ns = 0
         """By how much the last frame had to be moved: none has to until a clock is set."""
         self._lead_ns: int | None = None
-        """Of its wall clock over its steady one."""
+        """Of its wall clock over its steady one, in its last live frame."""
+        self._greeted_ns: int | None = None
+        """The same as it said hello."""
 
     def place(self, frame: Frame) -> Frame:
         """Return a frame with its moments on the axis; the same object wherever they are there already."""
@@ -54,6 +56,11 @@ class Placing:
         self._shift_ns = shift_ns
         return _shifted(frame, shift_ns) if shift_ns else frame
 
+    def greet(self, hello: Hello) -> None:
+        """Take in how its clocks stood before its first live frame."""
+        if hello.steady_ns:
+            self._greeted_ns = hello.said_at - hello.steady_ns
+
     def place_live(self, frame: Frame) -> tuple[Frame, float]:
         """Return a frame that has just come, placed, and by how many seconds its wall clock was set."""
         if not frame.steady_ns:
@@ -66,6 +73,8 @@ class Placing:
             wall_ns = now_ns + self._axis.wall_ahead_s() * 1e9
             if far and abs(frame.ended_at - wall_ns) < _OWN_CLOCK_NS:
                 self._offset_ns = lead_ns
+        if before_ns is None:
+            before_ns = self._greeted_ns
         step_ns = lead_ns - before_ns if before_ns is not None else 0
         return self.place(frame), step_ns / 1e9 if abs(step_ns) > _STEP_NS else 0.0
 

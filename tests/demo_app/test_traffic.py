@@ -101,7 +101,7 @@ def test_traffic_goes_nowhere_else(url: str) -> None:
 
 def test_customers_go_home_when_the_shop_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run against nobody ends by itself, long before its time is up."""
-    monkeypatch.setattr(traffic, "GIVE_UP_AFTER_S", 0.3)
+    monkeypatch.setattr(traffic, "GIVE_UP_AFTER_S", 1.5)
     run = Traffic(f"http://127.0.0.1:{free_port()}", 100, 3600, random.Random(1))
     with pytest.raises(traffic.ShopGoneError, match="has not answered"):
         asyncio.run(run.run())

@@ -144,7 +144,7 @@ def _worker(directory: Path) -> Iterator[FakeWorker]:
         box = BlackBox(_path(directory, identity, "ring"), hello=said, size_bytes=BOX_BYTES)
         socket = WorkerSocket(
             _path(directory, identity, "sock"),
-            hello=said,
+            hello=lambda: said,
             history=lambda: box.history(time.time_ns()),
             act=_refuse,
         )

@@ -8,7 +8,10 @@ import socket
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+import msgspec
+
 from perftui_agent.settings import Settings, Slo
+from perftui_agent.wire.clock import instant
 from perftui_agent.wire.frames import WIRE_VERSION, Hello, SloTarget, WorkerIdentity
 from perftui_agent.wire.lives import here, own_start_ticks
 
@@ -21,6 +24,12 @@ def introduce(service: str, version: str, started_at: float, settings: Settings)
         slo=slo_targets(settings.slo),
         actions=settings.actions,
     )
+
+
+def said_now(hello: Hello) -> Hello:
+    """Return a `Hello` with this moment."""
+    now = instant()
+    return msgspec.structs.replace(hello, said_at=now.wall_ns, steady_ns=now.steady_ns)
 
 
 def slo_targets(slo: Slo | None) -> list[SloTarget]:

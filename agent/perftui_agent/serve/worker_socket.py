@@ -66,7 +66,7 @@ class WorkerSocket:
         self,
         path: Path,
         *,
-        hello: bytes,
+        hello: Callable[[], bytes],
         history: Callable[[], list[bytes]],
         act: Act,
     ) -> None:
@@ -207,7 +207,7 @@ class WorkerSocket:
         self, connection: ServerConnection, history: list[bytes], queue: asyncio.Queue[bytes]
     ) -> None:
         with contextlib.suppress(ConnectionClosed):
-            await connection.send(self._hello)
+            await connection.send(self._hello())
             for chunk in _history_chunks(history):
                 await connection.send(chunk)
                 self.bytes_sent += len(chunk)

@@ -476,6 +476,10 @@ class Hello(_Part, tag="hello"):
     slo: list[SloTarget] = []
     actions: bool = True
     """Whether dumps and profiles are allowed here."""
+    said_at: Nanoseconds = 0
+    """The worker's wall clock as this was said: set before the next frame, it has been set from here."""
+    steady_ns: Nanoseconds = 0
+    """Its clock that nobody sets, in the same moment."""
 
 
 class History(_Part, tag="history"):

@@ -58,7 +58,7 @@ async def serving(
     act: Act = refuse,
     history: Callable[[], list[bytes]] = list,
 ) -> AsyncIterator[WorkerSocket]:
-    stream = WorkerSocket(path, hello=encode(HELLO), history=history, act=act)
+    stream = WorkerSocket(path, hello=lambda: encode(HELLO), history=history, act=act)
     await stream.open()
     try:
         yield stream
@@ -331,7 +331,7 @@ def test_the_last_frame_reaches_the_clients(path: Path) -> None:
 
     async def check() -> None:
         async with contextlib.AsyncExitStack() as stack:
-            stream = WorkerSocket(path, hello=encode(HELLO), history=list, act=refuse)
+            stream = WorkerSocket(path, hello=lambda: encode(HELLO), history=list, act=refuse)
             await stream.open()
             client = await stack.enter_async_context(client_of(path))
             await greeted(client)

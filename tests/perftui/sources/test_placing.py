@@ -7,7 +7,7 @@ import pytest
 
 from perftui.clock import Axis
 from perftui.sources.placing import Placing
-from perftui_agent.wire.frames import Evidence, Frame, Incident, SlowRequest, WorkerIdentity
+from perftui_agent.wire.frames import Evidence, Frame, Hello, Incident, SlowRequest, WorkerIdentity
 from perftui_agent.wire.lives import here
 from tests.perftui.test_clock import SECOND_NS, Clocks
 
@@ -80,6 +80,20 @@ def test_a_step_of_the_workers_clock_moves_no_frame_and_is_told_once(step_s: flo
     assert placed[-1].evidence[0].at == placed[-1].slowest[0].ended_at - 2
     assert placed[-1].evidence[0].taken_at == placed[-1].slowest[0].ended_at - 1
     assert steps == pytest.approx([0, 0, step_s, 0, 0])
+
+
+def test_a_step_before_the_first_frame_is_told_too() -> None:
+    """The clock is set right after hello: a frame may be a second away."""
+    clocks = Clocks()
+    placing = Placing(worker(here().boot_id), Axis(clocks.read))
+    clocks.go_on(0.3)
+    said_at, steady_ns = clocks.read()
+    placing.greet(Hello(wire=1, worker=worker(here().boot_id), said_at=said_at, steady_ns=steady_ns))
+    clocks.wall_s -= 600
+    placed, steps = run(clocks, placing, 0)
+    first = 1_800_000_001.3
+    assert seconds(placed) == pytest.approx([first + place for place in range(5)], abs=1e-6)
+    assert steps == pytest.approx([-600, 0, 0, 0, 0])
 
 
 def test_frames_from_before_a_step_meet_those_from_after_it() -> None:
