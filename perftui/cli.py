@@ -23,6 +23,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
     {
         "connect": "Open the dashboard on running services.",
         "demo": "Start a demo shop with known faults, and open the dashboard on it.",
+        "doctor": "Tell what stands in the way here, each with its mend.",
         "dump": "Print the stacks of every thread of the workers.",
         "ls": "List the instrumented services on this host.",
         "memory": "Tell what grows in a worker's memory, by line and by type.",

@@ -283,6 +283,7 @@ class _Run:
             registrations=rendezvous.siblings,
             eyes=self.loop_probe,
             endpoints=_endpoints,
+            probes=lambda: self.probes.status,
         )
         stream = WorkerSocket(
             rendezvous.socket_path,

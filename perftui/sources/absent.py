@@ -81,7 +81,9 @@ def _no_port(target: PortTarget, discovery: Discovery) -> TargetError:
         return _unreadable(discovery)
     if agents := _with_agent(listener.pids):
         return _not_registered(f"{target} is served by {listener.name}", agents)
-    return TargetError(f"{target} is served by {listener.name}, which has no perftui agent", _INSTRUMENT)
+    return TargetError(
+        f"{target} is served by {listener.name}, which has no perftui agent", _to_have_one(listener.pids)
+    )
 
 
 def _no_socket(target: UnixTarget, discovery: Discovery) -> TargetError:
@@ -109,7 +111,10 @@ def _no_socket(target: UnixTarget, discovery: Discovery) -> TargetError:
         pid = _listener_behind(probe)
     if agents := _with_agent([pid] if pid else []):
         return _not_registered(f"{target.path} is served by {_named(pid)}", agents)
-    return TargetError(f"{target.path} is served by a process that has no perftui agent", _INSTRUMENT)
+    return TargetError(
+        f"{target.path} is served by a process that has no perftui agent",
+        _to_have_one([pid] if pid else []),
+    )
 
 
 def _listener_behind(connection: socket.socket) -> int:
@@ -137,7 +142,8 @@ def _no_pid(target: PidTarget) -> TargetError:
     if agents := _with_agent([target.pid]):
         return _not_registered(f"process {target.pid} is {name}", agents)
     return TargetError(
-        f"process {target.pid} ({name}) has no perftui agent, nor a worker with one", _INSTRUMENT
+        f"process {target.pid} ({name}) has no perftui agent, nor a worker with one",
+        _to_have_one([target.pid]),
     )
 
 
@@ -153,7 +159,8 @@ def _with_agent(pids: Iterable[int]) -> list[int]:
 
 def _not_registered(who: str, agents: Sequence[int]) -> TargetError:
     """Return what is true of agents that run and can't be found."""
-    theirs = next(filter(None, map(_runtime_dir_of, agents)), "")
+    known = (_variable_of(pid, "PERFTUI_RUNTIME_DIR") for pid in agents)
+    theirs = next(filter(None, known), "")
     looked = ", ".join(map(str, directories()))
     if theirs and theirs != os.environ.get("PERFTUI_RUNTIME_DIR", ""):
         advice = f"its PERFTUI_RUNTIME_DIR is another: PERFTUI_RUNTIME_DIR={shlex.quote(theirs)} perftui ls"
@@ -162,9 +169,19 @@ def _not_registered(who: str, agents: Sequence[int]) -> TargetError:
     return TargetError(f"{who} with a perftui agent, which is not registered in {looked}", advice)
 
 
-def _runtime_dir_of(pid: int) -> str:
+def _to_have_one(pids: Iterable[int]) -> str:
+    """Return what gives these processes an agent."""
+    for pid in pids:
+        switch = _variable_of(pid, "PERFTUI_ENABLED")
+        if switch.strip().lower() in {"0", "false", "no", "off"}:
+            return f"it was started with PERFTUI_ENABLED={shlex.quote(switch)}: start it without"
+    return _INSTRUMENT
+
+
+def _variable_of(pid: int, name: str) -> str:
+    """Return a variable that a process was started with; empty where it can't be read."""
     try:
-        return psutil.Process(pid).environ().get("PERFTUI_RUNTIME_DIR", "")
+        return psutil.Process(pid).environ().get(name, "")
     except (psutil.Error, OSError):
         return ""
 

@@ -18,6 +18,7 @@ from perftui_agent.wire.actions import Engine, Memory, MemoryRequest, Mode, Prof
 from perftui_agent.wire.frames import Dump, DumpRequest, Refusal, WorkerId
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
+from perftui_agent.wire.standing import Standing, StandingRequest
 
 OWN_S = 10.0
 """How long the agent of a live worker may take, or be silent while it goes on."""
@@ -125,6 +126,14 @@ async def take_memory(
         finish=finish,
     )
     return answer if isinstance(answer, Memory | Refusal) else _strange(answer)
+
+
+async def take_standing(source: Workers, worker: WorkerId) -> Standing | Refusal:
+    """Return what the agent of `worker` may do there, or why it does not say."""
+    answer = await _asked(
+        source, worker, lambda pid: StandingRequest(id=_new_id(), pid=pid), outside="dump", siblings=False
+    )
+    return answer if isinstance(answer, Standing | Refusal) else _strange(answer)
 
 
 async def _asked(

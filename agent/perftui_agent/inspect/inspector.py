@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from perftui_agent.inspect.actions import Action, Actions
@@ -19,19 +19,26 @@ from perftui_agent.inspect.profile import take_profile
 from perftui_agent.inspect.pyspy import PySpy
 from perftui_agent.inspect.sampler import Eyes
 from perftui_agent.inspect.source import SourceReader
+from perftui_agent.inspect.standing import take_standing
 from perftui_agent.inspect.targets import allowed_targets
 from perftui_agent.inspect.text import printable
 from perftui_agent.wire.actions import MemoryRequest, ProfileRequest, Progress
 from perftui_agent.wire.frames import DumpRequest, Refusal
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
+from perftui_agent.wire.standing import Standing, StandingRequest
 
 Tell: TypeAlias = Callable[[Progress], Awaitable[None]]
 """Takes what is to be told while an action goes on."""
 
 MAX_ID_CHARACTERS = 200
 
-_NAMES = {DumpRequest: "dump", ProfileRequest: "profile", MemoryRequest: "memory watch"}
+_NAMES = {
+    DumpRequest: "dump",
+    ProfileRequest: "profile",
+    MemoryRequest: "memory watch",
+    StandingRequest: "check of rights",
+}
 """What each is called in the log and in refusals."""
 
 
@@ -50,6 +57,7 @@ class Inspector:
         registrations: Callable[[], Iterable[Registration]],
         eyes: Eyes | None = None,
         endpoints: Endpoints = tuple,
+        probes: Callable[[], Mapping[str, str]] = dict,
         actions: Actions | None = None,
         spy: PySpy | None = None,
     ) -> None:
@@ -58,6 +66,7 @@ class Inspector:
         self._registrations = registrations
         self._eyes = eyes
         self._endpoints = endpoints
+        self._probes = probes
         self._actions = actions or Actions()
         self._spy = spy or PySpy()
         self._sources = SourceReader()
@@ -81,6 +90,8 @@ class Inspector:
         what = f"{_name_of(request)} of pid {pid}"
         action = Action(request_id=request.id, what=what, peer=printable(peer, 100))
         if not self._actions_allowed:
+            if isinstance(request, StandingRequest):
+                return await self._standing(request)  # nothing is done: facts alone
             advice = "start it without PERFTUI_ACTIONS=0"
             return self._actions.refuse(action, "actions are switched off in this service", advice)
 
@@ -103,6 +114,8 @@ class Inspector:
             return await take_profile(request, pid, eyes=eyes, tell=tell, finish=finish)
         if isinstance(request, MemoryRequest):
             return await take_memory(request, pid, endpoints=self._endpoints, tell=tell, finish=finish)
+        if isinstance(request, StandingRequest):
+            return await self._standing(request)
         return await take_dump(
             request.id,
             pid,
@@ -113,12 +126,22 @@ class Inspector:
             registration=next((one for one in self._known() if one.worker.pid == pid), None),
         )
 
+    async def _standing(self, request: StandingRequest) -> Standing:
+        return await take_standing(
+            request.id,
+            self._own_pid,
+            targets=self._siblings(),
+            actions_allowed=self._actions_allowed,
+            probes=self._probes(),
+        )
+
     def _may_inspect(self, pid: int) -> bool:
-        if pid == self._own_pid:
-            return True
+        return pid == self._own_pid or pid in self._siblings()
+
+    def _siblings(self) -> set[int]:
         known = self._known()
         own = next((one for one in known if one.worker.pid == self._own_pid), None)
-        return own is not None and pid in allowed_targets(own, known)
+        return allowed_targets(own, known) if own is not None else set()
 
     def _known(self) -> list[Registration]:
         try:

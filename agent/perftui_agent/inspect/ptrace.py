@@ -13,12 +13,11 @@ import errno
 import os
 import sys
 
+from perftui_agent.wire.standing import read_rights, read_yama
+
 PR_GET_DUMPABLE = 3
 PR_SET_NAME = 15
 PR_SET_PTRACER = 0x59616D61
-CAP_SYS_PTRACE = 19
-
-YAMA_SCOPE = "/proc/sys/kernel/yama/ptrace_scope"
 
 
 def permit_tracing() -> str:
@@ -61,23 +60,13 @@ def chosen_tracer(parent: int, own: int) -> int:
 
 def yama_scope() -> int:
     """Return `kernel.yama.ptrace_scope`; 0 on a kernel without Yama."""
-    try:
-        with open(YAMA_SCOPE, "rb") as file:
-            return int(file.read(16))
-    except (OSError, ValueError):
-        return 0
+    return read_yama() or 0
 
 
 def may_trace_anyone() -> bool:
     """Whether this process holds CAP_SYS_PTRACE."""
-    try:
-        with open("/proc/self/status", "rb") as file:
-            for line in file:
-                if line.startswith(b"CapEff:"):
-                    return bool(int(line.split()[1], 16) >> CAP_SYS_PTRACE & 1)
-    except (OSError, ValueError, IndexError):
-        pass
-    return False
+    rights = read_rights(os.getpid())
+    return rights is not None and rights.may_trace_anyone
 
 
 def _name_tracer(pid: int) -> int:

@@ -6,15 +6,16 @@ from typing import TypeAlias
 
 from perftui_agent.wire.actions import Finish, Memory, MemoryRequest, Profile, ProfileRequest, Progress
 from perftui_agent.wire.frames import Dump, DumpRequest, Frame, Hello, History, Refusal
+from perftui_agent.wire.standing import Standing, StandingRequest
 
-ActionRequest: TypeAlias = DumpRequest | ProfileRequest | MemoryRequest
+ActionRequest: TypeAlias = DumpRequest | ProfileRequest | MemoryRequest | StandingRequest
 """What a client may ask to be done."""
 
-ActionResult: TypeAlias = Dump | Profile | Memory
+ActionResult: TypeAlias = Dump | Profile | Memory | Standing
 """What it gets for it, if not a `Refusal`."""
 
-FromAgent: TypeAlias = Hello | Frame | History | Progress | Dump | Profile | Memory | Refusal
+FromAgent: TypeAlias = Hello | Frame | History | Progress | Dump | Profile | Memory | Standing | Refusal
 """What a client may receive."""
 
-FromClient: TypeAlias = DumpRequest | ProfileRequest | MemoryRequest | Finish
+FromClient: TypeAlias = DumpRequest | ProfileRequest | MemoryRequest | StandingRequest | Finish
 """What an agent may receive."""
