@@ -25,6 +25,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "demo": "Start a demo shop with known faults, and open the dashboard on it.",
         "doctor": "Tell what stands in the way here, each with its mend.",
         "dump": "Print the stacks of every thread of the workers.",
+        "evidence": "List or open what triggers and silent workers have left, also of the dead.",
         "ls": "List the instrumented services on this host.",
         "memory": "Tell what grows in a worker's memory, by line and by type.",
         "profile": "Sample where the workers spend their time, down to the line.",

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from perftui_agent.blackbox.box import BlackBox
+from perftui_agent.evidence import EvidenceTray
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.inspector import Inspector
 from perftui_agent.inspect.memory import Endpoint
@@ -52,6 +53,7 @@ from perftui_agent.serve.introduction import introduce, said_now
 from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.settings import Settings
+from perftui_agent.triggers.runner import Triggers
 from perftui_agent.window.window import Window
 from perftui_agent.wire.actions import Progress
 from perftui_agent.wire.clock import steady_ns
@@ -163,6 +165,8 @@ class _Run:
         self._stream: WorkerSocket | None = None
         self._box: BlackBox | None = None
         self._stacks = SignalledStacks() if agent.settings.actions else None
+        self.evidence = EvidenceTray()
+        """Where whatever is seen of its own accord is told."""
         self._listeners = Listeners()
         agent.window.shapes.show_text = agent.settings.sql_text == "shape"
         agent.arrivals.believe(agent.settings.queue_header)
@@ -290,6 +294,7 @@ class _Run:
             hello=lambda: encode(said_now(hello)),
             history=self._history,
             act=partial(_act, inspector),
+            kept=self._kept_evidence,
         )
         await stream.open()
         self._stream = stream
@@ -302,6 +307,16 @@ class _Run:
             )
             with self._guard.guarding("serve.sweep"):
                 rendezvous.sweep()
+            triggers = Triggers(
+                agent.settings.triggers,
+                worker=worker.id,
+                act=inspector.act,
+                tray=self.evidence,
+                guard=self._guard,
+            )
+            if agent.settings.triggers:
+                off = "" if agent.settings.actions else "off: actions are switched off"
+                self.probes.status["triggers"] = off or "on"
             rhythm = Rhythm(
                 window=self._window,
                 guard=self._guard,
@@ -309,8 +324,10 @@ class _Run:
                 stream=stream,
                 box=self._box,
                 footprint=Footprint(IMPORTED_BYTES, self._window, self.probes, stream, self._box),
+                evidence=self.evidence,
+                note=triggers.note,
             )
-            await asyncio.gather(rhythm.run(), presence.run())
+            await asyncio.gather(rhythm.run(), presence.run(), triggers.run())
         finally:
             await stream.close()
             if self._box is not None:
@@ -325,6 +342,13 @@ class _Run:
         if size_bytes:
             with self._guard.guarding("blackbox"):
                 self._box = BlackBox(path, hello=hello, size_bytes=size_bytes)
+
+    def _kept_evidence(self) -> list[bytes]:
+        kept: list[bytes] = []
+        if self._box is not None:
+            with self._guard.guarding("blackbox"):
+                kept = self._box.evidence()
+        return kept
 
     def _history(self) -> list[bytes]:
         history: list[bytes] = []

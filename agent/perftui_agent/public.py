@@ -33,6 +33,7 @@ def instrument(
     runtime_dir: str | os.PathLike[str] | None = None,
     queue_header: str | None = None,
     long_polls: Iterable[str] | None = None,
+    triggers: Iterable[str] | None = None,
     enabled: bool | None = None,
 ) -> App:
     """Have the agent watch `app`; return the app to serve.
@@ -49,7 +50,8 @@ def instrument(
     hold the event loop before it is named. `runtime_dir`: where its workers register. `queue_header`: the
     header in which a proxy says when it took a request, `"X-Request-Start"` for one; the time since then is
     part of the latency. `long_polls`: routes such as `"GET /poll"` whose requests wait on purpose, and are
-    left out of the service's latencies. Every argument but `slo` can come from the environment as
+    left out of the service's latencies. `triggers`: what is to be looked at of its own accord,
+    `["p95>1s for 10s: profile 20s, dump"]`. Every argument but `slo` can come from the environment as
     `PERFTUI_SERVICE`, `PERFTUI_ACTIONS` and so on; the argument wins. With `enabled=False` (or
     `PERFTUI_ENABLED=0`) the agent does nothing at all.
 
@@ -68,6 +70,7 @@ def instrument(
         runtime_dir=runtime_dir,
         queue_header=queue_header,
         long_polls=long_polls,
+        triggers=triggers,
         enabled=enabled,
         slo=slo,
     )

@@ -16,6 +16,7 @@ from time import perf_counter_ns
 from msgspec.structs import replace
 
 from perftui_agent.blackbox.box import BlackBox
+from perftui_agent.evidence import EvidenceTray
 from perftui_agent.guard import Guard
 from perftui_agent.probes.machine.footprint import Footprint
 from perftui_agent.probes.probe_set import ProbeSet
@@ -71,6 +72,8 @@ class Rhythm:
         stream: WorkerSocket,
         box: BlackBox | None,
         footprint: Footprint,
+        evidence: EvidenceTray,
+        note: Callable[[Frame], None],
     ) -> None:
         self._window = window
         self._guard = guard
@@ -78,6 +81,9 @@ class Rhythm:
         self._stream = stream
         self._box = box
         self._footprint = footprint
+        self._evidence = evidence
+        self._note = note
+        """Who else is to know what a frame says."""
         self._seq = 0
         self._opened_ns = perf_counter_ns()
         self._cpu_s = time.thread_time()
@@ -127,6 +133,8 @@ class Rhythm:
         frame.steady_ns = ended.steady_ns
         self._probes.attach()
         self._probes.fill(frame)
+        self._note(frame)
+        frame.evidence = self._evidence.take()
         self._tell_of_ourselves(frame)
         if self._box is not None or self._stream.clients:
             frame, encoded = self._encoded(frame)

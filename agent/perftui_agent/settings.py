@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from perftui_agent.trigger import EXAMPLE, Trigger, parse_trigger, parse_triggers
+
 T = TypeVar("T")
 
 MIN_TOKEN_CHARACTERS = 16
@@ -84,6 +86,7 @@ class Settings:
     queue_header: str | None = None
     long_polls: tuple[str, ...] = ()
     """Routes whose requests wait on purpose."""
+    triggers: tuple[Trigger, ...] = ()
 
 
 def read_settings(
@@ -102,6 +105,7 @@ def read_settings(
     runtime_dir: str | os.PathLike[str] | None = None,
     queue_header: str | None = None,
     long_polls: Iterable[str] | None = None,
+    triggers: Iterable[str] | None = None,
 ) -> Settings:
     """Return the settings for these arguments; ValueError or TypeError for a bad one.
 
@@ -123,6 +127,7 @@ def read_settings(
         slo=_slo(slo) or base.slo,
         # Its variable is read by `wire.registration`, as clients read it.
         long_polls=read(long_polls, "PERFTUI_LONG_POLLS", _routes, base.long_polls),
+        triggers=read(triggers, "PERFTUI_TRIGGERS", _triggers, base.triggers),
         runtime_dir=_read({}, runtime_dir, "PERFTUI_RUNTIME_DIR", _directory, base.runtime_dir),
         queue_header=read(queue_header, "PERFTUI_QUEUE_HEADER", _header, base.queue_header) or None,
     )
@@ -220,6 +225,18 @@ def _routes(value: object) -> tuple[str, ...]:
         if not _ROUTE.fullmatch(route):
             raise ValueError(f"{route!r} is no route: one is named as in 'GET /poll'")
     return named
+
+
+def _triggers(value: object) -> tuple[Trigger, ...]:
+    if isinstance(value, str):
+        return parse_triggers(value)
+    if not isinstance(value, Iterable):
+        raise ValueError(f"not a list of triggers: write [{EXAMPLE!r}]")
+    return tuple(parse_trigger(each) if isinstance(each, str) else _no_trigger(each) for each in value)
+
+
+def _no_trigger(value: object) -> Trigger:
+    raise ValueError(f"{value!r} is no str: write {EXAMPLE!r}")
 
 
 def _sql_text(value: object) -> str:

@@ -41,7 +41,7 @@ def dump(targets: tuple[str, ...], pid: int | None, as_json: bool) -> None:
             if answer.advice:
                 click.echo(f"  {answer.advice}", err=True)
     if dumps and as_json:
-        documents = [_document(target, each) for each in dumps]
+        documents = [dump_document(target, each) for each in dumps]
         whole = documents[0] if len(answers) == 1 else {"dumps": documents}
         click.echo(json.dumps(whole, ensure_ascii=False, indent=2))
     elif dumps:
@@ -62,7 +62,8 @@ async def _take(targets: Sequence[LocalTarget], pid: int | None) -> tuple[str, d
         return source.name, {each.pid: clean(await take_dump(source, each.id)) for each in wanted}
 
 
-def _document(target: str, each: Dump) -> dict[str, Any]:
+def dump_document(target: str, each: Dump) -> dict[str, Any]:
+    """Return the document of a dump, as `perftui dump --json` prints it."""
     return {
         "target": target,
         "worker": each.pid,

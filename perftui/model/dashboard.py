@@ -9,7 +9,7 @@ import msgspec
 from perftui.model.history import NO_HISTORY, History
 from perftui.model.received import NOTHING, Received
 from perftui.model.shares import NO_RECENT, Recent
-from perftui.model.summary import Event, LinkState
+from perftui.model.summary import Event, EvidenceRow, LinkState
 from perftui.record import Record
 from perftui_agent.wire.frames import Frame, SloTarget, WorkerId, WorkerIdentity
 
@@ -56,6 +56,8 @@ class Dashboard(Record, frozen=True):
     slo: tuple[SloTarget, ...] = ()
     events: tuple[Event, ...] = ()
     """What happened to workers and the link, and marks; `timeline.events_until` adds what frames tell."""
+    evidence: tuple[EvidenceRow, ...] = ()
+    """What agents have seen of their own accord, however long ago, oldest first."""
     link: LinkState = "connecting"
     last_heard_at: float | None = None
     """When any agent last sent a frame."""

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from perftui.model.summary import LinkState
 from perftui.record import Record
-from perftui_agent.wire.frames import Frame, Hello, WorkerId, WorkerIdentity
+from perftui_agent.wire.frames import Evidence, Frame, Hello, WorkerId, WorkerIdentity
 
 
 class WorkerFound(Record, frozen=True):
@@ -40,6 +40,14 @@ class HistoryReceived(Record, frozen=True):
 
     worker: WorkerId
     frames: tuple[Frame, ...]
+    received_at: float
+
+
+class EvidenceKept(Record, frozen=True):
+    """What a worker has kept of its own accord was found: it sent it, or left it behind."""
+
+    worker: WorkerId
+    evidence: tuple[Evidence, ...]
     received_at: float
 
 
@@ -79,6 +87,7 @@ SourceEvent: TypeAlias = (
     | WorkerJoined
     | FrameReceived
     | HistoryReceived
+    | EvidenceKept
     | WorkerGone
     | LinkChanged
     | ClockStepped

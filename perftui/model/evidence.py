@@ -10,9 +10,14 @@ from collections.abc import Iterable, Iterator
 
 from perftui.model.parts import pid_of
 from perftui.model.summary import EvidenceRow, IncidentRow
-from perftui_agent.wire.frames import Evidence, Incident, WorkerId
+from perftui.model.text import clean
+from perftui_agent.wire.actions import Profile
+from perftui_agent.wire.codec import WireError, decode_from_agent
+from perftui_agent.wire.frames import Dump, Evidence, Incident, WorkerId
 
 SILENT = "worker-silent"
+
+TRIGGER = "trigger"
 
 MAX_EVIDENCE = 50
 """The latest; what is beyond is forgotten."""
@@ -35,6 +40,15 @@ def latest_evidence(rows: Iterable[EvidenceRow]) -> tuple[EvidenceRow, ...]:
         if have is None or _age(row.evidence) >= _age(have.evidence):
             latest[row.evidence.id] = row
     return tuple(sorted(latest.values(), key=lambda row: row.evidence.at)[-MAX_EVIDENCE:])
+
+
+def result_of(evidence: Evidence) -> Dump | Profile | None:
+    """Return what was taken; None where nothing was, or there was no room for it."""
+    try:
+        result = clean(decode_from_agent(evidence.result)) if evidence.result else None
+    except WireError:
+        return None
+    return result if isinstance(result, Dump | Profile) else None
 
 
 def silences(rows: Iterable[EvidenceRow]) -> Iterator[IncidentRow]:

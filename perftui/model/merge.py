@@ -7,7 +7,7 @@ once, so that nothing behind this door ever sees a control character.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from perftui.model.dashboard import MAX_WORKERS, Dashboard, WorkerTrack
 from perftui.model.events import (
     ClockStepped,
+    EvidenceKept,
     FrameReceived,
     HistoryReceived,
     LinkChanged,
@@ -24,6 +25,7 @@ from perftui.model.events import (
     WorkerGone,
     WorkerJoined,
 )
+from perftui.model.evidence import evidence_row, latest_evidence
 from perftui.model.history import KEPT_S
 from perftui.model.parts import without_counts
 from perftui.model.received import NOTHING
@@ -37,7 +39,7 @@ from perftui.model.timeline import (
     with_link,
     with_mark,
 )
-from perftui_agent.wire.frames import Frame, SloTarget, WorkerId, WorkerIdentity
+from perftui_agent.wire.frames import Evidence, Frame, SloTarget, WorkerId, WorkerIdentity
 
 CLOCK_TOLERANCE_S = 2
 """How far a frame may end in the future: more is a clock that was set, or a lie."""
@@ -56,6 +58,8 @@ def merge(dashboard: Dashboard, event: SourceEvent) -> Dashboard:
             return _with_frame(dashboard, event)
         case HistoryReceived():
             return _with_history(dashboard, event)
+        case EvidenceKept():
+            return _with_evidence(dashboard, event.worker, clean(event.evidence), event.received_at)
         case WorkerFound():
             return _with_worker(dashboard, clean(event.identity), event.at)[0]
         case WorkerJoined():
@@ -118,6 +122,8 @@ def _with_frame(dashboard: Dashboard, event: FrameReceived) -> Dashboard:
             last_ended_at=max(frame.ended_at, track.last_ended_at),
             recent=track.recent.with_frame(frame),
         )
+    if frame.evidence:
+        dashboard = _with_evidence(dashboard, event.worker, frame.evidence, event.received_at)
     history = dashboard.history
     if history.newest > event.received_at + CLOCK_TOLERANCE_S + 1:
         history = history.until(int(event.received_at))
@@ -149,9 +155,22 @@ def _with_history(dashboard: Dashboard, event: HistoryReceived) -> Dashboard:
             track = replace(track, last_frame=without_counts(frame), last_ended_at=frame.ended_at)
         track = replace(track, remembered=remembered, received=received)
         history = history.with_frame(event.worker, frame)
+        if frame.evidence:
+            dashboard = _with_evidence(dashboard, event.worker, frame.evidence, event.received_at)
     if track.gone_at is None:  # what a dead worker has left behind is no sign of life
         track = replace(track, last_heard_at=event.received_at)
     return replace(dashboard, workers=_with_track(dashboard, track), history=history)
+
+
+def _with_evidence(
+    dashboard: Dashboard, told_by: WorkerId, evidence: Iterable[Evidence], received_at: float
+) -> Dashboard:
+    """Return it with what agents tell of: it is kept longer than frames are."""
+    latest_ns = int((received_at + CLOCK_TOLERANCE_S) * 1e9)
+    rows = [evidence_row(told_by, each) for each in evidence if each.at <= latest_ns]
+    if not rows:
+        return dashboard
+    return replace(dashboard, evidence=latest_evidence([*dashboard.evidence, *rows]))
 
 
 def _since_restart(track: WorkerTrack, frame: Frame) -> WorkerTrack:

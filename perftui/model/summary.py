@@ -427,7 +427,7 @@ class Event(Record, frozen=True):
     at: float
     kind: str
     """`worker-joined`, `worker-lost`, `worker-restarted`, `deploy`, `loop-blocked`, `link-stale`,
-    `link-lost`, `link-back`, `clock-stepped`, `mark`."""
+    `link-lost`, `link-back`, `clock-stepped`, `trigger`, `mark`."""
     subject: str
     """A pid (of the one that went, where one has replaced it), a service, a place in code, a label."""
     sentence: str
@@ -437,6 +437,8 @@ class Event(Record, frozen=True):
     """… or this worker."""
     until: float | None = None
     """When it was over, the last time if it happened several times; None if it took no time."""
+    evidence: str = ""
+    """The id of what was taken then, if it was."""
     part_of: str = ""
     """The kind of the larger event that tells of this one as well: `deploy`. A list needs not show it."""
 

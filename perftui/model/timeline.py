@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from perftui.model.dashboard import MAX_EVENTS, Dashboard, WorkerTrack
+from perftui.model.evidence import TRIGGER
 from perftui.model.summary import Event, IncidentRow, LinkState
 from perftui_agent.wire.frames import WorkerId
 
@@ -42,6 +43,7 @@ def events_until(dashboard: Dashboard, at: float) -> tuple[Event, ...]:
     """Return what happened until `at`, as far back as is known, the newest last."""
     happened = [event for event in dashboard.events if event.at <= at]
     happened += _held_loops(dashboard, at)
+    happened += _fired(dashboard, at)
     happened.sort(key=lambda event: event.at)
     return tuple(happened[-MAX_EVENTS:])
 
@@ -164,6 +166,24 @@ def _supervisor(track: WorkerTrack) -> tuple[int, str]:
 
 def _with_events(dashboard: Dashboard, events: Iterable[Event]) -> Dashboard:
     return replace(dashboard, events=(*dashboard.events, *events)[-MAX_EVENTS:])
+
+
+def _fired(dashboard: Dashboard, at: float) -> Iterator[Event]:
+    """Yield what triggers have had taken, each piece as an event of its own."""
+    for row in dashboard.evidence:
+        each = row.evidence
+        if each.kind == TRIGGER and each.at <= at * 1e9:
+            taken = f"; {each.how}" if each.how else ""
+            yield Event(
+                at=each.at / 1e9,
+                kind=TRIGGER,
+                subject=each.trigger,
+                sentence=f"{each.text}{taken} (worker {row.pid})",
+                route=each.route,
+                worker=row.worker,
+                until=(each.at + each.ns) / 1e9,
+                evidence=each.id,
+            )
 
 
 def _held_loops(dashboard: Dashboard, at: float) -> Iterator[Event]:

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 
 from perftui.faults import FAULTS
 from perftui.keys import Place
+from perftui.model.parts import pid_of
 from perftui.present.details.dump import DumpRow, dump_rows, dump_title, refusal_rows
 from perftui.present.text.cells import BLANK, Cell, Line
 from perftui.present.text.units import age
@@ -40,10 +41,10 @@ class DumpView(View[None], inherit_bindings=False):
     BINDINGS = bindings("dump")
     PLACES: tuple[Place, ...] = ("dump", "everywhere")
 
-    def __init__(self, host: Host, worker: WorkerId) -> None:
+    def __init__(self, host: Host, worker: WorkerId, taken: Dump | Refusal | None = None) -> None:
         super().__init__(host)
         self._worker = worker
-        self._result: Dump | Refusal | None = None
+        self._result = taken
         self._route: str | None = None
         self._asked_at = 0.0
         self.body = DumpLines(self)
@@ -53,13 +54,13 @@ class DumpView(View[None], inherit_bindings=False):
         yield self.body
 
     def on_mount(self) -> None:
-        """Take the first dump."""
-        self.action_again()
+        """Take the first dump, unless one is to be shown that was taken before."""
+        if self._result is None:
+            self.action_again()
 
     def crumbs(self) -> tuple[str, ...]:
         """Return the worker."""
-        worker = self.picture.summary.worker(self._worker)
-        return (f"worker {worker.pid}" if worker else "worker",)
+        return (f"worker {pid_of(self._worker)}" if self._worker else "worker",)
 
     def note(self) -> str:
         """Return when and how the dump was taken."""

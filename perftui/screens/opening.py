@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from perftui.present.text.evidence import Subject, SubjectKind
 from perftui.screens.caches import CachesView
+from perftui.screens.evidence_taken import evidence_view
 from perftui.screens.request import FlightView, RequestView
 from perftui.screens.requests import RequestsView
 from perftui.screens.resource import CacheView, PlaceView, PoolView, StatementView
@@ -26,6 +27,7 @@ _DETAILS: Mapping[SubjectKind, Callable[[Host, str, tuple[str, ...]], View[None]
     "pool": PoolView,
     "cache": CacheView,
     "place": PlaceView,
+    "evidence": evidence_view,
 }
 
 _VIEWS: Mapping[int, Callable[[Host], View[None]]] = {

@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from perftui.keys import Place
 from perftui.messages import FilterChanged
 from perftui.model.flame import Function, Samples, samples_of
+from perftui.model.parts import pid_of
 from perftui.present.details.flame import FlameRow, FlameState, Shape, flame_rows, next_route, title
 from perftui.present.documents.profiles import WRITERS
 from perftui.present.text.cells import BLANK, Cell, Line, clean, fit_line
@@ -58,10 +59,16 @@ class ProfileView(View[None], inherit_bindings=False):
     PLACES: tuple[Place, ...] = ("flame", "everywhere")
     AUTO_FOCUS = ""
 
-    def __init__(self, host: Host, workers: Sequence[WorkerId], route: RouteLabel | None = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        workers: Sequence[WorkerId],
+        route: RouteLabel | None = None,
+        taken: Profile | None = None,
+    ) -> None:
         super().__init__(host)
         self._workers = workers
-        self._results: dict[WorkerId, Profile | Refusal] = {}
+        self._results: dict[WorkerId, Profile | Refusal] = {} if taken is None else {workers[0]: taken}
         self._partly: dict[WorkerId, Progress] = {}
         self._finish = asyncio.Event()
         self._asked_at = 0.0
@@ -80,8 +87,9 @@ class ProfileView(View[None], inherit_bindings=False):
         yield self.find_line
 
     def on_mount(self) -> None:
-        """Take the first profile."""
-        self.action_again()
+        """Take the first profile, unless one is to be shown that was taken before."""
+        if not self._results:
+            self.action_again()
 
     def on_unmount(self) -> None:
         """End what is being taken: nobody looks any more."""
@@ -91,8 +99,7 @@ class ProfileView(View[None], inherit_bindings=False):
         """Return whose profile it is."""
         if len(self._workers) > 1:
             return (f"{len(self._workers)} workers", "profile")
-        worker = self.picture.summary.worker(self._workers[0])
-        return (f"worker {worker.pid}" if worker else "worker", "profile")
+        return (f"worker {pid_of(self._workers[0])}", "profile")
 
     def note(self) -> str:
         """Return how it was taken, and for how long it goes on."""

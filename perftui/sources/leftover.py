@@ -12,15 +12,42 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from perftui.record import Record
 from perftui.sources.discovery import directories
-from perftui_agent.wire.boxes import read_box
+from perftui_agent.wire.boxes import read_box, read_evidence
 from perftui_agent.wire.codec import WireError
-from perftui_agent.wire.frames import WIRE_VERSION, Frame, WorkerIdentity
+from perftui_agent.wire.frames import WIRE_VERSION, Evidence, Frame, WorkerIdentity
 from perftui_agent.wire.lives import file_stem
 from perftui_agent.wire.registration import UnsafeRuntimeDirError, check_private
 
 MAX_BOX_BYTES = 64 * 1024 * 1024
 """An agent writes 8 MB unless it is told otherwise."""
+
+
+class Left(Record, frozen=True):
+    """What a worker has kept, whether or not it still lives."""
+
+    worker: WorkerIdentity
+    evidence: tuple[Evidence, ...]
+
+
+def evidence_left(where: Sequence[Path] | None = None) -> list[Left]:
+    """Return what is kept in all boxes there are, those of the dead too, as far as they can be read."""
+    found: list[Left] = []
+    for directory in directories() if where is None else where:
+        try:
+            check_private(directory)
+            paths = sorted(directory.glob("*.ring"))
+        except OSError:
+            continue
+        for path in paths:
+            try:
+                hello, evidence = read_evidence(path) if _believable(path) else (None, [])
+            except (OSError, WireError):
+                continue
+            if hello is not None and evidence and hello.wire == WIRE_VERSION:
+                found.append(Left(hello.worker, tuple(evidence)))
+    return found
 
 
 def frames_left_by(

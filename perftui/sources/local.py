@@ -18,6 +18,7 @@ from types import TracebackType
 from perftui.clock import AXIS, now
 from perftui.model.events import (
     ClockStepped,
+    EvidenceKept,
     FrameReceived,
     LinkChanged,
     SourceEvent,
@@ -27,12 +28,21 @@ from perftui.model.events import (
 )
 from perftui.sources.absent import explain, only_service
 from perftui.sources.discovery import discover
-from perftui.sources.leftover import frames_left_by
+from perftui.sources.leftover import evidence_left, frames_left_by
 from perftui.sources.match import matches, matching
 from perftui.sources.news import News
 from perftui.sources.placing import Placing
 from perftui.sources.session import Phase, Session, Sign, retry_after_s
-from perftui.sources.stream import LOST, EarlierFrames, NotAnsweredError, Stream, WrongWireError, wrong_wire
+from perftui.sources.stream import (
+    LOST,
+    EarlierFrames,
+    KeptEvidence,
+    NotAnsweredError,
+    Stream,
+    Told,
+    WrongWireError,
+    wrong_wire,
+)
 from perftui.sources.target import LocalTarget, TargetError, parse_local
 from perftui_agent.wire.actions import Progress
 from perftui_agent.wire.frames import (
@@ -123,6 +133,7 @@ class LocalSource:
         for registration in registrations:
             await self._add(registration)
         self._start(self._watch())
+        self._start(self._tell_of_the_dead())
         return self
 
     async def __aexit__(
@@ -209,7 +220,7 @@ class LocalSource:
     async def _follow(self, stream: Stream) -> None:
         worker = stream.worker.id
 
-        async def tell(message: Hello | Frame | EarlierFrames) -> None:
+        async def tell(message: Told) -> None:
             at = now()
             match message:
                 case Hello():
@@ -221,6 +232,8 @@ class LocalSource:
                     if step_s:
                         await self._news.put(ClockStepped(step_s, at, worker))
                     await self._news.put(FrameReceived(worker, frame, at))
+                case KeptEvidence():
+                    await self._news.put(EvidenceKept(worker, message.evidence, at))
                 case EarlierFrames():
                     await self._news.keep(worker, message.data)
             await self._sign(worker, "heard")
@@ -261,6 +274,14 @@ class LocalSource:
         frames = await asyncio.to_thread(frames_left_by, worker, stream.last_seq, self._where)
         placed = [self._placings[worker.id].place(frame) for frame in frames]
         self._news.leave(worker.id, placed)
+
+    async def _tell_of_the_dead(self) -> None:
+        """Tell what workers of these services have kept that were gone before anybody looked."""
+        services = {stream.worker.service for stream in self._streams.values()}
+        for left in await asyncio.to_thread(evidence_left, self._where):
+            # What followed ones have kept they tell themselves, or leave.
+            if left.worker.service in services and left.worker.id not in self._streams:
+                await self._news.put(EvidenceKept(left.worker.id, left.evidence, now()))
 
     async def _enter(self, session: Session) -> None:
         before, self.session = self.session, session

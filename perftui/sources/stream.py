@@ -11,17 +11,18 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from perftui.sources.discovery import may_connect
 from perftui_agent.wire.actions import Finish, Progress
-from perftui_agent.wire.codec import WireError, decode_from_agent, encode, is_history
+from perftui_agent.wire.codec import WireError, decode_from_agent, encode, is_history, kept_evidence
 from perftui_agent.wire.frames import (
     MAX_MESSAGE_BYTES,
     WIRE_VERSION,
+    Evidence,
     Frame,
     Hello,
     History,
@@ -51,6 +52,16 @@ class EarlierFrames(NamedTuple):
     data: bytes
 
 
+class KeptEvidence(NamedTuple):
+    """What an agent has kept of its own accord, from before anybody looked."""
+
+    evidence: tuple[Evidence, ...]
+
+
+Told: TypeAlias = Hello | Frame | EarlierFrames | KeptEvidence
+"""What a stream tells of by itself."""
+
+
 @dataclass
 class _Asked:
     """A request that waits for its answer."""
@@ -77,7 +88,7 @@ class Stream:
         """Whether the agent has said hello and the connection is open."""
         return self._connection is not None
 
-    async def follow(self, tell: Callable[[Hello | Frame | EarlierFrames], Awaitable[None]]) -> None:
+    async def follow(self, tell: Callable[[Told], Awaitable[None]]) -> None:
         """Connect and `tell` of everything that comes; return when the agent ends it, raise `LOST` else."""
         path = self.registration.socket
         if not may_connect(path):
@@ -97,6 +108,9 @@ class Stream:
             try:
                 async for data in connection:
                     if isinstance(data, bytes) and is_history(data):
+                        if kept := kept_evidence(data):
+                            await tell(KeptEvidence(tuple(kept)))
+                            continue
                         await tell(EarlierFrames(data))
                         continue
                     message = _decoded(data)

@@ -2,7 +2,8 @@
 
 Takes each frame as it is closed; gives those there are to a client that connects. The newest minutes
 are kept second by second, older ones as frames of ten seconds, each in half of the file: a busy worker
-whose frames are large keeps less time, never more bytes.
+whose frames are large keeps less time, never more bytes. Evidence is kept apart as well, in an eighth, until
+newer needs the room: what happened an hour ago is what one comes for.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from pathlib import Path
 
 from perftui_agent.blackbox.ring import Ring
 from perftui_agent.wire.boxes import envelope, turning_point
+from perftui_agent.wire.codec import encode
 from perftui_agent.wire.fitting import MAX_FRAME_BYTES, fitted
-from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.frames import Frame, History
 from perftui_agent.wire.merging import merge_into
 
 COARSE_NS = 10_000_000_000
@@ -30,6 +32,9 @@ FRAMES_AT_LEAST = 4
 
 LEAST_FRAME_BYTES = 16 * 1024
 """A frame is not cut to less than this: of a box that is too small for it, nothing is left."""
+
+MAX_EVIDENCE_BYTES, EVIDENCE_SHARE = 1024 * 1024, 8
+"""So much of a box, and no more than this part of it, is for evidence."""
 
 HISTORY_NS = 900_000_000_000
 """How far back history goes."""
@@ -47,16 +52,19 @@ class BlackBox:
         self._descriptor = _made(path)
         introduction = envelope(hello)
         os.pwrite(self._descriptor, introduction, 0)
-        half = max(0, size_bytes - len(introduction)) // 2
+        kept = min(MAX_EVIDENCE_BYTES, max(0, size_bytes - len(introduction)) // EVIDENCE_SHARE)
+        half = max(0, size_bytes - len(introduction) - kept) // 2
         self._fine = Ring(self._descriptor, len(introduction), half)
         self._coarse = Ring(self._descriptor, len(introduction) + half, half)
+        self._evidence = Ring(self._descriptor, len(introduction) + 2 * half, kept)
         self._growing: Frame | None = None
         self.frame_bytes = min(MAX_FRAME_BYTES, max(LEAST_FRAME_BYTES, half // FRAMES_AT_LEAST))
         """A frame that is to be kept has no more."""
 
     def add(self, frame: Frame, encoded: bytes) -> bool:
         """Keep `frame`, which is given up here; False if it, or those merged, are too large for the box."""
-        kept = self._fine.append(frame.moment_ns, encoded)
+        kept = self._keep_evidence(frame)
+        kept = self._fine.append(frame.moment_ns, encoded) and kept
         if self._growing is None:
             self._growing = frame
         else:
@@ -76,6 +84,15 @@ class BlackBox:
         turn = turning_point(self._coarse.stamps(), self._fine.stamps()[-FINE_FRAMES:])
         coarse = self._coarse.messages(after=now_ns - HISTORY_NS, until=turn)
         return coarse + self._fine.messages(after=max(turn, now_ns - HISTORY_NS), until=now_ns + FRAME_NS)
+
+    def evidence(self) -> list[bytes]:
+        """Return what was kept of evidence, each piece as a message, oldest first."""
+        return self._evidence.messages(after=0, until=2**63)
+
+    def _keep_evidence(self, frame: Frame) -> bool:
+        """Keep what is known to its end: until then it is told again."""
+        whole = [History(evidence=[each]) for each in frame.evidence if each.outcome]
+        return sum(self._evidence.append(frame.moment_ns, encode(each)) for each in whole) == len(whole)
 
     def is_there(self) -> bool:
         """Tell whether whoever looks for the box would find this one."""

@@ -69,6 +69,7 @@ class WorkerSocket:
         hello: Callable[[], bytes],
         history: Callable[[], list[bytes]],
         act: Act,
+        kept: Callable[[], list[bytes]] = list,
     ) -> None:
         self.path = path
         self._bound: tuple[int, int] | None = None
@@ -78,6 +79,8 @@ class WorkerSocket:
         self._hello = hello
         self._history = history
         self._act = act
+        self._kept = kept
+        """Messages for a client that connects, after the frames of the past."""
         self._queues: dict[ServerConnection, asyncio.Queue[bytes]] = {}
         self._server: Server | None = None
         self._listener: socket.socket | None = None
@@ -215,6 +218,8 @@ class WorkerSocket:
                 while not queue.empty():
                     await self._send(connection, queue.get_nowait())
                     queue.task_done()
+            for message in self._kept():
+                await self._send(connection, message)
             while True:
                 await self._send(connection, await queue.get())
                 queue.task_done()

@@ -12,8 +12,9 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from perftui_agent.wire.codec import WireError, decode_from_agent
-from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Frame, Hello
+from perftui_agent.wire.codec import EVIDENCE, WireError, decode_from_agent
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Evidence, Frame, Hello, History
+from perftui_agent.wire.merging import latest_evidence
 
 MAGIC = b"\xf5PTB"
 """No UTF-8 text and no msgpack string contains the first of these bytes before the others."""
@@ -75,6 +76,31 @@ def read_box(path: Path) -> tuple[Hello | None, list[Frame]]:
     frames = [frame for moment, frame in coarse.items() if moment <= turn]
     frames += [frame for moment, frame in fine.items() if moment > turn]
     return hello, sorted(frames, key=lambda frame: frame.moment_ns)
+
+
+def read_evidence(path: Path) -> tuple[Hello | None, list[Evidence]]:
+    """Return who wrote a box and what it has kept, each piece as it was told of last; see `read_box`.
+
+    Nothing else of the box is decoded: this takes some milliseconds.
+    """
+    with path.open("rb") as file:
+        data = file.read(MAX_BOX_BYTES)
+    hello: Hello | None = None
+    told: list[tuple[int, Evidence]] = []
+    for bytes_ in whole_messages(data):
+        if hello is not None and EVIDENCE not in bytes_:
+            continue
+        try:
+            message = decode_from_agent(bytes_)
+        except WireError:
+            continue
+        if isinstance(message, Hello):
+            hello = hello or message
+        elif isinstance(message, Frame | History):
+            told += [(each.at + each.ns, each) for each in message.evidence]
+    # Each was told of in a frame as well as kept, and one after the other of several.
+    told.sort(key=lambda each: (each[0], bool(each[1].outcome), len(each[1].result)))
+    return hello, latest_evidence([each for _, each in told])
 
 
 def turning_point(coarse: Sequence[int], fine: Sequence[int]) -> int:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from perftui_agent.wire.frames import MAX_MESSAGE_BYTES
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Evidence, History
 from perftui_agent.wire.messages import FromAgent, FromClient
 from perftui_agent.wire.texts import encodable
 
@@ -19,6 +19,13 @@ T = TypeVar("T")
 _encoder = msgspec.msgpack.Encoder()
 _from_agent: msgspec.msgpack.Decoder[FromAgent] = msgspec.msgpack.Decoder(FromAgent)
 _from_client: msgspec.msgpack.Decoder[FromClient] = msgspec.msgpack.Decoder(FromClient)
+
+
+EVIDENCE = b"\xa8evidence"
+"""The name of a field as it travels."""
+
+_HEAD_BYTES = 32
+"""In which the names of a message's first fields stand: its kind takes 13."""
 
 
 class WireError(ValueError):
@@ -67,6 +74,14 @@ _kind_of: msgspec.msgpack.Decoder[_Kind] = msgspec.msgpack.Decoder(_Kind)
 def is_history(data: bytes) -> bool:
     """Tell whether an agent's message says that it is a `History`; `WireError` if it says nothing."""
     return _decode(_kind_of, data).type == "history"
+
+
+def kept_evidence(data: bytes) -> list[Evidence]:
+    """Return the evidence of a message that has nothing else; `WireError` if it is none, empty for others."""
+    if EVIDENCE not in data[:_HEAD_BYTES]:
+        return []
+    message = decode_from_agent(data)
+    return message.evidence if isinstance(message, History) else []
 
 
 def decode_from_client(data: bytes) -> FromClient:

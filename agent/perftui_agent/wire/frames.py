@@ -310,7 +310,7 @@ class Evidence(_Value, frozen=True):
     id: str
     """Unlike any other of the service."""
     kind: str
-    """`worker-silent`, or what a trigger was set to."""
+    """`worker-silent`, or `trigger`."""
     at: Nanoseconds
     """When what it tells of began."""
     ns: Nanoseconds = 0
@@ -332,11 +332,13 @@ class Evidence(_Value, frozen=True):
     how: str = ""
     """By what and by whom: `py-spy by sibling 4122`."""
     outcome: str = ""
-    """`went on`, `ended`; empty as long as it is not known."""
+    """`went on`, `ended`, of a trigger `taken`, `refused`; empty as long as it is not known."""
     ended_by: str = ""
     """Which supervisor ended the worker, as far as that can be told: `uvicorn (pid 4100)`."""
     result: bytes = b""
     """What was taken, as a client that had asked would have got it: an encoded `Dump` or `Profile`."""
+    trigger: str = ""
+    """As it is written: `p95>1s for 10s: profile 20s, dump`."""
 
 
 class Listener(_Value, frozen=True):
@@ -492,6 +494,8 @@ class History(_Part, tag="history"):
     frames: list[Frame] = []
     last: bool = False
     """Whether this chunk ends the history."""
+    evidence: list[Evidence] = []
+    """What was kept from before the oldest frame, and since: a message of its own, without frames."""
 
 
 class DumpRequest(_Part, tag="dump"):

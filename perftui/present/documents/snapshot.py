@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from perftui.findings.find import find
+from perftui.model.evidence import TRIGGER, result_of
 from perftui.model.filter import EVERYTHING, Filter
 from perftui.model.parts import pid_of
 from perftui.model.summary import (
@@ -27,7 +28,7 @@ from perftui.model.summary import (
 )
 from perftui.model.timeline import CLOCK_STEPPED
 from perftui.model.waiting import fullness
-from perftui_agent.wire.frames import CacheFrame, Listener
+from perftui_agent.wire.frames import CacheFrame, Evidence, Listener
 
 SCHEMA = 1
 
@@ -73,8 +74,11 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> Json:
         "caches": [_cache(row) for row in wanted.of(summary.caches)],
         "in_flight": [_in_flight(row) for row in wanted.of(summary.in_flight)],
         "slowest": [_slow(row) for row in wanted.of(summary.slowest)],
-        "incidents": [_incident(row) for row in wanted.of(summary.incidents)],
-        "evidence": [_evidence(row) for row in wanted.of(summary.evidence)],
+        "incidents": [
+            *(_incident(row) for row in wanted.of(summary.incidents)),
+            *(_fired(row) for row in wanted.of(summary.evidence) if row.evidence.kind == TRIGGER),
+        ],
+        "evidence": [evidence_document(row) for row in wanted.of(summary.evidence)],
         "findings": [_finding(each) for each in find(summary)],
         "slo": [{**_verdict(each), "scope": each.scope} for each in summary.slo],
         "forgotten": dict(summary.forgotten),
@@ -292,7 +296,31 @@ def _incident(row: IncidentRow) -> Json:
     }
 
 
-def _evidence(row: EvidenceRow) -> Json:
+def _kind_of(each: Evidence) -> str | None:
+    """Return what was taken: `profile`, `dump`."""
+    taken = result_of(each)
+    return type(taken).__name__.lower() if taken is not None else None
+
+
+def _fired(row: EvidenceRow) -> Json:
+    """Return a trigger as an incident: what was over, and what was taken."""
+    each = row.evidence
+    return {
+        "kind": TRIGGER,
+        "pid": row.pid,
+        "at": moment(each.at / 1e9),
+        "ms": _rounded(each.ns / 1e6),
+        "where": each.where or None,
+        "route": each.route,
+        "stack": list(each.stack),
+        "ongoing": not each.outcome,
+        "trigger": each.trigger,
+        "evidence": each.id,
+    }
+
+
+def evidence_document(row: EvidenceRow) -> Json:
+    """Return a piece of evidence, without what was taken."""
     each = row.evidence
     return {
         "id": each.id,
@@ -307,6 +335,8 @@ def _evidence(row: EvidenceRow) -> Json:
         "stack": list(each.stack),
         "in_flight": [_in_flight(FlightRow(row.worker, row.pid, request)) for request in each.in_flight],
         "text": each.text,
+        "trigger": each.trigger or None,
+        "result": _kind_of(each),
         "taken_at": None if each.taken_at is None else moment(each.taken_at / 1e9),
         "how": each.how or None,
         "outcome": each.outcome or None,

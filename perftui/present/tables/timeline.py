@@ -41,6 +41,7 @@ _SIGNS = {
     "link-lost": Cell("✗", "medium"),
     "link-back": Cell("○", "text"),
     "clock-stepped": Cell("!", "medium"),
+    "trigger": Cell("!", "accent"),
 }
 """Of what says more than how bad it is."""
 
@@ -102,9 +103,13 @@ def _of_event(summary: Summary, event: Event) -> Moment:
     subject, leads_to = event.subject, None
     if event.kind == "loop-blocked":
         subject, leads_to = short_place(subject), Subject("place", function_of(subject))
+    elif event.evidence:
+        leads_to = Subject("evidence", event.evidence)
     elif event.worker and summary.worker(event.worker):
         leads_to = Subject("worker", event.worker)
-    return Moment(event.at, event.kind, subject, event.sentence, severity, leads_to, event.until or event.at)
+    over_at = event.until or event.at
+    stands = bool(event.evidence)  # it was taken then, and is shown as it was
+    return Moment(event.at, event.kind, subject, event.sentence, severity, leads_to, over_at, stands)
 
 
 def _blocks(incidents: Sequence[IncidentRow]) -> Iterator[tuple[RowKey, Moment]]:

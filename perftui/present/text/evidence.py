@@ -12,9 +12,10 @@ from perftui.present.text.statements import brief, wrapped
 from perftui.record import Record
 
 SubjectKind: TypeAlias = Literal[
-    "view", "route", "worker", "request", "flight", "statement", "pool", "cache", "place"
+    "view", "route", "worker", "request", "flight", "statement", "pool", "cache", "place", "evidence"
 ]
-"""`place`: a function that held the loop. `flight`: a request that has not ended. `view`: by its digit."""
+"""`place`: a function that held the loop. `flight`: a request that has not ended. `view`: by its digit.
+`evidence`: what was taken of its own accord, by its id."""
 
 SPACED = 30
 """From this height on empty lines part the blocks of a detail screen."""

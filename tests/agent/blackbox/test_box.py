@@ -15,9 +15,17 @@ import pytest
 
 from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.boxes import read_box
+from perftui_agent.wire.boxes import read_box, read_evidence
 from perftui_agent.wire.codec import WireError, decode_from_agent, encode
-from perftui_agent.wire.frames import Frame, Hello, RouteFrame, StatusCounts, WorkerIdentity
+from perftui_agent.wire.frames import (
+    Evidence,
+    Frame,
+    Hello,
+    History,
+    RouteFrame,
+    StatusCounts,
+    WorkerIdentity,
+)
 
 SECOND_NS = 1_000_000_000
 START_NS = 1_800_000_000 * SECOND_NS
@@ -204,3 +212,39 @@ def test_a_box_whose_file_is_removed_is_made_again_with_all_it_held(box: BlackBo
     assert [one.seq for one in history(box, 21)] == list(range(1, 22))
     assert [one.seq for one in read_box(box.path)[1]] == list(range(1, 22))
     assert (tmp_path / "w.ring").read_bytes() == b"somebody else's"
+
+
+def test_evidence_outlasts_the_frames_it_was_told_in(tmp_path: Path) -> None:
+    """An hour of a busy worker later it is still there, for a client and for whoever reads the file."""
+    path = tmp_path / "w.ring"
+    box = BlackBox(path, hello=encode(HELLO), size_bytes=512 * 1024)
+    whole = Evidence(id="a", kind="trigger", at=START_NS, outcome="taken", result=b"x" * 9000)
+    for each in (Evidence(id="a", kind="trigger", at=START_NS), whole):
+        told = frame(1)
+        told.evidence = [each]
+        assert box.add(told, encode(told))
+    fill(box, 4000, routes=20)
+
+    (message,) = [decode_from_agent(message) for message in box.evidence()]
+    hello, evidence = read_evidence(path)
+    box.close()
+
+    assert isinstance(message, History)
+    assert message.evidence == evidence == [whole]
+    assert hello == HELLO
+    assert path.stat().st_size <= 512 * 1024
+
+
+def test_the_latest_evidence_takes_the_place_of_the_oldest(tmp_path: Path) -> None:
+    """An eighth of the box, and never more."""
+    box = BlackBox(tmp_path / "w.ring", hello=encode(HELLO), size_bytes=512 * 1024)
+    for number in range(40):
+        told = frame(number + 1)
+        told.evidence = [Evidence(id=str(number), kind="trigger", at=1, outcome="taken", result=b"x" * 9000)]
+        box.add(told, encode(told))
+
+    kept = [each.id for message in box.evidence() for each in decode_from_agent(message).evidence]  # type: ignore[union-attr]
+    box.close()
+
+    assert kept == [str(number) for number in range(40 - len(kept), 40)]
+    assert 5 <= len(kept) <= 7
