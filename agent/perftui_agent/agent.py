@@ -13,17 +13,21 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.evidence import EvidenceTray
 from perftui_agent.guard import Guard
+from perftui_agent.inspect.actions import Actions
+from perftui_agent.inspect.dump import take_dump
 from perftui_agent.inspect.inspector import Inspector
 from perftui_agent.inspect.memory import Endpoint
 from perftui_agent.inspect.on_signal import SignalledStacks
 from perftui_agent.inspect.ptrace import name_thread, permit_tracing
+from perftui_agent.inspect.pyspy import PySpy
+from perftui_agent.inspect.source import SourceReader
 from perftui_agent.listeners import Listeners, ListeningSocket
 from perftui_agent.peak import risen_bytes
 from perftui_agent.presence import Presence
@@ -53,12 +57,17 @@ from perftui_agent.serve.introduction import introduce, said_now
 from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.settings import Settings
+from perftui_agent.siblings.lookout import Lookout
+from perftui_agent.siblings.neighbours import Neighbour, Neighbours
+from perftui_agent.siblings.routes_of_stacks import RoutesOfStacks
+from perftui_agent.siblings.supervision import own_supervisor
+from perftui_agent.siblings.watch import Watch
 from perftui_agent.triggers.runner import Triggers
 from perftui_agent.window.window import Window
 from perftui_agent.wire.actions import Progress
 from perftui_agent.wire.clock import steady_ns
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.frames import Dump, Frame, Refusal, WorkerIdentity
 from perftui_agent.wire.lives import AGENT_THREAD
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 
@@ -165,6 +174,7 @@ class _Run:
         self._stream: WorkerSocket | None = None
         self._box: BlackBox | None = None
         self._stacks = SignalledStacks() if agent.settings.actions else None
+        self._watch = Watch(agent.guard)
         self.evidence = EvidenceTray()
         """Where whatever is seen of its own accord is told."""
         self._listeners = Listeners()
@@ -212,6 +222,7 @@ class _Run:
         """Let go, in a forked child, of what is the parent's and goes on there."""
         self._rendezvous = None
         self.probes.detach()
+        self._watch.leave_to_parent()
         if self._stream is not None:
             self._stream.leave_to_parent()
         if self._stacks is not None:
@@ -248,6 +259,7 @@ class _Run:
     def _beat(self) -> bool:
         if self._stream is None:
             return False
+        self._watch.beat()
         # Written out: at twenty times a second, each out of cold caches, two guards would cost 0.02 %.
         try:
             watched = self.loop_probe.loop
@@ -281,6 +293,7 @@ class _Run:
         self.probes.status["ptrace"] = permit_tracing()
         name_thread(AGENT_THREAD)
         rendezvous = self._rendezvous = Rendezvous(worker, agent.settings.runtime_dir)
+        actions = Actions(guard=self._guard)
         inspector = Inspector(
             own_pid=worker.pid,
             actions_allowed=agent.settings.actions,
@@ -288,6 +301,7 @@ class _Run:
             eyes=self.loop_probe,
             endpoints=_endpoints,
             probes=lambda: self.probes.status,
+            actions=actions,
         )
         stream = WorkerSocket(
             rendezvous.socket_path,
@@ -300,7 +314,15 @@ class _Run:
         self._stream = stream
         try:
             self._open_box(rendezvous.box_path, encode(hello))
-            presence = Presence(rendezvous, stream, self._box, self._listeners, self._guard, self._stacks)
+            presence = Presence(
+                rendezvous,
+                stream,
+                self._box,
+                self._listeners,
+                self._guard,
+                self._watch.look_after,
+                self._stacks,
+            )
             await presence.mend()
             self.probes.status["stacks"] = (
                 self._stacks.status if self._stacks is not None else "off: actions are switched off"
@@ -325,10 +347,12 @@ class _Run:
                 box=self._box,
                 footprint=Footprint(IMPORTED_BYTES, self._window, self.probes, stream, self._box),
                 evidence=self.evidence,
-                note=triggers.note,
+                note=partial(_each, (triggers.note, self._watch.note)),
             )
+            self._watch.lookout = self._new_lookout(worker, rendezvous, actions)
             await asyncio.gather(rhythm.run(), presence.run(), triggers.run())
         finally:
+            self._watch.close()
             await stream.close()
             if self._box is not None:
                 self._box.close()
@@ -336,6 +360,30 @@ class _Run:
                 # Not before nobody can read any more that it listens.
                 rendezvous.withdraw()
                 self._stacks.end()
+
+    def _new_lookout(self, worker: WorkerIdentity, rendezvous: Rendezvous, actions: Actions) -> Lookout:
+        spy, sources = PySpy(), SourceReader()
+
+        async def look(request_id: str, neighbour: Neighbour) -> Dump | Refusal:
+            return await take_dump(
+                request_id,
+                neighbour.worker.pid,
+                taken_by=worker.pid,
+                spy=spy,
+                sources=sources,
+                registration=neighbour.registration,
+            )
+
+        return Lookout(
+            neighbours=Neighbours(worker, lambda: rendezvous.directory, rendezvous.siblings),
+            tray=self.evidence,
+            actions=actions,
+            look=look if self._agent.settings.actions else None,
+            route_of=RoutesOfStacks(_endpoints, _walk_routes, lambda: self.loop_probe.loop),
+            supervisor=own_supervisor,
+            own_pid=worker.pid,
+            guard=self._guard,
+        )
 
     def _open_box(self, path: Path, hello: bytes) -> None:
         size_bytes = int(self._agent.settings.blackbox_mb * 1024 * 1024)
@@ -366,6 +414,17 @@ async def _act(
     finish: asyncio.Event,
 ) -> ActionResult | Refusal:
     return await inspector.act(request, peer=peer, tell=tell, finish=finish)
+
+
+def _each(notes: Sequence[Callable[[Frame], None]], frame: Frame) -> None:
+    for note in notes:
+        note(frame)
+
+
+def _walk_routes() -> None:
+    """Have the routes of all apps known; on the app's thread."""
+    for labels in list(routes.every):
+        labels.walk_once()
 
 
 def _endpoints() -> list[Endpoint]:

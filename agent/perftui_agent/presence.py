@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.guard import Guard
@@ -38,8 +40,10 @@ class Presence:
         box: BlackBox | None,
         listeners: Listeners,
         guard: Guard,
+        look_after_pulse: Callable[[Path], None],
         stacks: SignalledStacks | None = None,
     ) -> None:
+        self._look_after_pulse = look_after_pulse
         self._listeners = listeners
         self._rendezvous = rendezvous
         self._stream = stream
@@ -68,6 +72,8 @@ class Presence:
                         self._rendezvous.stacks = self._stacks.look_after(self._rendezvous.stacks_path)
                 # Who reads the entry finds the socket.
                 self._rendezvous.publish(self._listeners.found)
+            with self._guard.guarding("siblings"):
+                self._look_after_pulse(self._rendezvous.pulse_path)
             box = self._box
             if box is not None and not (box.is_there() and box.path == self._rendezvous.box_path):
                 with self._guard.guarding("blackbox"):

@@ -7,6 +7,9 @@ of it. A silence is an incident of the worker that was silent, whoever told of i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import msgspec
 
 from perftui.model.parts import pid_of
 from perftui.model.summary import EvidenceRow, IncidentRow
@@ -32,7 +35,7 @@ def evidence_row(told_by: WorkerId, evidence: Evidence) -> EvidenceRow:
 def latest_evidence(rows: Iterable[EvidenceRow]) -> tuple[EvidenceRow, ...]:
     """Return each piece once, as it lasted longest, oldest first.
 
-    Frames are added up in any order: what is known of the later is what went on for longer.
+    The past is told backwards: what is known of the later is what went on for longer.
     """
     latest: dict[str, EvidenceRow] = {}
     for row in rows:
@@ -40,6 +43,11 @@ def latest_evidence(rows: Iterable[EvidenceRow]) -> tuple[EvidenceRow, ...]:
         if have is None or _age(row.evidence) >= _age(have.evidence):
             latest[row.evidence.id] = row
     return tuple(sorted(latest.values(), key=lambda row: row.evidence.at)[-MAX_EVIDENCE:])
+
+
+def evidence_at(known: Iterable[EvidenceRow], at: float) -> tuple[EvidenceRow, ...]:
+    """Return what there was at a moment; of what went on, no more than was to be known then."""
+    return tuple(_as_at(row, at) for row in known if row.evidence.at <= at * 1e9)
 
 
 def result_of(evidence: Evidence) -> Dump | Profile | None:
@@ -71,3 +79,11 @@ def silences(rows: Iterable[EvidenceRow]) -> Iterator[IncidentRow]:
 
 def _age(evidence: Evidence) -> tuple[bool, int]:
     return bool(evidence.outcome), evidence.ns
+
+
+def _as_at(row: EvidenceRow, at: float) -> EvidenceRow:
+    if row.until <= at:
+        return row
+    evidence = row.evidence
+    so_far_ns = max(0, int(at * 1e9) - evidence.at)
+    return replace(row, evidence=msgspec.structs.replace(evidence, ns=so_far_ns, outcome="", ended_by=""))

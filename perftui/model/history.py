@@ -18,7 +18,6 @@ from functools import cached_property
 
 import msgspec
 
-from perftui.model.evidence import SILENT
 from perftui.model.parts import RoutePart
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui.model.summary import IncidentRow, Latency
@@ -223,8 +222,6 @@ class History(Record, frozen=True):
         found: dict[tuple[WorkerId, int], IncidentRow] = {}
         for node in self.cover(self.newest - KEPT_S, self.newest):
             for row in node.tally.incidents:
-                if row.incident.kind == SILENT:
-                    continue
                 have = found.get((row.worker, row.incident.at))
                 if row.incident.ns >= max(at_least_ns, have.incident.ns if have else 0):
                     found[row.worker, row.incident.at] = row

@@ -9,14 +9,14 @@ import math
 
 from perftui.model.axis import axis_of
 from perftui.model.dashboard import Dashboard
-from perftui.model.evidence import latest_evidence
+from perftui.model.evidence import evidence_at, silences
 from perftui.model.history import sum_of
 from perftui.model.quantiles import latency_of
 from perftui.model.resources import cache_rows, pool_rows, query_rows
 from perftui.model.routes import route_rows
 from perftui.model.shares import shares_of
 from perftui.model.slo import judge
-from perftui.model.summary import Coverage, EvidenceRow, FlightRow, Summary, Totals, WorkerSummary
+from perftui.model.summary import Coverage, FlightRow, Summary, Totals, WorkerSummary
 from perftui.model.tally import Second, Tally
 from perftui.model.timeline import events_until
 from perftui.model.waiting import queued_of
@@ -41,6 +41,8 @@ def summarize(
     routes = route_rows(tally, axis, lambda route: shares_of(recents, route, first, last))
     totals = _totals(tally, last_frames)
     frames = last_frames.values()
+    evidence = evidence_at(dashboard.evidence, at)
+    incidents = (*tally.incidents, *silences(each for each in evidence if each.until >= at - window_s))
     return Summary(
         target=dashboard.target,
         service=_service(workers),
@@ -59,8 +61,8 @@ def summarize(
         caches=cache_rows(tally, frames),
         in_flight=_in_flight(last_frames, workers),
         slowest=tally.slowest,
-        incidents=tally.incidents,
-        evidence=_evidence_until(dashboard, at, tally.evidence),
+        incidents=incidents,
+        evidence=evidence,
         slo=judge(dashboard.slo, totals, routes),
         events=events_until(dashboard, at),
     )
@@ -88,14 +90,6 @@ def _last_frames(
         if row.state != "gone" and frame is not None:
             found[worker] = frame
     return found
-
-
-def _evidence_until(
-    dashboard: Dashboard, at: float, told: tuple[EvidenceRow, ...]
-) -> tuple[EvidenceRow, ...]:
-    """Return what was known by then: what the window's frames tell, and what has been kept of before."""
-    kept = [row for row in dashboard.evidence if row.evidence.at <= at * 1e9]
-    return latest_evidence([*kept, *told])
 
 
 def _totals(tally: Tally, last_frames: dict[WorkerId, Frame]) -> Totals:

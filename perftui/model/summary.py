@@ -370,6 +370,11 @@ class EvidenceRow(Record, frozen=True):
     told_by: WorkerId
     """The worker itself, or a sibling."""
 
+    @property
+    def until(self) -> float:
+        """When it was over, or was told of last."""
+        return (self.evidence.at + self.evidence.ns) / 1e9
+
 
 class SloVerdict(Record, frozen=True):
     """One target held against the window; `met` is None where there is nothing to judge."""
@@ -468,7 +473,7 @@ class Summary(Record, frozen=True):
     slowest: tuple[SlowRow, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()
     evidence: tuple[EvidenceRow, ...] = ()
-    """What agents have seen of their own accord, oldest first."""
+    """What agents have seen of their own accord, oldest first: all that is kept, within the window or not."""
     slo: tuple[SloVerdict, ...] = ()
     events: tuple[Event, ...] = ()
 

@@ -10,7 +10,6 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
-from perftui.model.evidence import evidence_row, latest_evidence, silences
 from perftui.model.packed import Packed, merged
 from perftui.model.parts import (
     RoutePart,
@@ -21,7 +20,7 @@ from perftui.model.parts import (
     worker_of,
     worker_sum,
 )
-from perftui.model.summary import EvidenceRow, IncidentRow, SlowRow
+from perftui.model.summary import IncidentRow, SlowRow
 from perftui.model.usage import (
     CachePart,
     PoolPart,
@@ -83,7 +82,6 @@ class Tally(Record, frozen=True):
     """By name and kind."""
     slowest: tuple[SlowRow, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()
-    evidence: tuple[EvidenceRow, ...] = ()
     in_flight: int = 0
     """The most requests that all workers together were seen to have in flight."""
 
@@ -153,9 +151,6 @@ def tally_of(frames: Sequence[Counted], routes: Mapping[RouteLabel, RoutePart]) 
     """Return the tally of the frames that belong to one second, whose routes have been added up."""
     workers = _added([{each.worker: each.part} for each in frames], worker_sum)
     all_frames = [each.frame for each in frames]
-    evidence = latest_evidence(
-        [evidence_row(worker, each) for worker, frame, _ in frames for each in frame.evidence]
-    )
     return Tally(
         from_ns=min([each.from_ns for each in workers.values()], default=0),
         to_ns=max([each.to_ns for each in workers.values()], default=0),
@@ -198,15 +193,11 @@ def tally_of(frames: Sequence[Counted], routes: Mapping[RouteLabel, RoutePart]) 
         ),
         incidents=_latest(
             [
-                *(
-                    IncidentRow(worker, pid_of(worker), each)
-                    for worker, frame, _ in frames
-                    for each in frame.incidents
-                ),
-                *silences(evidence),
+                IncidentRow(worker, pid_of(worker), each)
+                for worker, frame, _ in frames
+                for each in frame.incidents
             ]
         ),
-        evidence=evidence,
         in_flight=sum([each.last.in_flight for each in workers.values()]),
     )
 
@@ -238,7 +229,6 @@ def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Tally:
         ),
         slowest=_slowest([row for tally in some for row in tally.slowest]),
         incidents=_latest([row for tally in some for row in tally.incidents]),
-        evidence=latest_evidence([row for tally in some for row in tally.evidence]),
         in_flight=in_flight,
     )
 

@@ -182,7 +182,7 @@ def _grown(
         line = lines.setdefault(at, _Line())
         line.bytes += change.size_diff
         line.count += change.count_diff
-        route = _route_of(change.traceback, endpoints)
+        route = route_in(((frame.filename, frame.lineno) for frame in change.traceback), endpoints)
         if route:
             line.routes[route] = line.routes.get(route, 0) + change.size_diff
     grown = sorted(
@@ -215,13 +215,13 @@ def _line_of(traceback: Iterable[tracemalloc.Frame]) -> tuple[str, int] | None:
     return innermost
 
 
-def _route_of(traceback: Iterable[tracemalloc.Frame], endpoints: Sequence[Endpoint]) -> str:
-    """Return the route whose endpoint is in a stack; empty for none, or for one of several routes."""
+def route_in(lines: Iterable[tuple[str, int]], endpoints: Sequence[Endpoint]) -> str:
+    """Return the route whose endpoint is in a stack of these lines; empty for none, or for one of several."""
     routes = {
         endpoint.route
-        for frame in traceback
+        for file, line in lines
         for endpoint in endpoints
-        if endpoint.file == frame.filename and endpoint.first_line <= frame.lineno <= endpoint.last_line
+        if endpoint.file == file and endpoint.first_line <= line <= endpoint.last_line
     }
     return routes.pop() if len(routes) == 1 else ""
 

@@ -30,7 +30,7 @@ from perftui_agent.wire.registration import (
     runtime_dir,
 )
 
-_OUR_SUFFIXES = (".json", ".sock", ".ring", ".stacks", ".new")
+_OUR_SUFFIXES = (".json", ".sock", ".ring", ".stacks", ".pulse", ".claim", ".new")
 
 KEPT_BOXES = 8
 KEPT_BOX_S = 3600.0
@@ -41,10 +41,12 @@ OLD_S = 3600.0
 TOUCHED_EVERY_S = 600.0
 """Cleaners of temporary files take what is old."""
 
-_NAME = re.compile(r"(\d{1,10})-(\d{1,20})-([0-9a-f]{8})\.(?:json|sock|stacks|new)")
-"""What a worker's files are called, but for its black box: pid, start, place."""
+_NAME = re.compile(
+    r"(\d{1,10}-\d{1,20}-[0-9a-f]{8})(?:\.(?:json|sock|stacks|pulse|new)|\.[0-9a-f]{1,16}\.claim)"
+)
+"""What a worker's files are called, but for its black box: pid, start, place. A claim is of one silence."""
 
-_NAME_BY_CLOCK = re.compile(r"(\d{1,10})-(\d{1,12}\.\d{2})\.(?:json|sock|stacks|new)")
+_NAME_BY_CLOCK = re.compile(r"(\d{1,10}-\d{1,12}\.\d{2})\.(?:json|sock|stacks|pulse|new)")
 """Where the system tells no ticks."""
 
 
@@ -72,6 +74,7 @@ class Rendezvous:
         self._path = self._directory / f"{self._stem}.json"
         self.box_path = self._directory / f"{self._stem}.ring"
         self.stacks_path = self._directory / f"{self._stem}.stacks"
+        self.pulse_path = self._directory / f"{self._stem}.pulse"
 
     def is_there(self) -> bool:
         """Tell whether the entry can still be read where it was written, by whom it concerns."""
@@ -128,10 +131,15 @@ class Rendezvous:
     def withdraw(self) -> None:
         """Remove what was written, for good. Never raises: it runs while the host app stops."""
         self._withdrawn = True
-        files = (self._path, self.socket_path, self.box_path, self.stacks_path)
+        files = (self._path, self.socket_path, self.box_path, self.stacks_path, self.pulse_path)
         for path in (*files, self._path.with_suffix(".new")):
             with contextlib.suppress(OSError):
                 path.unlink()
+
+    @property
+    def directory(self) -> Path:
+        """Where the entries are."""
+        return self._directory
 
     def siblings(self) -> list[Registration]:
         """Return the registrations in the same directory, this worker's own included."""
@@ -151,9 +159,12 @@ class Rendezvous:
         }
         for directory in {self._directory, self.socket_path.parent}:
             for stem in dead:
-                for ending in ("json", "sock", "stacks", "new"):
+                for ending in ("json", "sock", "stacks", "pulse", "new"):
                     with contextlib.suppress(OSError):
                         (directory / f"{stem}.{ending}").unlink()
+                for claim in directory.glob(f"{stem}.*.claim"):
+                    with contextlib.suppress(OSError):
+                        claim.unlink()
         self._sweep_boxes()
         return len(dead)
 
@@ -197,7 +208,7 @@ def _modified(path: Path, otherwise: float) -> float:
 def _stem_of(name: str) -> str:
     """Return what all files of the worker begin with that a file is of; empty if it is no worker's."""
     named = _NAME.fullmatch(name) or _NAME_BY_CLOCK.fullmatch(name)
-    return name.rpartition(".")[0] if named is not None else ""
+    return named[1] if named is not None else ""
 
 
 def private_directory(directory: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perftui.model.evidence import SILENT
 from perftui.model.summary import Summary, WorkerSummary
 from perftui.present.details.worker_blocks import agent, process, state
 from perftui.present.details.worker_charts import over_time
@@ -67,7 +68,11 @@ def flights(summary: Summary, worker: WorkerSummary, width: int) -> list[Row]:
 
 def incidents(summary: Summary, worker: WorkerSummary, width: int) -> list[Row]:
     """Return what held its loop, the latest first, with the stack of the latest."""
-    found = [row.incident for row in summary.incidents if row.worker == worker.identity.id]
+    found = [
+        row.incident
+        for row in summary.incidents
+        if row.worker == worker.identity.id and row.incident.kind != SILENT
+    ]
     if not found:
         return []
     found.sort(key=lambda incident: -incident.at)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from perftui.findings.find import find
-from perftui.model.evidence import TRIGGER, result_of
+from perftui.model.evidence import TRIGGER, result_of, silences
 from perftui.model.filter import EVERYTHING, Filter
 from perftui.model.parts import pid_of
 from perftui.model.summary import (
@@ -75,7 +75,7 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> Json:
         "in_flight": [_in_flight(row) for row in wanted.of(summary.in_flight)],
         "slowest": [_slow(row) for row in wanted.of(summary.slowest)],
         "incidents": [
-            *(_incident(row) for row in wanted.of(summary.incidents)),
+            *(_incident(row) for row in wanted.of(_incidents(summary))),
             *(_fired(row) for row in wanted.of(summary.evidence) if row.evidence.kind == TRIGGER),
         ],
         "evidence": [evidence_document(row) for row in wanted.of(summary.evidence)],
@@ -279,6 +279,13 @@ def _slow(row: SlowRow) -> Json:
             for span in request.spans
         ],
     }
+
+
+def _incidents(summary: Summary) -> list[IncidentRow]:
+    """Return those of the window, and each silence that is known: it is kept for who comes later."""
+    told = {(row.worker, row.incident.at) for row in summary.incidents}
+    past = [row for row in silences(summary.evidence) if (row.worker, row.incident.at) not in told]
+    return sorted([*past, *summary.incidents], key=lambda row: row.incident.at)
 
 
 def _incident(row: IncidentRow) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from perftui.model.evidence import SILENT
 from perftui.model.filter import EVERYTHING, Filter
 from perftui.model.summary import Event, IncidentRow, Severity, Summary
 from perftui.present.picture import Picture
@@ -115,7 +116,8 @@ def _of_event(summary: Summary, event: Event) -> Moment:
 def _blocks(incidents: Sequence[IncidentRow]) -> Iterator[tuple[RowKey, Moment]]:
     """Yield the blocks of loops; those of one function and worker close to each other as one."""
     runs: dict[tuple[str, str], list[list[IncidentRow]]] = {}
-    for row in sorted(incidents, key=lambda row: row.incident.at):
+    blocks = [row for row in incidents if row.incident.kind != SILENT]
+    for row in sorted(blocks, key=lambda row: row.incident.at):
         groups = runs.setdefault((row.worker, function_of(row.incident.where)), [])
         if groups and (row.incident.at - groups[-1][-1].incident.at) / 1e9 <= TOGETHER_S:
             groups[-1].append(row)

@@ -101,6 +101,11 @@ class RouteLabels:
                 for method in sorted((leaf.methods or {"GET"}) - {"HEAD"}):
                     yield code, f"{method} {leaf.template}"
 
+    def walk_once(self) -> None:
+        """Walk the tree of routes if no request has had it walked yet; on the app's thread."""
+        if not self._tree.walked:
+            self._walk()
+
     def look_again(self) -> None:
         """Walk the tree of routes anew if it has changed, and if walking has not taken too long already."""
         if self._may_walk() and self._tree.has_changed():

@@ -1,0 +1,153 @@
+"""Real workers that fall silent: what is told of them, whether they go on or are ended for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from perftui_agent.wire.boxes import read_box
+from perftui_agent.wire.frames import Evidence
+from tests.support.servers import Server, Service, running, wait_until, write_app
+
+SOURCE = """
+    import ctypes, os, re
+    from fastapi import FastAPI
+    from perftui_agent import instrument
+
+    app = FastAPI()
+    instrument(app, service="shop")
+    SLOW = re.compile(r"(a+)+$")
+
+    def match(text):
+        return SLOW.match(text)
+
+    @app.get("/rx/{n}")
+    async def rx(n: int):
+        return bool(match("a" * n + "b"))
+
+    @app.get("/hold/{seconds}")
+    async def hold(seconds: int):
+        ctypes.PyDLL(None).sleep(seconds)
+        return seconds
+
+    @app.get("/pid")
+    async def pid():
+        return os.getpid()
+"""
+
+ENDLESS = "/rx/60"
+"""Takes years."""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_app(tmp_path_factory.mktemp("app"), SOURCE)
+
+
+def ask(service: Service, path: str) -> threading.Thread:
+    """Ask for a path, whatever comes of it."""
+
+    def get() -> None:
+        try:
+            httpx.get(service.url + path, timeout=60, trust_env=False)
+        except httpx.HTTPError:
+            return
+
+    thread = threading.Thread(target=get, daemon=True)
+    thread.start()
+    return thread
+
+
+def kept(service: Service) -> list[Evidence]:
+    """Return what lies in the black boxes, the latest of each."""
+    found: dict[str, Evidence] = {}
+    for box in service.runtime_dir.glob("*.ring"):
+        _, frames = read_box(box)
+        for frame in frames:
+            for each in frame.evidence:
+                found[each.id] = each
+    return list(found.values())
+
+
+def snapshot(service: Service) -> dict[str, Any]:
+    told = service.perftui("snapshot", service.target, "--for", "1s", "--json")
+    assert told.returncode == 0, told.stderr
+    document: dict[str, Any] = json.loads(told.stdout)
+    return document
+
+
+def told_of(service: Service, which: Callable[[Evidence], bool] = lambda _: True) -> Evidence:
+    """Wait until something is told, and return it."""
+    wait_until(lambda: any(map(which, kept(service))), "a silent worker to be told of", service.log, 30)
+    [found] = filter(which, kept(service))
+    return found
+
+
+@pytest.fixture(scope="module", params=["uvicorn", "gunicorn"])
+def service(app: str, request: pytest.FixtureRequest) -> Iterator[Service]:
+    server: Server = request.param
+    with running(app, server=server, workers=2) as service:
+        service.wait_registered()
+        yield service
+
+
+def test_a_regex_that_holds_the_gil_is_named_though_its_worker_is_ended_for_it(app: str) -> None:
+    """uvicorn ends it after five seconds; who looks only then reads the line, the route and who ended it."""
+    with running(app, workers=2) as service:
+        before = service.wait_registered()
+        asked_at = time.time()
+        ask(service, ENDLESS)
+        told = told_of(service, lambda each: each.outcome == "ended")
+        gone = set(before) - set(service.pids())
+        assert told.taken_at is not None
+        assert told.taken_at / 1e9 - told.at / 1e9 < 3.5
+        assert abs(told.at / 1e9 - asked_at) < 1.5
+        document = snapshot(service)
+    [incident] = [each for each in document["incidents"] if each["kind"] == "worker-silent"]
+    assert {incident["pid"]} == gone
+    assert (incident["verdict"], incident["where"]) == ("hung", "app.py:11 match")
+    assert incident["route"] == "GET /rx/{n}"
+    [evidence] = document["evidence"]
+    assert evidence["ended_by"] == f"uvicorn (pid {service.process.pid})"
+    assert evidence["outcome"] == "ended"
+    assert [each["route"] for each in evidence["in_flight"]] == ["GET /rx/{n}"]
+
+
+def test_one_that_goes_on_was_looked_at_all_the_same(service: Service) -> None:
+    """C code that sleeps with the GIL: a sibling says in which line, and then that it is over."""
+    ask(service, "/hold/3").join()
+    told = told_of(service, lambda each: each.outcome == "went on" and each.verdict == "hung")
+    assert told.where.endswith("hold")
+    assert told.route == "GET /hold/{seconds}"
+    assert 2.5e9 < told.ns < 4e9
+
+
+def test_promise_23_one_that_was_stopped_is_said_to_be_stopped_and_left_as_it_was(service: Service) -> None:
+    """Whoever has stopped it has done so on purpose: it is not let go on, and no line is to blame."""
+    pid = service.registered_pids()[0]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        told = told_of(service, lambda each: each.verdict == "stopped")
+        assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert f"/{pid}/" in told.worker
+
+
+def test_a_service_that_is_well_tells_of_nothing(service: Service) -> None:
+    """Nobody is silent who is asked nothing, or much."""
+    wait_until(lambda: all(each.outcome for each in kept(service)), "what was silent to go on")
+    before = len(kept(service))
+    service.get("/pid", times=50)
+    time.sleep(2.5)
+    assert len(kept(service)) == before
+    assert list(service.runtime_dir.glob("*.claim")) == []
