@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from perftui.findings.figures import ms, span, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted, worst
 from perftui.findings.workers import at_work
+from perftui.model.evidence import SILENT
 from perftui.model.summary import Finding, IncidentRow, Severity, Summary
 
 KIND = "loop-blocked"
@@ -41,14 +42,29 @@ MAX_STACK = 10
 def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     """Yield each function that held a loop long enough or often enough."""
     by_function: dict[str, list[IncidentRow]] = {}
-    for row in summary.incidents:
+    for row in _held(summary.incidents):
         where = row.incident.where
-        if row.incident.kind == KIND and where and not where.startswith(OURS):
+        if where and not where.startswith(OURS):
             by_function.setdefault(_function_of(where), []).append(row)
     for function, rows in by_function.items():
         longest_ms = max(row.incident.ns for row in rows) / 1e6
         if function in standing or len(rows) >= OFTEN or longest_ms >= LONG_MS:
             yield _finding(summary, function, rows, standing.get(function))
+
+
+def _held(incidents: Sequence[IncidentRow]) -> list[IncidentRow]:
+    """Return the blocks, and the silences of workers that hung: code that keeps the GIL holds the loop too.
+
+    A worker that goes on tells of the same block itself, as soon as it can.
+    """
+    blocks = [row for row in incidents if row.incident.kind == KIND]
+    hung = [row for row in incidents if row.incident.kind == SILENT and row.incident.verdict == "hung"]
+    return [*blocks, *(row for row in hung if not any(_are_same(row, block) for block in blocks))]
+
+
+def _are_same(one: IncidentRow, other: IncidentRow) -> bool:
+    first, last = sorted((one.incident, other.incident), key=lambda each: each.at)
+    return one.worker == other.worker and first.at + first.ns >= last.at
 
 
 def _function_of(where: str) -> str:

@@ -10,14 +10,20 @@ from collections.abc import Iterator
 from perftui.findings.figures import ms, percent, plural, size, span
 from perftui.findings.rule import Standing, quoted
 from perftui.findings.workers import name_of
+from perftui.model.evidence import SILENT, advice_on, how_it_ended, what_it_was
 from perftui.model.summary import Event, Finding, Severity, Summary, WorkerSummary
-from perftui_agent.wire.frames import Incident
+from perftui_agent.wire.frames import Evidence, Incident
 
 LOST = "worker-lost"
 RESTARTED = "worker-restarted"
 
 NEAR_LIMIT = 0.9
 """From this share of its memory limit on, the kernel may well have ended it."""
+
+REMEMBERED_S = 300.0
+"""For so long a worker that ended in silence before the watch is told of: whoever is paged comes later."""
+
+MAX_STACK = 10
 
 LONG_BLOCK_NS = 1_000_000_000
 """A shorter block makes nobody end a worker."""
@@ -29,6 +35,7 @@ def check_lost(summary: Summary, standing: Standing) -> Iterator[Finding]:  # no
     for worker in _gone(summary):
         if str(worker.pid) not in replaced:
             yield _finding(summary, worker, LOST, "high", "is gone, and nothing has taken its place")
+    yield from _of_before(summary, replaced=False)
 
 
 def check_restarted(summary: Summary, standing: Standing) -> Iterator[Finding]:  # noqa: ARG001 - as above
@@ -38,8 +45,14 @@ def check_restarted(summary: Summary, standing: Standing) -> Iterator[Finding]: 
         event = replaced.get(str(worker.pid))
         if event is not None:
             # Workers are recycled and deployed anew as a matter of course, but then they finish first.
-            violently = worker.lost_in_flight or _near_limit(worker) or _last_block(summary, worker)
+            violently = (
+                worker.lost_in_flight
+                or _near_limit(worker)
+                or worker.silence is not None
+                or _last_block(summary, worker)
+            )
             yield _finding(summary, worker, RESTARTED, "medium" if violently else "low", "was replaced")
+    yield from _of_before(summary, replaced=True)
 
 
 def _gone(summary: Summary) -> Iterator[WorkerSummary]:
@@ -55,12 +68,15 @@ def _replaced(summary: Summary) -> dict[str, Event]:
 
 def _finding(summary: Summary, worker: WorkerSummary, kind: str, severity: Severity, what: str) -> Finding:
     since = worker.gone_since or summary.at
-    block = _last_block(summary, worker)
+    silence = worker.silence
+    block = None if silence is not None else _last_block(summary, worker)
     return Finding(
         kind=kind,
         severity=severity,
         subject=name_of(worker, summary),
-        sentence=f"{what}, {span(max(0.0, summary.at - since))} ago after {span(worker.uptime_s or 0.0)}"
+        sentence=_sentence(
+            what, silence, f"{span(max(0.0, summary.at - since))} ago after {span(worker.uptime_s or 0.0)}"
+        )
         + _last_words(worker, block),
         evidence={
             "pid": worker.pid,
@@ -71,14 +87,63 @@ def _finding(summary: Summary, worker: WorkerSummary, kind: str, severity: Sever
             "last_cpu_percent": worker.cpu_percent,
             "lost_in_flight": worker.lost_in_flight,
             "last_block": None if block is None else {"where": block.where, "ms": round(block.ns / 1e6, 3)},
+            "silence": _told(silence),
             "events": [event.sentence for event in summary.events if event.subject == str(worker.pid)][-3:],
         },
-        advice=_advice(worker, block),
+        advice=_advice(worker, block) if silence is None else advice_on(silence),
         impact=float(worker.lost_in_flight or 0),
         key=worker.identity.id,
         since=since,
+        route=silence.route if silence is not None else None,
         worker=worker.identity.id,
     )
+
+
+def _sentence(fate: str, silence: Evidence | None, ago: str) -> str:
+    """Return what happened; of one that was silent the line first, which is what to look at."""
+    if silence is None:
+        return f"{fate}, {ago}"
+    return f"{what_it_was(silence)}; {how_it_ended(silence)}, {ago}, and {fate}"
+
+
+def _told(silence: Evidence | None) -> dict[str, object] | None:
+    """Return what a sibling has seen, as evidence."""
+    if silence is None:
+        return None
+    return {
+        "verdict": silence.verdict,
+        "where": silence.where,
+        "route": silence.route,
+        "ms": round(silence.ns / 1e6, 3),
+        "ended_by": silence.ended_by or None,
+        "how": silence.how,
+        "stack": list(silence.stack[:MAX_STACK]),
+    }
+
+
+def _of_before(summary: Summary, *, replaced: bool) -> Iterator[Finding]:
+    """Yield the workers that had ended in silence before anybody watched: a sibling has told of them."""
+    known = {worker.identity.id for worker in summary.workers}
+    for row in summary.evidence:
+        each = row.evidence
+        ago_s = summary.at - row.until
+        if each.kind != SILENT or each.outcome != "ended" or row.worker in known or ago_s > REMEMBERED_S:
+            continue
+        if any(worker.identity.started_at > row.until - 1.0 for worker in summary.workers) != replaced:
+            continue
+        fate = "was replaced" if replaced else "is gone, and nothing has taken its place"
+        yield Finding(
+            kind=RESTARTED if replaced else LOST,
+            severity="medium" if ago_s <= max(summary.window_s, 60.0) else "low",
+            subject=f"worker {row.pid}",
+            sentence=_sentence(fate, each, f"{span(max(0.0, ago_s))} ago"),
+            evidence={"pid": row.pid, "gone_since": row.until, "silence": _told(each)},
+            advice=advice_on(each),
+            key=row.worker,
+            since=row.until,
+            route=each.route,
+            worker=row.worker,
+        )
 
 
 def _last_block(summary: Summary, worker: WorkerSummary) -> Incident | None:

@@ -22,6 +22,9 @@ SILENT = "worker-silent"
 
 TRIGGER = "trigger"
 
+STILL_NS = 35_000_000_000
+"""What goes on is told of again every thirty seconds; longer unheard of, how it went is not known."""
+
 MAX_EVIDENCE = 50
 """The latest; what is beyond is forgotten."""
 
@@ -59,8 +62,47 @@ def result_of(evidence: Evidence) -> Dump | Profile | None:
     return result if isinstance(result, Dump | Profile) else None
 
 
-def silences(rows: Iterable[EvidenceRow]) -> Iterator[IncidentRow]:
-    """Yield the incidents that silent workers are."""
+def what_it_was(evidence: Evidence) -> str:
+    """Return what a silence was, in a few words: `hung in app.py:7 match, serving GET /rx`."""
+    at = f" in {evidence.where}" if evidence.where else ""
+    serving = f", serving {evidence.route}" if evidence.route else ""
+    match evidence.verdict:
+        case "stopped":
+            return "stopped by a signal or a debugger"
+        case "starved":
+            return f"starved{at}{serving}"
+        case "hung":
+            return f"hung{at or ' in a line that is not known'}{serving}"
+        case _:
+            return f"silent{at}{serving}"
+
+
+def how_it_ended(evidence: Evidence) -> str:
+    """Return how a silent worker ended: `ended by uvicorn (pid 4100) after 5.3 s of silence`."""
+    by = f"ended by {evidence.ended_by}" if evidence.ended_by else "ended, by whom is not known,"
+    return f"{by} after {evidence.ns / 1e9:.1f} s of silence"
+
+
+def advice_on(evidence: Evidence) -> str:
+    """Return what to do about a silence."""
+    option = "--timeout" if evidence.ended_by.startswith("gunicorn") else "--timeout-worker-healthcheck"
+    match evidence.verdict:
+        case "stopped":
+            return "Whoever stopped it (kill -STOP, a debugger) lets it go on: kill -CONT."
+        case "starved":
+            return (
+                f"It needed more time than its supervisor gives it: raise {option}, give it more CPU, or "
+                "import at start what it imports while it serves."
+            )
+        case _:
+            return (
+                "C code there keeps the GIL, so that nothing else of the worker runs: bound its input, "
+                "or run it in another process."
+            )
+
+
+def silences(rows: Iterable[EvidenceRow], at: float) -> Iterator[IncidentRow]:
+    """Yield the incidents that silent workers are, as of a moment."""
     for row in rows:
         each = row.evidence
         if each.kind == SILENT:
@@ -71,7 +113,7 @@ def silences(rows: Iterable[EvidenceRow]) -> Iterator[IncidentRow]:
                 where=each.where,
                 route=each.route,
                 stack=each.stack,
-                ongoing=not each.outcome,
+                ongoing=is_going_on(row, at),
                 verdict=each.verdict,
             )
             yield IncidentRow(row.worker, row.pid, incident)
@@ -82,8 +124,16 @@ def _age(evidence: Evidence) -> tuple[bool, int]:
 
 
 def _as_at(row: EvidenceRow, at: float) -> EvidenceRow:
-    if row.until <= at:
+    """Return it as it was at a moment: what went on then has lasted so far, and its outcome was not known."""
+    each = row.evidence
+    if each.kind != SILENT or (each.outcome and row.until <= at):
         return row
-    evidence = row.evidence
-    so_far_ns = max(0, int(at * 1e9) - evidence.at)
-    return replace(row, evidence=msgspec.structs.replace(evidence, ns=so_far_ns, outcome="", ended_by=""))
+    lasted_ns = max(0, int(at * 1e9) - each.at)
+    if not each.outcome:
+        lasted_ns = min(lasted_ns, each.ns + STILL_NS)
+    return replace(row, evidence=msgspec.structs.replace(each, ns=lasted_ns, outcome="", ended_by=""))
+
+
+def is_going_on(row: EvidenceRow, at: float) -> bool:
+    """Tell whether it went on at a moment, as far as was heard."""
+    return not row.evidence.outcome and row.until >= at - 1.0

@@ -42,7 +42,7 @@ def summarize(
     totals = _totals(tally, last_frames)
     frames = last_frames.values()
     evidence = evidence_at(dashboard.evidence, at)
-    incidents = (*tally.incidents, *silences(each for each in evidence if each.until >= at - window_s))
+    incidents = (*tally.incidents, *silences((each for each in evidence if each.until >= at - window_s), at))
     return Summary(
         target=dashboard.target,
         service=_service(workers),

@@ -257,6 +257,8 @@ class WorkerSummary(Record, frozen=True):
     """For how long its loop has not turned; None while it turns."""
     blocked_at: str | None = None
     blocked_route: RouteLabel | None = None
+    silence: Evidence | None = None
+    """What siblings say of it while it is silent, or said of its end."""
     gc_pause_p99_ms: float | None = None
     gc_pauses: LatencySketch | None = None
     """In nanoseconds, as `threadpool_wait`: how long it took to get a thread when none was free."""
@@ -432,7 +434,7 @@ class Event(Record, frozen=True):
     at: float
     kind: str
     """`worker-joined`, `worker-lost`, `worker-restarted`, `deploy`, `loop-blocked`, `link-stale`,
-    `link-lost`, `link-back`, `clock-stepped`, `trigger`, `mark`."""
+    `link-lost`, `link-back`, `clock-stepped`, `worker-silent`, `trigger`, `mark`."""
     subject: str
     """A pid (of the one that went, where one has replaced it), a service, a place in code, a label."""
     sentence: str

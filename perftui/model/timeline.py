@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from perftui.model.dashboard import MAX_EVENTS, Dashboard, WorkerTrack
-from perftui.model.evidence import TRIGGER
-from perftui.model.summary import Event, IncidentRow, LinkState
+from perftui.model.evidence import SILENT, TRIGGER, evidence_at, how_it_ended, what_it_was
+from perftui.model.summary import Event, EvidenceRow, IncidentRow, LinkState
 from perftui_agent.wire.frames import WorkerId
 
 REPLACED_WITHIN_S = 60.0
@@ -44,6 +44,7 @@ def events_until(dashboard: Dashboard, at: float) -> tuple[Event, ...]:
     happened = [event for event in dashboard.events if event.at <= at]
     happened += _held_loops(dashboard, at)
     happened += _fired(dashboard, at)
+    happened = with_silences(happened, evidence_at(dashboard.evidence, at))
     happened.sort(key=lambda event: event.at)
     return tuple(happened[-MAX_EVENTS:])
 
@@ -184,6 +185,45 @@ def _fired(dashboard: Dashboard, at: float) -> Iterator[Event]:
                 until=(each.at + each.ns) / 1e9,
                 evidence=each.id,
             )
+
+
+def with_silences(happened: list[Event], evidence: Iterable[EvidenceRow]) -> list[Event]:
+    """Return what happened with the silences of workers, and who ended whom for it: also before the watch."""
+    for row in evidence:
+        each = row.evidence
+        if each.kind != SILENT:
+            continue
+        happened.append(_fell_silent(row))
+        if each.outcome != "ended":
+            continue
+        sentence = f"{how_it_ended(each)}, {what_it_was(each)}"
+        known = [event for event in happened if event.kind == "worker-lost" and event.worker == row.worker]
+        if known:
+            happened = [replace(event, sentence=sentence) if event in known else event for event in happened]
+        else:
+            happened.append(Event(row.until, "worker-lost", str(row.pid), sentence, each.route, row.worker))
+    return happened
+
+
+def _fell_silent(row: EvidenceRow) -> Event:
+    each = row.evidence
+    is_of_a_line = bool(each.where) and each.verdict != "stopped"
+    for_s = f"for {each.ns / 1e9:.1f} s" + ("" if each.outcome else ", and still is")
+    serving = f", serving {each.route}" if each.route else ""
+    if is_of_a_line:
+        sentence = f"worker {row.pid} was silent {for_s}: {each.verdict}{serving}"
+    else:
+        sentence = f"worker {row.pid} was silent {for_s}: {what_it_was(each)}"
+    return Event(
+        at=each.at / 1e9,
+        kind=SILENT,
+        subject=each.where if is_of_a_line else str(row.pid),
+        sentence=sentence,
+        route=each.route,
+        worker=row.worker,
+        until=row.until,
+        evidence=each.id if each.result else "",
+    )
 
 
 def _held_loops(dashboard: Dashboard, at: float) -> Iterator[Event]:

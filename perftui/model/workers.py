@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from perftui.model.axis import Axis
 from perftui.model.dashboard import Dashboard, WorkerTrack
+from perftui.model.evidence import SILENT, evidence_at, is_going_on
 from perftui.model.parts import WorkerPart
 from perftui.model.quantiles import latency_of, quantile_ms
-from perftui.model.summary import WorkerState, WorkerSummary
+from perftui.model.summary import EvidenceRow, WorkerState, WorkerSummary
 from perftui.model.tally import Tally
 from perftui.model.waiting import queued_of
-from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.frames import Evidence, Frame
 
 SILENT_AFTER_S = 2.5
 """An agent sends a frame every second; without one for so long it does not answer."""
@@ -56,10 +57,11 @@ def _rows(
             frame = counted.last if counted else None
             heard_at = frame.ended_at / 1e9 if frame else track.found_at
         state = worker_state(track, frame, heard_at, at)
-        yield _row(track, state, counted, frame, axis, at, heard_at)
+        yield _row(dashboard, track, state, counted, frame, axis, at, heard_at)
 
 
 def _row(
+    dashboard: Dashboard,
     track: WorkerTrack,
     state: WorkerState,
     counted: WorkerPart | None,
@@ -104,6 +106,7 @@ def _row(
         blocked_ms=loop.blocked_ns / 1e6 if loop and loop.blocked_ns and not gone else None,
         blocked_at=loop.blocked_at if loop else None,
         blocked_route=loop.blocked_route if loop else None,
+        silence=silence_of(dashboard.evidence, track, state, at),
         gc_pause_p99_ms=quantile_ms(counted.gc_pauses, 0.99),
         gc_pauses=counted.gc_pauses.unpacked() if counted.gc_pauses.count else None,
         threadpool_wait=counted.threadpool_wait.unpacked() if counted.threadpool_wait.count else None,
@@ -126,6 +129,29 @@ def _row(
         trend=axis.worker(track.identity.id),
         trends=axis.worker_trends(track.identity.id),
     )
+
+
+LAST_S = 10.0
+"""A silence that was over so long before a worker went has nothing to do with it."""
+
+
+def silence_of(
+    evidence: Sequence[EvidenceRow], track: WorkerTrack, state: WorkerState, at: float
+) -> Evidence | None:
+    """Return what is known of a worker that is silent, or was as it went."""
+    if state not in {"silent", "gone"} or not evidence:
+        return None
+    until = at if state == "silent" or track.gone_at is None else track.gone_at - LAST_S
+    found = [
+        row
+        for row in evidence_at(evidence, at)
+        if row.worker == track.identity.id and row.evidence.kind == SILENT
+    ]
+    if not found:
+        return None
+    last = found[-1]
+    counts = is_going_on(last, at) if state == "silent" else last.until >= until
+    return last.evidence if counts else None
 
 
 _NO_FRAME = Frame(seq=0, ended_at=0, span_ns=0)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from perftui.model.evidence import SILENT
+from collections.abc import Iterator
+
+from perftui.model.evidence import SILENT, how_it_ended, what_it_was
 from perftui.model.summary import Summary, WorkerSummary
 from perftui.present.details.worker_blocks import agent, process, state
 from perftui.present.details.worker_charts import over_time
 from perftui.present.picture import Picture
 from perftui.present.text.blocks import section
-from perftui.present.text.cells import BLANK, Cell, clean, fit, fit_line, fit_middle
+from perftui.present.text.cells import BLANK, Cell, Line, clean, fit, fit_line, fit_middle
 from perftui.present.text.evidence import (
     Row,
     Subject,
@@ -19,9 +21,11 @@ from perftui.present.text.evidence import (
     verdict_rows,
 )
 from perftui.present.text.units import age, clock, ms
+from perftui_agent.wire.frames import Evidence
 
 MOST_BLOCKS = 8
 MOST_FLIGHTS = 8
+MOST_SILENCES = 4
 MOST_FRAMES = 4
 
 
@@ -37,6 +41,7 @@ def worker_rows(picture: Picture, worker_id: str, width: int, height: int) -> li
             rows_of(state(summary, worker, width)),
             rows_of(process(summary, worker, width)),
             verdict_rows(found[:3], width, advice=height >= 30 or len(found) == 1),
+            silences(summary, worker, width),
             rows_of(over_time(summary, worker, width, 1 if height < 30 else 2 if height < 45 else 4)),
             incidents(summary, worker, width),
             flights(summary, worker, width),
@@ -44,6 +49,46 @@ def worker_rows(picture: Picture, worker_id: str, width: int, height: int) -> li
         ],
         height,
     )
+
+
+def silences(summary: Summary, worker: WorkerSummary, width: int) -> list[Row]:
+    """Return when it was silent and what that was, the latest first; each opens the dump of then."""
+    found = [
+        row
+        for row in reversed(summary.evidence)
+        if row.worker == worker.identity.id and row.evidence.kind == SILENT
+    ]
+    if not found:
+        return []
+    rows = [Row(section("SILENT", width, "told by a sibling, or by the worker itself afterwards"))]
+    for number, row in enumerate(found[:MOST_SILENCES]):
+        each = row.evidence
+        outcome = {"ended": how_it_ended(each), "went on": "went on"}.get(each.outcome, "goes on")
+        line = (
+            Cell(fit(ms(each.ns / 1e6), 10, "right"), "bright"),
+            Cell(f"  {clock(each.at / 1e9)}"),
+            Cell(fit(f"  {age(max(summary.at - row.until, 0.0))} ago", 14), "dim"),
+            Cell(clean(what_it_was(each)), "name"),
+            Cell(clean(f"  {outcome}"), "dim"),
+        )
+        leads_to = Subject("evidence", each.id) if each.result else None
+        rows.append(Row(fit_line(line, width), leads_to))
+        if number == 0:
+            rows += rows_of(_account(each, width))
+    return rows
+
+
+def _account(evidence: Evidence, width: int) -> Iterator[Line]:
+    """Yield how it was seen, with the lines that called the one it hung in."""
+    indent = Cell(" " * 12)
+    if evidence.how or evidence.text:
+        said = ": ".join(filter(None, (evidence.how, evidence.text)))
+        yield fit_line((indent, Cell(clean(said), "dim")), width)
+    for flight in evidence.in_flight[:MOST_FRAMES]:
+        had = f"it had {flight.method} {flight.path} in flight for {ms(flight.age_ns / 1e6)}"
+        yield fit_line((indent, Cell(clean(had), "dim")), width)
+    for frame in evidence.stack[1:MOST_FRAMES]:
+        yield fit_line((indent, Cell(f"called from {clean(frame)}", "faint")), width)
 
 
 def flights(summary: Summary, worker: WorkerSummary, width: int) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perftui.model.evidence import how_it_ended, what_it_was
 from perftui.model.quantiles import quantile_ms
 from perftui.model.summary import Summary, WorkerSummary
 from perftui.model.waiting import fullness, most_waiting
@@ -34,6 +35,11 @@ def state(summary: Summary, worker: WorkerSummary, width: int) -> list[Line]:
         held = [Cell("  at ", "dim"), Cell(clean(worker.blocked_at or "an unknown place"), "high")]
         if worker.blocked_route:
             held += [Cell("  serving ", "dim"), Cell(clean(worker.blocked_route), "bright")]
+    elif worker.silence is not None:
+        said = what_it_was(worker.silence)
+        if worker.state == "gone":
+            said = f"{how_it_ended(worker.silence)}: {said}"
+        held = [Cell(f"  {clean(said)}", "high")]
     elif worker.state == "silent":
         # Without a sibling there is nobody whose agent could look at it.
         who = "a dump through a sibling (D)" if siblings else f"py-spy dump --pid {worker.pid} in a shell"

@@ -284,7 +284,9 @@ def _slow(row: SlowRow) -> Json:
 def _incidents(summary: Summary) -> list[IncidentRow]:
     """Return those of the window, and each silence that is known: it is kept for who comes later."""
     told = {(row.worker, row.incident.at) for row in summary.incidents}
-    past = [row for row in silences(summary.evidence) if (row.worker, row.incident.at) not in told]
+    past = [
+        row for row in silences(summary.evidence, summary.at) if (row.worker, row.incident.at) not in told
+    ]
     return sorted([*past, *summary.incidents], key=lambda row: row.incident.at)
 
 

@@ -43,10 +43,11 @@ _SIGNS = {
     "link-back": Cell("○", "text"),
     "clock-stepped": Cell("!", "medium"),
     "trigger": Cell("!", "accent"),
+    "worker-silent": Cell("▲", "high"),
 }
 """Of what says more than how bad it is."""
 
-_BAD = {"worker-lost", "link-stale", "link-lost", "loop-blocked"}
+_BAD = {"worker-silent", "worker-lost", "link-stale", "link-lost", "loop-blocked"}
 
 
 class Moment(Record, frozen=True):
@@ -102,6 +103,8 @@ def moment_sign(moment: Moment) -> Cell:
 def _of_event(summary: Summary, event: Event) -> Moment:
     severity: Severity = "medium" if event.kind in _BAD else "low"
     subject, leads_to = event.subject, None
+    if event.kind == SILENT:
+        subject = short_place(subject)
     if event.kind == "loop-blocked":
         subject, leads_to = short_place(subject), Subject("place", function_of(subject))
     elif event.evidence:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from perftui.model.evidence import what_it_was
 from perftui.model.summary import WorkerSummary
 from perftui.present.charts.drawing import Axis, spark
 from perftui.present.picture import Picture
@@ -110,6 +111,8 @@ def where(worker: WorkerSummary, now: float) -> str:
     """Return where a blocked worker is held, or for how long the others have been so."""
     if worker.state == "blocked":
         return worker.blocked_at or ""
+    if worker.state == "silent" and worker.silence is not None:
+        return what_it_was(worker.silence)
     since = _state_s(worker, now)
     return f"for {age(since)}" if since is not None else ""
 

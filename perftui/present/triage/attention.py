@@ -6,12 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from msgspec.structs import replace
+
 from perftui.findings.causes import CAUSES
+from perftui.model.evidence import what_it_was
 from perftui.model.summary import Finding, Severity, Summary
 from perftui.model.waiting import PROBE
 from perftui.present.text.cells import Cell, Line, clean, fit, fit_line, shortened, spread, width_of
 from perftui.present.text.doubts import doubts_of
-from perftui.present.text.evidence import Row, Subject, subject_of
+from perftui.present.text.evidence import Row, Subject, short_place, subject_of
 from perftui.present.text.signs import LAG_MS, RANK, sign
 from perftui.present.text.units import age, ms
 from perftui.record import Record
@@ -54,7 +57,8 @@ def _causes_first(findings: Sequence[Finding]) -> list[Finding]:
     Missed targets, which the header tells too, come after all that may be their cause. The order of kinds
     is fixed, so lines keep their places while figures change.
     """
-    ranks = {kind: place for place, kind in enumerate(CAUSES)}
+    # A worker that is no more comes before what the others suffer from.
+    ranks = {kind: place for place, kind in enumerate(("worker-lost", *CAUSES))}
     seen: Counter[tuple[Severity, str]] = Counter()
     placed = []
     for finding in findings:
@@ -114,6 +118,10 @@ def _in_trouble(summary: Summary) -> Iterator[Notice]:
         elif worker.state == "silent":
             quiet = f" for {age(summary.at - worker.last_seen)}" if worker.last_seen else ""
             detail = f"no word{quiet}: stopped, or its GIL is held"
+            if (silence := worker.silence) is not None:
+                # The line comes first: it is what has room.
+                short = replace(silence, where=short_place(silence.where))
+                detail = f"{what_it_was(short)}; no word{quiet}"
             leads_to = Subject("worker", worker.identity.id)
             yield Notice("high", "silent", f"worker {worker.pid}", detail, leads_to=leads_to)
 

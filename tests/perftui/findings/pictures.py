@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from perftui.findings.find import RULES
 from perftui.model.quantiles import latency_of
 from perftui.model.summary import (
@@ -23,7 +25,7 @@ from perftui.model.summary import (
     WorkerSummary,
 )
 from perftui.model.waiting import queued_of
-from perftui_agent.wire.frames import Incident, WorkerIdentity
+from perftui_agent.wire.frames import Evidence, Incident, WorkerIdentity
 from tests.support.frames import T, sketch
 
 WINDOW_S = 60.0
@@ -143,3 +145,28 @@ def a_block(
         ongoing=ongoing,
     )
     return IncidentRow(identity(pid).id, pid, incident)
+
+
+def a_silence(verdict: str, *, ago_s: float = 10.0, ongoing: bool = False) -> IncidentRow:
+    """Return three seconds in which a worker gave no sign of life."""
+    block = a_block(3000.0, ago_s=ago_s, ongoing=ongoing)
+    incident = msgspec.structs.replace(block.incident, kind="worker-silent", verdict=verdict)
+    return IncidentRow(block.worker, block.pid, incident)
+
+
+def silence(verdict: str = "hung", ended_by: str = "uvicorn (pid 4120)", ns: int = 5_200_000_000) -> Evidence:
+    """Return what a sibling has seen of worker 4121, which was ended half a minute ago."""
+    return Evidence(
+        id="4121@1",
+        kind="worker-silent",
+        at=round((T - 30) * 1e9) - ns,
+        ns=ns,
+        worker=identity(4121).id,
+        verdict=verdict,
+        where="app/rx.py:7 match",
+        route="GET /rx",
+        stack=["app/rx.py:7 match"],
+        how="py-spy by sibling 4122",
+        outcome="ended",
+        ended_by=ended_by,
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.perftui.findings.pictures import a_block, a_worker, found, only, picture
+import pytest
+
+from tests.perftui.findings.pictures import a_block, a_silence, a_worker, found, only, picture
 from tests.support.frames import T
 
 KIND = "loop-blocked"
@@ -65,6 +67,25 @@ def test_the_agent_never_blames_itself_for_the_collector() -> None:
 def test_other_incidents_are_not_blocks() -> None:
     """The rule reads its own kind alone, and needs a place."""
     assert not found(KIND, picture(incidents=[a_block(2000.0, where="")]))
+
+
+def test_a_worker_that_hangs_in_silence_holds_its_loop() -> None:
+    """C code that keeps the GIL: the worker itself can't tell, its sibling does."""
+    finding = only(KIND, picture(incidents=[a_silence("hung", ongoing=True)]))
+    assert finding.subject == "app/reports.py:42 build"
+    assert finding.sentence == "held worker 4121 up to 3.0 s, 1× in 1 m, and still does"
+
+
+@pytest.mark.parametrize("verdict", ["starved", "stopped"])
+def test_one_that_is_starved_or_stopped_is_held_by_no_code(verdict: str) -> None:
+    """No line is to blame for what the machine or a hand does."""
+    assert not found(KIND, picture(incidents=[a_silence(verdict)]))
+
+
+def test_a_block_that_the_worker_and_its_sibling_tell_of_is_one() -> None:
+    """As soon as it goes on the worker tells of it, too."""
+    finding = only(KIND, picture(incidents=[a_silence("hung"), a_block(3100.0, ago_s=9.9)]))
+    assert finding.evidence["blocks"] == 1
 
 
 def test_the_advice_names_what_can_be_done() -> None:

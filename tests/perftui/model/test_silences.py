@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from perftui.model.events import FrameReceived
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.present.documents.snapshot import document
 from perftui_agent.wire.frames import Evidence, InFlight
-from tests.support.frames import T, dashboard_of, frame, joined, worker
+from tests.support.frames import T, dashboard_of, frame, gone, joined, received, worker
 
 A, B = worker(1), worker(2)
 SECOND_NS = 1_000_000_000
@@ -53,7 +54,7 @@ def test_a_silent_worker_is_an_incident_of_its_own_whoever_told_of_it() -> None:
         "GET /rx",
     )
     assert incident["stack"] == ["app.py:7 match", "app.py:12 rx"]
-    assert (incident["ms"], incident["ongoing"]) == (2000.0, True)
+    assert (incident["ms"], incident["ongoing"]) == (pytest.approx(8100.0), True)
 
 
 def test_what_becomes_known_later_is_told_instead() -> None:
@@ -74,3 +75,45 @@ def test_evidence_tells_by_whom_how_and_with_which_requests_in_flight() -> None:
 def test_a_silence_is_no_block_of_the_loop_of_whoever_tells_of_it() -> None:
     """Held loops are told of for a second and more; a silence is told in its own words."""
     assert [event for event in told((6, SILENT)).events if event.kind == "loop-blocked"] == []
+
+
+def test_the_timeline_tells_when_it_fell_silent_and_who_ended_it() -> None:
+    """Both happened before anybody watched, and the worker was never heard from here."""
+    events = {event.kind: event for event in told((6, SILENT), (9, ENDED)).events}
+    assert events["worker-silent"].subject == "app.py:7 match"
+    assert events["worker-silent"].sentence == "worker 2 was silent for 5.0 s: hung, serving GET /rx"
+    assert events["worker-silent"].at == T + 3
+    assert events["worker-lost"].sentence == (
+        "ended by uvicorn (pid 100) after 5.0 s of silence, hung in app.py:7 match, serving GET /rx"
+    )
+    assert events["worker-lost"].at == T + 8
+
+
+def test_one_that_was_seen_to_go_is_told_of_once() -> None:
+    """The watch has seen it go; the sibling says why."""
+    sent = frame(9, at=T + 9)
+    sent.evidence = [ENDED]
+    summary = summarize(
+        dashboard_of(joined(A), joined(B), gone(B, T + 8.5), received(A, sent)), T + 9.5, 60.0
+    )
+    [lost] = [event for event in summary.events if event.kind == "worker-lost"]
+    assert "ended by uvicorn (pid 100)" in lost.sentence
+    gone_row = next(row for row in summary.workers if row.state == "gone")
+    assert gone_row.silence is not None
+    assert gone_row.silence.where == "app.py:7 match"
+
+
+def test_a_silence_that_is_not_heard_of_any_more_goes_on_for_nobody() -> None:
+    """Whoever watched it may have gone as well; how it ended is then not known."""
+    summary = told((6, SILENT), until=60)
+    assert [row.incident.ongoing for row in summary.incidents] == [False]
+
+
+def test_rewound_a_silence_is_as_it_was_known_to_be_then() -> None:
+    """Before its end it went on, and before it began there was none."""
+    sent = frame(9, at=T + 9)
+    sent.evidence = [ENDED]
+    dashboard = dashboard_of(joined(A), received(A, sent))
+    [row] = summarize(dashboard, T + 20, 60.0, cursor=T + 5.0).evidence
+    assert (row.evidence.outcome, row.evidence.ns) == ("", 2 * SECOND_NS)
+    assert summarize(dashboard, T + 20, 60.0, cursor=T + 2.0).evidence == ()
