@@ -78,7 +78,8 @@ class Service:
 
     def client(self) -> httpx.Client:
         """Return a client for this service; close it."""
-        transport = httpx.HTTPTransport(uds=self.uds)
+        # Else each client reads all certificates there are: 45 ms of CPU, for a connection without TLS.
+        transport = httpx.HTTPTransport(uds=self.uds, verify=False)
         return httpx.Client(base_url=self.url, transport=transport, timeout=30, trust_env=False)
 
     def get(self, path: str, times: int = 1) -> list[httpx.Response]:

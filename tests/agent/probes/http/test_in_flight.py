@@ -104,7 +104,7 @@ APP = """
 
     @app.get("/httpx")
     async def over_http(request: Request):
-        async with httpx.AsyncClient(timeout=1000, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=1000, trust_env=False, verify=False) as client:
             await client.get(str(request.base_url) + "sleep/inner")   # line 84
 
     @app.get("/anext")
