@@ -40,10 +40,10 @@ def in_a_shell(program: str) -> str:
 
 
 def heeding(*command: str) -> tuple[str, ...]:
-    """Return a command that heeds an interrupt, which whoever runs the tests may have had ignored."""
+    """Return a command that heeds what keys send: what a shell runs with `&`, tests too, ignores it."""
     code = (
         "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
-        "os.execv(sys.argv[1], sys.argv[1:])"
+        "signal.signal(signal.SIGQUIT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
     )
     return (sys.executable, "-c", code, *command)
 

@@ -47,7 +47,7 @@ APP = """
 
     @app.get("/held-by-c")
     async def held_by_c():
-        re.match("(a+)+b", "a" * 24)                          # line 33
+        re.match("(a+)+b", "a" * 22)                          # line 33
 
     @app.get("/in-a-task")
     async def in_a_task():
@@ -62,7 +62,7 @@ APP = """
 
     @app.get("/thread-held-by-c")
     def thread_held_by_c():
-        re.match("(a+)+b", "a" * 24)                          # line 48
+        re.match("(a+)+b", "a" * 22)                          # line 48
 
     @app.get("/comprehends")
     async def comprehends():
