@@ -12,8 +12,8 @@ import os
 import subprocess
 import sys
 
-LANES = max(3, (os.cpu_count() or 1) + 1)
-"""On two processors three keep both of them busy; more wait for each other."""
+LANES = max(4, 2 * (os.cpu_count() or 1))
+"""About half of the tests wait at any time: so many keep every processor busy."""
 
 SOME_FAILED = 1
 """What pytest says when tests ran and some of them failed."""

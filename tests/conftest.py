@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import hypothesis
 import pytest
@@ -22,24 +24,49 @@ for name in ("TMUX", "NO_COLOR", "COLUMNS", "LINES", "PYTHONDONTWRITEBYTECODE"):
 sys.dont_write_bytecode = False
 os.environ |= {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
 
-_LONG_FIRST = (
+_WAITED_FOR = ("tests.support.servers", "tests.support.terminal")
+
+_LONGEST = (
     "tests/agent/probes/sql/test_engines.py::test_promise_13",
-    "tests/flow",
-    "tests/demo_app",
-    "tests/agent",
-    "tests/perftui",
+    "tests/demo_app/test_endpoints.py",
+    "tests/flow/test_walks.py",
 )
 """What takes longest begins first, so that in the end nobody waits for one test alone."""
+
+_SOON = 0.85
+"""Of the tests that compute so many are begun by the last that waits: those that are left end evenly."""
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist looks at the groups right after
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the long tests first, and into one lane those that share something, a server of their module's."""
-    items.sort(key=lambda item: [item.nodeid.startswith(each) for each in _LONG_FIRST], reverse=True)
-    lanes = config.pluginmanager.hasplugin("xdist")
+    """In lanes, put tests that wait between those that compute, and those that share something into one."""
+    if not getattr(config.option, "loadgroup", False):
+        return
+    items[:] = _in_order(items)
     for item in items:
-        if lanes and isinstance(item, pytest.Function) and (shared := _shared(item)):
+        if isinstance(item, pytest.Function) and (shared := _shared(item)):
             item.add_marker(pytest.mark.xdist_group(" ".join([item.path.stem, *shared])))
+
+
+def _in_order(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the longest first, then both kinds evenly mixed: all at once, one kind would idle."""
+    longest = [item for item in items if item.nodeid.startswith(_LONGEST)]
+    rest = [item for item in items if not item.nodeid.startswith(_LONGEST)]
+    starters = {name for name, module in _modules(rest).items() if _starts_servers(module)}
+    waiting = [item for item in rest if item.path in starters]
+    computing = [item for item in rest if item.path not in starters]
+    placed = [(_SOON * place / len(waiting), item) for place, item in enumerate(waiting)]
+    placed += [(place / len(computing), item) for place, item in enumerate(computing)]
+    return [*longest, *(item for _, item in sorted(placed, key=lambda each: each[0]))]
+
+
+def _modules(items: list[pytest.Item]) -> dict[Path, ModuleType]:
+    return {item.path: item.module for item in items if isinstance(item, pytest.Function)}
+
+
+def _starts_servers(module: ModuleType) -> bool:
+    """Tell whether tests of a module start servers or terminals, and mostly wait for them."""
+    return any(getattr(each, "__module__", "") in _WAITED_FOR for each in vars(module).values())
 
 
 def _shared(item: pytest.Function) -> list[str]:
