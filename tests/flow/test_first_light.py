@@ -97,7 +97,7 @@ def load(service: Service, path: str, clients: int = 4) -> Iterator[Counter[int]
     counts: Counter[int] = Counter()
 
     def get() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.005):  # time for those who are watched, and who watch
             try:
                 counts[service.get(path)[0].status_code] += 1
             except Exception:  # noqa: BLE001 - a worker is being killed

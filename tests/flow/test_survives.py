@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -118,6 +119,9 @@ def test_workers_of_several_pid_namespaces_share_a_directory(tmp_path: Path) -> 
             one.get("/items/1", times=5)
         assert snapshot.totals["requests"] == 5
         assert snapshot.document["workers"][0]["state"] == "ok"
+        for service in services[:-1]:
+            # `unshare` passes no SIGTERM on: each would be waited for ten seconds, then killed.
+            os.killpg(service.process.pid, signal.SIGTERM)
 
 
 SQLITE_APP = """
