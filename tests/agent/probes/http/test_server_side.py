@@ -26,9 +26,10 @@ class Cycle:
     def __init__(self) -> None:
         self.disconnected = False
         self.transport: Any = object()
+        self._coming = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive(self) -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return self._coming.pop() if self._coming else {"type": "http.disconnect"}
 
     async def send(self, message: Any) -> None:
         pass
