@@ -35,8 +35,8 @@ from perftui.widgets.ink import wants_ascii
 from perftui.widgets.painter import Painter
 from perftui.widgets.palette import THEMES, Depth, depth_of
 from perftui.widgets.spared import Spared
-from perftui_agent.wire.actions import Memory, Profile, Progress
-from perftui_agent.wire.frames import Dump, Refusal, WorkerId
+from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
+from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
 
 REMARK_S = 3.0
 
@@ -282,6 +282,21 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
     ) -> Memory | Refusal:
         """Return what grows in a worker, or why it can't be told."""
         return await self._feed.memory(worker, for_s=for_s, told=told, finish=finish)
+
+    async def measure_functions(
+        self,
+        worker: WorkerId,
+        *,
+        route: RouteLabel,
+        requests: int,
+        for_s: float,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Functions | Refusal:
+        """Return what the next requests of a route call in a worker, or why there is nothing."""
+        return await self._feed.functions(
+            worker, route=route, requests=requests, for_s=for_s, told=told, finish=finish
+        )
 
     def action_pause(self) -> None:
         """Freeze the picture, or let it go on."""

@@ -22,10 +22,11 @@ DONE, FAILED, IMPOSSIBLE, INTERRUPTED = 0, 1, 2, 130
 VERBS: Mapping[str, str] = MappingProxyType(
     {
         "connect": "Open the dashboard on running services.",
-        "demo": "Start a demo shop with known faults, and open the dashboard on it.",
+        "demo": "Start a demo shop with known faults, and the dashboard on it.",
         "doctor": "Tell what stands in the way here, each with its mend.",
         "dump": "Print the stacks of every thread of the workers.",
-        "evidence": "List or open what triggers and silent workers have left, also of the dead.",
+        "evidence": "List or open what triggers and silent workers have left.",
+        "functions": "Tell which functions the requests of a route call.",
         "ls": "List the instrumented services on this host.",
         "memory": "Tell what grows in a worker's memory, by line and by type.",
         "profile": "Sample where the workers spend their time, down to the line.",

@@ -13,10 +13,10 @@ from perftui.model.events import FrameReceived
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
-from perftui.sources.actions import take_dump, take_memory, take_profile
+from perftui.sources.actions import take_dump, take_functions, take_memory, take_profile
 from perftui.sources.local import LocalSource
-from perftui_agent.wire.actions import Memory, Profile, Progress
-from perftui_agent.wire.frames import Dump, Refusal, WorkerId
+from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
+from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
 
 
 class Feed(Protocol):
@@ -66,6 +66,18 @@ class Feed(Protocol):
         finish: asyncio.Event,
     ) -> Memory | Refusal:
         """Return what grows in a worker, or why it can't be told."""
+
+    async def functions(
+        self,
+        worker: WorkerId,
+        *,
+        route: RouteLabel,
+        requests: int,
+        for_s: float,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Functions | Refusal:
+        """Return what the next requests of a route call in a worker, or why there is nothing."""
 
 
 class LiveFeed:
@@ -139,3 +151,18 @@ class LiveFeed:
     ) -> Memory | Refusal:
         """Ask the worker's agent."""
         return await take_memory(self._source, worker, for_s=for_s, told=told, finish=finish)
+
+    async def functions(
+        self,
+        worker: WorkerId,
+        *,
+        route: RouteLabel,
+        requests: int,
+        for_s: float,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Functions | Refusal:
+        """Ask the worker's agent."""
+        return await take_functions(
+            self._source, worker, route=route, requests=requests, for_s=for_s, told=told, finish=finish
+        )

@@ -22,6 +22,7 @@ from perftui_agent.evidence import EvidenceTray
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.actions import Actions
 from perftui_agent.inspect.dump import take_dump
+from perftui_agent.inspect.functions import Traffic
 from perftui_agent.inspect.inspector import Inspector
 from perftui_agent.inspect.memory import Endpoint
 from perftui_agent.inspect.on_signal import SignalledStacks
@@ -36,6 +37,7 @@ from perftui_agent.probes.caches.redis import RedisProbe
 from perftui_agent.probes.http import routes
 from perftui_agent.probes.http.arrival import Arrivals
 from perftui_agent.probes.http.changes import RoutesProbe
+from perftui_agent.probes.http.detour import Detour
 from perftui_agent.probes.http.in_flight import InFlightProbe
 from perftui_agent.probes.http.long_polls import LongPolls
 from perftui_agent.probes.http.serialization import SerializationProbe
@@ -302,6 +304,13 @@ class _Run:
             endpoints=_endpoints,
             probes=lambda: self.probes.status,
             actions=actions,
+            traffic=Traffic(
+                follow=Detour(self.loop_probe, self._guard).follow,
+                serves=_serves,
+                routes=lambda: [label for labels in list(routes.every) for label in labels.labels()],
+                loop=lambda: self.loop_probe.loop,
+            ),
+            guard=self._guard,
         )
         stream = WorkerSocket(
             rendezvous.socket_path,
@@ -436,6 +445,12 @@ def _endpoints() -> list[Endpoint]:
         for labels in list(routes.every)
         for code, route in labels.endpoint_codes()
     ]
+
+
+def _serves(route: str) -> bool | None:
+    """Tell whether any app has a route; None if none of them says so and one of them may."""
+    told = [labels.serves(route) for labels in list(routes.every)]
+    return True if True in told else None if None in told else False
 
 
 def _folder() -> str:

@@ -45,7 +45,7 @@ def tell_refusals(answers: Mapping[int, object]) -> int:
 class ProgressBar:
     """How far several workers are, on a terminal."""
 
-    def __init__(self, workers: Sequence[WorkerIdentity], for_s: float) -> None:
+    def __init__(self, workers: Sequence[WorkerIdentity], for_s: float | None) -> None:
         self._of = len(workers)
         self._for_s = for_s
         self._done: dict[int, Progress] = {}
@@ -58,9 +58,14 @@ class ProgressBar:
         share = min(each.done for each in self._done.values()) if len(self._done) == self._of else 0.0
         bar = "█" * round(share * _BAR) + "░" * (_BAR - round(share * _BAR))
         texts = ", ".join(f"{pid}: {each.text}" for pid, each in sorted(self._done.items()))
-        left = max(self._for_s * (1 - share), 0.0)
-        told = f"{bar} {left:3.0f} s left  {clean_text(texts)[:50]}  ctrl+c keeps this"
+        # Where it is not time that it waits for, nobody knows how much of that is left.
+        left = "" if self._for_s is None else f" {max(self._for_s * (1 - share), 0.0):3.0f} s left"
+        told = f"{bar}{left}  {clean_text(texts)[:50]}  ctrl+c keeps this"
         click.echo(f"\r\x1b[K{told}", err=True, nl=False)
+
+    def last(self, pid: int) -> Progress | None:
+        """Return what was last told of a worker."""
+        return self._done.get(pid)
 
     def end(self) -> None:
         """Take it away."""

@@ -12,18 +12,18 @@ from perftui.widgets.spared import Spared
 
 
 class Confirm(Spared, ModalScreen[bool], inherit_bindings=False):
-    """A question in place of the bottom line; gives whether the answer was yes."""
+    """A question in place of the bottom line, the longest wording that fits; gives whether it was yes."""
 
     BINDINGS = bindings("confirm")
 
-    def __init__(self, host: Host, question: str) -> None:
+    def __init__(self, host: Host, *wordings: str) -> None:
         super().__init__()
         thrifty(self, host)
-        self._question = question
+        self._wordings = wordings
 
     def compose(self) -> ComposeResult:
         """Show the question."""
-        yield Question([self._question], "confirm")
+        yield Question(self._wordings, "confirm")
 
     def action_answer(self, yes: bool) -> None:
         """Give the answer."""

@@ -6,6 +6,7 @@ from perftui.keys import Place
 from perftui.present.details.route import route_rows
 from perftui.present.text.evidence import Row
 from perftui.screens.evidence import EvidenceView
+from perftui.screens.functions import ask_and_measure
 from perftui.screens.profile import ask_and_profile
 from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings
@@ -37,3 +38,7 @@ class RouteView(EvidenceView, inherit_bindings=True):
     def action_profile(self) -> None:
         """Ask, then profile all workers, to show this route."""
         ask_and_profile(self, None, self._route)
+
+    def action_functions(self) -> None:
+        """Ask, then measure the functions of this route's next requests."""
+        ask_and_measure(self, self._route)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from perftui.keys import Place
 from perftui.model.figures import Row
 from perftui.present.charts.heat import heat_lines
 from perftui.present.charts.latency import latencies
@@ -11,7 +12,10 @@ from perftui.present.tables.grid import Grid, RowKey, Sort
 from perftui.present.tables.routes import ROUTE_SORTS, routes_grid
 from perftui.present.text.cells import Line
 from perftui.present.text.evidence import Subject
+from perftui.screens.functions import ask_and_measure
+from perftui.screens.profile import ask_and_profile
 from perftui.screens.tables import TablesView
+from perftui.widgets.bindings import bindings
 from perftui.widgets.lines import Lines, Panel
 from perftui.widgets.table import Table
 
@@ -19,6 +23,8 @@ from perftui.widgets.table import Table
 class RoutesView(TablesView, inherit_bindings=True):
     """View 2."""
 
+    BINDINGS = bindings("route")
+    PLACES: tuple[Place, ...] = ("route", "view", "table", "everywhere")
     TITLE_HERE = "routes"
 
     def panes(self) -> Sequence[Lines]:
@@ -43,6 +49,14 @@ class RoutesView(TablesView, inherit_bindings=True):
     def filtered_rows(self) -> Iterable[Sequence[Row]]:
         """Return the routes."""
         return (self.picture.summary.routes,)
+
+    def action_profile(self) -> None:
+        """Ask, then profile all workers, to show the route under the cursor."""
+        ask_and_profile(self, None, self._table.pointed)
+
+    def action_functions(self) -> None:
+        """Ask, then measure the functions of the next requests of the route under the cursor."""
+        ask_and_measure(self, self._table.pointed)
 
     def leads_to(self, _table: str, key: str) -> Subject | None:
         """Return the route."""

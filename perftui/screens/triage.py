@@ -151,6 +151,12 @@ class TriageView(FilteredView, inherit_bindings=False):
 
         ask_and_profile(self, None, self.route_table.pointed if self.route_table.has_focus else None)
 
+    def action_functions(self) -> None:
+        """Ask, then measure the functions of the next requests of the selected route."""
+        from perftui.screens.functions import ask_and_measure  # noqa: PLC0415 - as above
+
+        ask_and_measure(self, self.route_table.pointed)
+
     def filtered_rows(self) -> Iterable[Sequence[figures.Row]]:
         """Return the routes and the workers."""
         return (self.picture.summary.routes, self.picture.summary.workers)

@@ -18,8 +18,8 @@ from perftui.widgets.bottom import Bottom
 from perftui.widgets.lines import Lines, Panel
 from perftui.widgets.painter import Painter, ThriftyCompositor
 from perftui.widgets.spared import Spared
-from perftui_agent.wire.actions import Memory, Profile, Progress
-from perftui_agent.wire.frames import Dump, Refusal, WorkerId
+from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
+from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
 
 Result = TypeVar("Result")
 
@@ -68,6 +68,18 @@ class Host(Protocol):
         finish: asyncio.Event,
     ) -> Memory | Refusal:
         """Return what grows in a worker, or why it can't be told."""
+
+    async def measure_functions(
+        self,
+        worker: WorkerId,
+        *,
+        route: RouteLabel,
+        requests: int,
+        for_s: float,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Functions | Refusal:
+        """Return what the next requests of a route call in a worker, or why there is nothing."""
 
 
 class View(Spared, Screen[Result], inherit_bindings=False):

@@ -14,8 +14,18 @@ from typing import Protocol
 
 from perftui.sources.session import Phase
 from perftui.sources.stream import NotAnsweredError
-from perftui_agent.wire.actions import Engine, Memory, MemoryRequest, Mode, Profile, ProfileRequest, Progress
-from perftui_agent.wire.frames import Dump, DumpRequest, Refusal, WorkerId
+from perftui_agent.wire.actions import (
+    Engine,
+    Functions,
+    FunctionsRequest,
+    Memory,
+    MemoryRequest,
+    Mode,
+    Profile,
+    ProfileRequest,
+    Progress,
+)
+from perftui_agent.wire.frames import Dump, DumpRequest, Refusal, RouteLabel, WorkerId
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
 from perftui_agent.wire.standing import Standing, StandingRequest
@@ -134,6 +144,25 @@ async def take_standing(source: Workers, worker: WorkerId) -> Standing | Refusal
         source, worker, lambda pid: StandingRequest(id=_new_id(), pid=pid), outside="dump", siblings=False
     )
     return answer if isinstance(answer, Standing | Refusal) else _strange(answer)
+
+
+async def take_functions(
+    source: Workers,
+    worker: WorkerId,
+    *,
+    route: RouteLabel,
+    requests: int = 20,
+    for_s: float = 60.0,
+    told: Callable[[Progress], None] | None = None,
+    finish: asyncio.Event | None = None,
+) -> Functions | Refusal:
+    """Return what the next requests of a route call in `worker`; see `take_profile`."""
+
+    def request(pid: int | None) -> FunctionsRequest:
+        return FunctionsRequest(id=_new_id(), pid=pid, route=route, requests=requests, for_s=for_s)
+
+    answer = await _asked(source, worker, request, outside="dump", siblings=False, told=told, finish=finish)
+    return answer if isinstance(answer, Functions | Refusal) else _strange(answer)
 
 
 async def _asked(

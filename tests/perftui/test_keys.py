@@ -16,6 +16,9 @@ TOGETHER: tuple[tuple[Place, ...], ...] = (
     ("triage", "rows", "everywhere"),
     ("worker", "view", "table", "everywhere"),
     ("worker", "evidence", "rows", "everywhere"),
+    ("route", "view", "table", "everywhere"),
+    ("route", "evidence", "rows", "everywhere"),
+    ("functions", "everywhere"),
     ("dump", "everywhere"),
 )
 """Places whose keys work at the same time."""

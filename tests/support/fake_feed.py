@@ -32,7 +32,7 @@ from perftui.model.summary import (
     WorkerTrends,
 )
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.actions import GrownLine, GrownType, Memory, Profile, Progress
+from perftui_agent.wire.actions import Functions, GrownLine, GrownType, Memory, Profile, Progress
 from perftui_agent.wire.frames import (
     Dump,
     ExceptionCount,
@@ -40,13 +40,14 @@ from perftui_agent.wire.frames import (
     InFlight,
     Listener,
     Refusal,
+    RouteLabel,
     StackFrame,
     ThreadDump,
     ThreadpoolStats,
     WorkerId,
     WorkerIdentity,
 )
-from tests.support.fake_profile import profile_of
+from tests.support.fake_profile import called_by, profile_of
 
 NOON = 1_795_262_400.0
 """A moment to take pictures of."""
@@ -145,6 +146,26 @@ class FakeFeed:
         if self.profile_waits:
             await finish.wait()
         return self.answer if isinstance(self.answer, Refusal) else leaking(int(worker.split("/")[1]))
+
+    async def functions(
+        self,
+        worker: WorkerId,
+        *,
+        route: RouteLabel,
+        requests: int,
+        for_s: float,
+        told: Callable[[Progress], None],
+        finish: asyncio.Event,
+    ) -> Functions | Refusal:
+        """Give the answer laid in, or what the requests of a slow route call."""
+        self.profiled.append((worker, True))
+        told(Progress(id="f", done=0.15, text=f"3 of {requests} requests"))
+        if self.profile_waits:
+            await finish.wait()
+        if isinstance(self.answer, Refusal):
+            return self.answer
+        number = 3 if self.profile_waits else requests
+        return called_by(int(worker.split("/")[1]), route, number, requests)
 
     def reach(self) -> tuple[float | None, float]:
         """Return where the memory begins, and the present."""

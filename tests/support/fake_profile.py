@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from perftui_agent.wire.actions import Profile, ProfiledFrame, ProfiledStack
+from perftui_agent.wire.actions import (
+    Call,
+    CalledFunction,
+    Functions,
+    Profile,
+    ProfiledFrame,
+    ProfiledStack,
+)
 
 SERVER = ["uvicorn/server.py:70 Server.run", "starlette/routing.py:254 Router.app"]
 
@@ -54,3 +61,47 @@ def _frame(text: str) -> ProfiledFrame:
     if library:
         folder = "/env/lib/python3.12/site-packages/"
     return ProfiledFrame(function, folder + short, int(line), short)
+
+
+def called_by(pid: int, route: str, requests: int, asked: int) -> Functions:
+    """Return what the requests of a route that computes call: 60 ms each, half of it waiting."""
+    ms = 1_000_000 * requests
+    functions = [
+        CalledFunction(
+            "rolling_medians",
+            "/srv/shop/reports.py",
+            53,
+            "shop/reports.py",
+            requests,
+            requests,
+            18 * ms,
+            26 * ms,
+        ),
+        CalledFunction(
+            "<built-in method builtins.sorted>", "~", 0, "", 40 * requests, 40 * requests, 8 * ms, 8 * ms
+        ),
+        CalledFunction(
+            "build", "/srv/shop/reports.py", 42, "shop/reports.py", requests, requests, ms, 27 * ms
+        ),
+        CalledFunction(
+            "save", "/srv/shop/files.py", 9, "shop/files.py", 2 * requests, 2 * requests, 3 * ms, 3 * ms
+        ),
+    ]
+    return Functions(
+        id="f",
+        pid=pid,
+        taken_at=0,
+        took_ns=4_000_000_000,
+        route=route,
+        requests=requests,
+        asked=asked,
+        elapsed_ns=60 * ms,
+        loop_ns=27 * ms,
+        threads_ns=3 * ms,
+        functions=functions,
+        calls=[
+            Call(2, 0, requests, requests, 18 * ms, 26 * ms),
+            Call(0, 1, 40 * requests, 40 * requests, 8 * ms, 8 * ms),
+        ],
+        note="" if requests == asked else f"ended early: {requests} of {asked} requests were measured",
+    )

@@ -12,8 +12,10 @@ import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeAlias
 
+from perftui_agent.guard import Guard
 from perftui_agent.inspect.actions import Action, Actions
 from perftui_agent.inspect.dump import take_dump
+from perftui_agent.inspect.functions import Traffic, take_functions
 from perftui_agent.inspect.memory import Endpoints, take_memory
 from perftui_agent.inspect.profile import take_profile
 from perftui_agent.inspect.pyspy import PySpy
@@ -22,7 +24,7 @@ from perftui_agent.inspect.source import SourceReader
 from perftui_agent.inspect.standing import take_standing
 from perftui_agent.inspect.targets import allowed_targets
 from perftui_agent.inspect.text import printable
-from perftui_agent.wire.actions import MemoryRequest, ProfileRequest, Progress
+from perftui_agent.wire.actions import FunctionsRequest, MemoryRequest, ProfileRequest, Progress
 from perftui_agent.wire.frames import DumpRequest, Refusal
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
@@ -38,6 +40,7 @@ _NAMES = {
     ProfileRequest: "profile",
     MemoryRequest: "memory watch",
     StandingRequest: "check of rights",
+    FunctionsRequest: "functions profile",
 }
 """What each is called in the log and in refusals."""
 
@@ -58,6 +61,8 @@ class Inspector:
         eyes: Eyes | None = None,
         endpoints: Endpoints = tuple,
         probes: Callable[[], Mapping[str, str]] = dict,
+        traffic: Traffic | None = None,
+        guard: Guard | None = None,
         actions: Actions | None = None,
         spy: PySpy | None = None,
     ) -> None:
@@ -67,6 +72,8 @@ class Inspector:
         self._eyes = eyes
         self._endpoints = endpoints
         self._probes = probes
+        self._traffic = traffic
+        self._guard = guard or Guard()
         self._actions = actions or Actions()
         self._spy = spy or PySpy()
         self._sources = SourceReader()
@@ -116,6 +123,10 @@ class Inspector:
             return await take_memory(request, pid, endpoints=self._endpoints, tell=tell, finish=finish)
         if isinstance(request, StandingRequest):
             return await self._standing(request)
+        if isinstance(request, FunctionsRequest):
+            return await take_functions(
+                request, pid, traffic=self._traffic, guard=self._guard, tell=tell, finish=finish
+            )
         return await take_dump(
             request.id,
             pid,

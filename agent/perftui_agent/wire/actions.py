@@ -169,3 +169,81 @@ class Memory(_Part, tag="memory-result"):
     types: list[GrownType] = []
     lines_cut: Count = 0
     note: str = ""
+
+
+LONGEST_WAIT_S = 600.0
+
+MOST_REQUESTS = 1000
+
+
+class FunctionsRequest(_Part, tag="functions"):
+    """Asks which functions the next requests of a route call; of the agent's own worker alone."""
+
+    id: str
+    pid: int | None = None
+    route: RouteLabel = ""
+    requests: int = 20
+    for_s: float = 60.0
+    """How long to wait for them."""
+
+
+class CalledFunction(_Value, frozen=True, array_like=True):
+    """A function that was called."""
+
+    function: str
+    file: str
+    """`~` for one that is written in C, as in Python's own profiles."""
+    line: int
+    short_file: str = ""
+    calls: Count = 0
+    """How often it began: a coroutine that goes on after a wait does not begin anew."""
+    primitive: Count = 0
+    """Of these, not from within itself."""
+    own_ns: Nanoseconds = 0
+    total_ns: Nanoseconds = 0
+    """With what it called. What it waited for on the loop is in neither."""
+
+    @property
+    def where(self) -> CodePlace:
+        """The function as people say it."""
+        return (
+            self.function
+            if self.file == "~"
+            else f"{self.short_file or self.file}:{self.line} {self.function}"
+        )
+
+
+class Call(_Value, frozen=True, array_like=True):
+    """That one function called another."""
+
+    caller: int
+    """A place in `Functions.functions`, like the next."""
+    callee: int
+    calls: Count
+    primitive: Count
+    own_ns: Nanoseconds
+    total_ns: Nanoseconds
+
+
+class Functions(_Part, tag="functions-result"):
+    """Which functions the requests of a route called in a worker, and what those took."""
+
+    id: str
+    pid: int
+    taken_at: Nanoseconds
+    took_ns: Nanoseconds
+    route: RouteLabel
+    requests: Count = 0
+    """How many were measured."""
+    asked: Count = 0
+    elapsed_ns: Nanoseconds = 0
+    """From the beginning of each request to its end, together."""
+    loop_ns: Nanoseconds = 0
+    """Of it at work on the event loop …"""
+    threads_ns: Nanoseconds = 0
+    """… and in threads."""
+    functions: list[CalledFunction] = []
+    """Those with most time of their own first."""
+    calls: list[Call] = []
+    functions_cut: Count = 0
+    note: str = ""

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from perftui_agent.wire.actions import Finish, Memory, MemoryRequest, Profile, ProfileRequest, Progress
+from perftui_agent.wire.actions import (
+    Finish,
+    Functions,
+    FunctionsRequest,
+    Memory,
+    MemoryRequest,
+    Profile,
+    ProfileRequest,
+    Progress,
+)
 from perftui_agent.wire.frames import Dump, DumpRequest, Frame, Hello, History, Refusal
 from perftui_agent.wire.standing import Standing, StandingRequest
 
-ActionRequest: TypeAlias = DumpRequest | ProfileRequest | MemoryRequest | StandingRequest
+ActionRequest: TypeAlias = DumpRequest | ProfileRequest | MemoryRequest | FunctionsRequest | StandingRequest
 """What a client may ask to be done."""
 
-ActionResult: TypeAlias = Dump | Profile | Memory | Standing
+ActionResult: TypeAlias = Dump | Profile | Memory | Functions | Standing
 """What it gets for it, if not a `Refusal`."""
 
-FromAgent: TypeAlias = Hello | Frame | History | Progress | Dump | Profile | Memory | Standing | Refusal
+FromAgent: TypeAlias = (
+    Hello | Frame | History | Progress | Dump | Profile | Memory | Functions | Standing | Refusal
+)
 """What a client may receive."""
 
-FromClient: TypeAlias = DumpRequest | ProfileRequest | MemoryRequest | StandingRequest | Finish
+FromClient: TypeAlias = (
+    DumpRequest | ProfileRequest | MemoryRequest | FunctionsRequest | StandingRequest | Finish
+)
 """What an agent may receive."""

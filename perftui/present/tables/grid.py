@@ -52,7 +52,7 @@ class Sort(Record, frozen=True):
 
     def to(self, column: str) -> Sort:
         """Return the sort by a column; names and pids go upwards."""
-        return Sort(column, column not in {"route", "pid", "state", "cache", "kind", "worker"})
+        return Sort(column, column not in {"route", "pid", "state", "cache", "kind", "worker", "function"})
 
     def inverted(self) -> Sort:
         """Return the same sort the other way round."""

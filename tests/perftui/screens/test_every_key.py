@@ -26,6 +26,7 @@ TO: dict[Place, tuple[str, ...]] = {
     "route": ("2", "enter"),
     "flame": ("P", "y", *["j"] * 3),
     "memory": ("6", "M", "y"),
+    "functions": ("2", "F", "y"),
     "timeline": ("7", "slash", *"lost", "enter"),
     "dump": ("D", "y", *["down"] * 5),
     "confirm": ("D",),

@@ -26,6 +26,9 @@ KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPT
 
 UNMATCHED = "(unmatched)"
 
+ODD = "_OTHER"
+"""Stands for any method that nobody knows."""
+
 MAX_ROUTERS = 50
 """Routers that only requests lead to; an app that makes one for each request has its labels cut short."""
 
@@ -48,7 +51,7 @@ every: weakref.WeakSet[RouteLabels] = weakref.WeakSet()
 def method_of(scope: Scope) -> str:
     """Return the request's method, odd ones as `_OTHER`."""
     method: str = scope["method"]
-    return method if method in KNOWN_METHODS else "_OTHER"
+    return method if method in KNOWN_METHODS else ODD
 
 
 class RouteLabels:
@@ -105,6 +108,24 @@ class RouteLabels:
         """Walk the tree of routes if no request has had it walked yet; on the app's thread."""
         if not self._tree.walked:
             self._walk()
+
+    def serves(self, label: str) -> bool | None:
+        """Tell whether requests may be counted under a label; None before the first of them has come."""
+        if not self._tree.walked:
+            return None
+        method, _, template = label.partition(" ")
+        if template == UNMATCHED:
+            return True
+        return any(
+            leaf.template == template and (leaf.methods is None or method in leaf.methods or method == ODD)
+            for leaf in self._tree.leaves()
+        )
+
+    def labels(self) -> Iterator[str]:
+        """Yield the labels of all routes that are known."""
+        for leaf in self._tree.leaves():
+            for method in sorted((leaf.methods or {"GET"}) - {"HEAD"}):
+                yield f"{method} {leaf.template}"
 
     def look_again(self) -> None:
         """Walk the tree of routes anew if it has changed, and if walking has not taken too long already."""

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import Token
 from time import perf_counter_ns
 from types import MethodType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from perftui_agent.guard import Guard
 from perftui_agent.places import where_raised
@@ -44,6 +44,17 @@ Untimed: TypeAlias = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
 """The `__call__` of a class of ASGI apps, its `self` included."""
 ProbeFor: TypeAlias = "Callable[[Any, Scope], HttpProbe | None]"
 """Finds a probe for an app that has none yet."""
+
+
+class Road(NamedTuple):
+    """The way that all requests to one class of apps go, and how they are led by another."""
+
+    untimed: Untimed
+    lead: Callable[[Untimed], None]
+
+
+roads: list[Road] = []
+"""Those of this process: one for what is instrumented as it is, one for what is wrapped."""
 
 MARKER = "perftui.seen"
 """The one key added to a scope: whoever sees it knows that the request is already being timed."""
@@ -94,8 +105,15 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
 
     It is one coroutine and one closure, with the common case written out: amid the app's own work, which
     has filled the processor's caches, each Python call costs 0.2 to 0.4 µs, several times what it costs in
-    a loop of its own. What can wait is left to the agent's thread.
+    a loop of its own. What can wait is left to the agent's thread. Where requests are to be led past somebody
+    for a while, what `untimed` names is another: that costs nothing when nobody asks for it.
     """
+
+    def lead(by: Untimed) -> None:
+        nonlocal untimed
+        untimed = by
+
+    roads.append(Road(untimed, lead))
 
     async def call(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
         probe: HttpProbe | None = self._perftui_probe or probe_for(self, scope)

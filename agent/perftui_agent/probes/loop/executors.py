@@ -19,7 +19,7 @@ from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.whose import request_now
 from perftui_agent.wire.frames import Frame
 
-_TO_OTHER_INTERPRETERS = "InterpreterPoolExecutor"
+TO_OTHER_INTERPRETERS = "InterpreterPoolExecutor"
 """A kind of thread pool (Python 3.14) that sends its jobs away by pickling them."""
 
 
@@ -53,7 +53,7 @@ class ExecutorProbe:
         @functools.wraps(submit)
         def carrying_submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
             request = request_now() if patches else None
-            if request is None or type(self).__name__ == _TO_OTHER_INTERPRETERS:
+            if request is None or type(self).__name__ == TO_OTHER_INTERPRETERS:
                 return submit(self, fn, *args, **kwargs)
             return submit(self, _Job(request, fn), *args, **kwargs)
 
