@@ -48,6 +48,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(" ".join([item.path.stem, *shared])))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Report a test by its own name once it has left its lane: else it is not found to be tried again."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        report.nodeid = without_group(report.nodeid)
+
+
+def without_group(nodeid: str) -> str:
+    """Return what pytest calls a test that xdist has put into a group."""
+    return nodeid.rpartition("@")[0] if nodeid.rfind("@") > nodeid.rfind("]") else nodeid
+
+
 def _in_order(items: list[pytest.Item]) -> list[pytest.Item]:
     """Return the longest first, then both kinds evenly mixed: all at once, one kind would idle."""
     longest = [item for item in items if item.nodeid.startswith(_LONGEST)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.conftest import without_group
+
 
 @pytest.fixture(scope="module")
 def server() -> str:
@@ -15,3 +17,9 @@ def test_what_shares_a_server_has_a_lane_for_it(request: pytest.FixtureRequest, 
     """Else each lane would start it, and say nothing: as when pytest had changed what xdist goes by."""
     in_lanes = getattr(request.config.option, "loadgroup", False)
     assert request.node.nodeid.endswith("@test_lanes server=None") == bool(in_lanes)
+
+
+@pytest.mark.parametrize("name", ["a.py::test_b", "a.py::test_b[c@d]", "a.py::B::test_c"])
+def test_a_test_that_fails_in_a_group_is_found_again_by_its_name(name: str) -> None:
+    """To be tried once more by itself: who is not found fails for nobody."""
+    assert [without_group(told) for told in (name, f"{name}@a server=None")] == [name, name]
