@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -69,22 +70,20 @@ def packed(sketches: Sequence[LatencySketch]) -> Packed:
     several: Sequence[Mapping[Bucket, Count]] = [sketch.buckets for sketch in sketches if sketch.buckets]
     if not several:
         return NOTHING
-    if len(several) == 1:
-        (only,) = several
-        low, high, most = min(only) & _ALIGNED, max(only), max(only.values())
-    else:
-        low, high = min(map(min, several)) & _ALIGNED, max(map(max, several))
-        most = sum([max(buckets.values()) for buckets in several])
+    # All in one row: to ask sixteen small dicts one after the other takes half as long again.
+    buckets = list(chain.from_iterable(several))
+    numbers = list(chain.from_iterable([each.values() for each in several]))
+    low, high = min(buckets) & _ALIGNED, max(buckets)
     # Bytes from outside may claim anything: an index of 2^60 would be an integer of 2^65 bits.
-    if low < 0 or high > LAST_BUCKET or most > MAX_IN_A_BUCKET:
+    if low < 0 or high > LAST_BUCKET or sum(numbers) > MAX_IN_A_BUCKET:
         bounded = _bounded(several)
-        several, low, high = [bounded], min(bounded) & _ALIGNED, max(bounded)
+        buckets, numbers = list(bounded), list(bounded.values())
+        low, high = min(buckets) & _ALIGNED, max(buckets)
     # Straight into the lanes: to add them up in a dict before took three times as long for ten seconds
     # of four workers, whose buckets hold several requests each.
     lanes = array("I", bytes(_LANE_BYTES * (high - low + 1)))
-    for buckets in several:
-        for bucket, number in buckets.items():
-            lanes[bucket - low] += number
+    for bucket, number in zip(buckets, numbers, strict=True):
+        lanes[bucket - low] += number
     return Packed(
         sum([sketch.count for sketch in sketches]),
         sum([sketch.total for sketch in sketches]),

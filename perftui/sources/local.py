@@ -191,10 +191,13 @@ class LocalSource:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_S)
-            for registration in matching(self.targets, discover(self._where).registrations):
+            alive = discover(self._where).registrations
+            for registration in matching(self.targets, alive):
                 await self._add(registration)
+            # Who has just been found alive need not be looked at again: of sixteen that is half of a look.
+            seen = {registration.worker.id for registration in alive}
             for worker, stream in self._streams.items():
-                if self.session.phase(worker) != "gone" and is_dead(stream):
+                if worker not in seen and self.session.phase(worker) != "gone" and is_dead(stream):
                     await self._sign(worker, "died")
             await self._look_at_the_clock()
             await self._enter(self.session.at(time.monotonic()))

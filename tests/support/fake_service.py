@@ -35,6 +35,7 @@ from perftui_agent.wire.frames import (
     Refusal,
     WorkerIdentity,
 )
+from perftui_agent.wire.lives import file_stem, here, running_start_ticks
 from perftui_agent.wire.messages import ActionRequest
 from perftui_agent.wire.registration import Registration
 from tests.support.busy import encoded_frames
@@ -128,11 +129,14 @@ async def fake_service(
 def _worker(directory: Path) -> Iterator[FakeWorker]:
     process = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(3600)"])
     try:
-        started_at = psutil.Process(process.pid).create_time()
+        place = here()
         identity = WorkerIdentity(
             host="box",
             pid=process.pid,
-            started_at=started_at,
+            started_at=psutil.Process(process.pid).create_time(),
+            start_ticks=running_start_ticks(process.pid) or 0,
+            boot_id=place.boot_id,
+            pid_namespace=place.pid_namespace,
             service="shop",
             supervisor_pid=1,
             python="3.12.1",
@@ -155,7 +159,7 @@ def _worker(directory: Path) -> Iterator[FakeWorker]:
 
 
 def _path(directory: Path, identity: WorkerIdentity, ending: str) -> Path:
-    return directory / f"{identity.pid}-{identity.started_at:.2f}.{ending}"
+    return directory / f"{file_stem(identity)}.{ending}"
 
 
 def _register(directory: Path, identity: WorkerIdentity) -> None:

@@ -47,6 +47,24 @@ def test_a_clean_frame_stays_the_same_object() -> None:
     assert clean(sent) is sent
 
 
+def test_one_dirty_row_among_many_is_found_and_no_other_is_copied() -> None:
+    """In whichever field: a text, one that may be missing, the keys of a mapping, or too many of them."""
+    rows = [StatementFrame(fingerprint=f"f{place}", routes={"GET /": 1}) for place in range(9)]
+    rows[2] = StatementFrame(fingerprint="f2", call_site=EVIL)
+    rows[4] = StatementFrame(fingerprint="f4", routes={"GET /": 1, EVIL: 2})
+    rows[6] = StatementFrame(
+        fingerprint="f6", routes={f"GET /{number}": 1 for number in range(MAX_ITEMS + 1)}
+    )
+    rows[8] = StatementFrame(fingerprint="x" * (MAX_TEXT + 1))
+    sent = Frame(seq=1, ended_at=2, span_ns=3, statements=rows)
+    cleaned = clean(sent).statements
+    assert cleaned[2].call_site == "arede  b"
+    assert cleaned[4].routes == {"GET /": 1, "arede  b": 2}
+    assert len(cleaned[6].routes) == MAX_ITEMS
+    assert len(cleaned[8].fingerprint) == MAX_TEXT
+    assert [place for place, row in enumerate(cleaned) if row is not rows[place]] == [2, 4, 6, 8]
+
+
 def test_every_string_of_a_frame_is_cleaned_however_deep() -> None:
     """Labels, exceptions, spans, stacks, keys of mappings: no place is left out."""
     dirty = Frame(
