@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from typing import Any
 
 from textual import events
 from textual.app import App
@@ -21,6 +21,7 @@ from perftui.driver import ThriftyDriver
 from perftui.faults import FAULTS, log_path
 from perftui.feed import Feed, LiveFeed
 from perftui.model.flame import Samples
+from perftui.model.steps import Steps
 from perftui.pace import SLOW_S, Pace
 from perftui.present.text.evidence import Subject
 from perftui.present.text.units import period, size
@@ -46,8 +47,17 @@ TICK_S = 0.25
 WAITING_TICK_S = 0.02
 """The same before the first numbers: the first picture is the one that is waited for."""
 
+SLICE_S = 0.005
+"""So long a picture is worked on in one go …"""
+
 BETWEEN_S = 0.005
-"""Between two steps of a picture: time for a key to come in, and for what it does to be painted."""
+"""… and so long is left before it is gone on with: a key has its turn many times before it is painted."""
+
+KEYS_FIRST_S = 0.03
+"""So long after a key nothing else is done …"""
+
+HELD_UP_S = 0.25
+"""… unless keys have held up this picture for so long."""
 
 PATIENCE_S = 1.0
 """So long nothing is painted before the first numbers but that it is connecting."""
@@ -81,7 +91,9 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         self._feed = feed
         self._clock = clock
         self._pace = Pace(clock(), slow=slow)
-        self._in_steps = False
+        self._work: Steps[None] | None = None
+        """The picture that is being worked on."""
+        self._pressed_at = self._held_up_s = 0.0
         self._waits_for_numbers = True
         self._began = clock()
         self._sent = (self._began, 0)
@@ -129,27 +141,38 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         if self._pace.look(self._backlog()):
             line = "slow line" if self._pace.period_s >= SLOW_S else "the line has recovered"
             self.remark(f"{line}: repaints every {period(self._pace.period_s)}")
-        elif not self._in_steps and (self._first_numbers() if waiting else self._due()):
-            self._add_up()
+        elif self._work is None and (self._first_numbers() if waiting else self._due()):
+            self._pace.painted(self._clock())
+            self._work, self._held_up_s = self._painting(), 0.0
+            self._go_on_with(self._work)
 
-    def _add_up(self, steps: int = 2) -> None:
-        """Add up what the picture is made of, in steps: what was pressed meanwhile comes between them.
+    def _painting(self) -> Steps[None]:
+        """Take a new picture and show it, in steps."""
+        self.picture = yield from self._viewing.picture_steps()
+        for screen in self._seen_screens():
+            yield
+            yield from screen.showing()
 
-        In so many and no more: a frame that comes between them as well would begin it anew.
-        """
-        self._in_steps, more = True, False
-        with FAULTS.spared("adding up"):
-            more = self._feed.add_up()
-        self._soon(partial(self._add_up, steps - 1) if more and steps > 1 else self._repaint)
+    def _go_on_with(self, work: Steps[None]) -> None:
+        """Work on a picture for a moment; what was pressed meanwhile comes before the next one."""
+        if work is not self._work:
+            return  # another picture was wanted at once
+        now = time.monotonic()
+        if now - self._pressed_at < KEYS_FIRST_S and self._held_up_s < HELD_UP_S:
+            self._held_up_s += BETWEEN_S
+            self._later(work)
+            return
+        with FAULTS.spared("the picture"):
+            for _ in work:
+                # The first picture is the one that is waited for.
+                if time.monotonic() - now > SLICE_S and not self._waits_for_numbers:
+                    self._later(work)
+                    return
+        self._painted()
 
-    def _repaint(self) -> None:
-        """Do as `repaint` does, in two steps."""
-        self._take_picture()
-        self._soon(self._show_picture)
-
-    def _soon(self, step: Callable[[], None]) -> None:
-        """Do something when the loop has turned: one message after the other would let no key in between."""
-        asyncio.get_running_loop().call_later(BETWEEN_S, self.call_later, step)
+    def _later(self, work: Steps[None]) -> None:
+        # By the loop itself: as messages, one step after the other would let no key in between.
+        asyncio.get_running_loop().call_later(BETWEEN_S, self._go_on_with, work)
 
     def _first_numbers(self) -> bool:
         """Tell whether there is something to show at last, or nothing for so long that this is news."""
@@ -182,17 +205,14 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
 
     def repaint(self) -> None:
         """Take a new picture and show it on every screen."""
-        self._take_picture()
-        self._show_picture()
-
-    def _take_picture(self) -> None:
         self._pace.painted(self._clock())
         with FAULTS.spared("the picture"):
             self.picture = self._viewing.picture()
-
-    def _show_picture(self) -> None:
-        self._in_steps = False
         self._show()
+        self._painted()
+
+    def _painted(self) -> None:
+        self._work = None
         self._tell_faults()
         if self._waits_for_numbers and self.picture.summary.has_numbers:
             self._waits_for_numbers = False
@@ -204,10 +224,14 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
             self.remark(f"a fault of perftui's own: {FAULTS.latest}")
 
     def _show(self) -> None:
-        # What lies below is out of sight, but for a question that is asked above it.
+        for screen in self._seen_screens():
+            screen.show()
+
+    def _seen_screens(self) -> Iterator[View[Any]]:
+        """Yield the screens in sight: what lies below is not, but for a question that is asked above it."""
         for screen in reversed(self.screen_stack):
             if isinstance(screen, View):
-                screen.show()
+                yield screen
             if not screen.is_modal:
                 break
 
@@ -380,6 +404,8 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
 
     async def on_event(self, event: events.Event) -> None:
         """Take alt+letter for escape and the letter: pressed fast, they are the same bytes."""
+        if isinstance(event, events.Key):
+            self._pressed_at = time.monotonic()
         if isinstance(event, events.Key) and event.key.startswith("alt+") and len(event.key) == 5:
             letter = events.Key(event.key[4:], event.key[4:])
             target = self.focused or self.screen

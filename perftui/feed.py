@@ -11,7 +11,8 @@ from perftui.faults import FAULTS
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import FrameReceived
 from perftui.model.merge import merge
-from perftui.model.summarize import summarize
+from perftui.model.steps import Steps, finished
+from perftui.model.summarize import summary_steps
 from perftui.model.summary import Summary
 from perftui.sources.actions import take_dump, take_functions, take_memory, take_profile
 from perftui.sources.local import LocalSource
@@ -31,8 +32,8 @@ class Feed(Protocol):
     def reach(self) -> tuple[float | None, float]:
         """Return the first moment there is data of, None without any, and the present."""
 
-    def add_up(self) -> bool:
-        """Do a part of what the next summary would have to do first; return whether there is more of it."""
+    def summary_steps(self, window_s: float, cursor: float | None = None) -> Steps[Summary]:
+        """Return what `summary` does now, in steps: what comes meanwhile is not in it."""
 
     def look_back(self) -> None:
         """Let the past come: the first picture has been painted."""
@@ -99,17 +100,17 @@ class LiveFeed:
 
     def summary(self, window_s: float, cursor: float | None = None) -> Summary:
         """Return the state over the window that ends at `cursor`, else now, or at the hold."""
+        return finished(self.summary_steps(window_s, cursor))
+
+    def summary_steps(self, window_s: float, cursor: float | None = None) -> Steps[Summary]:
+        """Return what `summary` does now, in steps."""
         dashboard, at = self._held or (self._dashboard, self._clock())
-        return summarize(dashboard, at, window_s, cursor)
+        return summary_steps(dashboard, at, window_s, cursor)
 
     def reach(self) -> tuple[float | None, float]:
         """Return the first moment there is data of, None without any, and the present."""
         first = min(self._dashboard.history.blocks, default=None)
         return (float(first) if first is not None else None), self._clock()
-
-    def add_up(self) -> bool:
-        """Add up the frames of the last second, part by part."""
-        return self._dashboard.history.add_up()
 
     def look_back(self) -> None:
         """Have the source tell of the past."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from perftui.feed import Feed
 from perftui.findings.steady import Steady
 from perftui.model.comparison import baseline
+from perftui.model.steps import Steps, finished
 from perftui.model.summary import Summary
 from perftui.present.picture import Picture
 from perftui.present.text.delta import Mark
@@ -41,12 +42,21 @@ class Viewing:
 
     def picture(self) -> Picture:
         """Take a new picture."""
+        return finished(self.picture_steps())
+
+    def picture_steps(self) -> Steps[Picture]:
+        """Take a new picture in steps; left before the last one, they have changed nothing.
+
+        They are to be left when something else is looked at meanwhile.
+        """
         first, now = self._feed.reach()
         if self._cursor is not None and first is not None:
             # What is stood on may be forgotten while one looks at it.
             self._cursor = max(self._cursor, first)
         cursor, held = self._cursor, self._held_at
-        summary = self._summary = self._feed.summary(self._window_s, cursor)
+        summary = yield from self._feed.summary_steps(self._window_s, cursor)
+        yield
+        self._summary = summary
         # The past is judged by itself: what stands now is not to be judged by it afterwards.
         steady, findings = (self._steady if cursor is None else Steady()).next(summary)
         if cursor is None:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Generic, TypeVar, overload
 
-from perftui.model.history import BLOCK_S, KEPT_S, SECOND_S, History, Node
+from perftui.model.history import BLOCK_S, KEPT_S, SECOND_S, History, Node, added_up
 from perftui.model.packed import merged
 from perftui.model.parts import WorkerPart
 from perftui.model.quantiles import quantile_ms
+from perftui.model.steps import Steps
 from perftui.model.summary import Point, Step, WorkerTrends
 from perftui.model.tally import Second
 from perftui.record import Record
@@ -136,12 +137,13 @@ def _memory_of(worker: WorkerId, nodes: Sequence[Node]) -> tuple[tuple[float, in
     return tuple([(float(end), rss) for end, rss in known if rss is not None])
 
 
-def axis_of(history: History, first: Second, last: Second) -> Axis:
+def axis_of(history: History, first: Second, last: Second) -> Steps[Axis]:
     """Return the axis of the bins `first` to `last`."""
     fine = last - first < FINEST_WINDOW_S and first >= history.exact_from()
     step_s = SECOND_S if fine else BLOCK_S
     nodes = history.steps(first, last, step_s)
     starts = range(first - first % step_s, last + 1, step_s)
+    yield from added_up(_known(nodes))
     points = tuple(
         [
             _point(float(min(start + step_s - 1, last)), node)

@@ -12,14 +12,14 @@ middle lies within. Nodes are values; adding a frame copies the path to its bin 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import msgspec
 
-from perftui.model.parts import RoutePart
 from perftui.model.quantiles import latency_of, quantile_ms
+from perftui.model.steps import Steps, finished
 from perftui.model.summary import IncidentRow, Latency
 from perftui.model.tally import (
     NO_TALLY,
@@ -28,7 +28,6 @@ from perftui.model.tally import (
     Tally,
     counted,
     is_thinned,
-    routes_of,
     tally_of,
     total,
 )
@@ -68,24 +67,22 @@ class Node:
     @cached_property
     def tally(self) -> Tally:
         """Everything counted in it."""
+        return finished(self._added_up())
+
+    def add_up(self) -> Steps[Tally]:
+        """Add up what is counted in it, in steps, and remember it."""
+        if "tally" not in self.__dict__:
+            self.__dict__["tally"] = yield from self._added_up()
+        return self.tally
+
+    def _added_up(self) -> Steps[Tally]:
         if self.seconds:
-            return total([self.kept, *(node.tally for node in self.seconds.values())])
+            seconds = yield from added_up(self.seconds.values())
+            return (yield from total([self.kept, *seconds]))
         if self.frames:
-            return total([self.kept, tally_of(self.frames, self._routes)], same_time=True)
+            counted_now = yield from tally_of(self.frames)
+            return (yield from total([self.kept, counted_now], same_time=True))
         return self.kept
-
-    @cached_property
-    def _routes(self) -> Mapping[RouteLabel, RoutePart]:
-        return routes_of(self.frames)
-
-    def add_up(self) -> bool:
-        """Add up a part of it; return whether there is more to do: a key may come between."""
-        known = self.__dict__
-        if not self.frames or "tally" in known or "_routes" in known:
-            _ = self.tally
-            return False
-        _ = self._routes
-        return True
 
     @cached_property
     def latency(self) -> Latency:
@@ -175,12 +172,6 @@ class History(Record, frozen=True):
             blocks[done] = _with_folded(blocks[done], self.growing)
         return History(blocks, self.newest, growing)
 
-    def add_up(self) -> bool:
-        """Add up a part of the newest second, which remembers it; return whether there is more to do."""
-        block = self.blocks.get(self.newest - self.newest % BLOCK_S)
-        second = block.seconds.get(self.newest) if block is not None else None
-        return second is not None and second.add_up()
-
     def until(self, last: Second) -> History:
         """Return it without what came after the bin `last`: for when the clock was set back."""
         blocks = {start: block for start, block in self.blocks.items() if block.end <= last + 1}
@@ -235,9 +226,17 @@ class History(Record, frozen=True):
 NO_HISTORY = History()
 
 
-def sum_of(nodes: Sequence[Node]) -> Tally:
+def added_up(nodes: Iterable[Node]) -> Steps[list[Tally]]:
+    """Return what each of `nodes` has counted."""
+    known = list(nodes)
+    for node in known:
+        yield from node.add_up()
+    return [node.tally for node in known]
+
+
+def sum_of(nodes: Iterable[Node]) -> Steps[Tally]:
     """Return what all of `nodes` have counted."""
-    return total([node.tally for node in nodes])
+    return (yield from total((yield from added_up(nodes))))
 
 
 def _bin_of(frame: Frame) -> Second:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from perftui.model.axis import Axis, Lazy
 from perftui.model.parts import RouteCounts, RoutePart
 from perftui.model.quantiles import latency_of, quantile_ms, quantiles
+from perftui.model.steps import EVERY, Steps
 from perftui.model.summary import PathSummary, RouteSummary, Share
 from perftui.model.tally import Tally
 from perftui.model.waiting import queued_of
@@ -38,14 +39,16 @@ class Measured(Record, frozen=True):
 
 def route_rows(
     tally: Tally, axis: Axis, shares: Callable[[RouteLabel], tuple[Share, ...]]
-) -> tuple[RouteSummary, ...]:
+) -> Steps[tuple[RouteSummary, ...]]:
     """Return every route with a request, those with the highest total cost first."""
     measured = Measured.by(worker.last for worker in tally.workers.values())
-    rows = [
-        _row(label, part, counts, tally.covered_s, measured, _lazily(shares, label), axis)
-        for label, part in tally.routes.items()
-        if (counts := part.counts()).requests
-    ]
+    rows = []
+    for place, (label, part) in enumerate(tally.routes.items()):
+        if (counts := part.counts()).requests:
+            shared = _lazily(shares, label)
+            rows.append(_row(label, part, counts, tally.covered_s, measured, shared, axis))
+        if not place % EVERY:
+            yield
     # What waits on purpose costs nobody anything.
     rows.sort(key=lambda row: (bool(row.long_poll), -row.total_ms, row.route))
     return tuple(rows)

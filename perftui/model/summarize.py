@@ -16,6 +16,7 @@ from perftui.model.resources import cache_rows, pool_rows, query_rows
 from perftui.model.routes import route_rows
 from perftui.model.shares import shares_of
 from perftui.model.slo import judge
+from perftui.model.steps import Steps, finished
 from perftui.model.summary import Coverage, FlightRow, Summary, Totals, WorkerSummary
 from perftui.model.tally import Second, Tally
 from perftui.model.timeline import events_until
@@ -30,15 +31,23 @@ def summarize(
     dashboard: Dashboard, now: float, window_s: float = 60.0, cursor: float | None = None
 ) -> Summary:
     """Return the picture of the `window_s` seconds that end at `cursor`, else at `now`."""
+    return finished(summary_steps(dashboard, now, window_s, cursor))
+
+
+def summary_steps(
+    dashboard: Dashboard, now: float, window_s: float = 60.0, cursor: float | None = None
+) -> Steps[Summary]:
+    """Return what `summarize` does, in steps."""
     live = cursor is None
     at = now if cursor is None else cursor
     first, last = _bins(dashboard, at, window_s, live)
-    tally = sum_of(dashboard.history.cover(first, last))
-    axis = axis_of(dashboard.history, first, last)
+    tally = yield from sum_of(dashboard.history.cover(first, last))
+    axis = yield from axis_of(dashboard.history, first, last)
     workers = worker_rows(dashboard, tally, axis, at, window_s, live=live)
     last_frames = _last_frames(dashboard, tally, workers, live)
     recents = [(worker, track.recent) for worker, track in dashboard.workers.items()]
-    routes = route_rows(tally, axis, lambda route: shares_of(recents, route, first, last))
+    yield
+    routes = yield from route_rows(tally, axis, lambda route: shares_of(recents, route, first, last))
     totals = _totals(tally, last_frames)
     frames = last_frames.values()
     evidence = evidence_at(dashboard.evidence, at)

@@ -20,6 +20,7 @@ from perftui.model.parts import (
     worker_of,
     worker_sum,
 )
+from perftui.model.steps import EVERY, Steps
 from perftui.model.summary import IncidentRow, SlowRow
 from perftui.model.usage import (
     CachePart,
@@ -135,58 +136,63 @@ def counted(worker: WorkerId, frame: Frame, second: Second) -> Counted:
     return Counted(worker, frame, worker_of(frame, (second + covers_s) * 1_000_000_000))
 
 
-def routes_of(frames: Sequence[Counted]) -> Mapping[RouteLabel, RoutePart]:
-    """Return what the routes did in the frames of one second."""
-    return _folded(
-        ((route.route, route) for each in frames for route in each.frame.routes),
-        route_of,
-        MAX_ROUTES,
-        OTHER,
-        _cost_of_route,
-        route_sum,
-    )
-
-
-def tally_of(frames: Sequence[Counted], routes: Mapping[RouteLabel, RoutePart]) -> Tally:
-    """Return the tally of the frames that belong to one second, whose routes have been added up."""
-    workers = _added([{each.worker: each.part} for each in frames], worker_sum)
+def tally_of(frames: Sequence[Counted]) -> Steps[Tally]:
+    """Return the tally of the frames that belong to one second."""
+    workers = yield from _added([{each.worker: each.part} for each in frames], worker_sum)
     all_frames = [each.frame for each in frames]
     return Tally(
         from_ns=min([each.from_ns for each in workers.values()], default=0),
         to_ns=max([each.to_ns for each in workers.values()], default=0),
-        routes=routes,
+        routes=(
+            yield from _folded(
+                ((route.route, route) for frame in all_frames for route in frame.routes),
+                route_of,
+                MAX_ROUTES,
+                OTHER,
+                _cost_of_route,
+                route_sum,
+            )
+        ),
         workers=workers,
-        statements=_folded(
-            ((each.fingerprint, each) for frame in all_frames for each in frame.statements),
-            statement_of,
-            MAX_STATEMENTS,
-            OTHER,
-            _cost_of_statement,
-            statement_sum,
+        statements=(
+            yield from _folded(
+                ((each.fingerprint, each) for frame in all_frames for each in frame.statements),
+                statement_of,
+                MAX_STATEMENTS,
+                OTHER,
+                _cost_of_statement,
+                statement_sum,
+            )
         ),
-        transactions=_folded(
-            ((each.fingerprint, each) for frame in all_frames for each in frame.transactions),
-            statement_of,
-            MAX_STATEMENTS,
-            OTHER,
-            _cost_of_statement,
-            statement_sum,
+        transactions=(
+            yield from _folded(
+                ((each.fingerprint, each) for frame in all_frames for each in frame.transactions),
+                statement_of,
+                MAX_STATEMENTS,
+                OTHER,
+                _cost_of_statement,
+                statement_sum,
+            )
         ),
-        pools=_folded(
-            ((pool.name, pool) for frame in all_frames for pool in frame.pools),
-            pool_of,
-            MAX_POOLS_OR_CACHES,
-            OTHER,
-            _cost_of_pool,
-            pool_sum,
+        pools=(
+            yield from _folded(
+                ((pool.name, pool) for frame in all_frames for pool in frame.pools),
+                pool_of,
+                MAX_POOLS_OR_CACHES,
+                OTHER,
+                _cost_of_pool,
+                pool_sum,
+            )
         ),
-        caches=_folded(
-            (((cache.name, cache.kind), cache) for frame in all_frames for cache in frame.caches),
-            cache_of,
-            MAX_POOLS_OR_CACHES,
-            OTHER_CACHE,
-            _cost_of_cache,
-            cache_sum,
+        caches=(
+            yield from _folded(
+                (((cache.name, cache.kind), cache) for frame in all_frames for cache in frame.caches),
+                cache_of,
+                MAX_POOLS_OR_CACHES,
+                OTHER_CACHE,
+                _cost_of_cache,
+                cache_sum,
+            )
         ),
         slowest=_slowest(
             [SlowRow(worker, pid_of(worker), each) for worker, frame, _ in frames for each in frame.slowest]
@@ -202,12 +208,12 @@ def tally_of(frames: Sequence[Counted], routes: Mapping[RouteLabel, RoutePart]) 
     )
 
 
-def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Tally:
+def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Steps[Tally]:
     """Return all `tallies` added up; of the `same_time`, requests in flight add up as well."""
     some = [tally for tally in tallies if tally.to_ns]
     if len(some) < 2:
         return some[0] if some else NO_TALLY
-    workers = _added([tally.workers for tally in some], worker_sum)
+    workers = yield from _added([tally.workers for tally in some], worker_sum)
     if same_time:
         in_flight = sum([each.last.in_flight for each in workers.values()])
     else:
@@ -215,17 +221,33 @@ def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Tally:
     return Tally(
         from_ns=min([tally.from_ns for tally in some]),
         to_ns=max([tally.to_ns for tally in some]),
-        routes=_added([tally.routes for tally in some], route_sum, MAX_ROUTES, OTHER, _cost_of_route),
+        routes=(
+            yield from _added([tally.routes for tally in some], route_sum, MAX_ROUTES, OTHER, _cost_of_route)
+        ),
         workers=workers,
-        statements=_added(
-            [tally.statements for tally in some], statement_sum, MAX_STATEMENTS, OTHER, _cost_of_statement
+        statements=(
+            yield from _added(
+                [tally.statements for tally in some], statement_sum, MAX_STATEMENTS, OTHER, _cost_of_statement
+            )
         ),
-        transactions=_added(
-            [tally.transactions for tally in some], statement_sum, MAX_STATEMENTS, OTHER, _cost_of_statement
+        transactions=(
+            yield from _added(
+                [tally.transactions for tally in some],
+                statement_sum,
+                MAX_STATEMENTS,
+                OTHER,
+                _cost_of_statement,
+            )
         ),
-        pools=_added([tally.pools for tally in some], pool_sum, MAX_POOLS_OR_CACHES, OTHER, _cost_of_pool),
-        caches=_added(
-            [tally.caches for tally in some], cache_sum, MAX_POOLS_OR_CACHES, OTHER_CACHE, _cost_of_cache
+        pools=(
+            yield from _added(
+                [tally.pools for tally in some], pool_sum, MAX_POOLS_OR_CACHES, OTHER, _cost_of_pool
+            )
+        ),
+        caches=(
+            yield from _added(
+                [tally.caches for tally in some], cache_sum, MAX_POOLS_OR_CACHES, OTHER_CACHE, _cost_of_cache
+            )
         ),
         slowest=_slowest([row for tally in some for row in tally.slowest]),
         incidents=_latest([row for tally in some for row in tally.incidents]),
@@ -245,7 +267,7 @@ def _folded(
     other: Key,
     cost: Callable[[Part], int],
     add: Callable[[Sequence[Part]], Part],
-) -> Mapping[Key, Part]:
+) -> Steps[Mapping[Key, Part]]:
     """Return what `fold` makes of those with the same key; the cheapest past the bound are `other`."""
     grouped: dict[Key, list[From]] = {}
     for key, each in pairs:
@@ -254,7 +276,11 @@ def _folded(
             have.append(each)
         else:
             grouped[key] = [each]
-    folded = {key: fold(parts) for key, parts in grouped.items()}
+    folded = {}
+    for place, (key, parts) in enumerate(grouped.items()):
+        folded[key] = fold(parts)
+        if not place % EVERY:
+            yield
     return _bounded(folded, bound, other, cost, add) if len(folded) > bound + 1 else folded
 
 
@@ -278,7 +304,7 @@ def _added(
     bound: int = 1 << 30,
     other: Key | None = None,
     cost: Callable[[Part], int] = lambda _: 0,
-) -> Mapping[Key, Part]:
+) -> Steps[Mapping[Key, Part]]:
     """Return the parts of the same key added up; what is there once stays as it is."""
     some = [parts for parts in several if parts]
     if len(some) < 2:
@@ -291,7 +317,11 @@ def _added(
                 have.append(part)
             else:
                 grouped[key] = [part]
-    added = {key: parts[0] if len(parts) == 1 else add(parts) for key, parts in grouped.items()}
+    added = {}
+    for place, (key, of_key) in enumerate(grouped.items()):
+        added[key] = of_key[0] if len(of_key) == 1 else add(of_key)
+        if not place % EVERY:
+            yield
     return added if other is None or len(added) <= bound + 1 else _bounded(added, bound, other, cost, add)
 
 

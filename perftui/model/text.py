@@ -123,7 +123,7 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[_Field, ...]:
 
 def _look_at(hint: Any) -> Callable[[list[Any]], bool]:
     """Return what tells soon of values of a type whether all of them are clean."""
-    kinds = getattr(hint, "__args__", ())
+    kinds: tuple[Any, ...] = getattr(hint, "__args__", ())
     if hint is str or set(kinds) == {str, NoneType}:
         return _are_clean_texts
     if getattr(hint, "__origin__", None) is dict and kinds[0] is str and not _may_hold_text(kinds[1]):

@@ -10,6 +10,7 @@ from textual.containers import Container
 
 from perftui.keys import Place
 from perftui.messages import RowOpened, RowPointed
+from perftui.model.steps import Steps
 from perftui.present.text.evidence import Subject
 from perftui.screens.filtered import FilteredView
 from perftui.screens.view import Host
@@ -52,10 +53,10 @@ class TablesView(FilteredView, inherit_bindings=False):
             yield from self._panes
         yield self.filter_line
 
-    def show(self) -> None:
+    def showing(self) -> Steps[None]:
         """Share out the screen, then show the picture."""
         self._arrange()
-        super().show()
+        yield from super().showing()
 
     def on_resize(self) -> None:
         """Share out the screen anew."""

@@ -11,6 +11,7 @@ from textual.containers import Container
 from perftui.keys import Place
 from perftui.messages import RowOpened
 from perftui.model import figures
+from perftui.model.steps import Steps
 from perftui.present.tables.grid import Grid, RowKey, Sort
 from perftui.present.tables.routes import ROUTE_SORTS, routes_grid
 from perftui.present.tables.workers import WORKER_SORTS, workers_grid
@@ -63,10 +64,10 @@ class TriageView(FilteredView, inherit_bindings=False):
         """Return whose keys work now: findings are no table."""
         return ("triage", "rows", "everywhere") if self.focused is self._attention else self.PLACES
 
-    def show(self) -> None:
+    def showing(self) -> Steps[None]:
         """Share out the screen, then show the picture."""
         self._arrange()
-        super().show()
+        yield from super().showing()
         self._lead()
 
     def _lead(self) -> None:

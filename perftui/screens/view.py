@@ -11,6 +11,7 @@ from textual.screen import Screen
 
 from perftui.keys import Place
 from perftui.model.flame import Samples
+from perftui.model.steps import Steps, finished
 from perftui.present.picture import Picture, header_line
 from perftui.present.text.cells import Line
 from perftui.present.text.evidence import Subject
@@ -139,9 +140,14 @@ class View(Spared, Screen[Result], inherit_bindings=False):
 
     def show(self) -> None:
         """Show the present picture: what hasn't changed isn't painted."""
+        finished(self.showing())
+
+    def showing(self) -> Steps[None]:
+        """Show the present picture pane by pane."""
         if self.is_mounted:
             for widget in self.query(Lines):
                 widget.repaint()
+                yield
 
 
 def thrifty(screen: Screen[Result], host: Host) -> None:

@@ -214,7 +214,7 @@ class LocalSource:
             # It may have had to register, and to listen, somewhere else.
             self._streams[worker].registration = registration
             return
-        stream = self._streams[worker] = Stream(registration)
+        stream = self._streams[worker] = Stream(registration, self._news.turn)
         self._placings[worker] = Placing(registration.worker)
         await self._news.put(WorkerFound(registration.worker, now()))
         await self._enter(self.session.found(worker, time.monotonic()))

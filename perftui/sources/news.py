@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from perftui.clock import now
 from perftui.model.events import HistoryReceived, SourceEvent
@@ -20,6 +20,10 @@ MAX_WAITING_EVENTS = 2000
 
 PAUSE_S = 0.002
 """Between two seconds of the past: keys, paints and live frames go first."""
+
+BREATH_S = 0.004
+"""Between two live frames: those of all workers come at once, and each takes milliseconds to decode and to
+merge."""
 
 
 class News:
@@ -36,6 +40,7 @@ class News:
     ) -> None:
         self._head_start_s = head_start_s
         self._looking_back = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._events: asyncio.Queue[SourceEvent] = asyncio.Queue(MAX_WAITING_EVENTS)
         self._backlog = Backlog(place)
         self._told: set[WorkerId] = set()
@@ -44,6 +49,14 @@ class News:
         """When it is time for the next second of the past, on the loop's clock."""
         self._happened = asyncio.Event()
         self._room = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Have frames decoded one after the other, with time for keys between once there is a picture."""
+        async with self._turn:
+            yield
+            if self._looking_back.is_set():
+                await asyncio.sleep(BREATH_S)
 
     async def put(self, event: SourceEvent) -> None:
         """Take what happens now."""

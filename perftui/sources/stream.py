@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -75,8 +76,12 @@ class _Asked:
 class Stream:
     """The stream of one worker; `follow` it, and `ask` while it is followed."""
 
-    def __init__(self, registration: Registration) -> None:
+    def __init__(
+        self, registration: Registration, turn: Callable[[], AbstractAsyncContextManager[None]]
+    ) -> None:
         self.registration = registration
+        self._turn = turn
+        """Within it a message is decoded and told of."""
         self.worker = registration.worker
         self.last_seq = 0
         """The `seq` of the last live frame."""
@@ -113,11 +118,12 @@ class Stream:
                             continue
                         await tell(EarlierFrames(data))
                         continue
-                    message = _decoded(data)
-                    if isinstance(message, Frame):
-                        await tell(message)
-                    elif not isinstance(message, Hello | History):
-                        self._answered(message)
+                    async with self._turn():
+                        message = _decoded(data)
+                        if isinstance(message, Frame):
+                            await tell(message)
+                        elif not isinstance(message, Hello | History):
+                            self._answered(message)
             finally:
                 self._connection = None
                 self._fail("the connection ended before the answer")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from random import Random
 
+from perftui.model.steps import Steps
 from perftui.model.summary import (
     Coverage,
     FlightRow,
@@ -92,9 +93,10 @@ class FakeFeed:
                 arrived(_identity(number).id)
             await asyncio.sleep(1.0)
 
-    def add_up(self) -> bool:
-        """Do nothing: there are no frames."""
-        return False
+    def summary_steps(self, window_s: float, cursor: float | None = None) -> Steps[Summary]:
+        """Return the summary after one step."""
+        yield
+        return self.summary(window_s, cursor)
 
     def look_back(self) -> None:
         """Do nothing: its past is made up when it is asked for."""

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perftui.model.history import BLOCK_S, KEPT_S, NO_HISTORY, SECONDS_AGE_S, History, sum_of
-from perftui.model.tally import counted, routes_of, tally_of, total
+from perftui.model.steps import finished
+from perftui.model.tally import counted, tally_of, total
 from perftui_agent.wire.frames import StatementFrame
 from tests.support.frames import T, frame, route, sketch, worker
 
@@ -26,7 +27,7 @@ def statement(fingerprint: str, ms: float) -> StatementFrame:
 
 
 def requests(history: History, first: int, last: int) -> int:
-    return sum_of(history.cover(T + first, T + last)).requests
+    return finished(sum_of(history.cover(T + first, T + last))).requests
 
 
 def test_frames_of_one_second_meet_in_one_bin() -> None:
@@ -139,8 +140,8 @@ def test_a_sum_changes_nothing_that_it_was_made_of() -> None:
     """Parts are in other sums as well."""
     sent = frame(1, T + 1, [route("GET /", [5.0])])
     frames = [counted(A, sent, T + 1)]
-    first = tally_of(frames, routes_of(frames))
-    twice = total([first, first])
+    first = finished(tally_of(frames))
+    twice = finished(total([first, first]))
     assert twice.routes["GET /"].latency.count == twice.workers[A].latency.count == 2
     assert first.routes["GET /"].latency.count == first.workers[A].latency.count == 1
     assert sent.routes[0].latency.count == 1
@@ -152,19 +153,20 @@ def test_a_second_that_is_asked_before_it_is_complete_is_complete_in_the_end() -
     for number, worker_id in enumerate((A, B, worker(3).id), 1):
         sent = frame(1, T + 1, [route("GET /", [5.0] * number)], in_flight=number)
         history = history.with_frame(worker_id, sent)
-        tally = sum_of(history.cover(T + 1, T + 1))
+        tally = finished(sum_of(history.cover(T + 1, T + 1)))
         assert tally.requests == tally.in_flight == sum(range(number + 1))
 
 
-def test_the_newest_second_can_be_added_up_beforehand() -> None:
-    """It then is remembered, and the same as if nobody had."""
+def test_a_second_that_was_added_up_in_steps_is_remembered() -> None:
+    """And the same as if it had been in one go, though steps were left half done before."""
     history = history_of(1, 2, 3)
-    assert history.add_up()
-    assert not history.add_up()
-    assert not NO_HISTORY.add_up()
     (node,) = history.cover(T + 3, T + 3)
-    assert "tally" in vars(node)
+    left = node.add_up()
+    next(left)
+    left.close()
+    assert finished(node.add_up()) is node.tally
     assert node.tally == history_of(1, 2, 3).cover(T + 3, T + 3)[0].tally
+    assert list(node.add_up()) == []
 
 
 def test_routes_beyond_the_bound_become_one() -> None:
@@ -173,7 +175,7 @@ def test_routes_beyond_the_bound_become_one() -> None:
     for second in range(1, 5):
         routes = [route(f"GET /{second}/{number}", [5.0]) for number in range(1000)]
         history = history.with_frame(A, frame(second, T + second, routes))
-    tally = sum_of(history.cover(T, T + 5))
+    tally = finished(sum_of(history.cover(T, T + 5)))
     assert len(tally.routes) == 2001
     assert tally.routes["(other)"].counts().requests == 2000
     assert tally.requests == 4000
@@ -189,7 +191,7 @@ def test_what_came_last_and_costs_most_has_its_row() -> None:
         history = history.with_frame(A, sent)
     last = frame(5, T + 5, [route("GET /last", [500.0])])
     last.statements = [statement("last", 50.0)]
-    tally = sum_of(history.with_frame(A, last).cover(T, T + 6))
+    tally = finished(sum_of(history.with_frame(A, last).cover(T, T + 6)))
     assert "GET /last" in tally.routes
     assert "last" in tally.statements
     assert len(tally.statements) == 2001
