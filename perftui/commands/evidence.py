@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from perftui.present.documents.profiles import WRITERS, profile_document, profil
 from perftui.present.documents.snapshot import evidence_document
 from perftui.present.documents.stacks import stacks
 from perftui.present.documents.table import Column, table
-from perftui.present.text.units import clock
 from perftui.sources.leftover import evidence_left
 from perftui.sources.target import TargetError
 from perftui_agent.wire.actions import Profile
@@ -73,7 +73,7 @@ def _list(rows: Sequence[EvidenceRow], as_json: bool) -> None:
         cells = [
             (
                 str(place),
-                clock(row.evidence.at / 1e9),
+                time.strftime("%m-%d %H:%M:%S", time.localtime(row.evidence.at / 1e9)),
                 str(row.pid),
                 row.evidence.kind,
                 row.evidence.text or " ".join(filter(None, (row.evidence.verdict, row.evidence.where))),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from perftui.record import Record
@@ -31,13 +31,16 @@ class Left(Record, frozen=True):
     evidence: tuple[Evidence, ...]
 
 
-def evidence_left(where: Sequence[Path] | None = None) -> list[Left]:
+def evidence_left(
+    where: Sequence[Path] | None = None, *, without: Iterable[WorkerIdentity] = ()
+) -> list[Left]:
     """Return what is kept in all boxes there are, those of the dead too, as far as they can be read."""
     found: list[Left] = []
+    passed_over = {f"{file_stem(worker)}.ring" for worker in without}
     for directory in directories() if where is None else where:
         try:
             check_private(directory)
-            paths = sorted(directory.glob("*.ring"))
+            paths = [path for path in sorted(directory.glob("*.ring")) if path.name not in passed_over]
         except OSError:
             continue
         for path in paths:

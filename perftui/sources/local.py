@@ -115,6 +115,7 @@ class LocalSource:
         self.targets = tuple(targets)
         self.session = Session()
         self._where = where
+        self._head_start_s = head_start_s
         self._placings: dict[WorkerId, Placing] = {}
         self._news = News(head_start_s, lambda worker, frame: self._placings[worker].place(frame))
         self._streams: dict[WorkerId, Stream] = {}
@@ -280,9 +281,11 @@ class LocalSource:
 
     async def _tell_of_the_dead(self) -> None:
         """Tell what workers of these services have kept that were gone before anybody looked."""
-        services = {stream.worker.service for stream in self._streams.values()}
-        for left in await asyncio.to_thread(evidence_left, self._where):
-            # What followed ones have kept they tell themselves, or leave.
+        await asyncio.sleep(self._head_start_s)
+        followed = [stream.worker for stream in self._streams.values()]
+        services = {worker.service for worker in followed}
+        # What followed ones have kept they tell themselves, or leave.
+        for left in await asyncio.to_thread(evidence_left, self._where, without=followed):
             if left.worker.service in services and left.worker.id not in self._streams:
                 await self._news.put(EvidenceKept(left.worker.id, left.evidence, now()))
 

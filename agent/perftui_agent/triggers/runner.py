@@ -8,6 +8,7 @@ end the whole, or why there is none. Where actions are switched off it says that
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
@@ -19,7 +20,7 @@ from perftui_agent.guard import Guard
 from perftui_agent.trigger import Trigger, Wanted
 from perftui_agent.triggers.results import kept, told_by
 from perftui_agent.triggers.sentence import how_taken, sentence
-from perftui_agent.triggers.watch import Firing, Watch, observed
+from perftui_agent.triggers.watch import Firing, Latencies, Watch, observed
 from perftui_agent.wire.actions import Profile, ProfileRequest, Progress
 from perftui_agent.wire.frames import Dump, DumpRequest, Evidence, Frame, Refusal
 from perftui_agent.wire.messages import ActionRequest, ActionResult
@@ -36,6 +37,9 @@ BUSY_TRIES = 6
 """A client's own action is under way: nobody is sent away for long."""
 
 RATE_HZ = 50
+
+STAGGER_S = 1.0
+"""Workers of a service fire together: that not all of them stand still for a dump at once."""
 
 
 class Act(Protocol):
@@ -75,9 +79,10 @@ class Triggers:
 
     def note(self, frame: Frame) -> None:
         """Look at a frame that is about to go out."""
+        latencies = Latencies(frame)
         for watch in self._watches:
             with self._guard.guarding("triggers"):
-                firing = watch.see(observed(watch.trigger, frame))
+                firing = watch.see(observed(watch.trigger, frame, latencies))
                 if firing is not None:
                     self._take(firing)
 
@@ -136,6 +141,8 @@ class Triggers:
         request: ActionRequest = DumpRequest(id=name)
         if wanted.name == "profile":
             request = ProfileRequest(id=name, for_s=wanted.for_s, rate_hz=RATE_HZ, by_route=True)
+        else:
+            await asyncio.sleep(random.random() * STAGGER_S)  # noqa: S311 - spreads load, keeps no secret
         for _ in range(BUSY_TRIES):
             answer = await self._act(request, peer=peer, tell=tell)
             if not (isinstance(answer, Refusal) and answer.reason.startswith(("busy", "more than"))):

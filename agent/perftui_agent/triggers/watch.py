@@ -8,10 +8,10 @@ often as was allowed, and not in its first seconds alone. In no hour does it fir
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from perftui_agent.sketch import LatencySketch
+from perftui_agent.sketch import LARGEST, LatencySketch, bucket_bounds, bucket_of
 from perftui_agent.trigger import Trigger
 from perftui_agent.wire.frames import Frame, RouteFrame
 
@@ -50,12 +50,34 @@ class Firing(NamedTuple):
     requests: int
 
 
-def observed(trigger: Trigger, frame: Frame) -> Observation:
-    """Return what a frame says of what a trigger watches; takes nothing of the frame, which is given up."""
+class Latencies:
+    """Those of one frame, each added up once, however many triggers watch them."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._known: dict[str | None, LatencySketch] = {}
+
+    def of(self, route: str | None) -> LatencySketch:
+        """Return those of a route, or of all that don't wait on purpose: a copy, frames are given up."""
+        if route not in self._known:
+            routes = of_route(self._frame, route)
+            told = [each.latency for each in routes if route is not None or not each.long_poll]
+            self._known[route] = LatencySketch.merged(told)
+        return self._known[route]
+
+
+def of_route(frame: Frame, route: str | None) -> list[RouteFrame]:
+    """Return what a frame says of a route; of all of them, if none is named."""
+    return frame.routes if route is None else [each for each in frame.routes if each.route == route]
+
+
+def observed(trigger: Trigger, frame: Frame, latencies: Latencies | None = None) -> Observation:
+    """Return what a frame says of what a trigger watches; keeps nothing of the frame, which is given up."""
     seen = Observation(frame.moment_ns / 1e9, frame.span_ns / 1e9)
     metric = trigger.metric
     if metric == "lag":
-        return _counted(trigger, seen, [frame.loop.lag] if frame.loop is not None else [])
+        lag = LatencySketch.merged([frame.loop.lag] if frame.loop is not None else [])
+        return _counted(trigger, seen, lag)
     if metric == "cpu":
         return seen._replace(value=frame.process.cpu_percent)
     if metric == "memory":
@@ -63,24 +85,21 @@ def observed(trigger: Trigger, frame: Frame) -> Observation:
         return seen._replace(value=None if rss is None else float(rss))
     if metric == "in_flight":
         return seen._replace(value=float(frame.in_flight))
-    routes = [each for each in frame.routes if trigger.route is None or each.route == trigger.route]
     if metric in _QUANTILES:
-        return _counted(trigger, seen, [each.latency for each in routes if not _waits(each, trigger)])
+        return _counted(trigger, seen, (latencies or Latencies(frame)).of(trigger.route))
+    routes = of_route(frame, trigger.route)
     failed = sum(each.status.server_error for each in routes)
     return seen._replace(number=sum(each.status.total() for each in routes), over=failed)
 
 
-def _waits(route: RouteFrame, trigger: Trigger) -> bool:
-    """Tell whether a route's latencies are nobody's but its own."""
-    return bool(route.long_poll) and trigger.route is None
-
-
-def _counted(trigger: Trigger, seen: Observation, sketches: Iterable[LatencySketch]) -> Observation:
-    merged = LatencySketch.merged(sketches)
-    bound_ns = trigger.bound * 1e9
-    # A bucket is on the side of its middle, as its quantile is told.
-    over = sum(count for low, high, count in merged.ranges() if (low + high - 1) / 2 > bound_ns)
-    return seen._replace(number=sum(merged.buckets.values()), over=over, sketch=merged)
+def _counted(trigger: Trigger, seen: Observation, sketch: LatencySketch) -> Observation:
+    bound_ns = min(int(trigger.bound * 1e9), LARGEST)
+    edge = bucket_of(bound_ns)
+    low, high = bucket_bounds(edge)
+    # A bucket is on the side of its middle, as its quantile is told; they are numbered by size.
+    first_over = edge if (low + high - 1) / 2 > bound_ns else edge + 1
+    over = sum([count for bucket, count in sketch.buckets.items() if bucket >= first_over])
+    return seen._replace(number=sketch.count, over=over, sketch=sketch)
 
 
 class Watch:

@@ -81,11 +81,13 @@ def read_box(path: Path) -> tuple[Hello | None, list[Frame]]:
 def read_evidence(path: Path) -> tuple[Hello | None, list[Evidence]]:
     """Return who wrote a box and what it has kept, each piece as it was told of last; see `read_box`.
 
-    Nothing else of the box is decoded: this takes some milliseconds.
+    Nothing else of the box is decoded: this takes some milliseconds. Of a box without any it says nothing.
     """
     with path.open("rb") as file:
         data = file.read(MAX_BOX_BYTES)
     hello: Hello | None = None
+    if EVIDENCE not in data:
+        return None, []
     told: list[tuple[int, Evidence]] = []
     for bytes_ in whole_messages(data):
         if hello is not None and EVIDENCE not in bytes_:

@@ -120,7 +120,9 @@ def _findings(summary: Summary, room: int) -> list[str]:
 
 def _events(summary: Summary, room: int) -> list[str]:
     since = summary.at - summary.window_s - _BEFORE_S
-    happened = [event for event in summary.events if event.at >= since and not event.part_of]
+    # What was taken then is there to be opened, however long ago that was.
+    told = [event for event in summary.events if event.at >= since or event.evidence]
+    happened = [event for event in told if not event.part_of]
     return _wrapped((f"{moment(event.at)}  {event.sentence}" for event in happened[-MAX_ROWS:]), room)
 
 

@@ -69,6 +69,16 @@ def test_another_user_is_refused() -> None:
     assert trials_in(said.stdout) == {target: Trial(trace="EPERM", read="EPERM")}
 
 
+def test_one_that_changed_its_user_is_seen_not_to_be_dumpable() -> None:
+    """The system gives its inner files to root then, as those of gunicorn's workers under `--user`."""
+    code = f"import os\nif not os.getuid(): os.setuid({NOBODY})\nprint('ready', flush=True); input()"
+    with started([sys.executable, "-c", code]) as process:
+        rights = read_rights(process.pid)
+
+    assert rights is not None
+    assert (rights.uid, rights.hides_from) == ((NOBODY, 0) if os.getuid() == 0 else (os.getuid(), None))
+
+
 def test_nothing_is_tried_where_actions_are_switched_off() -> None:
     """The facts are told all the same: what is in the way has a mend."""
     door = Inspector(

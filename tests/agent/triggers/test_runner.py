@@ -17,6 +17,12 @@ from perftui_agent.wire.frames import Dump, Evidence, Frame, Refusal
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from tests.agent.triggers.test_watch import QUICK, SLOW, frame
 
+
+@pytest.fixture(autouse=True)
+def together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "STAGGER_S", 0.0)
+
+
 PROFILE = Profile(id="", pid=7, taken_at=5, took_ns=2 * 10**9, engine="sampler", samples=9)
 DUMP = Dump(id="", pid=7, taken_at=6, took_ns=1, taken_by=7)
 BUSY = Refusal(id="", reason="busy with a dump of pid 7", advice="ask again in a second")
