@@ -292,7 +292,7 @@ class _Run:
             agent.service or _folder(), agent.version, self.process_probe.started_at, agent.settings
         )
         worker = hello.worker
-        self.probes.status["ptrace"] = permit_tracing()
+        self.probes.status["ptrace"] = permit_tracing(dumpable=agent.settings.dumpable)
         name_thread(AGENT_THREAD)
         rendezvous = self._rendezvous = Rendezvous(worker, agent.settings.runtime_dir)
         actions = Actions(guard=self._guard)

@@ -34,6 +34,7 @@ def instrument(
     queue_header: str | None = None,
     long_polls: Iterable[str] | None = None,
     triggers: Iterable[str] | None = None,
+    dumpable: bool | None = None,
     enabled: bool | None = None,
 ) -> App:
     """Have the agent watch `app`; return the app to serve.
@@ -51,8 +52,9 @@ def instrument(
     header in which a proxy says when it took a request, `"X-Request-Start"` for one; the time since then is
     part of the latency. `long_polls`: routes such as `"GET /poll"` whose requests wait on purpose, and are
     left out of the service's latencies. `triggers`: what is to be looked at of its own accord,
-    `["p95>1s for 10s: profile 20s, dump"]`. Every argument but `slo` can come from the environment as
-    `PERFTUI_SERVICE`, `PERFTUI_ACTIONS` and so on; the argument wins. With `enabled=False` (or
+    `["p95>1s for 10s: profile 20s, dump"]`. `dumpable=True` lets a worker that has changed its user
+    (gunicorn's `--user`) be traced by that user's processes. Every argument but `slo` can come from the
+    environment as `PERFTUI_SERVICE`, `PERFTUI_ACTIONS` and so on; the argument wins. With `enabled=False` (or
     `PERFTUI_ENABLED=0`) the agent does nothing at all.
 
     Raises ValueError for an argument out of its range, TypeError for what is no ASGI app or no `Slo`.
@@ -71,6 +73,7 @@ def instrument(
         queue_header=queue_header,
         long_polls=long_polls,
         triggers=triggers,
+        dumpable=dumpable,
         enabled=enabled,
         slo=slo,
     )

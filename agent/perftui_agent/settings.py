@@ -87,6 +87,8 @@ class Settings:
     long_polls: tuple[str, ...] = ()
     """Routes whose requests wait on purpose."""
     triggers: tuple[Trigger, ...] = ()
+    dumpable: bool = False
+    """Whether a worker that has changed its user may be traced by its own."""
 
 
 def read_settings(
@@ -106,6 +108,7 @@ def read_settings(
     queue_header: str | None = None,
     long_polls: Iterable[str] | None = None,
     triggers: Iterable[str] | None = None,
+    dumpable: bool | None = None,
 ) -> Settings:
     """Return the settings for these arguments; ValueError or TypeError for a bad one.
 
@@ -128,6 +131,7 @@ def read_settings(
         # Its variable is read by `wire.registration`, as clients read it.
         long_polls=read(long_polls, "PERFTUI_LONG_POLLS", _routes, base.long_polls),
         triggers=read(triggers, "PERFTUI_TRIGGERS", _triggers, base.triggers),
+        dumpable=read(dumpable, "PERFTUI_DUMPABLE", _switch, base.dumpable),
         runtime_dir=_read({}, runtime_dir, "PERFTUI_RUNTIME_DIR", _directory, base.runtime_dir),
         queue_header=read(queue_header, "PERFTUI_QUEUE_HEADER", _header, base.queue_header) or None,
     )

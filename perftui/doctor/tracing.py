@@ -61,7 +61,7 @@ def why_not_traced(trial: Trial, target: Rights | None, tracer: Rights, machine:
         return f"it runs as uid {target.uid}, its sibling as {tracer.uid}", "start all workers as one user"
     if target is not None and target.hides_from is not None:
         sentence = "it changed its user when it started, and is not dumpable since"
-        mend = "start it as that user (systemd: User=) instead of by gunicorn's --user; or sudo py-spy"
+        mend = "instrument(app, dumpable=True), or start it as that user (systemd: User=)"
         return sentence, mend
     if (machine.yama or 0) >= 2 and not tracer.may_trace_anyone:
         return _yama(machine), yama_mend(machine)

@@ -15,20 +15,23 @@ import sys
 
 from perftui_agent.wire.standing import read_rights, read_yama
 
-PR_GET_DUMPABLE = 3
+PR_GET_DUMPABLE, PR_SET_DUMPABLE = 3, 4
 PR_SET_NAME = 15
 PR_SET_PTRACER = 0x59616D61
 
 
-def permit_tracing() -> str:
+def permit_tracing(*, dumpable: bool = False) -> str:
     """Let this worker's children and its siblings' trace it; return `on`, or `off: why`.
+
+    With `dumpable`, also if it has changed its user since it started: the system keeps such a process from
+    its new user, since it may hold what that one may not see. Only its owner knows whether it does.
 
     Any thread may call it: the kernel notes it for the process (Yama names the thread group's
     leader), so the agent's thread will do, once per process and again if the supervisor changed.
     """
     if not sys.platform.startswith("linux"):
         return "off: not Linux"
-    if _prctl(PR_GET_DUMPABLE) == 0:
+    if _prctl(PR_GET_DUMPABLE) == 0 and not (dumpable and _prctl(PR_SET_DUMPABLE, 1) == 0):
         return "off: not dumpable, as after a change of user"
     scope = yama_scope()
     if scope >= 2 and not may_trace_anyone():

@@ -56,7 +56,7 @@ def how_to_permit(pid: int) -> str:
         return f"it runs as another user: sudo py-spy dump --pid {pid}"
     if guarded_by != user:
         # The system gives the files of a process that is not dumpable to root.
-        return f"it changed its user when it started, so only root may: sudo py-spy dump --pid {pid}"
+        return f"it changed its user: instrument(app, dumpable=True), or sudo py-spy dump --pid {pid}"
     scope = yama_scope()
     if scope >= 2 and not may_trace_anyone():
         return f"kernel.yama.ptrace_scope is {scope}: sudo sysctl kernel.yama.ptrace_scope=1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -97,6 +98,52 @@ def test_not_dumpable(kernel: Kernel) -> None:
     assert permit_tracing() == "off: not dumpable, as after a change of user"
 
 
+def test_made_dumpable(kernel: Kernel) -> None:
+    """Only where it is asked for, and only a process that is not."""
+    calls = kernel(scope=1, dumpable=0)
+    assert permit_tracing(dumpable=True) == "on"
+    assert calls[0] == (ptrace.PR_SET_DUMPABLE, 1)
+
+    calls = kernel(scope=1, dumpable=1)
+    assert permit_tracing(dumpable=True) == "on"
+    assert (ptrace.PR_SET_DUMPABLE, 1) not in calls
+
+
+CHANGES_USER = """
+import os, sys
+from perftui_agent.inspect.ptrace import permit_tracing
+from perftui_agent.inspect.standing import _ASK
+if not os.getuid():
+    os.setgroups([]); os.setuid(65534)
+
+def trial() -> None:
+    sys.stdout.flush()
+    pid = os.getpid()
+    child = os.fork()
+    if not child:
+        sys.argv = ["", str(pid)]
+        exec(_ASK, {})
+        os._exit(0)
+    os.waitpid(child, 0)
+
+trial()
+print(permit_tracing(dumpable=True), flush=True)
+trial()
+"""
+
+
+@linux
+def test_one_that_changed_its_user_can_be_traced_when_that_is_asked_for() -> None:
+    """A real other uid without capabilities: its own child is refused before, and may look after."""
+    said = subprocess.run([sys.executable, "-c", CHANGES_USER], capture_output=True, text=True, check=True)
+
+    before, status, after = said.stdout.splitlines()
+    if os.getuid() == 0:
+        assert before.split()[1:] == [str(errno.EPERM)] * 2
+    assert status == "on"
+    assert after.split()[1:] == ["0", str(errno.EFAULT)]
+
+
 def test_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """On other systems there is nothing to permit."""
     monkeypatch.setattr(sys, "platform", "darwin")
@@ -109,7 +156,7 @@ def test_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     ("owners", "scope", "variable", "expected"),
     [
         ((1, 1), 0, "", "it runs as another user: sudo py-spy dump --pid 7"),
-        ((0, 1), 0, "", "it changed its user when it started, so only root may: sudo py-spy dump --pid 7"),
+        ((0, 1), 0, "", "it changed its user: instrument(app, dumpable=True), or sudo py-spy dump --pid 7"),
         ((0, 0), 2, "", "kernel.yama.ptrace_scope is 2: sudo sysctl kernel.yama.ptrace_scope=1"),
         ((0, 0), 1, "set", "add SYS_PTRACE to the container's securityContext.capabilities.add"),
     ],

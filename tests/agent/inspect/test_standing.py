@@ -11,7 +11,7 @@ from perftui_agent.inspect.inspector import Inspector
 from perftui_agent.inspect.process_state import read_state
 from perftui_agent.inspect.standing import _ASK, take_standing, trials_in
 from perftui_agent.wire.standing import Standing, StandingRequest, Trial, read_rights, rights_of
-from tests.agent.inspect.processes import on_agent_thread, started
+from tests.agent.inspect.processes import eventually, on_agent_thread, started
 
 NOBODY = 65534
 
@@ -43,15 +43,15 @@ def test_one_that_has_ended_and_one_that_is_stopped() -> None:
         standing = on_agent_thread(
             lambda: take_standing("s", os.getpid(), targets=[process.pid], actions_allowed=True, probes={})
         )
-        state = read_state(process.pid)
+        # Let go by its tracer, it goes on stopping: for a moment the system calls that running.
+        stopped = eventually(lambda: (state := read_state(process.pid)) is not None and state.is_stopped)
         process.send_signal(signal.SIGCONT)
     gone = on_agent_thread(
         lambda: take_standing("s", os.getpid(), targets=[process.pid], actions_allowed=True, probes={})
     )
 
     assert standing.trials[process.pid].allowed
-    assert state is not None
-    assert state.is_stopped
+    assert stopped
     assert gone.trials[process.pid].trace == "ESRCH"
 
 

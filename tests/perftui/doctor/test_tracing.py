@@ -68,7 +68,7 @@ def test_nothing_is_in_the_way_of_a_healthy_service() -> None:
             id="seccomp-stops-reading",
         ),
         pytest.param(
-            {"rights": Rights(uid=1000, hides_from=0)}, "not dumpable", "systemd: User=", id="not-dumpable"
+            {"rights": Rights(uid=1000, hides_from=0)}, "not dumpable", "dumpable=True", id="not-dumpable"
         ),
         pytest.param(
             {"rights": Rights(uid=1000, tracer=77)}, "pid 77 traces it already", "detach", id="a-debugger"
