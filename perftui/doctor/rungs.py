@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from perftui.doctor.spy import why_no_spy
 from perftui.doctor.surroundings import Check, Surroundings, Worker
 from perftui.doctor.tracing import why_not_traced
@@ -45,31 +47,31 @@ def why_not(worker: Worker, standing: Standing) -> tuple[str, str]:
 
 def _while_silent(place: Surroundings, worker: Worker) -> list[Check]:
     """Return who would dump it while C code holds its GIL, and its own agent with it."""
-    others = [each for each in place.workers if each.pid != worker.pid and each.service == worker.service]
-    if not others:
-        sentence = "nobody could dump it while C code holds its GIL: it is the only worker"
+    refused: tuple[str, str] | None = None
+    for sibling, standing in _siblings(place, worker):
+        rights = worker.standing.rights if worker.standing is not None else worker.rights
+        refused = why_no_spy(sibling)
+        if refused is None:
+            trial = standing.trials[worker.pid]
+            reason, mend = why_not_traced(trial, rights, standing.rights, standing.machine)
+            if not reason:
+                sentence = f"py-spy, which its sibling {sibling.pid} starts"
+                return [Check("dump if silent", "ok", sentence, "", worker.pid)]
+            refused = reason, mend
+    if refused is None:
+        sentence = "nobody could dump it while C code holds its GIL: no sibling is there to do it"
         mend = f"run a second worker, or dump it yourself: sudo py-spy dump --pid {worker.pid}"
         return [Check("dump if silent", "note", sentence, mend, worker.pid)]
-    problem: tuple[str, str] = ("no sibling says what it may do", "")
-    for other in others:
-        standing = other.standing
-        if standing is None or not standing.actions:
-            continue
-        if found := why_no_spy(other):
-            problem = found
-            continue
-        trial = standing.trials.get(worker.pid)
-        if trial is None:
-            problem = (f"worker {other.pid} does not take it for its sibling", "start them by one supervisor")
-            continue
-        rights = worker.standing.rights if worker.standing is not None else worker.rights
-        reason, mend = why_not_traced(trial, rights, standing.rights, standing.machine)
-        if not reason:
-            sentence = f"py-spy, which its sibling {other.pid} starts"
-            return [Check("dump if silent", "ok", sentence, "", worker.pid)]
-        problem = reason, mend
     if worker.writes_on is not None:
-        sentence = f"its own stacks, which it writes on signal {worker.writes_on} of a sibling: {problem[0]}"
-        return [Check("dump if silent", "note", sentence, problem[1], worker.pid)]
-    sentence = f"nobody could dump it while C code holds its GIL: {problem[0]}"
-    return [Check("dump if silent", "wrong", sentence, problem[1], worker.pid)]
+        sentence = f"its own stacks, which it writes on signal {worker.writes_on} of a sibling: {refused[0]}"
+        return [Check("dump if silent", "note", sentence, refused[1], worker.pid)]
+    sentence = f"nobody could dump it while C code holds its GIL: {refused[0]}"
+    return [Check("dump if silent", "wrong", sentence, refused[1], worker.pid)]
+
+
+def _siblings(place: Surroundings, worker: Worker) -> Iterator[tuple[Worker, Standing]]:
+    """Yield who takes a worker for its sibling, and so has tried."""
+    for other in place.workers:
+        standing = other.standing
+        if other.pid != worker.pid and standing is not None and worker.pid in standing.trials:
+            yield other, standing

@@ -57,8 +57,9 @@ async def serving(
     path: Path,
     act: Act = refuse,
     history: Callable[[], list[bytes]] = list,
+    kept: Callable[[], list[bytes]] = list,
 ) -> AsyncIterator[WorkerSocket]:
-    stream = WorkerSocket(path, hello=lambda: encode(HELLO), history=history, act=act)
+    stream = WorkerSocket(path, hello=lambda: encode(HELLO), history=history, act=act, kept=kept)
     await stream.open()
     try:
         yield stream
@@ -93,6 +94,18 @@ def test_promise_16_the_socket_is_for_its_owner_alone(path: Path) -> None:
     async def check() -> None:
         async with serving(path):
             assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+    asyncio.run(check())
+
+
+def test_what_was_kept_comes_after_the_past(path: Path) -> None:
+    """A picture of the present need not wait for what happened an hour ago."""
+
+    async def check() -> None:
+        kept = [b"one", b"two"]
+        async with serving(path, history=lambda: [frame(1)], kept=lambda: kept), client_of(path) as client:
+            await greeted(client)
+            assert [await client.recv(), await client.recv()] == kept
 
     asyncio.run(check())
 

@@ -137,11 +137,13 @@ def test_a_silent_worker_is_told_by_what_its_sibling_may() -> None:
     assert only(place(workers=(silent, able)), "agent", 41).mend == "see in what: perftui dump pid:41"
 
 
-def test_workers_of_other_services_are_no_siblings() -> None:
-    """Only a worker of the same service may be asked to look."""
-    here = place(workers=(worker(41), worker(42, service="bank")))
+def test_who_does_not_take_it_for_a_sibling_is_none() -> None:
+    """Another service, another supervisor: nobody is there to look, which is no fault of anything."""
+    stranger = worker(42, standing=standing(42, trials={42: Trial()}))
 
-    assert "it is the only worker" in only(here, "dump if silent", 41).sentence
+    check = only(place(workers=(worker(41), stranger)), "dump if silent", 41)
+    assert (check.verdict, "no sibling is there" in check.sentence) == ("note", True)
+    assert "sudo py-spy dump --pid 41" in check.mend
 
 
 def test_a_worker_of_another_user_is_told_as_such() -> None:

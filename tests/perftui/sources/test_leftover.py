@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from perftui.sources.leftover import MAX_BOX_BYTES, frames_left_by
+from perftui.sources.leftover import MAX_BOX_BYTES, evidence_left, frames_left_by
+from perftui_agent.wire.frames import Evidence, Frame
 from tests.support.boxes import write_box
 from tests.support.frames import T, frame, hello, worker
 from tests.support.servers import private_dir
@@ -83,3 +84,34 @@ def test_a_box_that_is_cut_off_gives_what_is_whole(directory: Path, size: int) -
     path = write_box(directory, hello(A), FRAMES)
     os.truncate(path, size)
     assert left(directory) == []
+
+
+def telling(*evidence: Evidence) -> list[Frame]:
+    """Return frames that tell of these, one each."""
+    frames = [frame(seq, T + seq) for seq in range(1, len(evidence) + 1)]
+    for each, told in zip(frames, evidence, strict=True):
+        each.evidence = [told]
+    return frames
+
+
+def test_evidence_is_found_whoever_left_it_each_piece_as_it_was_told_last(directory: Path) -> None:
+    """A service need not run: that is when one comes for it."""
+    first = Evidence(id="a", kind="trigger", at=5)
+    whole = Evidence(id="a", kind="trigger", at=5, ns=2, outcome="taken", result=b"x")
+    write_box(directory, hello(A), [*FRAMES, *telling(first, whole)])
+    write_box(directory, hello(B), FRAMES)
+
+    assert [(each.worker, each.evidence) for each in evidence_left([directory])] == [(A, (whole,))]
+    assert evidence_left([directory], without=[A]) == []
+    assert evidence_left([directory / "that is not there"]) == []
+
+
+def test_evidence_of_doubtful_boxes_is_passed_over(directory: Path) -> None:
+    """As with frames: another version, somebody else's name, a link, nonsense."""
+    told = telling(Evidence(id="a", kind="trigger", at=5))
+    write_box(directory, hello(A, wire=2), told)
+    write_box(directory, hello(B), told, name="7-1.00.ring")
+    (directory / "8-1.00.ring").write_bytes(b"evidence" * 100)
+    (directory / "9-1.00.ring").symlink_to(directory / "7-1.00.ring")
+
+    assert evidence_left([directory]) == []

@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from perftui.model.events import (
+    EvidenceKept,
     FrameReceived,
     HistoryReceived,
     LinkChanged,
@@ -21,7 +23,7 @@ from perftui.model.events import (
 )
 from perftui.sources.local import LocalSource
 from perftui.sources.target import TargetError, parse_local
-from perftui_agent.wire.frames import Hello, History
+from perftui_agent.wire.frames import Evidence, Hello, History
 from tests.support.boxes import write_box
 from tests.support.fake_agent import fake_agent, register
 from tests.support.frames import T, frame, worker
@@ -329,5 +331,27 @@ def test_a_socket_that_is_none_is_refused(directory: Path) -> None:
             async with source_of(directory, "8000") as source:
                 with pytest.raises(TimeoutError):
                     await asyncio.wait_for(next_of(source, WorkerJoined), 0.4)
+
+    run(scenario)
+
+
+def test_what_was_kept_is_told_by_the_living_and_found_of_the_dead(directory: Path) -> None:
+    """Of this service alone, and of a living worker only what it says itself."""
+    told = Evidence(id="a", kind="trigger", at=1, outcome="taken")
+    dead, other = worker(9_002), worker(9_003)
+    sent = frame(1, T + 1)
+    sent.evidence = [told]
+
+    async def scenario() -> None:
+        async with fake_agent(directory) as agent:
+            of_this = msgspec.structs.replace(dead, service=agent.identity.service)
+            write_box(directory, Hello(wire=1, worker=of_this), [sent])
+            write_box(directory, Hello(wire=1, worker=msgspec.structs.replace(other, service="bank")), [sent])
+            async with source_of(directory, "8000") as source:
+                found = await next_of(source, EvidenceKept)
+                assert (found.worker, found.evidence) == (dead.id, (told,))
+                await agent.send(History(evidence=[told]))
+                sent_by = await next_of(source, EvidenceKept)
+                assert (sent_by.worker, sent_by.evidence) == (agent.identity.id, (told,))
 
     run(scenario)
