@@ -59,6 +59,7 @@ from perftui_agent.serve.introduction import introduce, said_now
 from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.settings import Settings
+from perftui_agent.siblings.aftermath import Aftermath
 from perftui_agent.siblings.lookout import Lookout
 from perftui_agent.siblings.neighbours import Neighbour, Neighbours
 from perftui_agent.siblings.routes_of_stacks import RoutesOfStacks
@@ -70,7 +71,7 @@ from perftui_agent.wire.actions import Progress
 from perftui_agent.wire.clock import steady_ns
 from perftui_agent.wire.codec import encode
 from perftui_agent.wire.frames import Dump, Frame, Refusal, WorkerIdentity
-from perftui_agent.wire.lives import AGENT_THREAD
+from perftui_agent.wire.lives import AGENT_THREAD, file_stem
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 
 STOP_WITHIN_S = 0.05
@@ -210,6 +211,7 @@ class _Run:
     def stop(self) -> None:
         """End the thread, after its last frame; wait for that, but not for long."""
         self._stopping = True
+        self._watch.disarm()
         self.probes.detach()
         task = self._task
         if task is not None:
@@ -336,6 +338,11 @@ class _Run:
             self.probes.status["stacks"] = (
                 self._stacks.status if self._stacks is not None else "off: actions are switched off"
             )
+            neighbours = Neighbours(worker, lambda: rendezvous.directory, rendezvous.siblings)
+            self._watch.lookout = self._new_lookout(worker, neighbours, actions)
+            with self._guard.guarding("siblings"):
+                # Before it is swept.
+                self._watch.lookout.look_what_is_left()
             with self._guard.guarding("serve.sweep"):
                 rendezvous.sweep()
             triggers = Triggers(
@@ -358,7 +365,6 @@ class _Run:
                 evidence=self.evidence,
                 note=partial(_each, (triggers.note, self._watch.note)),
             )
-            self._watch.lookout = self._new_lookout(worker, rendezvous, actions)
             await asyncio.gather(rhythm.run(), presence.run(), triggers.run())
         finally:
             self._watch.close()
@@ -370,7 +376,7 @@ class _Run:
                 rendezvous.withdraw()
                 self._stacks.end()
 
-    def _new_lookout(self, worker: WorkerIdentity, rendezvous: Rendezvous, actions: Actions) -> Lookout:
+    def _new_lookout(self, worker: WorkerIdentity, neighbours: Neighbours, actions: Actions) -> Lookout:
         spy, sources = PySpy(), SourceReader()
 
         async def look(request_id: str, neighbour: Neighbour) -> Dump | Refusal:
@@ -383,13 +389,23 @@ class _Run:
                 registration=neighbour.registration,
             )
 
+        route_of = RoutesOfStacks(_endpoints, _walk_routes, lambda: self.loop_probe.loop)
+        aftermath = self._watch.aftermath = Aftermath(
+            worker,
+            file_stem(worker),
+            tray=self.evidence,
+            route_of=route_of,
+            supervisor=own_supervisor,
+            guard=self._guard,
+        )
         return Lookout(
-            neighbours=Neighbours(worker, lambda: rendezvous.directory, rendezvous.siblings),
+            neighbours=neighbours,
             tray=self.evidence,
             actions=actions,
             look=look if self._agent.settings.actions else None,
-            route_of=RoutesOfStacks(_endpoints, _walk_routes, lambda: self.loop_probe.loop),
+            route_of=route_of,
             supervisor=own_supervisor,
+            left=aftermath.tell_of_the_dead,
             own_pid=worker.pid,
             guard=self._guard,
         )

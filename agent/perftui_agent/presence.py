@@ -17,6 +17,7 @@ from perftui_agent.inspect.on_signal import SignalledStacks
 from perftui_agent.listeners import Listeners
 from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.worker_socket import WorkerSocket
+from perftui_agent.wire.registration import StacksOnSignal
 
 LISTENERS_CHANGE_AFTER_S = (0.0, 0.25, 0.5, 1.0, 2.0)
 """When to look for the listening sockets, which servers open after the lifespan's startup."""
@@ -40,7 +41,7 @@ class Presence:
         box: BlackBox | None,
         listeners: Listeners,
         guard: Guard,
-        look_after_pulse: Callable[[Path], None],
+        look_after_pulse: Callable[[Path, StacksOnSignal | None], None],
         stacks: SignalledStacks | None = None,
     ) -> None:
         self._look_after_pulse = look_after_pulse
@@ -73,7 +74,7 @@ class Presence:
                 # Who reads the entry finds the socket.
                 self._rendezvous.publish(self._listeners.found)
             with self._guard.guarding("siblings"):
-                self._look_after_pulse(self._rendezvous.pulse_path)
+                self._look_after_pulse(self._rendezvous.pulse_path, self._rendezvous.stacks)
             box = self._box
             if box is not None and not (box.is_there() and box.path == self._rendezvous.box_path):
                 with self._guard.guarding("blackbox"):

@@ -351,7 +351,7 @@ def test_workers_register_where_the_code_says(runtime_dir: Path) -> None:
         """,
         SAID=str(said),
     )
-    assert printed == ".json .ring .sock .stacks\n"
+    assert printed == ".json .pulse .ring .sock .stacks\n"
     assert list(runtime_dir.iterdir()) == [said]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -24,6 +24,7 @@ from perftui_agent.inspect.actions import Action, Actions
 from perftui_agent.inspect.process_state import read_state
 from perftui_agent.siblings import claim
 from perftui_agent.siblings.account import Found, describe
+from perftui_agent.siblings.aftermath import Left, RouteOf, left_by
 from perftui_agent.siblings.neighbours import Neighbour, Neighbours
 from perftui_agent.siblings.pulse import read_beat, read_pulse
 from perftui_agent.siblings.ring import SILENT_NS, SUSPECT_NS, Awake, looked_at
@@ -81,8 +82,9 @@ class Lookout:
         tray: EvidenceTray,
         actions: Actions,
         look: Look | None,
-        route_of: Callable[[Sequence[tuple[str, int]]], Awaitable[str]],
+        route_of: RouteOf,
         supervisor: Callable[[], Supervisor | None],
+        left: Callable[[Left], None],
         own_pid: int,
         guard: Guard,
     ) -> None:
@@ -93,6 +95,8 @@ class Lookout:
         """None: nobody may be looked at here."""
         self._route_of = route_of
         self._supervisor = supervisor
+        self._left = left
+        """Takes what one that ended in silence has written itself: while we were silent as well, for one."""
         self._own_pid = own_pid
         self._guard = guard
         self._loop = asyncio.get_running_loop()
@@ -125,6 +129,13 @@ class Lookout:
         for silence in list(self._silences.values()):
             self._follow(silence, now_ns)
 
+    def look_what_is_left(self) -> None:
+        """Take what workers have left that ended in silence before this one came."""
+        self._neighbours.look()
+        for neighbour in self._neighbours.ring:
+            if not neighbour.is_alive():
+                self._has_gone(neighbour)
+
     def close(self) -> None:
         """Give up what is under way."""
         for silence in self._silences.values():
@@ -139,7 +150,7 @@ class Lookout:
         silence = self._silences.get(worker.id)
         if silence is None or silence.beat_ns != beat_ns:
             if not neighbour.is_alive():
-                self._gone.add(worker.id)
+                self._has_gone(neighbour)
                 return
             if silence is None:
                 self._silences[worker.id] = Silence(neighbour, beat_ns, take_toll(worker.pid), now_ns)
@@ -159,12 +170,18 @@ class Lookout:
         neighbour = silence.neighbour
         beat_ns = read_beat(neighbour.pulse)
         if not neighbour.is_alive():
+            is_told = silence.evidence is not None
             self._over(silence, ENDED, now_ns)
-            self._gone.add(neighbour.worker.id)
+            self._has_gone(neighbour, is_told=is_told)
         elif beat_ns != silence.beat_ns:
             self._over(silence, WENT_ON, beat_ns or now_ns)
         elif silence.evidence is not None and now_ns - silence.told_ns >= KEPT_S * 1e9:
             self._tell(silence, msgspec.structs.replace(silence.evidence, ns=now_ns - silence.beat_ns))
+
+    def _has_gone(self, neighbour: Neighbour, *, is_told: bool = False) -> None:
+        self._gone.add(neighbour.worker.id)
+        if not is_told and (left := left_by(neighbour)) is not None:
+            self._left(left)
 
     def _over(self, silence: Silence, outcome: str, at_ns: int) -> None:
         del self._silences[silence.neighbour.worker.id]
@@ -175,8 +192,7 @@ class Lookout:
         ns, by = max(0, at_ns - silence.beat_ns), ""
         if outcome == ENDED:
             supervisor = self._supervisor()
-            same = supervisor is not None and supervisor.pid == silence.neighbour.worker.supervisor_pid
-            if supervisor is not None and same and supervisor.has_ended(ns / 1e9):
+            if supervisor is not None and supervisor.has_ended(silence.neighbour.worker, ns / 1e9):
                 by = supervisor.shown
         # What was taken has been told already, and is large.
         self._tell(

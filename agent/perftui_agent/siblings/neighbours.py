@@ -6,6 +6,7 @@ Read from the registrations whenever the runtime directory has changed, which co
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from perftui_agent.siblings.ring import watched_by
 from perftui_agent.wire.frames import WorkerIdentity
 from perftui_agent.wire.lives import file_stem, place_of, running_start_ticks
 from perftui_agent.wire.registration import Registration
+
+TICK_NS = 100_000_000
 
 PULSE_SUFFIX = ".pulse"
 
@@ -63,7 +66,8 @@ class Neighbours:
         changed = directory, os.stat(directory).st_mtime_ns
         if changed != self._changed:
             self.ring = self._read(directory)
-            self._changed = changed
+            # What comes within the same tick of the file system's clock would go unnoticed.
+            self._changed = changed if time.time_ns() - changed[1] > TICK_NS else None
 
     def _read(self, directory: Path) -> list[Neighbour]:
         known = list(self._registrations())

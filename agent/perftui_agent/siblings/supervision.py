@@ -13,6 +13,8 @@ import threading
 from types import FrameType
 from typing import Any, NamedTuple
 
+from perftui_agent.wire.frames import WorkerIdentity
+
 MAX_FRAMES = 500
 
 _HOLDERS = (
@@ -37,9 +39,9 @@ class Supervisor(NamedTuple):
         """As people say it."""
         return f"{self.name} (pid {self.pid})"
 
-    def has_ended(self, silent_s: float) -> bool:
+    def has_ended(self, worker: WorkerIdentity, silent_s: float) -> bool:
         """Tell whether it was this one that ended a worker after so long a silence, as far as that tells."""
-        return silent_s >= self.patience_s - EARLY_S
+        return self.pid == worker.supervisor_pid and silent_s >= self.patience_s - EARLY_S
 
 
 def own_supervisor() -> Supervisor | None:

@@ -19,6 +19,7 @@ import pytest
 from perftui_agent.evidence import EvidenceTray
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.actions import Action, Actions
+from perftui_agent.siblings.aftermath import Left
 from perftui_agent.siblings.lookout import EVERY_NS, Lookout
 from perftui_agent.siblings.neighbours import Neighbour
 from perftui_agent.siblings.pulse import Pulse
@@ -103,6 +104,7 @@ class Watching:
         self.tray = EvidenceTray()
         first = seen[0]
         self.guard = Guard()
+        self.left: list[Left] = []
 
         async def route_of(lines: Sequence[tuple[str, int]]) -> str:
             return "GET /rx/{n}" if lines else ""
@@ -114,6 +116,7 @@ class Watching:
             look=first.look if look else None,
             route_of=route_of,
             supervisor=lambda: Supervisor("uvicorn", os.getpid(), 5.0),
+            left=self.left.append,
             own_pid=1,
             guard=self.guard,
         )

@@ -143,6 +143,33 @@ def test_promise_23_one_that_was_stopped_is_said_to_be_stopped_and_left_as_it_wa
     assert f"/{pid}/" in told.worker
 
 
+def test_one_that_is_alone_tells_of_its_own_silence_when_it_goes_on(app: str) -> None:
+    """Nobody can look at it: it has written its stacks itself while C code held its GIL."""
+    with running(app, workers=1) as service:
+        service.wait_registered()
+        ask(service, "/hold/4").join()
+        told = told_of(service, lambda each: each.outcome == "went on")
+    assert (told.verdict, told.how) == ("hung", "faulthandler by itself")
+    assert told.where.endswith("hold")
+    assert told.route == "GET /hold/{seconds}"
+    assert told.taken_at is not None
+    assert 2e9 < told.taken_at - told.at < 3.5e9
+
+
+def test_one_that_is_alone_and_ended_for_its_silence_is_told_of_by_who_takes_its_place(app: str) -> None:
+    """gunicorn ends it and starts another, which finds what it has left."""
+    with running(app, server="gunicorn", workers=1, options=["--timeout", "4"]) as service:
+        [before] = service.wait_registered()
+        ask(service, ENDLESS)
+        told = told_of(service, lambda each: each.outcome == "ended")
+        found = snapshot(service)
+    assert f"/{before}/" in told.worker
+    assert (told.verdict, told.where, told.route) == ("hung", "app.py:11 match", "GET /rx/{n}")
+    assert told.ended_by == f"gunicorn (pid {service.process.pid})"
+    [lost] = [each for each in found["findings"] if each["kind"] == "worker-restarted"]
+    assert "hung in app.py:11 match" in lost["sentence"]
+
+
 def test_a_service_that_is_well_tells_of_nothing(service: Service) -> None:
     """Nobody is silent who is asked nothing, or much."""
     wait_until(lambda: all(each.outcome for each in kept(service)), "what was silent to go on")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from perftui_agent.siblings.supervision import Supervisor, supervisor_in
+from tests.support.frames import worker
 
 
 def frame_in(file: str, **names: Any) -> FrameType:
@@ -48,5 +49,6 @@ def test_its_patience_is_read_where_the_server_keeps_it(
 def test_who_went_before_its_patience_was_over_was_ended_by_somebody_else() -> None:
     """The kernel, or a hand: what is not known is not said."""
     uvicorn = Supervisor("uvicorn", 77, 5.0)
-    assert uvicorn.has_ended(5.3)
-    assert not uvicorn.has_ended(3.0)
+    assert uvicorn.has_ended(worker(1, supervisor_pid=77), 5.3)
+    assert not uvicorn.has_ended(worker(1, supervisor_pid=77), 3.0)
+    assert not uvicorn.has_ended(worker(1, supervisor_pid=78), 5.3)
