@@ -280,9 +280,9 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
             self._rate = f"{size((sent - before) / (now - since))}/s"
         return self._rate if self.size.width >= 100 else ""
 
-    async def take_dump(self, worker: WorkerId) -> Dump | Refusal:
+    async def take_dump(self, worker: WorkerId, *, locals_of: str = "") -> Dump | Refusal:
         """Return the stacks of a worker, or why there are none."""
-        return await self._feed.dump(worker)
+        return await self._feed.dump(worker, locals_of=locals_of)
 
     async def take_profile(
         self,

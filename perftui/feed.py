@@ -44,8 +44,8 @@ class Feed(Protocol):
     def release(self) -> None:
         """Let `summary` tell of the present again."""
 
-    async def dump(self, worker: WorkerId) -> Dump | Refusal:
-        """Return the stacks of every thread of a worker, or why there are none."""
+    async def dump(self, worker: WorkerId, *, locals_of: str = "") -> Dump | Refusal:
+        """Return the stacks of every thread of a worker, or why there are none; see `sources.actions`."""
 
     async def profile(
         self,
@@ -124,9 +124,9 @@ class LiveFeed:
         """Go on with the present."""
         self._held = None
 
-    async def dump(self, worker: WorkerId) -> Dump | Refusal:
-        """Ask the worker's agent, or a sibling's."""
-        return await take_dump(self._source, worker)
+    async def dump(self, worker: WorkerId, *, locals_of: str = "") -> Dump | Refusal:
+        """Ask the worker's agent, or a sibling's, or the worker itself by a signal."""
+        return await take_dump(self._source, worker, locals_of=locals_of)
 
     async def profile(
         self,

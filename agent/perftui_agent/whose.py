@@ -86,7 +86,7 @@ def _works_for(task: asyncio.Task[Any], request: RequestRecord) -> bool:
         return True
     asked = [task]
     for waiting in asked:
-        for waiter in _waiters_of(waiting):
+        for waiter in waiters_of(waiting):
             if id(waiter) == request.task_id or any(_is_call_of(at, request) for at in _frames_of(waiter)):
                 request.task_id = id(waiter)
                 return True
@@ -134,7 +134,7 @@ def _is_call(code: CodeType) -> bool:
     return code.co_name == "call" and code.co_filename.endswith(_WRAPPER)
 
 
-def _waiters_of(future: asyncio.Future[Any]) -> Iterator[asyncio.Task[Any]]:
+def waiters_of(future: asyncio.Future[Any]) -> Iterator[asyncio.Task[Any]]:
     """Yield the tasks that wait for a future, as what is to be called when it is done tells.
 
     `await` leaves the waiting task itself there, a group (asyncio's, anyio's) its method, and `gather`,
@@ -145,7 +145,7 @@ def _waiters_of(future: asyncio.Future[Any]) -> Iterator[asyncio.Task[Any]]:
             if isinstance(held, asyncio.Task):
                 yield held
             elif isinstance(held, asyncio.Future):
-                yield from _waiters_of(held)
+                yield from waiters_of(held)
             else:
                 scope = getattr(held, "cancel_scope", None)
                 host = getattr(scope, "_host_task", None) or getattr(held, "_parent_task", None)

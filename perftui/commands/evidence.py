@@ -12,11 +12,11 @@ from pathlib import Path
 import click
 
 from perftui.commands.arguments import json_option
-from perftui.commands.dump import dump_document
 from perftui.model.evidence import evidence_row, latest_evidence, result_of
 from perftui.model.flame import samples_of
 from perftui.model.summary import EvidenceRow
 from perftui.model.text import clean, clean_text
+from perftui.present.documents.dumps import dump_document
 from perftui.present.documents.profiles import WRITERS, profile_document, profile_text, writer_for
 from perftui.present.documents.snapshot import evidence_document
 from perftui.present.documents.stacks import stacks

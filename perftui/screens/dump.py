@@ -1,4 +1,4 @@
-"""What every thread of a worker does right now."""
+"""What every thread and task does right now, of one worker, or of all and told once where it is the same."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from textual.app import ComposeResult
 from perftui.faults import FAULTS
 from perftui.keys import Place
 from perftui.model.parts import pid_of
-from perftui.present.details.dump import DumpRow, dump_rows, dump_title, refusal_rows
+from perftui.present.details.dump import DumpRow, dump_title, dumps_rows, refusal_rows
+from perftui.present.details.threads import LOCALS_WARNING
 from perftui.present.text.cells import BLANK, Cell, Line
-from perftui.present.text.units import age
+from perftui.present.text.units import age, count, ms
 from perftui.screens.confirm import Confirm
 from perftui.screens.view import Host, View
 from perftui.widgets.bindings import bindings
@@ -36,17 +37,21 @@ def ask_and_dump(view: View[None], worker_id: WorkerId | None) -> None:
 
 
 class DumpView(View[None], inherit_bindings=False):
-    """The dump of one worker, what runs its own code first."""
+    """The dump of one worker, or of all, what runs their own code first."""
 
     BINDINGS = bindings("dump")
     PLACES: tuple[Place, ...] = ("dump", "everywhere")
 
     def __init__(self, host: Host, worker: WorkerId, taken: Dump | Refusal | None = None) -> None:
         super().__init__(host)
-        self._worker = worker
-        self._result = taken
-        self._route: str | None = None
+        self._workers: tuple[WorkerId, ...] = (worker,)
+        self._alone = self._workers
+        """The one that was asked for first."""
+        self._locals_of = ""
+        self._answers: dict[WorkerId, Dump | Refusal] = {} if taken is None else {worker: taken}
+        self._taking = False
         self._asked_at = 0.0
+        self._route: str | None = None
         self.body = DumpLines(self)
 
     def content(self) -> ComposeResult:
@@ -55,48 +60,110 @@ class DumpView(View[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Take the first dump, unless one is to be shown that was taken before."""
-        if self._result is None:
+        if not self._answers:
             self.action_again()
 
     def crumbs(self) -> tuple[str, ...]:
-        """Return the worker."""
-        return (f"worker {pid_of(self._worker)}" if self._worker else "worker",)
+        """Return the worker, or how many."""
+        if len(self._workers) > 1:
+            return (f"{count(len(self._workers))} workers",)
+        return (f"worker {pid_of(self._workers[0])}" if self._workers[0] else "worker",)
 
     def note(self) -> str:
         """Return when and how the dump was taken."""
-        if isinstance(self._result, Dump):
-            clock = time.strftime("%H:%M:%S", time.localtime(self._result.taken_at / 1e9))
-            return dump_title(self._result, clock)
-        return "no dump" if self._result else "dump"
+        dumps = self._dumps()
+        if not dumps or self._taking:
+            return "dump" if self._taking else "no dump"
+        clock = time.strftime("%H:%M:%S", time.localtime(dumps[0].taken_at / 1e9))
+        if len(self._workers) == 1:
+            return dump_title(dumps[0], clock)
+        methods = ", ".join(dict.fromkeys(dump.method for dump in dumps))
+        longest = max(dump.took_ns for dump in dumps)
+        return f"dumps {clock} · {methods} · up to {ms(longest / 1e6)} each"
 
     def rows(self, width: int, opened: frozenset[str]) -> list[DumpRow]:
-        """Return the dump as it stands."""
-        if self._result is None:
+        """Return the dumps as they stand."""
+        if self._taking:
             waited = age(max(time.monotonic() - self._asked_at, 0.0))
-            return [
-                DumpRow(BLANK),
-                DumpRow((Cell("  ○ ", "medium"), Cell(f"taking a dump … {waited}", "text"))),
-            ]
-        if isinstance(self._result, Refusal):
-            return refusal_rows(self._result, width)
-        return dump_rows(self._result, width, opened, self._route)
+            which = f" {len(self._answers) + 1} of {len(self._workers)}" if len(self._workers) > 1 else ""
+            said = f"taking a dump{which} … {waited}"
+            return [DumpRow(BLANK), DumpRow((Cell("  ○ ", "medium"), Cell(said, "text")))]
+        several = len(self._workers) > 1
+        rows: list[DumpRow] = []
+        for worker, answer in self._answers.items():
+            if isinstance(answer, Refusal):
+                rows += refusal_rows(answer, width, pid_of(worker) if several else None)
+        return rows + dumps_rows(self._dumps(), width, opened, self._route)
+
+    def _dumps(self) -> list[Dump]:
+        return [answer for answer in self._answers.values() if isinstance(answer, Dump)]
 
     def action_again(self) -> None:
         """Take a dump, unless one is being taken."""
-        if self._asked_at and self._result is None:
+        if self._taking:
             return
-        self._result, self._asked_at = None, time.monotonic()
+        self._taking, self._answers, self._asked_at = True, {}, time.monotonic()
         self.run_worker(self._take(), exclusive=True)
         self.show()
 
     async def _take(self) -> None:
-        result: Dump | Refusal = Refusal(id="", reason="a fault of perftui's own", advice="it is in its log")
-        with FAULTS.spared("the dump"):
-            result = await self.host.take_dump(self._worker)
-        worker = self.picture.summary.worker(self._worker)
-        self._route = worker.blocked_route if worker else None
-        self._result = result
+        answers: dict[WorkerId, Dump | Refusal] = {}
+        try:
+            # One after the other: siblings that stand still at once would be an outage.
+            for worker in self._workers:
+                answers[worker] = Refusal(id="", reason="a fault of perftui's own", advice="it is in its log")
+                with FAULTS.spared("the dump"):
+                    answers[worker] = await self.host.take_dump(worker, locals_of=self._locals_of)
+                self._answers = dict(answers)
+                self.show()
+        finally:
+            self._taking = False
+        first = self.picture.summary.worker(self._workers[0])
+        self._route = first.blocked_route if first and len(self._workers) == 1 else None
         self.show()
+
+    def action_all(self) -> None:
+        """Dump all workers that live, or the one alone again; asks before all."""
+        if self._taking:
+            return
+        if len(self._workers) > 1:
+            self._workers = self._alone
+            self.action_again()
+            return
+        living = [worker.identity.id for worker in self.picture.summary.workers if worker.state != "gone"]
+        others = [worker for worker in living if worker not in self._alone]
+        if not others:
+            self.host.remark("there is no other worker")
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._workers = (*self._alone, *others)
+                self.action_again()
+
+        question = f"Dump all {len(others) + 1} workers? One after the other, some 20 ms each."
+        self.app.push_screen(Confirm(self.host, question), answered)
+
+    def action_variables(self) -> None:
+        """Show the variables of the function under the cursor; asks first. Once more: without them."""
+        if self._taking:
+            return
+        function = self.body.function()
+        if self._locals_of:
+            self._locals_of = ""
+            self.action_again()
+            return
+        if not function:
+            self.host.remark("put the cursor on a function")
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._locals_of = function
+                self.action_again()
+
+        question = f"Show the variables of {function}? {LOCALS_WARNING[0].upper()}{LOCALS_WARNING[1:]}."
+        self.app.push_screen(Confirm(self.host, question), answered)
 
     def action_fold(self) -> None:
         """Open or close what is folded under the cursor."""
@@ -132,6 +199,11 @@ class DumpLines(ClickedLines, inherit_bindings=False):
     def cursor_line(self) -> int | None:
         """Return the line under the cursor."""
         return self._place - self._first if len(self._rows) > 2 else None
+
+    def function(self) -> str:
+        """Return the function under the cursor, by the last part of its name; empty for none."""
+        row = self._rows[self._place] if self._place < len(self._rows) else None
+        return row.function.rpartition(".")[2] if row is not None else ""
 
     def move(self, by: int) -> None:
         """Move the cursor by some lines."""

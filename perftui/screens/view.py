@@ -46,8 +46,8 @@ class Host(Protocol):
     marked_samples: Samples | None
     """The profile that others are held against."""
 
-    async def take_dump(self, worker: WorkerId) -> Dump | Refusal:
-        """Return the stacks of a worker, or why there are none."""
+    async def take_dump(self, worker: WorkerId, *, locals_of: str = "") -> Dump | Refusal:
+        """Return the stacks of a worker, and the variables of a function if asked for; or why not."""
 
     async def take_profile(
         self,

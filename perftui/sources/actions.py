@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -28,6 +29,13 @@ from perftui_agent.wire.actions import (
 from perftui_agent.wire.frames import Dump, DumpRequest, Refusal, RouteLabel, WorkerId
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
+from perftui_agent.wire.stacks_on_signal import (
+    FAULTHANDLER,
+    NotWrittenError,
+    limits_of,
+    threads_of,
+    written_stacks,
+)
 from perftui_agent.wire.standing import Standing, StandingRequest
 
 OWN_S = 10.0
@@ -67,12 +75,44 @@ class Workers(Protocol):
         """Return a worker's answer; `NotAnsweredError` if there is none."""
 
 
-async def take_dump(source: Workers, worker: WorkerId) -> Dump | Refusal:
-    """Return the stacks of every thread of `worker`, or why nobody could give them."""
+async def take_dump(source: Workers, worker: WorkerId, *, locals_of: str = "") -> Dump | Refusal:
+    """Return the stacks of every thread of `worker`, or why nobody could give them.
+
+    Where neither it nor a sibling answers, it is asked to write them itself, by a signal. The variables of
+    the function `locals_of` it alone can tell.
+    """
     answer = await _asked(
-        source, worker, lambda pid: DumpRequest(id=_new_id(), pid=pid), outside="dump", siblings=True
+        source,
+        worker,
+        lambda pid: DumpRequest(id=_new_id(), pid=pid, locals_of=locals_of),
+        outside="dump",
+        siblings=not locals_of,
     )
+    if isinstance(answer, Refusal) and not locals_of:
+        registration = next((each for each in source.workers() if each.worker.id == worker), None)
+        return answer if registration is None else await _by_signal(registration, answer)
     return answer if isinstance(answer, Dump | Refusal) else _strange(answer)
+
+
+async def _by_signal(registration: Registration, refusal: Refusal) -> Dump | Refusal:
+    """Return what a worker writes of itself, if its agent is silent; else the refusal, and why not."""
+    taken_at, began = time.time_ns(), time.monotonic_ns()
+    try:
+        written = await written_stacks(registration)
+    except NotWrittenError as error:
+        if registration.stacks is None:
+            return refusal
+        return Refusal(id=refusal.id, reason=f"{refusal.reason}; by a signal: {error}", advice=refusal.advice)
+    return Dump(
+        id=refusal.id,
+        pid=registration.worker.pid,
+        taken_at=taken_at,
+        took_ns=time.monotonic_ns() - began,
+        taken_by=0,
+        method=FAULTHANDLER,
+        threads=threads_of(written, registration.worker.pid),
+        note="; ".join((f"written on a signal: {refusal.reason}", *limits_of(written))),
+    )
 
 
 async def take_profile(

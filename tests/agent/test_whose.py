@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 from starlette.websockets import WebSocket
 
-from perftui_agent.probes.loop.await_chain import request_of
+from perftui_agent.await_chain import request_of
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.whose import request_at, request_in_context, request_now
 from tests.support.requests import begin, end

@@ -37,6 +37,7 @@ from perftui_agent.wire.actions import Functions, GrownLine, GrownType, Memory, 
 from perftui_agent.wire.frames import (
     Dump,
     ExceptionCount,
+    FrameLocals,
     Incident,
     InFlight,
     Listener,
@@ -45,6 +46,7 @@ from perftui_agent.wire.frames import (
     StackFrame,
     ThreadDump,
     ThreadpoolStats,
+    WaitingTasks,
     WorkerId,
     WorkerIdentity,
 )
@@ -76,6 +78,8 @@ class FakeFeed:
     clock: Callable[[], float] = lambda: NOON
     answer: Dump | Refusal | None = None
     dumped: list[WorkerId] = field(default_factory=list)
+    asked_for: list[str] = field(default_factory=list)
+    """Whose variables were wanted with each dump."""
     profiled: list[tuple[WorkerId, bool]] = field(default_factory=list)
     """Whose profile was taken, and whether by route."""
     profile_waits: bool = False
@@ -109,10 +113,11 @@ class FakeFeed:
         """Go on."""
         self.held = None
 
-    async def dump(self, worker: WorkerId) -> Dump | Refusal:
+    async def dump(self, worker: WorkerId, *, locals_of: str = "") -> Dump | Refusal:
         """Give the answer laid in, or a dump of a blocked worker."""
         self.dumped.append(worker)
-        return self.answer or blocked_dump(int(worker.split("/")[1]))
+        self.asked_for.append(locals_of)
+        return self.answer or blocked_dump(int(worker.split("/")[1]), locals_of)
 
     async def profile(
         self,
@@ -484,8 +489,16 @@ def _with_troubles(summary: Summary, troubles: Collection[str]) -> Summary:
     return replace(summary, workers=tuple(workers))
 
 
-def blocked_dump(pid: int) -> Dump:
+def blocked_dump(pid: int, locals_of: str = "") -> Dump:
     """Return a dump of a worker that is held by the service's own code."""
+    variables = FrameLocals(
+        function=_OWN.function,
+        file=_OWN.file,
+        line=_OWN.line,
+        short_file=_OWN.short_file,
+        at="MainThread",
+        values={"month": "'2026-11'", "rows": "[<app.models.Row>, … 48000 in all]"},
+    )
     return Dump(
         id="1",
         pid=pid,
@@ -497,6 +510,27 @@ def blocked_dump(pid: int) -> Dump:
             _thread("perftui-agent", [_SELECT], number=2),
             *(_thread("AnyIO worker thread", [_QUEUE], number=3 + place) for place in range(3)),
         ],
+        tasks=[
+            WaitingTasks(
+                frames=[_POOL, _OWN_WAITS, *_SERVER],
+                count=8,
+                waits_for="Queue.get",
+                names=[f"Task-{number} RequestResponseCycle.run_asgi" for number in range(5)],
+                routes={"GET /orders": 8},
+                oldest_ns=3_200_000_000,
+            ),
+            WaitingTasks(
+                frames=[_SERVER[0]],
+                count=3,
+                waits_for="Event.wait",
+                routes={"GET /orders": 3},
+                oldest_ns=3_100_000_000,
+                awaits={"app/crud.py:61 list_orders": 3},
+            ),
+        ],
+        tasks_count=11,
+        locals_of=locals_of,
+        locals=[variables] if locals_of else [],
     )
 
 
@@ -518,6 +552,19 @@ _OWN = StackFrame(
     line=42,
     short_file="app/reports.py",
     source="    rows = sorted(rows, key=slow_key)",
+)
+_OWN_WAITS = StackFrame(
+    function="list_orders",
+    file="/srv/shop/app/crud.py",
+    line=61,
+    short_file="app/crud.py",
+    source="    async with engine.connect() as connection:",
+)
+_POOL = StackFrame(
+    function="QueuePool._do_get",
+    file="/srv/venv/lib/python3.12/site-packages/sqlalchemy/pool/impl.py",
+    line=177,
+    short_file="sqlalchemy/pool/impl.py",
 )
 _OWN_CALLER = StackFrame(
     function="reports",

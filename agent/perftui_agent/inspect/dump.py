@@ -12,6 +12,7 @@ import time
 
 import msgspec
 
+from perftui_agent.inspect.insight import Inside, Insight
 from perftui_agent.inspect.ladder import climb
 from perftui_agent.inspect.process_state import ProcessState, read_state
 from perftui_agent.inspect.pyspy import PySpy
@@ -27,6 +28,7 @@ from perftui_agent.inspect.stacks import (
     wanted_lines,
 )
 from perftui_agent.inspect.targets import started_at
+from perftui_agent.inspect.text import printable
 from perftui_agent.wire.frames import Dump, Refusal
 from perftui_agent.wire.registration import Registration
 from perftui_agent.wire.stacks_on_signal import FAULTHANDLER, NotWrittenError, limits_of, written_stacks
@@ -44,12 +46,15 @@ async def take_dump(
     spy: PySpy | None = None,
     sources: SourceReader | None = None,
     registration: Registration | None = None,
+    inside: Inside | None = None,
+    locals_of: str = "",
 ) -> Dump | Refusal:
     """Return the stacks of `pid`, by the highest rung that holds.
 
     That is py-spy; for this process Python itself; and for another one, by its `registration`, what it
-    writes on a signal. Whatever happens, the process isn't left stopped when this returns, raises or is
-    cancelled. Takes some 40 ms; two limits of 3 s when py-spy hangs.
+    writes on a signal. `inside` looks at this process, if it is the one: for the requests and the tasks.
+    Whatever happens, the process isn't left stopped when this returns, raises or is cancelled. Takes some
+    40 ms; two limits of 3 s when py-spy hangs.
     """
     taken_at, began = time.time_ns(), time.monotonic_ns()
     before = read_state(pid)
@@ -66,7 +71,12 @@ async def take_dump(
         method, threads, notes = lower
     took_ns = time.monotonic_ns() - began
     stacks = kept(threads)
-    lines = await (sources or SourceReader()).read(wanted_lines(stacks), unchanged_since=started_at(pid))
+    insight = await inside.look() if inside is not None else Insight()
+    wanted = wanted_lines([*(each.frames for each in stacks), *(frames for _, frames, _ in insight.stacks)])
+    lines = await (sources or SourceReader()).read(wanted, unchanged_since=started_at(pid))
+    tasks = inside.told_tasks(insight, lines) if inside is not None else None
+    no_loop = "no loop of asyncio's is known, so no tasks are told" if inside and tasks is None else ""
+    count = insight.tasks.count if insight.tasks is not None else 0
     dump = Dump(
         id=request_id,
         pid=pid,
@@ -74,9 +84,15 @@ async def take_dump(
         took_ns=took_ns,
         taken_by=taken_by,
         method=method,
-        threads=thread_dumps(stacks, lines),
+        threads=thread_dumps(stacks, lines, insight.services),
         threads_cut=len(threads) - len(stacks),
-        note="; ".join(note for note in (*notes, seen.mended) if note),
+        note="; ".join(note for note in (*notes, seen.mended, no_loop) if note),
+        tasks=tasks,
+        tasks_count=count,
+        tasks_cut=count - sum(each.count for each in tasks or ()),
+        locals_of=printable(locals_of, 200),
+        locals=insight.locals,
+        locals_cut=insight.locals_cut,
     )
     return fitted(dump)
 

@@ -16,10 +16,11 @@ from perftui_agent.guard import Guard
 from perftui_agent.inspect.actions import Action, Actions
 from perftui_agent.inspect.dump import take_dump
 from perftui_agent.inspect.functions import Traffic, take_functions
+from perftui_agent.inspect.insight import Inside
 from perftui_agent.inspect.memory import Endpoints, take_memory
 from perftui_agent.inspect.profile import take_profile
 from perftui_agent.inspect.pyspy import PySpy
-from perftui_agent.inspect.sampler import Eyes
+from perftui_agent.inspect.serving import LoopEyes
 from perftui_agent.inspect.source import SourceReader
 from perftui_agent.inspect.standing import take_standing
 from perftui_agent.inspect.targets import allowed_targets
@@ -58,7 +59,7 @@ class Inspector:
         *,
         actions_allowed: bool,
         registrations: Callable[[], Iterable[Registration]],
-        eyes: Eyes | None = None,
+        eyes: LoopEyes | None = None,
         endpoints: Endpoints = tuple,
         probes: Callable[[], Mapping[str, str]] = dict,
         traffic: Traffic | None = None,
@@ -94,7 +95,7 @@ class Inspector:
         if len(request.id) > MAX_ID_CHARACTERS:
             return Refusal(id=printable(request.id, MAX_ID_CHARACTERS), reason="the request's id is too long")
         pid = self._own_pid if request.pid is None else request.pid
-        what = f"{_name_of(request)} of pid {pid}"
+        what = f"{_name_of(request)} of pid {pid}{_asked_for(request)}"
         action = Action(request_id=request.id, what=what, peer=printable(peer, 100))
         if not self._actions_allowed:
             if isinstance(request, StandingRequest):
@@ -127,6 +128,13 @@ class Inspector:
             return await take_functions(
                 request, pid, traffic=self._traffic, guard=self._guard, tell=tell, finish=finish
             )
+        eyes = self._eyes if pid == os.getpid() else None
+        if request.locals_of and eyes is None:
+            return Refusal(
+                id=request.id,
+                reason=f"only worker {pid} itself can tell of its variables, and it does not answer",
+                advice=f"without them: perftui dump --worker {pid}",
+            )
         return await take_dump(
             request.id,
             pid,
@@ -135,6 +143,8 @@ class Inspector:
             spy=self._spy,
             sources=self._sources,
             registration=next((one for one in self._known() if one.worker.pid == pid), None),
+            inside=Inside(eyes, request.locals_of) if eyes is not None else None,
+            locals_of=request.locals_of,
         )
 
     async def _standing(self, request: StandingRequest) -> Standing:
@@ -159,6 +169,13 @@ class Inspector:
             return list(self._registrations())
         except OSError:  # a runtime directory that can't be trusted, or read, names no siblings
             return []
+
+
+def _asked_for(request: ActionRequest) -> str:
+    """Return what of the app's data is to leave the process, for the audit trail."""
+    if isinstance(request, DumpRequest) and request.locals_of:
+        return f" with the variables of {printable(request.locals_of, 100)}"
+    return ""
 
 
 def _name_of(request: ActionRequest) -> str:

@@ -188,7 +188,7 @@ class Sampler:
                 working = not _waits(frame) if worked is None else worked
             if self._working_only and not working:
                 continue
-            lines, context = _walked(frame)
+            lines, context = walked(frame)
             record = None
             if not on_loop:
                 record = _request_in(context)
@@ -242,7 +242,7 @@ def _waits(frame: FrameType) -> bool:
     return frame.f_code.co_filename.endswith(WAITING_FILES)
 
 
-def _walked(frame: FrameType | None) -> tuple[tuple[Line, ...], Context | None]:
+def walked(frame: FrameType | None) -> tuple[tuple[Line, ...], Context | None]:
     """Return the lines of a stack, innermost first, and the context in which a pool's thread runs its job."""
     lines: list[Line] = []
     context: Context | None = None

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from perftui_agent.inspect.serving import Service
 from perftui_agent.inspect.source import Lines
 from perftui_agent.inspect.spy_output import SpyFrame, SpyThread
 from perftui_agent.inspect.text import printable
@@ -28,8 +29,8 @@ MAX_FRAMES_IN_ALL = 12_000
 """About 3 MB on the wire: 60 threads as deep as a thread may be, 500 of 24 frames each."""
 
 _MAX_WALKED = 5000
-_NAME, _FUNCTION, _FILE = 100, 200, 500
-"""Characters of a thread's name, a function's and a path."""
+_NAME, _FUNCTION, _FILE, _ROUTE = 100, 200, 500, 300
+"""Characters of a thread's name, a function's, a path and a route."""
 
 
 class Stack(msgspec.Struct, frozen=True):
@@ -90,39 +91,52 @@ def kept(threads: Sequence[SpyThread]) -> list[Stack]:
 
 def _stack(thread: SpyThread, depth: int) -> Stack:
     frames = [frame for frame in thread.frames if not frame.is_shim]
+    return Stack(thread, *cut_stack(frames, depth))
+
+
+def cut_stack(frames: list[SpyFrame], depth: int) -> tuple[list[SpyFrame], int]:
+    """Return the frames of a stack that are kept, and how many are left out between them."""
     cut = max(0, len(frames) - depth)
     # Where it is now and how it got into the recursion; the turns between them are alike.
     inner = depth - depth // 4
-    return Stack(thread, frames[:inner] + frames[inner + cut :] if cut else frames, cut)
+    return (frames[:inner] + frames[inner + cut :] if cut else frames), cut
 
 
-def wanted_lines(stacks: Sequence[Stack]) -> dict[str, set[int]]:
+def wanted_lines(stacks: Iterable[Iterable[SpyFrame]]) -> dict[str, set[int]]:
     """Return the lines of code that the frames are at, by file."""
     wanted: dict[str, set[int]] = {}
-    for stack in stacks:
-        for frame in stack.frames:
+    for frames in stacks:
+        for frame in frames:
             wanted.setdefault(frame.filename, set()).add(frame.line)
     return wanted
 
 
-def thread_dumps(stacks: Sequence[Stack], lines: Lines) -> list[ThreadDump]:
-    """Return the threads as the wire carries them, frames innermost first."""
-    return [
-        ThreadDump(
-            name=None if stack.thread.thread_name is None else printable(stack.thread.thread_name, _NAME),
-            thread_id=stack.thread.thread_id,
-            os_thread_id=stack.thread.os_thread_id,
-            active=stack.thread.active,
-            holds_gil=stack.thread.owns_gil,
-            is_main=stack.thread.is_main,
-            frames=[_stack_frame(frame, lines) for frame in stack.frames],
-            frames_cut=stack.cut,
-        )
-        for stack in stacks
-    ]
+def thread_dumps(
+    stacks: Sequence[Stack], lines: Lines, services: Mapping[int, Service] | None = None
+) -> list[ThreadDump]:
+    """Return the threads as the wire carries them, frames innermost first, each with what it serves."""
+    services = services or {}
+    return [_thread_dump(stack, lines, services.get(stack.thread.thread_id, Service())) for stack in stacks]
 
 
-def _stack_frame(frame: SpyFrame, lines: Lines) -> StackFrame:
+def _thread_dump(stack: Stack, lines: Lines, service: Service) -> ThreadDump:
+    return ThreadDump(
+        name=None if stack.thread.thread_name is None else printable(stack.thread.thread_name, _NAME),
+        thread_id=stack.thread.thread_id,
+        os_thread_id=stack.thread.os_thread_id,
+        active=stack.thread.active,
+        holds_gil=stack.thread.owns_gil,
+        is_main=stack.thread.is_main,
+        frames=[stack_frame(frame, lines) for frame in stack.frames],
+        frames_cut=stack.cut,
+        route=printable(service.route, _ROUTE),
+        age_ns=service.age_ns,
+        task=printable(service.task, _NAME),
+    )
+
+
+def stack_frame(frame: SpyFrame, lines: Lines) -> StackFrame:
+    """Return a frame as the wire carries it, with its line of code if that could be read."""
     file = printable(frame.filename, _FILE)
     return StackFrame(
         function=printable(frame.name, _FUNCTION),
@@ -134,21 +148,26 @@ def _stack_frame(frame: SpyFrame, lines: Lines) -> StackFrame:
 
 
 def fitted(dump: Dump, limit: int = MAX_MESSAGE_BYTES) -> Dump:
-    """Return `dump`, less its lines of code and then its last threads if it is over `limit` bytes.
+    """Return `dump`, less its lines of code and then its last tasks and threads if it is over `limit` bytes.
 
     12,000 ordinary frames take 3 MB; only text of nothing but long names comes to this.
     """
     if len(encode(dump)) <= limit:
         return dump
-    threads = [
-        msgspec.structs.replace(
-            thread, frames=[msgspec.structs.replace(frame, source="") for frame in thread.frames]
-        )
-        for thread in dump.threads
-    ]
-    dump = msgspec.structs.replace(dump, threads=threads)
+    replace = msgspec.structs.replace
+    threads = [replace(thread, frames=_without_source(thread.frames)) for thread in dump.threads]
+    tasks = [replace(each, frames=_without_source(each.frames)) for each in dump.tasks or ()]
+    dump = replace(dump, threads=threads, tasks=tasks if dump.tasks is not None else None)
+    while len(encode(dump)) > limit and dump.tasks:
+        left = len(dump.tasks) // 2
+        cut = dump.tasks_cut + sum(each.count for each in dump.tasks[left:])
+        dump = replace(dump, tasks=dump.tasks[:left], tasks_cut=cut)
     while len(encode(dump)) > limit and dump.threads:
         left = len(dump.threads) // 2
         cut = dump.threads_cut + len(dump.threads) - left
-        dump = msgspec.structs.replace(dump, threads=dump.threads[:left], threads_cut=cut)
+        dump = replace(dump, threads=dump.threads[:left], threads_cut=cut)
     return dump
+
+
+def _without_source(frames: list[StackFrame]) -> list[StackFrame]:
+    return [msgspec.structs.replace(frame, source="") for frame in frames]

@@ -55,7 +55,7 @@ async def dump_of(text: Text, pid: int, main_thread: int, sources: SourceReader)
     began_ns = time.monotonic_ns()
     written = read_written(text.data.decode("utf-8", "replace"), main_thread)
     stacks = kept(signalled_threads(pid, written))
-    lines = await sources.read(wanted_lines(stacks), unchanged_since=started_at(pid))
+    lines = await sources.read(wanted_lines(each.frames for each in stacks), unchanged_since=started_at(pid))
     return fitted(
         Dump(
             id="",

@@ -504,6 +504,9 @@ class DumpRequest(_Part, tag="dump"):
     id: str
     pid: int | None = None
     nonblocking: bool = False
+    locals_of: str = ""
+    """A function whose variables are asked for, `build_report` or `Reports.build`, or some of them:
+    `build_report:rows,user`. Nobody's are told otherwise."""
 
 
 class StackFrame(_Value, frozen=True):
@@ -529,6 +532,46 @@ class ThreadDump(_Value, frozen=True):
     frames: list[StackFrame] = []
     frames_cut: Count = 0
     """Frames left out of a deep stack, from between its innermost three quarters and its outermost."""
+    route: RouteLabel = ""
+    """Of the request that it works for, as far as that is known."""
+    age_ns: Nanoseconds | None = None
+    """How long ago that request arrived."""
+    task: str = ""
+    """The task that it runs, or that waits for what it does."""
+
+
+class WaitingTasks(_Value, frozen=True):
+    """Tasks of the app's loop that wait at the same place, by the same way through the app's own code."""
+
+    frames: list[StackFrame] = []
+    """Innermost first, of one of them: what it waits in, through every `await`."""
+    frames_cut: Count = 0
+    """As in a thread's stack."""
+    count: Count = 1
+    waits_for: str = ""
+    """What is at the end: `Queue.get`, `sleep`, `a thread`, `2 tasks`, `its turn on the loop`."""
+    names: list[str] = []
+    """Of some of them."""
+    routes: dict[RouteLabel, Count] = {}
+    """How many of them work for requests of which route."""
+    oldest_ns: Nanoseconds | None = None
+    """How long ago the oldest of these requests arrived."""
+    awaits: dict[CodePlace, Count] = {}
+    """Where those tasks wait that these wait for."""
+
+
+class FrameLocals(_Value, frozen=True):
+    """The variables of one frame of a function, which was asked for by its name."""
+
+    function: str
+    file: str
+    line: int
+    short_file: str = ""
+    at: str = ""
+    """The thread that it runs in, or the task."""
+    route: RouteLabel = ""
+    values: dict[str, str] = {}
+    values_cut: Count = 0
 
 
 class Dump(_Part, tag="dump-result"):
@@ -539,7 +582,7 @@ class Dump(_Part, tag="dump-result"):
     taken_at: Nanoseconds
     took_ns: Nanoseconds
     taken_by: int
-    """The pid whose agent took it: the worker's own, or a sibling's."""
+    """The pid whose agent took it: the worker's own, or a sibling's; 0: the client itself, by a signal."""
     method: str = "py-spy"
     """`py-spy`, `py-spy --nonblocking` (not paused, so stacks may be torn), `python` (the process looked at
     itself) or `faulthandler` (it wrote its stacks when it got a signal). In the last two `active` and
@@ -548,6 +591,18 @@ class Dump(_Part, tag="dump-result"):
     threads_cut: Count = 0
     note: str = ""
     """What one must know to read it: why it is not a plain py-spy dump."""
+    tasks: list[WaitingTasks] | None = None
+    """What the tasks of the app's loop wait for, that do not run; None where nobody could tell: the worker
+    itself alone knows them, and which request each thread serves."""
+    tasks_count: Count = 0
+    """How many there are."""
+    tasks_cut: Count = 0
+    """How many of them are in none of `tasks`."""
+    locals_of: str = ""
+    """Whose variables were asked for."""
+    locals: list[FrameLocals] = []
+    locals_cut: Count = 0
+    """Further frames of that function."""
 
 
 class Refusal(_Part, tag="refusal"):

@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from perftui_agent.wire.frames import StackFrame, ThreadDump
 from perftui_agent.wire.lives import here, place_of, running_start_ticks, sees_processes, stat_of
 from perftui_agent.wire.registration import Registration
 
@@ -251,6 +252,29 @@ _FRAME = re.compile(r'  File (?:"(.{0,6000})"|\?\?\?), line (\d{1,10}|\?\?\?) in
 """Of a name 500 characters are written, of each up to ten."""
 
 _ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
+
+
+def threads_of(written: Written, pid: int) -> list[ThreadDump]:
+    """Return the threads as a dump has them, the main one first; without their lines of code."""
+    threads = [
+        ThreadDump(
+            name=thread.name or ("MainThread" if thread.is_main else None),
+            thread_id=thread.thread_id,
+            os_thread_id=pid if thread.is_main else None,
+            is_main=thread.is_main,
+            frames=[
+                StackFrame(function=function, file=file, line=line, short_file=_short(file))
+                for function, file, line in thread.frames
+            ],
+        )
+        for thread in written.threads
+    ]
+    return sorted(threads, key=lambda thread: not thread.is_main)
+
+
+def _short(file: str) -> str:
+    """Return the end of a path: where it was imported from, the process alone knows."""
+    return os.sep.join(file.rsplit(os.sep, 2)[-2:])
 
 
 def limits_of(written: Written) -> list[str]:

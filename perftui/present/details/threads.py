@@ -68,15 +68,19 @@ class SeenThread(Record, frozen=True):
 
     def stretches(self) -> Iterator[Sequence[StackFrame] | int]:
         """Yield its frames, and between them how many were left out of a deep stack."""
-        cut, frames = self.thread.frames_cut, self.frames
-        # As the agent leaves them out: of what is kept the innermost three quarters, then the outermost.
-        place = len(frames) - len(frames) // 4
-        if not cut:
-            yield frames
-            return
-        yield frames[:place]
-        yield cut
-        yield frames[place:]
+        yield from stretches(self.frames, self.thread.frames_cut)
+
+
+def stretches(frames: Sequence[StackFrame], cut: int) -> Iterator[Sequence[StackFrame] | int]:
+    """Yield the frames of a stack, innermost first, and between them how many were left out."""
+    # As the agent leaves them out: of what is kept the innermost three quarters, then the outermost.
+    place = len(frames) - len(frames) // 4
+    if not cut:
+        yield frames
+        return
+    yield frames[:place]
+    yield cut
+    yield frames[place:]
 
 
 def seen_in(dump: Dump) -> list[SeenThread]:
@@ -97,9 +101,28 @@ def doubts(dump: Dump) -> list[str]:
         said.append("the process was not paused: a stack may be torn")
     if dump.threads_cut:
         said.append(f"{dump.threads_cut} threads more than are told of")
-    if cut := sum(thread.frames_cut for thread in dump.threads):
+    stacks = [*dump.threads, *(dump.tasks or ())]
+    if cut := sum(each.frames_cut for each in stacks):
         said.append(f"{cut} frames left out of deep stacks")
-    return said
+    if dump.tasks_cut:
+        said.append(f"{dump.tasks_cut} tasks more than are told of")
+    if dump.tasks is None and (dump.taken_by != dump.pid or dump.method == FAULTHANDLER):
+        said.append(_WITHOUT_TASKS)
+    return [*said, *_of_locals(dump)]
+
+
+_WITHOUT_TASKS = "tasks, and who serves which request, only a worker knows that answers for itself"
+
+LOCALS_WARNING = "these are the app's own values: what its users sent may be among them"
+
+
+def _of_locals(dump: Dump) -> list[str]:
+    if not dump.locals_of:
+        return []
+    if not dump.locals:
+        return [f"no frame of {dump.locals_of} in any thread or task"]
+    more = f"; {dump.locals_cut} frames more" if dump.locals_cut else ""
+    return [f"with the variables of {dump.locals_of}: {LOCALS_WARNING}{more}"]
 
 
 def is_own(frame: StackFrame) -> bool:

@@ -13,6 +13,7 @@ from perftui_agent.inspect.pyspy import Finished
 from perftui_agent.inspect.spy_output import Failure, SpyFrame, SpyThread, read_threads
 from perftui_agent.inspect.stacks import (
     MAX_FRAMES_IN_ALL,
+    Stack,
     fitted,
     kept,
     own_threads,
@@ -68,10 +69,14 @@ def test_deep_and_many() -> None:
     assert {len(stack.frames) + stack.cut for stack in stacks} == {300}
 
 
+def _wanted(stacks: list[Stack]) -> dict[str, set[int]]:
+    return wanted_lines(each.frames for each in stacks)
+
+
 def test_fitted() -> None:
     """A dump over the limit loses its lines of code first, and then its last threads."""
     stacks = kept([thread(number, depth=10) for number in range(8, 0, -1)])
-    lines = {(file, line): "x" * 100 for file, numbers in wanted_lines(stacks).items() for line in numbers}
+    lines = {(file, line): "x" * 100 for file, numbers in _wanted(stacks).items() for line in numbers}
     whole = dump_of(thread_dumps(stacks, lines))
     size = len(encode(whole))
 

@@ -284,6 +284,12 @@ def test_a_dump_as_json_is_one_document_or_a_list_of_them(directory: Path) -> No
                 "note",
                 "threads_cut",
                 "threads",
+                "tasks_count",
+                "tasks_cut",
+                "tasks",
+                "locals_of",
+                "locals_cut",
+                "locals",
             }
             assert set(one) == keys
             assert (one["target"], one["took_ms"], len(one["threads"])) == ("8000", 21.0, 4)

@@ -165,6 +165,51 @@ def test_a_refusal_is_said_in_a_sentence() -> None:
     assert "run as its user" in text
 
 
+def test_all_workers_are_dumped_and_what_is_the_same_is_told_once() -> None:
+    """`a` asks first, then takes one after the other; once more it is the first alone again."""
+    feed = FakeFeed()
+    assert "Dump all 4 workers?" in look(feed, "D", "y", "a")
+    assert len(feed.dumped) == 1
+    feed = FakeFeed()
+    text = look(feed, "D", "y", "a", "y", size=LARGE)
+    assert len(set(feed.dumped)) == 4
+    assert "shop › 4 workers" in text
+    assert "MainThread × 4  holds the GIL" in text
+    assert "32 × app/crud.py:61 list_orders" in text
+    assert "workers 4121 4122 4123 4124" in text
+    assert "shop › worker 4121" in look(FakeFeed(), "D", "y", "a", "y", "a")
+
+
+def test_variables_are_asked_for_by_the_function_under_the_cursor() -> None:
+    """`l` warns first; nothing of them was asked for before, and `l` once more takes them away."""
+    feed = FakeFeed()
+    assert "put the cursor on a function" in look(feed, "D", "y", "l")
+    asked = look(feed, "D", "y", "down", "l")
+    assert "Show the variables of build_report?" in asked
+    assert set(feed.asked_for) == {""}
+    feed = FakeFeed()
+    text = look(feed, "D", "y", "down", "l", "y", size=LARGE)
+    assert feed.asked_for == ["", "build_report"]
+    assert "VARIABLES OF build_report app/reports.py:42 in MainThread" in text
+    assert "month = '2026-11'" in text
+    assert "what its users sent may be among them" in text
+    feed = FakeFeed()
+    assert "VARIABLES" not in look(feed, "D", "y", "down", "l", "y", "l")
+    assert feed.asked_for == ["", "build_report", ""]
+
+
+def test_tasks_stand_below_the_threads_and_open() -> None:
+    """Where they wait, for whom, and how they got there."""
+    text = look(FakeFeed(), "D", "y")
+    assert "11 TASKS WAIT" in text
+    assert "8 × app/crud.py:61 list_orders  QueuePool._do_get › Queue.get" in text
+    assert "serving GET /orders × 8, up to 3.20s" in text
+    assert "waits for 3 × app/crud.py:61 list_" in text
+    opened = look(FakeFeed(), "D", "y", *["down"] * 7, "enter", size=LARGE)
+    assert "async with engine.connect() as connection:" in opened
+    assert "Task-0 RequestResponseCycle.run_asgi" in opened
+
+
 def test_from_a_dump_the_way_leads_back() -> None:
     """Escape goes to the worker it was asked for from, then to the triage view."""
 

@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import pytest
+
 from perftui.sources.actions import OWN_S, SILENT_S, take_dump
 from perftui.sources.session import Phase
 from perftui.sources.stream import NotAnsweredError
 from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 from perftui_agent.wire.messages import ActionRequest
-from perftui_agent.wire.registration import Registration
+from perftui_agent.wire.registration import Registration, StacksOnSignal
+from perftui_agent.wire.stacks_on_signal import NotWrittenError, Written, WrittenFrame, WrittenThread
 from tests.support.frames import worker
 
 A, B, C = worker(1), worker(2), worker(3)
@@ -111,3 +114,53 @@ def test_a_worker_that_is_gone_cannot_be_dumped() -> None:
     answer = take(Made({A.id: "gone", B.id: "live"}, {}))
     assert isinstance(answer, Refusal)
     assert answer.reason == "the worker is gone"
+
+
+def test_who_answers_nobody_is_asked_by_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the last: what it writes is a dump like another, which says how it was taken, and why."""
+    asked: list[int] = []
+
+    async def written(registration: Registration) -> Written:
+        asked.append(registration.worker.pid)
+        frames = [WrittenFrame("catastrophic", "/srv/shop/app/reports.py", 42)]
+        return Written([WrittenThread(5, []), WrittenThread(9, frames, is_main=True)], cut=True)
+
+    monkeypatch.setattr("perftui.sources.actions.written_stacks", written)
+    made = Made({A.id: "silent"}, {A.id: nothing})
+    answer = take(made)
+    assert isinstance(answer, Dump)
+    assert (answer.pid, answer.taken_by, answer.method, asked) == (1, 0, "faulthandler", [1])
+    assert [thread.name for thread in answer.threads] == ["MainThread", None]
+    assert answer.threads[0].frames[0].short_file == "app/reports.py"
+    assert answer.note.startswith("written on a signal: no answer; no more than 100 threads are written")
+
+
+def test_whoever_can_not_be_asked_by_a_signal_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside what was tried before; of one that listens to none, nothing is said of signals."""
+
+    async def written(registration: Registration) -> Written:
+        raise NotWrittenError("it is stopped")
+
+    monkeypatch.setattr("perftui.sources.actions.written_stacks", written)
+    made = Made({A.id: "silent"}, {A.id: nothing})
+    answer = take(made)
+    assert isinstance(answer, Refusal)
+    assert answer.reason == "no answer"
+    monkeypatch.setattr(
+        Made,
+        "workers",
+        lambda self: [
+            Registration(wire=1, worker=A, socket="", stacks=StacksOnSignal(path="/x.stacks", signal=39))
+        ],
+    )
+    answer = take(made)
+    assert isinstance(answer, Refusal)
+    assert answer.reason == "no answer; by a signal: it is stopped"
+
+
+def test_variables_are_asked_of_the_worker_itself_alone() -> None:
+    """A sibling sees stacks, and must not be asked for what it could only guess."""
+    made = Made({A.id: "silent", B.id: "live"}, {A.id: nothing, B.id: dumped(2)})
+    answer = asyncio.run(take_dump(made, A.id, locals_of="build_report"))
+    assert isinstance(answer, Refusal)
+    assert [pid for pid, _, _ in made.asked] == [1]

@@ -18,10 +18,10 @@ from time import perf_counter_ns
 from types import FrameType
 from typing import Any, Protocol, TypeAlias
 
+from perftui_agent.await_chain import chain_of, request_of, route_of
 from perftui_agent.places import is_ours, is_router, is_user_code, place_of, short_file, stack_of
 from perftui_agent.probes.http.long_polls import LongPolls
 from perftui_agent.probes.http.news import Wait, wait_of, wait_of_thread
-from perftui_agent.probes.loop.await_chain import chain_of, request_of, route_of
 from perftui_agent.probes.loop.block import Line, stack_on_loop
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import RequestRecord

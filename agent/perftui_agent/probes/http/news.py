@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from types import FrameType, MethodType
 from typing import Any, Literal, NamedTuple
 
+from perftui_agent.await_chain import chain_of, links_of
 from perftui_agent.places import is_user_code, short_file
-from perftui_agent.probes.loop.await_chain import chain_of, links_of
 
 _NEWS = frozenset(
     {

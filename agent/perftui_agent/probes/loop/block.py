@@ -17,8 +17,8 @@ from time import perf_counter_ns
 from types import CodeType, FrameType
 from typing import Any, TypeAlias
 
+from perftui_agent.await_chain import route_of
 from perftui_agent.places import is_ours, is_router, is_stdlib, is_user_code, place_of
-from perftui_agent.probes.loop.await_chain import route_of
 from perftui_agent.records import RequestRecord
 from perftui_agent.wire.frames import CodePlace, Incident
 

@@ -25,7 +25,7 @@ from time import perf_counter_ns
 from types import FrameType
 from typing import Protocol
 
-from perftui_agent.probes.loop.await_chain import request_of, route_of
+from perftui_agent.await_chain import request_of, route_of
 from perftui_agent.probes.loop.block import (
     Block,
     Line,
