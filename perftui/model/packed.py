@@ -67,22 +67,29 @@ NOTHING = Packed()
 
 def packed(sketches: Sequence[LatencySketch]) -> Packed:
     """Return everything that `sketches` have counted."""
-    several: Sequence[Mapping[Bucket, Count]] = [sketch.buckets for sketch in sketches if sketch.buckets]
-    if not several:
-        return NOTHING
+    # With as many values as buckets there is one in each, which is half of the price.
+    singles = list(
+        chain.from_iterable([each.buckets for each in sketches if each.count == len(each.buckets)])
+    )
+    others = [each.buckets for each in sketches if each.count != len(each.buckets)]
     # All in one row: to ask sixteen small dicts one after the other takes half as long again.
-    buckets = list(chain.from_iterable(several))
-    numbers = list(chain.from_iterable([each.values() for each in several]))
+    several = list(chain.from_iterable(others))
+    numbers = list(chain.from_iterable([each.values() for each in others]))
+    buckets = singles + several
+    if not buckets:
+        return NOTHING
     low, high = min(buckets) & _ALIGNED, max(buckets)
     # Bytes from outside may claim anything: an index of 2^60 would be an integer of 2^65 bits.
     if low < 0 or high > LAST_BUCKET or sum(numbers) > MAX_IN_A_BUCKET:
-        bounded = _bounded(several)
-        buckets, numbers = list(bounded), list(bounded.values())
-        low, high = min(buckets) & _ALIGNED, max(buckets)
+        bounded = _bounded([sketch.buckets for sketch in sketches])
+        singles, several, numbers = [], list(bounded), list(bounded.values())
+        low, high = min(several) & _ALIGNED, max(several)
     # Straight into the lanes: to add them up in a dict before took three times as long for ten seconds
     # of four workers, whose buckets hold several requests each.
     lanes = array("I", bytes(_LANE_BYTES * (high - low + 1)))
-    for bucket, number in zip(buckets, numbers, strict=True):
+    for bucket in singles:
+        lanes[bucket - low] += 1
+    for bucket, number in zip(several, numbers, strict=True):
         lanes[bucket - low] += number
     return Packed(
         sum([sketch.count for sketch in sketches]),
