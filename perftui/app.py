@@ -27,6 +27,7 @@ from perftui.present.text.evidence import Subject
 from perftui.present.text.units import period, size
 from perftui.screens.triage import TriageView
 from perftui.screens.view import View
+from perftui.slices import Slices
 from perftui.sources.local import LocalSource
 from perftui.sources.target import parse_local
 from perftui.terminal import given_back, would_be_brought_back
@@ -46,18 +47,6 @@ TICK_S = 0.25
 
 WAITING_TICK_S = 0.02
 """The same before the first numbers: the first picture is the one that is waited for."""
-
-SLICE_S = 0.005
-"""So long a picture is worked on in one go …"""
-
-BETWEEN_S = 0.005
-"""… and so long is left before it is gone on with: a key has its turn many times before it is painted."""
-
-KEYS_FIRST_S = 0.03
-"""So long after a key nothing else is done …"""
-
-HELD_UP_S = 0.25
-"""… unless keys have held up this picture for so long."""
 
 PATIENCE_S = 1.0
 """So long nothing is painted before the first numbers but that it is connecting."""
@@ -91,9 +80,7 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         self._feed = feed
         self._clock = clock
         self._pace = Pace(clock(), slow=slow)
-        self._work: Steps[None] | None = None
-        """The picture that is being worked on."""
-        self._pressed_at = self._held_up_s = 0.0
+        self._slices = Slices(self._painted)
         self._waits_for_numbers = True
         self._began = clock()
         self._sent = (self._began, 0)
@@ -141,10 +128,10 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         if self._pace.look(self._backlog()):
             line = "slow line" if self._pace.period_s >= SLOW_S else "the line has recovered"
             self.remark(f"{line}: repaints every {period(self._pace.period_s)}")
-        elif self._work is None and (self._first_numbers() if waiting else self._due()):
+        elif not self._slices.busy and (self._first_numbers() if waiting else self._due()):
             self._pace.painted(self._clock())
-            self._work, self._held_up_s = self._painting(), 0.0
-            self._go_on_with(self._work)
+            # The first picture is the one that is waited for.
+            self._slices.begin(self._painting(), whole=self._waits_for_numbers)
 
     def _painting(self) -> Steps[None]:
         """Take a new picture and show it, in steps."""
@@ -152,27 +139,6 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         for screen in self._seen_screens():
             yield
             yield from screen.showing()
-
-    def _go_on_with(self, work: Steps[None]) -> None:
-        """Work on a picture for a moment; what was pressed meanwhile comes before the next one."""
-        if work is not self._work:
-            return  # another picture was wanted at once
-        now = time.monotonic()
-        if now - self._pressed_at < KEYS_FIRST_S and self._held_up_s < HELD_UP_S:
-            self._held_up_s += BETWEEN_S
-            self._later(work)
-            return
-        with FAULTS.spared("the picture"):
-            for _ in work:
-                # The first picture is the one that is waited for.
-                if time.monotonic() - now > SLICE_S and not self._waits_for_numbers:
-                    self._later(work)
-                    return
-        self._painted()
-
-    def _later(self, work: Steps[None]) -> None:
-        # By the loop itself: as messages, one step after the other would let no key in between.
-        asyncio.get_running_loop().call_later(BETWEEN_S, self._go_on_with, work)
 
     def _first_numbers(self) -> bool:
         """Tell whether there is something to show at last, or nothing for so long that this is news."""
@@ -208,11 +174,11 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         self._pace.painted(self._clock())
         with FAULTS.spared("the picture"):
             self.picture = self._viewing.picture()
+        self._slices.drop()
         self._show()
         self._painted()
 
     def _painted(self) -> None:
-        self._work = None
         self._tell_faults()
         if self._waits_for_numbers and self.picture.summary.has_numbers:
             self._waits_for_numbers = False
@@ -405,7 +371,7 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
     async def on_event(self, event: events.Event) -> None:
         """Take alt+letter for escape and the letter: pressed fast, they are the same bytes."""
         if isinstance(event, events.Key):
-            self._pressed_at = time.monotonic()
+            self._slices.pressed()
         if isinstance(event, events.Key) and event.key.startswith("alt+") and len(event.key) == 5:
             letter = events.Key(event.key[4:], event.key[4:])
             target = self.focused or self.screen
