@@ -63,7 +63,6 @@ def read(targets: Sequence[LocalTarget]) -> Surroundings:
         workers=found,
         elsewhere=discover().elsewhere,
         absent=absent,
-        asked=bool(targets),
     )
 
 
@@ -102,13 +101,12 @@ async def _discovered(targets: Sequence[LocalTarget]) -> tuple[Discovery, list[L
 async def _asked(source: LocalSource, registration: Registration) -> Worker:
     worker = registration.worker
     answer = await take_standing(source, worker.id)
-    refused = isinstance(answer, Refusal)
     phase = source.phase(worker.id) or "gone"
     return _unasked(
         registration,
         state=phase,
         standing=None if isinstance(answer, Refusal) else clean(answer),
-        unanswered=clean_text(answer.reason) if refused and isinstance(answer, Refusal) else "",
+        unanswered=clean_text(answer.reason) if isinstance(answer, Refusal) else "",
     )
 
 
@@ -122,7 +120,6 @@ def _unasked(registration: Registration, **said: object) -> Worker:
         "agent": worker.agent,
         "wire": registration.wire,
         "python": worker.python,
-        "registered_in": clean_text(str(where)),
         "has_box": (where / f"{file_stem(worker)}.ring").exists(),
         "rights": read_rights(worker.pid),
         "writes_on": registration.stacks.signal if registration.stacks is not None else None,

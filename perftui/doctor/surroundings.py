@@ -65,7 +65,6 @@ class Worker(Record, frozen=True):
     agent: str = ""
     wire: int = 0
     python: str = ""
-    registered_in: str = ""
     has_box: bool = True
     state: str = "live"
     """As its stream stands: `connecting`, `live`, `silent`, `gone`."""
@@ -109,5 +108,3 @@ class Surroundings(Record, frozen=True):
     elsewhere: tuple[str, ...] = ()
     """Workers that can't be reached from here, and why."""
     absent: tuple[Absent, ...] = ()
-    asked: bool = False
-    """Whether a target was named."""
