@@ -40,6 +40,9 @@ class OpenEnded(NamedTuple):
 MAX_PENDING = 65_536
 """Records that wait for the agent's thread: 10 s of a worker that does 6,000 requests a second."""
 
+HEADERS_FROM_BYTES = 1024
+"""Only of responses from this size on is it asked whether they are compressed."""
+
 # How a request stands towards p95: see `RequestRecord.streaming`.
 PLAIN, CHUNKED, EVENTS = 0, 1, 2
 
@@ -48,8 +51,8 @@ class RequestRecord:
     """One request, from the arrival of its bytes to its last body byte. Moments are `perf_counter_ns`.
 
     It goes to the agent as it begins and is written to until it ends; who sees `ended_ns` may read the rest.
-    A plain class without `__init__`: what keeps its default costs a request nothing, and what is written
-    costs a tenth of what it does in a Struct.
+    A plain class without `__init__`: what keeps its default and is not read costs a request nothing, and what
+    is written costs a tenth of what it does in a Struct.
     """
 
     started_ns: int = 0
@@ -80,10 +83,16 @@ class RequestRecord:
     """Of its own task, once somebody had to know."""
     disconnected: bool = False
     preflight: bool = False
-    request_headers: Headers | None = None
-    """Of a request that may have a body, once it has ended."""
+    plain: bool = False
+    """Whether it is like most: a success whose body went out in one, and nothing more to be said of it."""
     response_headers: Headers | None = None
     """Of a response that is large enough to be worth compressing, once it has ended."""
+    head: MutableMapping[str, Any] | None = None
+    """The message that has started the response, while it is under way."""
+    had_left: bool = False
+    """Whether the client was gone before that."""
+    whole_at: int | None = None
+    """After how many bytes of body the response is whole, once somebody had to know; -1 if it doesn't say."""
     serialize_started_ns: int = 0
     serialize_ns: int = 0
     """How long it took to make bytes of what the endpoint returned."""

@@ -39,6 +39,8 @@ class RouteCounts(msgspec.Struct, frozen=True, gc=False):
     server_error: int
     disconnected: int
     streaming: int
+    serialized: int
+    serialize_ns: int
     compressed: int
     files: int
     sql_count: int
@@ -87,7 +89,6 @@ class RoutePart(msgspec.Struct, frozen=True, gc=False):
     ttfb: Packed
     body_bytes: Packed
     background: Packed
-    serialize: Packed
     exceptions: tuple[ExceptionCount, ...]
     repeats: tuple[RepeatedShape, ...]
     paths: tuple[PathPart, ...] = ()
@@ -108,7 +109,6 @@ def route_of(frames: Sequence[RouteFrame]) -> RoutePart:
         ttfb=packed([frame.ttfb for frame in frames]),
         body_bytes=packed([frame.body_bytes for frame in frames]),
         background=packed([frame.background for frame in frames if frame.background is not None]),
-        serialize=packed([frame.serialize for frame in frames if frame.serialize is not None]),
         exceptions=_exceptions(frame.exceptions for frame in frames if frame.exceptions),
         repeats=_repeats(frame.repeats for frame in frames if frame.repeats),
         paths=_paths(
@@ -133,6 +133,8 @@ def _route_counters(frames: Sequence[RouteFrame]) -> int:
             sum([status.server_error for status in statuses]),
             sum([status.disconnected for status in statuses]),
             sum([frame.streaming for frame in frames]),
+            sum([frame.serialized for frame in frames]),
+            sum([frame.serialize_ns for frame in frames]),
             sum([frame.compressed for frame in frames]),
             sum([frame.files for frame in frames]),
             sum([frame.sql_count for frame in frames]),
@@ -158,7 +160,6 @@ def route_sum(parts: Sequence[RoutePart]) -> RoutePart:
         ttfb=merged([part.ttfb for part in parts]),
         body_bytes=merged([part.body_bytes for part in parts]),
         background=merged([part.background for part in parts]),
-        serialize=merged([part.serialize for part in parts]),
         exceptions=_exceptions([part.exceptions for part in parts if part.exceptions]),
         repeats=_repeats([part.repeats for part in parts if part.repeats]),
         paths=_paths([path for part in parts for path in part.paths]),

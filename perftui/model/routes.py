@@ -115,7 +115,7 @@ def _row(
         first_bytes=part.ttfb.count,
         background_p95_ms=quantile_ms(part.background, 0.95),
         backgrounds=part.background.count,
-        serialize_ms_per_request=part.serialize.total / 1e6 / requests if part.serialize.count else None,
+        serialize_ms_per_request=counts.serialize_ns / 1e6 / requests if counts.serialized else None,
         bytes_p50=None if bytes_p50 is None else round(bytes_p50),
         bytes_p95=None if bytes_p95 is None else round(bytes_p95),
         streaming=counts.streaming > 0,

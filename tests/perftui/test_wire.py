@@ -20,7 +20,6 @@ UNREAD: Mapping[str, str] = MappingProxyType(
         "ProcessStats.cpu_user_s": "cpu_percent tells of both together, since the last frame",
         "ProcessStats.cpu_system_s": "as cpu_user_s",
         "GcStats.collections": "what they cost is in the pauses",
-        "RouteFrame.request_bytes": "no finding rests on it yet, and it is in every recording",
         "DumpRequest.nonblocking": "for other clients: stacks that may be torn are none to ask for",
         "RouteFrame.transaction_count": "what they took is told, as a part of SQL",
     }

@@ -1,13 +1,12 @@
-"""What the headers tell of bodies: how large a request's was, whether a response's is compressed or a file.
+"""What the headers tell of a response's body: whether it is compressed, or a file.
 
 Headers are read here, on the agent's thread, and let go of; the request's path keeps a reference to
-them at most. A body that comes in chunks announces no length and is not counted.
+them at most.
 """
 
 from __future__ import annotations
 
-from perftui_agent.records import Headers, RequestRecord
-from perftui_agent.sketch import LatencySketch
+from perftui_agent.records import Headers
 from perftui_agent.wire.frames import RouteFrame
 
 _ENCODINGS = (b"gzip", b"br", b"zstd", b"deflate")
@@ -27,23 +26,14 @@ _FILE_TYPES = frozenset(
 )
 """Nobody could send less of these, nor compress them once more."""
 
-_MAX_DIGITS = 18
 
-
-def fold_bodies(record: RequestRecord, route: RouteFrame) -> None:
-    """Count the bodies of a request that has ended."""
-    if record.request_headers is not None:
-        size = _length(record.request_headers)
-        if size is not None:
-            if route.request_bytes is None:
-                route.request_bytes = LatencySketch()
-            route.request_bytes.add(size)
-    if record.response_headers is not None:
-        encoding = _value(record.response_headers, b"content-encoding")
-        if encoding is not None and encoding.lower().startswith(_ENCODINGS):
-            route.compressed += 1
-        if _is_file(record.response_headers):
-            route.files += 1
+def fold_bodies(headers: Headers, route: RouteFrame) -> None:
+    """Count a large body by what its headers say."""
+    encoding = _value(headers, b"content-encoding")
+    if encoding is not None and encoding.lower().startswith(_ENCODINGS):
+        route.compressed += 1
+    if _is_file(headers):
+        route.files += 1
 
 
 def _is_file(headers: Headers) -> bool:
@@ -52,11 +42,6 @@ def _is_file(headers: Headers) -> bool:
         return True
     kind = (_value(headers, b"content-type") or b"").partition(b";")[0].strip().lower()
     return kind in _FILE_TYPES or (kind.startswith(_FILE_KINDS) and not kind.endswith(b"+xml"))
-
-
-def _length(headers: Headers) -> int | None:
-    value = _value(headers, b"content-length")
-    return int(value) if value is not None and value.isdigit() and len(value) <= _MAX_DIGITS else None
 
 
 def _value(headers: Headers, wanted: bytes) -> bytes | None:

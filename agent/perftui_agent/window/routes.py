@@ -64,13 +64,15 @@ class RouteTally:
         self.plain.clear()
         self.whole.add_all(whole_ns)
         self.frame.body_bytes.add_all(sizes)
-        self._serialized([ns for ns in serialize_ns if ns])
+        self.frame.serialized += len(serialize_ns) - serialize_ns.count(0)
+        self.frame.serialize_ns += sum(serialize_ns)
 
     def fold_odd(self, record: RequestRecord) -> None:
         """Count a request that is no success, or whose times or size are not those of a plain response."""
         route = self.frame
         if record.serialize_ns:
-            self._serialized([record.serialize_ns])
+            route.serialized += 1
+            route.serialize_ns += record.serialize_ns
         if record.disconnected:
             # It says nothing about how fast the route is, nor how large its bodies are.
             route.status.disconnected += 1
@@ -96,12 +98,6 @@ class RouteTally:
     def _waited(self, queue_ns: Sequence[int]) -> None:
         self.frame.queue_known += len(queue_ns) - queue_ns.count(-1)
         self.frame.queue.add_all([ns for ns in queue_ns if ns > 0])
-
-    def _serialized(self, ns: list[int]) -> None:
-        if ns:
-            if self.frame.serialize is None:
-                self.frame.serialize = LatencySketch()
-            self.frame.serialize.add_all(ns)
 
     def cost(self) -> int:
         """Return how much it matters, in nanoseconds; of what has been settled."""

@@ -17,6 +17,7 @@ from time import perf_counter_ns, thread_time_ns
 from typing import Any
 
 from perftui_agent.records import (
+    HEADERS_FROM_BYTES,
     MAX_PENDING,
     BackgroundRecord,
     CacheBatchRecord,
@@ -148,8 +149,13 @@ class Window:
 
         Of those that go on, what they have done so far is folded as well, if that is at least a `piece`.
         """
-        self._take_begun()
-        requests, ended, busy = self._open, self._ended, self._busy
+        begun, requests, ended, busy = self.begun, self._open, self._ended, self._busy
+        for _ in range(min(len(begun), at_most)):
+            record = begun.popleft()
+            if record.ended_ns:
+                ended.append(record)
+            else:
+                requests.append(record)
         for _ in range(min(len(requests), at_most)):
             record = requests.popleft()
             if record.ended_ns:
@@ -257,27 +263,27 @@ class Window:
             # Whether there is anything to do is asked here: most requests then cost no call.
             record = ended.popleft()
             record.folded = True
-            folded += 1 if record.parts is None else 1 + len(record.parts)
+            done = record.parts
+            folded += 1 if done is None else 1 + len(done)
             tally = tallies.get(record.route) or routes.tally(record.route)
             started_ns, queue_ns = record.started_ns, record.queue_ns
             ns = record.ended_ns - started_ns
             if queue_ns > 0:
                 ns += queue_ns
-            if (
-                record.streaming is None
-                and 200 <= record.status < 300
-                and not (record.disconnected or record.preflight)
-            ):
+            if record.plain:
                 plain = tally.plain
                 plain.append((ns, record.body_bytes, record.serialize_ns, queue_ns))
                 if len(plain) >= SETTLED_AT_ONCE:
                     tally.settle()
             else:
                 tally.fold_odd(record)
+            if record.body_bytes >= HEADERS_FROM_BYTES and record.response_headers is not None:
+                fold_bodies(record.response_headers, tally.frame)
             if tally.paths is not None:
                 tally.paths.fold(record, ns)
             if record.followed:
-                if record.parts or record.story or record.executed:
+                # Of one that is followed all that is told of came as parts, those long folded too.
+                if done is not None:
                     followed.append((record, ns))
                 elif ns > tally.floor_ns or started_ns < stories.held_until_ns:
                     stories.fold_request(record, tally)
@@ -287,8 +293,6 @@ class Window:
                     parts.fold_ended(record, tally)
                 if started_ns < stories.held_until_ns:
                     stories.fold_request(record, tally)
-            if record.request_headers is not None or record.response_headers is not None:
-                fold_bodies(record, tally.frame)
         if followed:
             before_ns = thread_time_ns()
             while followed:

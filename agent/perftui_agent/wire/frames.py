@@ -129,9 +129,10 @@ class RouteFrame(_Part):
     """Of those that waited before the ASGI call, how long; a part of `latency`."""
     ttfb: LatencySketch = msgspec.field(default_factory=LatencySketch)
     body_bytes: LatencySketch = msgspec.field(default_factory=LatencySketch)
-    request_bytes: LatencySketch | None = None
     background: LatencySketch | None = None
-    serialize: LatencySketch | None = None
+    serialized: Count = 0
+    serialize_ns: Nanoseconds = 0
+    """Responses that were seen to be made into bytes, and how long that took in all."""
     exceptions: list[ExceptionCount] = []
     streaming: Count = 0
     compressed: Count = 0

@@ -34,6 +34,8 @@ OTHER = "(other)"
 
 _ROUTE_SUMS = (
     "streaming",
+    "serialized",
+    "serialize_ns",
     "compressed",
     "files",
     "sql_count",
@@ -153,8 +155,7 @@ def merge_route(older: RouteFrame, newer: RouteFrame) -> None:
     older.queue.merge(newer.queue)
     older.ttfb.merge(newer.ttfb)
     older.body_bytes.merge(newer.body_bytes)
-    for field in ("request_bytes", "background", "serialize"):
-        setattr(older, field, _merge_optional(getattr(older, field), getattr(newer, field)))
+    older.background = _merge_optional(older.background, newer.background)
     older.long_poll = newer.long_poll or older.long_poll
     _add(older, newer, _ROUTE_SUMS)
     exceptions = {(exception.type, exception.place): exception.count for exception in older.exceptions}

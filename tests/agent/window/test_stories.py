@@ -160,15 +160,14 @@ def test_parts_outside_of_any_request_are_nobodys(window: Window) -> None:
 
 
 def test_serializing_is_a_part(window: Window) -> None:
-    """How long it took to make the bytes is in the story and in the route's sketch."""
+    """How long it took to make the bytes is in the story and in the route's sum."""
     record = started()
     record.serialize_started_ns, record.serialize_ns = NOW + 4 * MS, 2 * MS
     ended(window, record, ms=10)
     frame = closed(window)
     assert only_slow(frame).spans == [Span(kind="serialize", name="the response", start_ns=4 * MS, ns=2 * MS)]
-    sketch = only_route(frame).serialize
-    assert sketch is not None
-    assert (sketch.count, sketch.total) == (1, 2 * MS)
+    route = only_route(frame)
+    assert (route.serialized, route.serialize_ns) == (1, 2 * MS)
 
 
 def test_the_slowest_of_each_route_are_kept(window: Window) -> None:

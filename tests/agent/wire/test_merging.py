@@ -30,7 +30,7 @@ def a_frame(seq: int, most: int) -> Frame:
     for field in msgspec.structs.fields(RouteFrame):
         if field.default == 0:
             setattr(route, field.name, 1)
-        elif field.name in {"queue", "ttfb", "body_bytes", "request_bytes", "background", "serialize"}:
+        elif field.name in {"queue", "ttfb", "body_bytes", "background"}:
             setattr(route, field.name, sketch(5))
     cache = CacheFrame(name="c", kind="k")
     for field in msgspec.structs.fields(CacheFrame):
