@@ -42,6 +42,14 @@ def test_many_at_once_are_counted_as_one_after_the_other(before: list[int], toge
     assert sketch == sketch_of(before + together)
 
 
+@given(st.lists(durations, max_size=20), st.lists(st.sampled_from([0, 17, 4096, LARGEST, LARGEST + 1])))
+def test_many_alike_are_counted_as_one_after_the_other(before: list[int], together: list[int]) -> None:
+    """The same goes for values of which many are the same."""
+    sketch = sketch_of(before)
+    sketch.add_alike(together)
+    assert sketch == sketch_of(before + together)
+
+
 @given(
     st.lists(durations, max_size=100), st.lists(durations, max_size=100), st.lists(durations, max_size=100)
 )

@@ -63,7 +63,7 @@ class RouteTally:
         self._waited(queue_ns)
         self.plain.clear()
         self.whole.add_all(whole_ns)
-        self.frame.body_bytes.add_all(sizes)
+        self.frame.body_bytes.add_alike(sizes)
         self.frame.serialized += len(serialize_ns) - serialize_ns.count(0)
         self.frame.serialize_ns += sum(serialize_ns)
 
@@ -97,7 +97,8 @@ class RouteTally:
 
     def _waited(self, queue_ns: Sequence[int]) -> None:
         self.frame.queue_known += len(queue_ns) - queue_ns.count(-1)
-        self.frame.queue.add_all([ns for ns in queue_ns if ns > 0])
+        if max(queue_ns) > 0:
+            self.frame.queue.add_all([ns for ns in queue_ns if ns > 0])
 
     def cost(self) -> int:
         """Return how much it matters, in nanoseconds; of what has been settled."""

@@ -257,7 +257,7 @@ class Window:
         """Fold requests that have ended until they and their parts come to `limit`; return to how many."""
         routes, parts, stories = self._routes, self._parts, self._stories
         ended, tallies = self._ended, routes.tallies
-        followed = self._followed
+        followed, held_until_ns = self._followed, stories.held_until_ns
         folded = 0
         while ended and folded < limit:
             # Whether there is anything to do is asked here: most requests then cost no call.
@@ -285,13 +285,13 @@ class Window:
                 # Of one that is followed all that is told of came as parts, those long folded too.
                 if done is not None:
                     followed.append((record, ns))
-                elif ns > tally.floor_ns or started_ns < stories.held_until_ns:
+                elif ns > tally.floor_ns or started_ns < held_until_ns:
                     stories.fold_request(record, tally)
             else:
                 tally.frame.unfollowed += 1
                 if record.parts or record.counted or record.story or record.executed:
                     parts.fold_ended(record, tally)
-                if started_ns < stories.held_until_ns:
+                if started_ns < held_until_ns:
                     stories.fold_request(record, tally)
         if followed:
             before_ns = thread_time_ns()
@@ -300,7 +300,7 @@ class Window:
                 # Asked for again: in between, its tally may have had to make room for another's.
                 tally = tallies.get(record.route) or routes.tally(record.route)
                 parts.fold_ended(record, tally)
-                if ns > tally.floor_ns or record.started_ns < stories.held_until_ns:
+                if ns > tally.floor_ns or record.started_ns < held_until_ns:
                     stories.fold_request(record, tally)
             self._following_ns += thread_time_ns() - before_ns
         return folded
