@@ -38,10 +38,8 @@ _TCP_INFO = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else No
 
 _INFO_BYTES = 56
 _LAST_DATA_SENT = 44
-_LAST_DATA_RECEIVED = 52
-"""Where in the kernel's `struct tcp_info` the two numbers stand that are read of it."""
-
-_WORD = struct.Struct("=I")
+_LAST_DATA = struct.Struct("=I4xI")
+"""Where in the kernel's `struct tcp_info` the two numbers stand that are read of it: sent, received."""
 
 _CLOCK_MONOTONIC_COARSE = 6
 """Linux's clock that moves with the kernel's tick, for which Python has no name."""
@@ -131,50 +129,60 @@ class Arrivals:
             self._status = ON
 
     def _ask_kernel(self, record: RequestRecord, side: Any, now_ns: int) -> None:
+        # Where the loop is late everybody asks: what all of them do is written out, and why one may not
+        # know is looked for only when it doesn't.
+        sock: Any = None
         try:
-            record.queue_ns = waited_ns = self._waited_ns(side, record.scope or {})
-            self._told.queue_is_known = self._kernel_tells = True
-            self._status = ON
+            scope: Any = record.scope
+            if scope["http_version"] not in _ONE_AT_A_TIME:
+                raise _UnknownError("requests of HTTP/2 share their connection")
+            sock = side.transport.get_extra_info("socket")
+            info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO_BYTES)
+            sent_ms, received_ms = _LAST_DATA.unpack_from(info, _LAST_DATA_SENT)
+            # TLS sends things of its own as it reads the first request.
+            waited_ns = _MS * (
+                sent_ms if sent_ms < received_ms and scope["scheme"] == "http" else received_ms
+            )
+            if waited_ns < self._least_ns:
+                waited_ns = 0
+            elif not _is_whole(side, scope, sock):
+                waited_ns = UNKNOWN
+            record.queue_ns = waited_ns
+            if not (self._kernel_tells and self._told.queue_is_known):
+                self._told.queue_is_known = self._kernel_tells = True
+                self._status = ON
             if waited_ns >= 0:
                 self.pace.called(now_ns - waited_ns, now_ns)
             return
         except _UnknownError as unknown:
             why = f"off: {unknown}"
-        except OSError:  # the connection is gone
-            why = ""
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a response
-            why = "off: it failed"
-            self._guard.fault("probes.queue", error)
+            why = self._why_not(side, sock, error)
         record.queue_ns = UNKNOWN
         if not self._kernel_tells:
             self.pace.rest(now_ns)
             if not self._told.queue_is_known:
                 self._status = why or self._status
 
-    def _waited_ns(self, side: Any, scope: Scope) -> int:
+    def _why_not(self, side: Any, sock: Any, error: Exception) -> str:
+        """Return why the kernel could not be asked; empty if the connection is gone."""
         if _TCP_INFO is None:
-            raise _UnknownError("not Linux")
-        transport = getattr(side, "transport", None)
-        if transport is None:
-            raise _UnknownError(f"{server_name() or 'the server'} does not show its connection")
-        if scope["http_version"] not in _ONE_AT_A_TIME:
-            raise _UnknownError("requests of HTTP/2 share their connection")
-        sock = transport.get_extra_info("socket")
-        if sock is None:
-            raise _UnknownError(f"{server_name() or 'the server'} does not show its socket")
-        if sock.family == socket.AF_UNIX:
-            raise _UnknownError("Unix sockets have no such clock")
-        info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO_BYTES)
-        if len(info) < _INFO_BYTES:
-            raise _UnknownError("the kernel does not tell")
-        (waited_ms,) = _WORD.unpack_from(info, _LAST_DATA_RECEIVED)
-        if scope["scheme"] == "http":
-            # TLS sends things of its own as it reads the first request.
-            waited_ms = min(waited_ms, *_WORD.unpack_from(info, _LAST_DATA_SENT))
-        waited_ns: int = waited_ms * _MS
-        if waited_ns < self._least_ns:
-            return 0
-        return waited_ns if _is_whole(side, scope, sock) else UNKNOWN
+            return "off: not Linux"
+        if isinstance(error, OSError):
+            return (
+                "off: Unix sockets have no such clock"
+                if getattr(sock, "family", None) == socket.AF_UNIX
+                else ""
+            )
+        if isinstance(error, struct.error):
+            return "off: the kernel does not tell"
+        if isinstance(error, AttributeError):
+            if getattr(side, "transport", None) is None:
+                return f"off: {server_name() or 'the server'} does not show its connection"
+            if sock is None:
+                return f"off: {server_name() or 'the server'} does not show its socket"
+        self._guard.fault("probes.queue", error)
+        return "off: it failed"
 
 
 _ONE_AT_A_TIME = frozenset({"1.0", "1.1"})

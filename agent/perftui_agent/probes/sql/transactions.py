@@ -34,7 +34,7 @@ _OF_CONNECTIONS = {
     "_rollback_twophase_impl": "ROLLBACK",
 }
 
-_ENDS = ("_commit_impl", "_rollback_impl")
+_ENDS = ("_commit_impl", "_rollback_impl", "_reset")
 
 
 class Told(Protocol):
@@ -88,25 +88,32 @@ def timed_step(call: Callable[..., Any], name: str, told: Told) -> Callable[...,
     return timed
 
 
-def timed_end(call: Callable[[Any], None], name: str, told: Told) -> Callable[[Any], None]:
-    """Return what ends a connection's transaction: as a step only where listeners may run something in it."""
+def timed_end(call: Callable[..., None], name: str, told: Told) -> Callable[..., None]:
+    """Return what ends a transaction, or resets a connection that is given back, with each call told of.
+
+    As a step only where listeners may run something in it: every request ends one at least.
+    """
     least_ns = 0 if name == COMMIT else LEAST_NS
     step = timed_step(call, name, told)
+    of_connections = name in _OF_CONNECTIONS.values()
 
-    def timed(connection: Any) -> None:
-        if connection._has_events or connection.engine._has_events or not told.is_on():
-            step(connection)
+    def timed(owner: Any, *args: Any, **options: Any) -> None:
+        listened_to = (
+            owner._has_events or owner.engine._has_events if of_connections else owner._pool.dispatch.reset
+        )
+        if listened_to or not told.is_on():
+            step(owner, *args, **options)
             return
         started_ns = perf_counter_ns()
         failed = True
         try:
-            call(connection)
+            call(owner, *args, **options)
             failed = False
         finally:
             ns = perf_counter_ns() - started_ns
             if open_steps:
                 leave_out(ns)
             if ns >= least_ns or failed:
-                told.step_is_over(name, started_ns, ns, connection, failed=failed)
+                told.step_is_over(name, started_ns, ns, owner if of_connections else None, failed=failed)
 
     return timed

@@ -138,9 +138,12 @@ def test_a_body_that_the_kernel_had_no_room_for_came_when_it_was_read(arrivals: 
 
 
 class Unix(Kernel):
-    """A Unix socket."""
+    """A Unix socket, which knows nothing of TCP."""
 
     family = socket.AF_UNIX
+
+    def getsockopt(self, level: int, option: int, length: int) -> bytes:
+        return self._ours.getsockopt(level, option, length)
 
 
 @pytest.mark.parametrize(
