@@ -74,8 +74,8 @@ def functions(
 ) -> None:
     """Tell which functions the next requests of a route of TARGET call, how often, and how long they take.
 
-    Only requests of this route in one worker are measured, and take two to four times as long; what they wait
-    for on the event loop is in no function's time. ctrl+c ends it early and keeps what there is.
+    Only requests of this route in one worker are measured, and take three to four times as long; what they
+    wait for on the event loop is in no function's time. ctrl+c ends it early and keeps what there is.
     """
     if for_s > LONGEST_WAIT_S:
         raise click.BadParameter(f"at most {LONGEST_WAIT_S / 60:g}m", param_hint="--for")

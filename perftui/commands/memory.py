@@ -34,7 +34,7 @@ LONGEST_S = 600.0
 def memory(targets: tuple[str, ...], pid: int | None, for_s: float, as_json: bool) -> None:
     """Tell what grows in one worker of TARGET: by line of code and route, and by type of objects.
 
-    Python notes where every block of memory is asked for meanwhile, which makes this worker up to several
+    Python notes where every block of memory is asked for meanwhile, which makes this worker up to ten
     times slower: so it is one worker, for a bounded time, and always switched off again. ctrl+c ends it.
     """
     if for_s > LONGEST_S:

@@ -47,8 +47,8 @@ def ask_and_measure(view: View[None], route: RouteLabel | None) -> None:
     view.app.push_screen(
         Confirm(
             view.host,
-            f"Measure the functions of {what}? These take two to four times as long; no others do.",
-            f"Measure {what}? They take 2 to 4 times as long.",
+            f"Measure the functions of {what}? These take three to four times as long; no others do.",
+            f"Measure {what}? They take 3 to 4 times as long.",
         ),
         answered,
     )

@@ -30,7 +30,7 @@ def ask_and_watch_memory(view: View[None], worker_id: WorkerId | None) -> None:
         if yes:
             view.app.push_screen(MemoryView(view.host, chosen))
 
-    question = f"Watch what grows in worker {worker.pid} for {FOR_S:g} s? It is up to several times slower."
+    question = f"Watch what grows in worker {worker.pid} for {FOR_S:g} s? It is up to ten times slower."
     view.app.push_screen(Confirm(view.host, question), answered)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.benchmarks import (
+    actions,
     caches,
     connections,
     felt,
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "memory": memory.main,
     "connections": connections.main,
     "servers": servers.main,
+    "actions": actions.main,
     "model": model.main,
     "terminal": terminal.main,
 }

@@ -73,7 +73,12 @@ def registration_of(service: Service, pid: int | None = None) -> Registration:
 def connected(path: str) -> ClientConnection:
     """Connect to a worker's socket as clients do."""
     return unix_connect(
-        path, uri="ws://worker/", compression=None, max_size=MAX_MESSAGE_BYTES, open_timeout=TIMEOUT_S
+        path,
+        uri="ws://worker/",
+        compression=None,
+        max_size=MAX_MESSAGE_BYTES,
+        open_timeout=TIMEOUT_S,
+        ping_interval=None,  # who reads nothing for half a minute is still a client
     )
 
 

@@ -1,10 +1,10 @@
 """What grows in this worker's memory: by line, by type and by route, between two moments.
 
 Takes a request, gives a `Memory`, or a `Refusal`. Python's own `tracemalloc` notes where each block was asked
-for, which makes everything that allocates up to several times slower while it is on: so it is asked for by
-name, bound in time and in the memory that it takes itself, and always switched off again. What was allocated
-before the first moment is not seen, nor what C libraries ask the system for: the growth of the whole process
-stands beside it.
+for, which makes what allocates up to ten times slower while it is on: so it is asked for by name, bound in
+time and in the memory that it takes itself, and always switched off again. What was allocated before the
+first moment is not seen, nor what C libraries ask the system for: the growth of the whole process stands
+beside it.
 """
 
 from __future__ import annotations
