@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -69,8 +70,8 @@ class _Asked:
 
     answer: asyncio.Future[ActionResult | Refusal]
     told: Callable[[Progress], None] | None
-    heard: int = 0
-    """How often there was news of it."""
+    heard_at: float
+    """When there was news of it last, or it was asked; `time.monotonic`."""
 
 
 class Stream:
@@ -142,16 +143,17 @@ class Stream:
         pid = self.worker.pid
         if self._connection is None:
             raise NotAnsweredError(f"worker {pid} is not connected")
-        pending = self._asked[request.id] = _Asked(asyncio.get_running_loop().create_future(), told)
+        answer: asyncio.Future[ActionResult | Refusal] = asyncio.get_running_loop().create_future()
+        pending = self._asked[request.id] = _Asked(answer, told, time.monotonic())
         finishing = asyncio.create_task(self._finish(request.id, finish)) if finish is not None else None
         try:
             await self._connection.send(encode(request))
             while True:
-                heard = pending.heard
-                done, _ = await asyncio.wait({pending.answer}, timeout=timeout_s)
+                left_s = pending.heard_at + timeout_s - time.monotonic()
+                done, _ = await asyncio.wait({answer}, timeout=max(left_s, 0.0))
                 if done:
-                    return pending.answer.result()
-                if pending.heard == heard:
+                    return answer.result()
+                if left_s <= 0:
                     raise NotAnsweredError(f"worker {pid} did not answer within {timeout_s:g} s")
         except ConnectionClosed:
             raise NotAnsweredError(f"the connection to worker {pid} ended") from None
@@ -182,7 +184,7 @@ class Stream:
         if not isinstance(message, Progress):
             asked.answer.set_result(message)
             return
-        asked.heard += 1
+        asked.heard_at = time.monotonic()
         if asked.told is not None:
             asked.told(message)
 
