@@ -32,6 +32,9 @@ SIGNALS = 10
 _DEFAULT = 0
 """SIG_DFL, as the system tells it."""
 
+# PyDLL keeps the GIL: this is asked once a second, and to let go of it is to wait for it beside a busy app.
+_libc = ctypes.PyDLL(None, use_errno=True)
+
 
 class SignalledStacks:
     """The signal, the file, and what keeps them."""
@@ -130,7 +133,6 @@ def handler_of(number: int) -> int:
     OSError or AttributeError where it can't be asked. `signal.getsignal` knows Python's own alone.
     """
     action = (ctypes.c_void_p * 64)()
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.sigaction(number, None, action) != 0:
+    if _libc.sigaction(number, None, action) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return int(action[0] or _DEFAULT)
