@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 import time
 from typing import Any
 
@@ -24,7 +25,7 @@ from perftui_agent.wire.registration import StacksOnSignal
 AFTER_NS = 2_500_000_000
 """After the last sign of life: a sibling looks after two seconds, and its dump is better."""
 
-_SIGEV_SIGNAL = 0
+_SIGEV_THREAD_ID = 4
 
 
 class _SigEvent(ctypes.Structure):
@@ -32,6 +33,7 @@ class _SigEvent(ctypes.Structure):
         ("value", ctypes.c_void_p),
         ("signo", ctypes.c_int),
         ("notify", ctypes.c_int),
+        ("thread", ctypes.c_int),
         ("rest", ctypes.c_char * 64),
     )
 
@@ -101,7 +103,9 @@ class Alarm:
         if self._libc is None:
             self.status = "off: this system has no timers of POSIX"
             return
-        timer, event = ctypes.c_void_p(), _SigEvent(None, number, _SIGEV_SIGNAL)
+        # To this thread, which waits for the GIL: a signal interrupts what the app's threads wait in, and
+        # `sleep`, `poll` and their like come back early from that.
+        timer, event = ctypes.c_void_p(), _SigEvent(None, number, _SIGEV_THREAD_ID, threading.get_native_id())
         if self._libc.timer_create(time.CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)) != 0:
             self.status = f"off: {os.strerror(ctypes.get_errno())}"
             return

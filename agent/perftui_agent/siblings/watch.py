@@ -31,11 +31,6 @@ class Watch:
         """As soon as there is a directory to look into."""
         self.aftermath: Aftermath | None = None
 
-    @property
-    def alarm(self) -> str:
-        """Whether this worker writes its own stacks once nobody can ask: `on`, or `off: why`."""
-        return self._alarm.status
-
     def beat(self) -> None:
         """Give a sign of life and look at the neighbour; at each beat of the agent's thread. Never raises."""
         try:

@@ -132,6 +132,16 @@ def test_promise_22_what_a_killed_worker_left_is_swept_by_the_next(runtime_dir: 
     assert [path.name for path in runtime_dir.iterdir()] == [f"{file_stem(me())}.json"]
 
 
+def test_promise_22_signs_of_life_and_claims_of_the_dead_are_swept_too(runtime_dir: Path) -> None:
+    """Whoever had claimed to look into a silence may have been killed as well."""
+    worker = Rendezvous(me())
+    gone, living = file_stem(dead()), file_stem(me())
+    for name in (f"{gone}.pulse", f"{gone}.1f2e.claim", f"{living}.1f2e.claim"):
+        (runtime_dir / name).touch()
+    worker.sweep()
+    assert sorted(path.name for path in runtime_dir.iterdir()) == [f"{living}.1f2e.claim"]
+
+
 def test_promise_22_the_living_are_not_swept(runtime_dir: Path) -> None:
     """Nor is what is not named like a worker's."""
     Rendezvous(me()).publish()

@@ -36,8 +36,13 @@ SOURCE = """
 
     @app.get("/hold/{seconds}")
     async def hold(seconds: int):
-        ctypes.PyDLL(None).sleep(seconds)
-        return seconds
+        return ctypes.PyDLL(None).sleep(seconds)
+
+    @app.get("/import")
+    async def imports():
+        import heavy
+
+        return heavy.__name__
 
     @app.get("/pid")
     async def pid():
@@ -50,7 +55,9 @@ ENDLESS = "/rx/60"
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_app(tmp_path_factory.mktemp("app"), SOURCE)
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "heavy.py").write_text("import ctypes\nctypes.PyDLL(None).sleep(3)\n")
+    return write_app(folder, SOURCE)
 
 
 def ask(service: Service, path: str) -> threading.Thread:
@@ -131,6 +138,14 @@ def test_one_that_goes_on_was_looked_at_all_the_same(service: Service) -> None:
     assert 2.5e9 < told.ns < 4e9
 
 
+def test_one_that_imports_is_starved_and_hangs_in_no_line(service: Service) -> None:
+    """It needs more patience, not another line of code."""
+    ask(service, "/import").join()
+    told = told_of(service, lambda each: each.outcome == "went on" and each.verdict == "starved")
+    assert told.where == "heavy.py:2 <module>"
+    assert "it was importing" in told.text
+
+
 def test_promise_23_one_that_was_stopped_is_said_to_be_stopped_and_left_as_it_was(service: Service) -> None:
     """Whoever has stopped it has done so on purpose: it is not let go on, and no line is to blame."""
     pid = service.registered_pids()[0]
@@ -147,7 +162,8 @@ def test_one_that_is_alone_tells_of_its_own_silence_when_it_goes_on(app: str) ->
     """Nobody can look at it: it has written its stacks itself while C code held its GIL."""
     with running(app, workers=1) as service:
         service.wait_registered()
-        ask(service, "/hold/4").join()
+        # What it has slept short of: nothing that it waits in is interrupted.
+        assert service.get("/hold/4")[0].json() == 0
         told = told_of(service, lambda each: each.outcome == "went on")
     assert (told.verdict, told.how) == ("hung", "faulthandler by itself")
     assert told.where.endswith("hold")
