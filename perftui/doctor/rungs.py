@@ -58,6 +58,10 @@ def _while_silent(place: Surroundings, worker: Worker) -> list[Check]:
                 sentence = f"py-spy, which its sibling {sibling.pid} starts"
                 return [Check("dump if silent", "ok", sentence, "", worker.pid)]
             refused = reason, mend
+    if refused is None and worker.writes_on is not None:
+        sentence = f"its own stacks, which it writes on signal {worker.writes_on} of perftui's: no sibling"
+        mend = "run a second worker, whose py-spy would tell who holds the GIL as well"
+        return [Check("dump if silent", "note", sentence, mend, worker.pid)]
     if refused is None:
         sentence = "nobody could dump it while C code holds its GIL: no sibling is there to do it"
         if worker.writes_on is not None:

@@ -144,6 +144,8 @@ def test_who_does_not_take_it_for_a_sibling_is_none() -> None:
     check = only(place(workers=(worker(41), stranger)), "dump if silent", 41)
     assert (check.verdict, "no sibling is there" in check.sentence) == ("note", True)
     assert "sudo py-spy dump --pid 41" in check.mend
+    writing = only(place(workers=(worker(41, writes_on=39), stranger)), "dump if silent", 41)
+    assert (writing.verdict, "on signal 39 of perftui's" in writing.sentence) == ("note", True)
 
     by_itself = only(place(workers=(worker(41, writes_on=39), stranger)), "dump if silent", 41)
     assert by_itself.sentence.endswith("it writes its stacks once by itself")
