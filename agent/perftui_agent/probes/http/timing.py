@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from contextvars import Token
 from time import perf_counter_ns
 from types import MethodType
@@ -19,15 +19,13 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from perftui_agent.guard import Guard
 from perftui_agent.places import where_raised
+from perftui_agent.probes.http.answers import Message, has_no_body, is_preflight, kind_of_body, promised_bytes
 from perftui_agent.probes.http.arrival import Arrivals
 from perftui_agent.probes.http.routes import UNMATCHED, RouteLabels
 from perftui_agent.probes.http.server_side import ServerSides
 from perftui_agent.records import (
-    CHUNKED,
-    EVENTS,
     HEADERS_FROM_BYTES,
     MAX_PENDING,
-    PLAIN,
     BackgroundRecord,
     FailureRecord,
     OpenEnded,
@@ -37,7 +35,6 @@ from perftui_agent.records import (
     current_request,
 )
 
-Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -65,9 +62,6 @@ BACKGROUND_FROM_NS = 1_000_000
 
 
 _NOTHING = Token.MISSING
-
-_WITHOUT_BODY = frozenset({204, 304})
-"""Statuses whose answer is whole with its headers."""
 
 _FILE_KINDS = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 """Messages with a part of the body too: extensions of ASGI, which give a file for it."""
@@ -198,7 +192,7 @@ async def observed_body(
     head = record.head
     if not message.get("more_body"):
         left = has_left or client.disconnected
-        if left and not record.had_left and _has_no_body(head, record.scope):
+        if left and not record.had_left and has_no_body(head, record.scope):
             left = record.disconnected = False
         probe.end(record, head, left)
         return
@@ -208,7 +202,7 @@ async def observed_body(
         probe.end(record, head, has_left if record.whole_at else record.had_left)
     elif record.streaming is None:
         record.first_byte_ns = perf_counter_ns()
-        record.streaming = _kind_of_body(head)
+        record.streaming = kind_of_body(head)
         record.doubted = True
     elif has_left or _connection_is_lost(client):
         record.disconnected = True
@@ -289,14 +283,14 @@ class HttpProbe:
     def whole_at(self, head: Message | None, scope: Scope | None) -> int:
         """Return after how many bytes of body a response is whole; -1 if it does not say."""
         try:
-            return 0 if _has_no_body(head, scope) else _promised_bytes(head)
+            return 0 if has_no_body(head, scope) else promised_bytes(head)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a response
             self._guard.fault("probes.http", error)
             return -1
 
     def end_if_whole(self, record: RequestRecord) -> None:
         """Close the record if its response has been handed over, and is whole without a body."""
-        if _has_no_body(record.head, record.scope):
+        if has_no_body(record.head, record.scope):
             record.disconnected = record.had_left
             self.end(record, record.head, record.had_left)
 
@@ -315,7 +309,7 @@ class HttpProbe:
             record.plain = 200 <= status < 300 and not left and record.streaming is None
             if left:
                 record.disconnected = True
-            if method == "OPTIONS" and _is_preflight(scope):
+            if method == "OPTIONS" and is_preflight(scope):
                 record.preflight = True
                 record.plain = False
             if record.body_bytes >= HEADERS_FROM_BYTES and head:
@@ -370,37 +364,3 @@ def _connection_is_lost(client: Any) -> bool:
 def _tells_that_client_left(error: BaseException) -> bool:
     """Tell how servers (an OSError) and Starlette (its own kind) let an app know from an app's failure."""
     return isinstance(error, OSError) or type(error).__name__ == "ClientDisconnect"
-
-
-def _is_preflight(scope: Scope) -> bool:
-    return any(name == b"access-control-request-method" for name, _ in scope["headers"])
-
-
-def _has_no_body(head: Message | None, scope: Scope | None) -> bool:
-    """Tell an answer that is whole with its headers."""
-    return head is not None and (
-        head["status"] in _WITHOUT_BODY or (scope is not None and scope["method"] == "HEAD")
-    )
-
-
-def _promised_bytes(head: Message | None) -> int:
-    """Return how many bytes of body the headers promise; -1 if they don't say."""
-    promised = -1
-    for name, value in (head.get("headers") or ()) if head else ():
-        name = name.lower()
-        if name == b"transfer-encoding":
-            return -1
-        if name == b"content-length" and value.isdigit():
-            promised = int(value)
-    return promised
-
-
-def _kind_of_body(head: Message | None) -> int:
-    """Tell a body of known length in parts (PLAIN) from a stream. Middleware splits plain bodies too."""
-    for name, value in head.get("headers", ()) if head else ():
-        name = name.lower()
-        if name == b"content-length":
-            return PLAIN
-        if name == b"content-type" and value.startswith(b"text/event-stream"):
-            return EVENTS
-    return CHUNKED
