@@ -21,8 +21,9 @@ HUNG: Verdict = "hung"
 STARVED: Verdict = "starved"
 STOPPED: Verdict = "stopped"
 
-STARVED_RAN = 0.2
-"""Who has run for more of the time than this got somewhere; a machine with ten hogs leaves each a fifth."""
+STARVED_RAN = 0.05
+"""Who has run for more of the time than this would have let go of the GIL meanwhile, had it been Python:
+beside other hogs, a regular expression that ran away got 15 %."""
 
 STARVED_WAITED = 0.5
 

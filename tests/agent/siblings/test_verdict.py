@@ -72,6 +72,7 @@ def test_where_is_the_innermost_line_of_the_apps_own_code() -> None:
         (Shares(ran=0.98, waited=0.01), HUNG),  # computes
         (Shares(ran=0.0, waited=0.0), HUNG),  # sleeps with the GIL
         (Shares(ran=0.4, waited=0.6), HUNG),  # computes on a busy machine
+        (Shares(ran=0.15, waited=0.84), HUNG),  # computes on a machine that is busier still
         (Shares(ran=0.03, waited=0.95), STARVED),
         (None, HUNG),
     ],
