@@ -36,6 +36,9 @@ bench: .tools/bin/uv  ## the budgets, each beside its peer
 matrix: .tools/bin/uv  ## what depends on versions, on other Pythons that are here and on the oldest libraries
 	@$(RUN) python -m tests.matrix
 
+versions: .tools/bin/uv  ## the quick part of it, two minutes
+	@$(RUN) python -m tests.matrix --quick
+
 upstream: .tools/bin/uv  ## Starlette's and FastAPI's own tests, with the agent in every app they build
 	@$(RUN) python -m tests.upstream
 
@@ -45,4 +48,4 @@ pictures: .tools/bin/uv  ## the pictures in docs, and the keys in the README
 clean:  ## throw away environments and caches
 	@rm -rf .venv .tools .matrix .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help demo test lint types contracts format bench matrix upstream pictures clean
+.PHONY: help demo test lint types contracts format bench matrix versions upstream pictures clean
