@@ -77,11 +77,12 @@ LOOPBACK = Loopback()
 
 
 class Cycle:
-    """The server's side of one request, as uvicorn has it: `send` is a method of an object."""
+    """The server's side of one request, as uvicorn has it: `send` is a method of an object that knows more."""
 
-    disconnected = False
-    more_body = False
-    transport = LOOPBACK
+    def __init__(self) -> None:
+        self.transport = LOOPBACK
+        self.disconnected = False
+        self.more_body = False
 
     async def receive(self) -> dict[str, Any]:
         """Return an empty body."""
