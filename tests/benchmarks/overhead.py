@@ -77,7 +77,7 @@ LOOPBACK = Loopback()
 
 
 class Cycle:
-    """The server's side of one request, as uvicorn has it: `send` is a method of an object that knows more."""
+    """The server's side of one request, as uvicorn has it: `send` is a method of it."""
 
     def __init__(self) -> None:
         self.transport = LOOPBACK
