@@ -104,8 +104,10 @@ class RequestRecord:
     """Of one that is not followed: how long its statements took, each in nanoseconds."""
     folded: bool = False
     """Whether it has gone to its route. Like what follows of the agent's thread alone."""
+    called: Any = None
+    """Its outgoing calls, as `executed` …"""
     executed: Any = None
-    """Its statements, if it is so long under way that some had to be folded before it ended."""
+    """… its statements, if it is so long under way that some had to be folded before it ended."""
     story: Any = None
     """What it has spent its time on, if it is so long under way."""
 
@@ -141,7 +143,7 @@ class SpanRecord(msgspec.Struct, eq=False, gc=False):
     """None outside of any request."""
     kind: str
     """As in `wire.frames.Span`: `sql`, `transaction`, `cache`, `pool`, `connect`, `threadpool`, `loop`,
-    `serialize`."""
+    `http`, `serialize`."""
     name: str
     started_ns: int
     ended_ns: int
@@ -262,6 +264,52 @@ class CacheBatchRecord(SpanRecord, eq=False, gc=False):
     """How many there were: not all of a long pipeline are parts."""
 
 
+class Upstream(msgspec.Struct, eq=False):
+    """One host, as it is asked by one method through one library."""
+
+    host: str
+    method: str
+    library: str
+    call_site_wanted: bool = True
+    """Set on the agent's thread, cleared on the app's by the next call, which brings its call site."""
+    run_of: int = 0
+    """Which request called it last (by when that began), and how many times more in a row."""
+    run: int = 0
+
+
+class CallRecord(SpanRecord, eq=False, gc=False):
+    """One outgoing HTTP exchange. It is filled while that goes on, and put when it is over; its `name` is
+    made on the agent's thread."""
+
+    upstream: Upstream | None = None
+    target: str | bytes = b""
+    """Path and query. It never leaves the process but as the shape of the path."""
+    status: int = 0
+    """0 as long as there is no answer."""
+    error: str = ""
+    """What it failed with: the exception's name."""
+    timed_out: bool = False
+    pool_timed_out: bool = False
+    cancelled: bool = False
+    pool_wait_ns: int = 0
+    connect_ns: int = 0
+    """Opening a connection, TLS included."""
+    tls_ns: int = 0
+    ready_ns: int = 0
+    """When it had a connection."""
+    answered_ns: int = 0
+    """When the first byte of the answer was read; 0 without one."""
+    body_ns: int = 0
+    held_ns: int = 0
+    """How long the answer had been lying there then; -1 if nobody knows."""
+    received_bytes: int = 0
+    retries: int = 0
+    opened: bool = False
+    new_client: bool = False
+    """Whether it is its client's first, and was made within a request."""
+    call_site: str = ""
+
+
 Record: TypeAlias = (
     FailureRecord
     | BackgroundRecord
@@ -270,6 +318,7 @@ Record: TypeAlias = (
     | CheckoutRecord
     | CacheRecord
     | CacheBatchRecord
+    | CallRecord
 )
 """Anything a probe hands to the window, but for requests."""
 

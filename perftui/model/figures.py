@@ -17,6 +17,7 @@ from perftui.model.summary import (
     QuerySummary,
     RouteSummary,
     SlowRow,
+    UpstreamSummary,
     WorkerSummary,
 )
 from perftui.record import Record
@@ -28,6 +29,7 @@ Row: TypeAlias = (
     | QuerySummary
     | PoolSummary
     | CacheFrame
+    | UpstreamSummary
     | FlightRow
     | SlowRow
     | IncidentRow
@@ -76,11 +78,11 @@ class Figure(Record, frozen=True):
 
 
 def _latency(name: str) -> Figure:
-    def get(row: RouteSummary | WorkerSummary | QuerySummary) -> float | None:
+    def get(row: RouteSummary | WorkerSummary | QuerySummary | UpstreamSummary) -> float | None:
         value: float | None = getattr(row.latency, name)
         return value
 
-    return Figure(_TIME, {RouteSummary: get, WorkerSummary: get, QuerySummary: get})
+    return Figure(_TIME, {RouteSummary: get, WorkerSummary: get, QuerySummary: get, UpstreamSummary: get})
 
 
 FIGURES: Mapping[str, Figure] = MappingProxyType(
@@ -103,6 +105,7 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 RouteSummary: lambda row: row.requests,
                 WorkerSummary: lambda row: row.requests,
                 QuerySummary: lambda row: row.count,
+                UpstreamSummary: lambda row: row.count,
             },
         ),
         "errors": Figure(
@@ -111,19 +114,32 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 RouteSummary: lambda row: row.error_rate,
                 WorkerSummary: lambda row: row.errors / row.requests if row.requests else None,
                 QuerySummary: lambda row: row.errors / row.count if row.count else None,
+                UpstreamSummary: lambda row: row.errors / row.count if row.count else None,
             },
         ),
         "total": Figure(
-            _TIME, {RouteSummary: lambda row: row.total_ms, QuerySummary: lambda row: row.total_ms}
+            _TIME,
+            {
+                RouteSummary: lambda row: row.total_ms,
+                QuerySummary: lambda row: row.total_ms,
+                UpstreamSummary: lambda row: row.total_ms,
+            },
         ),
         "sql": Figure(_COUNT, {RouteSummary: lambda row: row.sql_per_request}),
+        "calls": Figure(_COUNT, {RouteSummary: lambda row: row.http_per_request}),
         "size": Figure(_SIZE, {RouteSummary: lambda row: row.bytes_p95}),
         "cpu": Figure(_PERCENT, {WorkerSummary: lambda row: row.cpu_percent}),
         "memory": Figure(_SIZE, {WorkerSummary: lambda row: row.rss_bytes}),
         "lag": Figure(_TIME, {WorkerSummary: lambda row: row.loop_lag_p99_ms}),
         "threads": Figure(_COUNT, {WorkerSummary: lambda row: row.threads}),
         "open": Figure(_COUNT, {WorkerSummary: lambda row: row.in_flight}),
-        "wait": Figure(_TIME, {PoolSummary: lambda row: row.wait_p95_ms}),
+        "wait": Figure(
+            _TIME,
+            {
+                PoolSummary: lambda row: row.wait_p95_ms,
+                UpstreamSummary: lambda row: row.pool_wait_p95_ms,
+            },
+        ),
         "age": Figure(_TIME, {FlightRow: lambda row: row.request.age_ns / 1e6}),
         "took": Figure(
             _TIME,
@@ -145,6 +161,8 @@ def routes_of(row: Row) -> tuple[str | None, ...] | None:
             return (row.route,)
         case QuerySummary():
             return row.routes
+        case UpstreamSummary():
+            return tuple(row.routes)
         case FlightRow() | SlowRow():
             return (row.request.route,)
         case IncidentRow():
@@ -184,6 +202,8 @@ def texts_of(row: Row) -> tuple[str | None, ...]:
             return (str(row.pid), row.state, row.identity.host, row.blocked_at, row.blocked_route)
         case QuerySummary():
             return (row.statement, row.fingerprint, row.call_site, row.database, *row.routes)
+        case UpstreamSummary():
+            return (row.host, row.method, row.library, *row.call_sites, *row.failures, *row.routes)
         case PoolSummary() | CacheFrame():
             return (row.name, row.kind)
         case FlightRow():

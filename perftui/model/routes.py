@@ -10,6 +10,7 @@ from perftui.model.quantiles import latency_of, quantile_ms, quantiles
 from perftui.model.steps import EVERY, Steps
 from perftui.model.summary import PathSummary, RouteSummary, Share
 from perftui.model.tally import Tally
+from perftui.model.upstreams import PROBES
 from perftui.model.waiting import queued_of
 from perftui.record import Record
 from perftui_agent.wire.frames import Frame, RouteLabel
@@ -24,6 +25,7 @@ class Measured(Record, frozen=True):
     caches: bool
     threadpool: bool
     loop: bool
+    calls: bool
 
     @classmethod
     def by(cls, frames: Iterable[Frame]) -> Measured:
@@ -34,6 +36,7 @@ class Measured(Record, frozen=True):
             caches=any(frame.probes.get(probe) == "on" for frame in known for probe in _CACHE_PROBES),
             threadpool=any(frame.threadpool is not None for frame in known),
             loop=any(frame.loop is not None for frame in known),
+            calls=any(frame.probes.get(probe) == "on" for frame in known for probe in PROBES),
         )
 
 
@@ -127,6 +130,9 @@ def _row(
         pool_wait_ms_per_request=per_request_ms(counts.pool_wait_ns, sql_seen),
         threadpool_wait_ms_per_request=per_request_ms(counts.threadpool_wait_ns, measured.threadpool),
         loop_wait_ms_per_request=per_request_ms(counts.loop_wait_ns, measured.loop),
+        http_per_request=counts.http_count / requests if measured.calls or counts.http_count else None,
+        http_ms_per_request=per_request_ms(counts.http_ns, measured.calls or counts.http_count > 0),
+        http_held_ms_per_request=per_request_ms(counts.http_held_ns, measured.calls or counts.http_count > 0),
         shares=shares,
         exceptions=part.exceptions,
         repeats=part.repeats,

@@ -20,6 +20,7 @@ from perftui.model.steps import Steps, finished
 from perftui.model.summary import Coverage, FlightRow, Summary, Totals, WorkerSummary
 from perftui.model.tally import Second, Tally
 from perftui.model.timeline import events_until
+from perftui.model.upstreams import PROBES, upstream_rows
 from perftui.model.waiting import queued_of
 from perftui.model.workers import SILENT_AFTER_S, worker_rows
 from perftui_agent.wire.frames import Frame, WorkerId
@@ -68,6 +69,7 @@ def summary_steps(
         transactions=query_rows(tally.transactions),
         pools=pool_rows(tally, frames),
         caches=cache_rows(tally, frames),
+        upstreams=upstream_rows(tally.upstreams, frames),
         in_flight=_in_flight(last_frames, workers),
         slowest=tally.slowest,
         incidents=incidents,
@@ -104,7 +106,11 @@ def _last_frames(
 def _totals(tally: Tally, last_frames: dict[WorkerId, Frame]) -> Totals:
     requests, errors, covered_s = tally.requests, tally.errors, tally.covered_s
     frames = last_frames.values()
-    transaction_ms = sum([part.counts().transaction_ns for part in tally.routes.values()]) / 1e6
+    counted = [part.counts() for part in tally.routes.values()]
+    transaction_ms = sum([counts.transaction_ns for counts in counted]) / 1e6
+    calls = sum([counts.http_count for counts in counted])
+    http_ms = sum([counts.http_ns for counts in counted]) / 1e6
+    calls_seen = calls or any(frame.probes.get(probe) == "on" for frame in frames for probe in PROBES)
     sql_seen = any(frame.probes.get("sqlalchemy") == "on" for frame in frames)
     return Totals(
         requests=requests,
@@ -119,6 +125,8 @@ def _totals(tally: Tally, last_frames: dict[WorkerId, Frame]) -> Totals:
         transaction_ms_per_request=(
             transaction_ms / requests if requests and (sql_seen or transaction_ms) else None
         ),
+        http_per_request=calls / requests if requests and calls_seen else None,
+        http_ms_per_request=http_ms / requests if requests and calls_seen else None,
     )
 
 

@@ -23,6 +23,7 @@ from perftui_agent.wire.frames import (
     Incident,
     InFlight,
     Listener,
+    RepeatedCalls,
     RepeatedShape,
     RouteLabel,
     SlowRequest,
@@ -41,7 +42,7 @@ Severity: TypeAlias = Literal["high", "medium", "low"]
 LinkState: TypeAlias = Literal["connecting", "live", "stale", "lost"]
 """How the whole target stands: `stale` when nothing has arrived from anyone for a while."""
 
-TABLES = ("statements", "texts", "routes", "paths", "caches", "commands")
+TABLES = ("statements", "texts", "routes", "paths", "caches", "commands", "upstreams")
 """What an agent keeps a bounded number of, by name; of `texts`, executions that nobody had time to read."""
 
 NO_STATUS: Mapping[str, int] = MappingProxyType({"2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, "disconnected": 0})
@@ -88,6 +89,10 @@ class Totals(Record, frozen=True):
     open_websockets: int = 0
     open_streams: int = 0
     transaction_ms_per_request: float | None = None
+    http_per_request: float | None = None
+    """Outgoing calls, and for how long requests waited for at least one …"""
+    http_ms_per_request: float | None = None
+    """… without what answers lay here unread."""
 
 
 class Point(Record, frozen=True):
@@ -159,6 +164,11 @@ class RouteSummary(Record, frozen=True):
     pool_wait_ms_per_request: float | None = None
     threadpool_wait_ms_per_request: float | None = None
     loop_wait_ms_per_request: float | None = None
+    http_per_request: float | None = None
+    """Outgoing calls, and for how long a request waited for at least one, without …"""
+    http_ms_per_request: float | None = None
+    http_held_ms_per_request: float | None = None
+    """… how long their answers lay here unread, while the loop or the thread was held."""
     shares: Sequence[Share] = ()
     """By pid, of the last minute at most. Added up when first looked at, as `trend` is: for all routes at
     once that would cost more than the rest."""
@@ -339,6 +349,84 @@ class PoolSummary(Record, frozen=True):
     longest_wait_ms: float | None = None
 
 
+class UpstreamSummary(Record, frozen=True):
+    """What one host was asked over HTTP, by one method through one library, over the window."""
+
+    host: str
+    method: str
+    library: str
+    count: int
+    errors: int = 0
+    """Calls without an answer, and answers with a 5xx."""
+    timeouts: int = 0
+    pool_timeouts: int = 0
+    """Of the time-outs, those in which no connection of the client's own was to be had."""
+    cancelled: int = 0
+    """Given up by the caller: no errors."""
+    retries: int = 0
+    failures: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """Errors by what they were."""
+    latency: Latency = Latency()
+    """From the call to the end of the body."""
+    total_ms: float = 0.0
+    answer_p50_ms: float | None = None
+    """From having a connection to the first byte, without what the answer lay here unread: the upstream's own
+    time, and the network's."""
+    answer_p95_ms: float | None = None
+    answers: int = 0
+    answer_ms: float = 0.0
+    """In sum, as …"""
+    pool_wait_p95_ms: float | None = None
+    """Of all calls, those that had a connection at once included."""
+    pool_waits: int = 0
+    pool_wait_ms: float = 0.0
+    """… this is, …"""
+    connect_p95_ms: float | None = None
+    """Of those that opened a connection, TLS included."""
+    connects: int = 0
+    connect_ms: float = 0.0
+    """… and this, …"""
+    tls_ms: float = 0.0
+    body_ms: float = 0.0
+    held_ms: float = 0.0
+    """… and how long answers lay here unread, …"""
+    held: int = 0
+    """… in so many calls; …"""
+    held_unknown: int = 0
+    """… of so many nobody knows."""
+    received_bytes: int = 0
+    opened: int = 0
+    reused: int = 0
+    clients: int = 0
+    """Calls that were the first of a client made within a request."""
+    requests: int = 0
+    """Requests that called."""
+    under_way: int = 0
+    oldest_ms: float = 0.0
+    waiting: int = 0
+    """Calls that wait now for a connection of the client's own."""
+    longest_wait_ms: float = 0.0
+    connections: int | None = None
+    idle: int | None = None
+    limit: int | None = None
+    routes: Mapping[RouteLabel, int] = msgspec.field(default_factory=dict)
+    """Calls by route; the one that it costs most first."""
+    spent_ms: Mapping[RouteLabel, float] = msgspec.field(default_factory=dict)
+    call_sites: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """Most frequent first, as often as somebody looked."""
+    repeats: tuple[RepeatedCalls, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What tells it from others."""
+        return f"{self.method} {self.host} {self.library}".strip()
+
+    @property
+    def call_site(self) -> str | None:
+        """Where most of the calls came from."""
+        return next(iter(self.call_sites), None)
+
+
 class FlightRow(Record, frozen=True):
     """A request in flight, and who serves it."""
 
@@ -421,6 +509,8 @@ class Finding(Record, frozen=True):
     """… and all workers that have it."""
     pool: str | None = None
     cache: str | None = None
+    upstream: str | None = None
+    """The key of one."""
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -471,6 +561,8 @@ class Summary(Record, frozen=True):
     """Steps of transactions and connections: `COMMIT`, `ROLLBACK`, `PING` …; the costliest first."""
     pools: tuple[PoolSummary, ...] = ()
     caches: tuple[CacheFrame, ...] = ()
+    upstreams: tuple[UpstreamSummary, ...] = ()
+    """What other services were asked over HTTP; the costliest first."""
     in_flight: tuple[FlightRow, ...] = ()
     slowest: tuple[SlowRow, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()

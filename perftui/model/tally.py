@@ -22,6 +22,10 @@ from perftui.model.parts import (
 )
 from perftui.model.steps import EVERY, Steps
 from perftui.model.summary import IncidentRow, SlowRow
+from perftui.model.upstreams import OTHER_KEY as OTHER_UPSTREAM
+from perftui.model.upstreams import Key as UpstreamKey
+from perftui.model.upstreams import UpstreamPart, key_of, upstream_of, upstream_sum
+from perftui.model.upstreams import cost_of as cost_of_upstream
 from perftui.model.usage import (
     CachePart,
     PoolPart,
@@ -81,6 +85,7 @@ class Tally(Record, frozen=True):
     pools: Mapping[str, PoolPart] = msgspec.field(default_factory=dict)
     caches: Mapping[tuple[str, str], CachePart] = msgspec.field(default_factory=dict)
     """By name and kind."""
+    upstreams: Mapping[UpstreamKey, UpstreamPart] = msgspec.field(default_factory=dict)
     slowest: tuple[SlowRow, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()
     in_flight: int = 0
@@ -194,6 +199,16 @@ def tally_of(frames: Sequence[Counted]) -> Steps[Tally]:
                 cache_sum,
             )
         ),
+        upstreams=(
+            yield from _folded(
+                ((key_of(row), row) for frame in all_frames for row in frame.upstreams),
+                upstream_of,
+                MAX_POOLS_OR_CACHES,
+                OTHER_UPSTREAM,
+                cost_of_upstream,
+                upstream_sum,
+            )
+        ),
         slowest=_slowest(
             [SlowRow(worker, pid_of(worker), each) for worker, frame, _ in frames for each in frame.slowest]
         ),
@@ -247,6 +262,15 @@ def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Steps[Tally]:
         caches=(
             yield from _added(
                 [tally.caches for tally in some], cache_sum, MAX_POOLS_OR_CACHES, OTHER_CACHE, _cost_of_cache
+            )
+        ),
+        upstreams=(
+            yield from _added(
+                [tally.upstreams for tally in some],
+                upstream_sum,
+                MAX_POOLS_OR_CACHES,
+                OTHER_UPSTREAM,
+                cost_of_upstream,
             )
         ),
         slowest=_slowest([row for tally in some for row in tally.slowest]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 
@@ -22,6 +23,21 @@ def takes(function: Callable[..., Any], count: int) -> bool:
 
 
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def bound_first(method: Any) -> Callable[..., Any]:
+    """Return what calls `method` with an instance as its first argument.
+
+    Others' wrappers, as OpenTelemetry's, are no functions: they must be bound, or they take the instance for
+    the first argument.
+    """
+    if type(method) is FunctionType:  # by `isinstance` a proxy is one too
+        return method
+
+    def bound(self: Any, *args: Any, **options: Any) -> Any:
+        return method.__get__(self, type(self))(*args, **options)
+
+    return bound
 
 
 class Patches:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from perftui_agent.handover import take_counted, take_parts
-from perftui_agent.records import RequestRecord, Shape, SpanRecord, StatementRecord
+from perftui_agent.records import CallRecord, RequestRecord, Shape, SpanRecord, StatementRecord
 from perftui_agent.window.routes import RouteLedger, RouteTally, add_to
 from perftui_agent.window.statements import REPEATED_FROM, StatementLedger
 from perftui_agent.window.stories import StoryLedger
+from perftui_agent.window.upstreams import UpstreamLedger
 
 PIECE = 100
 """So many parts of a request that has not ended are folded at the next beat, fewer as the frame closes."""
@@ -23,11 +24,18 @@ SETTLED_AT_ONCE = 4_096
 
 
 class PartLedger:
-    """Takes the parts of requests, and gives them to routes, statements and stories."""
+    """Takes the parts of requests, and gives them to routes, statements, upstreams and stories."""
 
-    def __init__(self, routes: RouteLedger, statements: StatementLedger, stories: StoryLedger) -> None:
+    def __init__(
+        self,
+        routes: RouteLedger,
+        statements: StatementLedger,
+        upstreams: UpstreamLedger,
+        stories: StoryLedger,
+    ) -> None:
         self._routes = routes
         self._statements = statements
+        self._upstreams = upstreams
         self._stories = stories
         self._gathered = 0
 
@@ -48,9 +56,15 @@ class PartLedger:
         """Fold what a request that is under way has done so far; return how many parts that were."""
         statements, stories = self._statements, self._stories
         parts, counted = take_parts(request), take_counted(request)
+        calls: list[CallRecord] = []
         for part in parts:
             if type(part) is StatementRecord:
                 statements.fold_piece(part, request)
+            elif type(part) is CallRecord:
+                calls.append(part)
+        if calls:
+            self._upstreams.fold_piece(calls, request)
+        for part in parts:
             stories.fold_part(part, request)
         for shape, took_ns in counted:
             statements.count_piece(shape, took_ns, request)
@@ -61,6 +75,8 @@ class PartLedger:
         """Fold what a request has done that has ended, and belongs to a route now."""
         if request.executed is not None or request.story is not None:
             self.fold_piece(request)
+            if request.called is not None:
+                self._upstreams.fold_request(request, tally.frame)
             if request.executed is not None:
                 self._statements.fold_request(request, tally.frame)
             if request.story is not None:
@@ -91,8 +107,14 @@ class PartLedger:
         statements, took = self._statements, tally.took_ns
         seen, moment = statements.binds, request.started_ns
         shapes: list[Shape] = []
+        calls: list[CallRecord] | None = None
         for part in parts:
             if type(part) is not StatementRecord:
+                if type(part) is CallRecord:
+                    if calls is None:
+                        calls = []
+                    calls.append(part)
+                    continue
                 add_to(tally.frame, part.kind, 1, part.ended_ns - part.started_ns)
                 continue
             shape = (part.known or statements.learn(part)).shape
@@ -113,6 +135,8 @@ class PartLedger:
                 statements.not_compared(shape, 1)
             if part.failed or part.slow or part.call_site:
                 statements.note(shape, part)
+        if calls is not None:
+            self._upstreams.fold_whole(calls, tally.frame)
         executions = len(shapes)
         self._gathered += executions
         if executions >= REPEATED_FROM and executions - len(set(shapes)) >= REPEATED_FROM - 1:

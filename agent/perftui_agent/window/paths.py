@@ -127,7 +127,7 @@ class PathTable:
         if len(segments) > MAX_SEGMENTS:
             segments = [*segments[:MAX_SEGMENTS], GAP]
         seen = _verdicts.get
-        words = "/" + "/".join([seen(segment) or _word_of(segment) for segment in segments])
+        words = "/" + "/".join([seen(segment) or word_of(segment) for segment in segments])
         if len(self._words) >= MAX_REMEMBERED:
             self._words.clear()
         self._words[path] = words
@@ -139,7 +139,7 @@ class PathTable:
         for words, met in self._met.items():
             if met.found:
                 known[words] = known.get(words, 0) + met.found
-        shapes = _shapes({**dict.fromkeys(self._met, 0), **known})
+        shapes = shapes_of({**dict.fromkeys(self._met, 0), **known})
         for words, met in self._met.items():
             path = self._prefix + shapes[words]
             row = self._told.get(path)
@@ -157,7 +157,7 @@ _verdicts: dict[str, str] = {}
 """What words come to; not what has a digit or another sign in it, which a glance tells."""
 
 
-def _word_of(segment: str) -> str:
+def word_of(segment: str) -> str:
     """Return a segment that may be a word, or a gap: an id, a number, a date, a name with a dot, a token."""
     if not segment or not _LETTERS.fullmatch(segment):
         return GAP if segment else ""
@@ -174,7 +174,7 @@ def _may_be_word(part: str) -> bool:
     return humps <= MAX_HUMPS and not _UNPRONOUNCEABLE.search(part)
 
 
-def _shapes(often: dict[str, int]) -> dict[str, str]:
+def shapes_of(often: dict[str, int]) -> dict[str, str]:
     """Return the shape of each of these paths, given how often each was there."""
     shapes = dict.fromkeys(often, "")
     segments = {words: words.split("/")[1:] for words in often}

@@ -14,8 +14,9 @@ from heapq import heappush, heapreplace
 from itertools import count
 from time import perf_counter_ns
 
-from perftui_agent.records import EVENTS, RequestRecord, SpanRecord, StatementRecord
+from perftui_agent.records import EVENTS, CallRecord, RequestRecord, SpanRecord, StatementRecord
 from perftui_agent.window.routes import RouteTally, add_to
+from perftui_agent.window.targets import TargetTable
 from perftui_agent.wire.fitting import SHORT_CHARACTERS, short
 from perftui_agent.wire.frames import Frame, RouteFrame, SlowRequest, Span
 
@@ -77,6 +78,8 @@ class Part:
                     self.binds = set()
                 if len(self.binds) < MAX_BINDS:
                     self.binds.add(span.binds)
+        elif type(span) is CallRecord and span.call_site:
+            self.call_site = span.call_site
 
 
 class Story:
@@ -127,8 +130,9 @@ class Story:
 class StoryLedger:
     """The stories of requests that have not ended, and the slowest of those that have."""
 
-    def __init__(self, bounded: dict[str, int]) -> None:
+    def __init__(self, bounded: dict[str, int], targets: TargetTable) -> None:
         self._bounded = bounded
+        self._targets = targets
         self.held_until_ns = 0
         """The end of the last stretch in which the loop was held: who began before may have waited."""
         self._slow: dict[str, list[tuple[int, int, RequestRecord]]] = {}
@@ -144,7 +148,7 @@ class StoryLedger:
         story = request.story
         if story is None:
             story = request.story = Story()
-        name = _name_of(span)
+        name = _name_of(span, self._targets)
         if request.followed:
             part = story.parts.get((span.kind, name)) or self._part(story, span.kind, name, span.started_ns)
         else:
@@ -179,7 +183,7 @@ class StoryLedger:
         if record.streaming == EVENTS or record.preflight:
             return
         if record.parts is not None and len(record.parts) > MAX_SPANS:
-            record.story = _story_of(record)
+            record.story = _story_of(record, self._targets)
             record.parts = None
         heap = self._slow.setdefault(tally.frame.route, [])
         slow = (ns, next(self._numbers), record)
@@ -209,7 +213,7 @@ class StoryLedger:
             if told >= SLOWEST_PER_FRAME:
                 break
             if told < SLOWEST_ANYWAY or ns > self._usual_ns.get(route, 0):
-                frame.slowest.append(_told(record, route, number, wall_ns + record.ended_ns))
+                frame.slowest.append(_told(record, route, number, wall_ns + record.ended_ns, self._targets))
                 if record.story is not None:
                     frame.texts |= record.story.texts()
         for statement in frame.statements:
@@ -253,9 +257,12 @@ class StoryLedger:
             self._bounded["spans"] = self._bounded.get("spans", 0) + 1
 
 
-def _name_of(span: SpanRecord) -> str:
+def _name_of(span: SpanRecord, targets: TargetTable) -> str:
     if type(span) is StatementRecord and span.known is not None:
         return span.known.shape.shown
+    if type(span) is CallRecord and span.upstream is not None:
+        to = span.upstream
+        return f"{to.method} {to.host}{targets.shape(to.host, span.target)}"
     return span.name
 
 
@@ -267,11 +274,11 @@ def _rest(story: Story, kind: str, started_ns: int) -> Part:
     return part
 
 
-def _story_of(record: RequestRecord) -> Story:
+def _story_of(record: RequestRecord, targets: TargetTable) -> Story:
     """Return the story of a request that has ended, made of what was folded before and what was not."""
     story: Story = record.story or Story()
     for span in record.parts or ():
-        key = (span.kind, _name_of(span))
+        key = (span.kind, _name_of(span, targets))
         part = story.parts.get(key)
         if part is None:
             if len(story.parts) < MAX_SPANS:
@@ -282,8 +289,8 @@ def _story_of(record: RequestRecord) -> Story:
     return story
 
 
-def _told(record: RequestRecord, route: str, number: int, ended_at: int) -> SlowRequest:
-    record.story = story = _story_of(record)
+def _told(record: RequestRecord, route: str, number: int, ended_at: int, targets: TargetTable) -> SlowRequest:
+    record.story = story = _story_of(record, targets)
     record.parts = None
     if record.serialize_ns:
         part = story.parts["serialize", "the response"] = Part(record.serialize_started_ns)

@@ -22,6 +22,7 @@ from perftui_agent.records import (
     BackgroundRecord,
     CacheBatchRecord,
     CacheRecord,
+    CallRecord,
     CheckoutRecord,
     FailureRecord,
     OpenEnded,
@@ -40,6 +41,8 @@ from perftui_agent.window.routes import RouteLedger
 from perftui_agent.window.shapes import ShapeTable
 from perftui_agent.window.statements import StatementLedger
 from perftui_agent.window.stories import StoryLedger
+from perftui_agent.window.targets import TargetTable
+from perftui_agent.window.upstreams import UpstreamLedger
 from perftui_agent.wire.frames import Frame
 
 DOUBTED_FROM_NS = 5_000_000_000
@@ -196,12 +199,15 @@ class Window:
         self._caches.close(frame)
         self._routes.close(frame, queue_is_known=self.queue_is_known)
         self._stories.close(frame, in_flight)
+        # After the stories: it decides anew what may be told of a path.
+        self._upstreams.close(frame)
         self.forgotten |= {
             "statements": self.shapes.costs.forgotten,
             "texts": self.shapes.unread,
             "routes": self._routes.costs.forgotten,
             "paths": self._routes.paths_forgotten,
             "commands": self._caches.costs.forgotten,
+            "upstreams": self._upstreams.costs.forgotten,
         }
         return frame
 
@@ -241,8 +247,10 @@ class Window:
         self._statements = StatementLedger(self.shapes, self.bounded)
         self._pools = PoolLedger()
         self._caches = CacheLedger(self.bounded)
-        self._stories = StoryLedger(self.bounded)
-        self._parts = PartLedger(self._routes, self._statements, self._stories)
+        targets = TargetTable()
+        self._upstreams = UpstreamLedger(self.bounded, targets)
+        self._stories = StoryLedger(self.bounded, targets)
+        self._parts = PartLedger(self._routes, self._statements, self._upstreams, self._stories)
         self._folds = {
             FailureRecord: self._routes.fold_failure,
             BackgroundRecord: self._routes.fold_background,
@@ -251,6 +259,7 @@ class Window:
             CheckoutRecord: self._fold_checkout,
             CacheRecord: self._fold_command,
             CacheBatchRecord: self._fold_batch,
+            CallRecord: self._fold_call,
         }
 
     def _fold_requests(self, limit: int) -> int:
@@ -320,3 +329,7 @@ class Window:
     def _fold_batch(self, record: CacheBatchRecord) -> None:
         self._caches.fold_batch(record)
         self._parts.leave(record)
+
+    def _fold_call(self, record: CallRecord) -> None:
+        if not self._upstreams.fold_rest(record):
+            self._parts.leave(record)

@@ -23,8 +23,9 @@ from perftui_agent.wire.frames import (
     RouteFrame,
     StatementFrame,
     StatusCounts,
+    UpstreamFrame,
 )
-from perftui_agent.wire.merging import merge_cache, merge_route, merge_statement
+from perftui_agent.wire.merging import merge_cache, merge_route, merge_statement, merge_upstream
 
 MAX_FRAME_BYTES = MAX_MESSAGE_BYTES // 8
 """Of a frame: an eighth of a message, and of the usual black box a quarter of the half that has seconds."""
@@ -152,6 +153,25 @@ def _cut_caches(frame: Frame) -> int:
     return len(cut)
 
 
+def _cut_upstreams(frame: Frame) -> int:
+    kept, cut = _halves(frame.upstreams, lambda row: row.latency.total, lambda row: row.host == OTHER)
+    if not cut:
+        cut_details = sum(len(row.repeats) + len(row.call_sites) + len(row.failures) for row in kept)
+        for row in kept:
+            row.repeats, row.call_sites, row.failures, row.spent = [], {}, {}, {}
+            row.routes = _most(row.routes)
+            row.host = short(row.host)
+        return cut_details
+    other = next((row for row in kept if row.host == OTHER), None)
+    if other is None:
+        other = UpstreamFrame(host=OTHER, method="", library="")
+        kept.append(other)
+    for row in cut:
+        merge_upstream(other, row)
+    frame.upstreams = kept
+    return sum(row.latency.count for row in cut)
+
+
 def _cut_texts(frame: Frame) -> int:
     cut, frame.texts = len(frame.texts), {}
     return cut
@@ -183,6 +203,7 @@ _CUTS: dict[str, Callable[[Frame], int]] = {
     "routes": _cut_routes,
     "statements": _cut_statements,
     "caches": _cut_caches,
+    "upstreams": _cut_upstreams,
     "texts": _cut_texts,
     "evidence": _cut_evidence,
     **{name: _cut_list(name) for name in ("slowest", "incidents", "in_flight_rows", "pools", "listeners")},

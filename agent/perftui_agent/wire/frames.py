@@ -150,6 +150,12 @@ class RouteFrame(_Part):
     pool_wait_ns: Nanoseconds = 0
     threadpool_wait_ns: Nanoseconds = 0
     loop_wait_ns: Nanoseconds = 0
+    http_count: Count = 0
+    """Outgoing HTTP calls."""
+    http_ns: Nanoseconds = 0
+    """For how long requests had at least one of those under way, but for …"""
+    http_held_ns: Nanoseconds = 0
+    """… how long answers that had arrived lay there unread: the loop, or the thread, was held."""
     unfollowed: Count = 0
     """Requests of which only counts and times are known: repeats and stories are those of the others."""
     repeats: list[RepeatedShape] = []
@@ -201,7 +207,8 @@ class Span(_Value, frozen=True):
 
     kind: str
     """`queue` (before the ASGI call), `sql`, `transaction`, `cache`, `pool` (waiting for a connection),
-    `connect` (opening one), `threadpool`, `loop`, `serialize`."""
+    `connect` (opening one), `threadpool`, `loop`, `http` (an outgoing call: method, host and shape of the
+    path), `serialize`."""
     name: str
     start_ns: Nanoseconds
     ns: Nanoseconds
@@ -263,6 +270,92 @@ class PoolFrame(_Part):
     """Checkouts that went on at the end of the span, and for how long the oldest: an exhausted pool shows
     here for half a minute before the first wait is over."""
     longest_wait_ns: Nanoseconds = 0
+
+
+class RepeatedCalls(_Part):
+    """What single requests of one route have called several times each."""
+
+    route: RouteLabel
+    call_site: CodePlace = ""
+    requests: Count = 0
+    """How many requests did."""
+    calls: Count = 0
+    distinct: Count = 0
+    """Paths, queries included, that differed within one request."""
+    most: Count = 0
+    """The most calls by one request."""
+    ns: Nanoseconds = 0
+    """For how long these requests had at least one such call under way."""
+
+
+class UpstreamFrame(_Part):
+    """What one host was asked by one method through one library in a frame's span.
+
+    A call is one exchange: each redirect and each further try is one of its own.
+    """
+
+    host: str
+    """`api.example.com`, with its port where that is not the scheme's."""
+    method: str
+    library: str
+    """`httpx`, `httpx2`, `aiohttp`, `urllib3`."""
+    latency: LatencySketch = msgspec.field(default_factory=LatencySketch)
+    """From the call to the end of the body, without what the app did while it read that."""
+    answer: LatencySketch = msgspec.field(default_factory=LatencySketch)
+    """From having a connection to the first byte of the answer, without how long it lay there unread."""
+    pool_wait: LatencySketch | None = None
+    """For one of the client's own connections, of the calls that had to wait; all others had none."""
+    connect: LatencySketch | None = None
+    """Opening a connection, TLS included, of the calls that did."""
+    tls_ns: Nanoseconds = 0
+    """Of that, for TLS, as far as the library tells."""
+    body_ns: Nanoseconds = 0
+    """Waiting for bodies after the first byte."""
+    held_ns: Nanoseconds = 0
+    """How long answers lay there unread, …"""
+    held: Count = 0
+    """… in so many calls; …"""
+    held_unknown: Count = 0
+    """… and of so many it can't be told."""
+    errors: Count = 0
+    """Calls without an answer, and answers with a 5xx."""
+    timeouts: Count = 0
+    """Of those without an answer."""
+    pool_timeouts: Count = 0
+    """Of the time-outs, those in which no connection of the client's own was to be had."""
+    cancelled: Count = 0
+    """Given up by the caller; no errors."""
+    failures: dict[str, Count] = {}
+    """Errors by what they were: `ConnectError`, `ReadTimeout`, `503`."""
+    retries: Count = 0
+    """Calls that repeat one that had failed, and further tries to connect."""
+    received_bytes: Bytes = 0
+    """Of bodies, as they came over the network."""
+    opened: Count = 0
+    """Calls that opened a connection; the others with an answer found one open."""
+    clients: Count = 0
+    """Calls within a request that were the first of their client."""
+    requests: Count = 0
+    """Requests that called, each once."""
+    under_way: Count = 0
+    """Calls without an answer yet at the end of the span, and how old the oldest is."""
+    oldest_ns: Nanoseconds = 0
+    waiting: Count = 0
+    """Of those, the ones that wait for a connection of the client's own, and how long one has."""
+    longest_wait_ns: Nanoseconds = 0
+    connections: Count | None = None
+    """Open to this host at the end of the span, whatever the method, …"""
+    idle: Count | None = None
+    """… those that nobody uses, …"""
+    limit: Count | None = None
+    """… and how many its clients may have, to all hosts together."""
+    routes: dict[RouteLabel, Count] = {}
+    """Calls by route; those outside any request under `(outside requests)`."""
+    spent: dict[RouteLabel, Nanoseconds] = {}
+    """By route, their times added up."""
+    call_sites: dict[CodePlace, Count] = {}
+    """Where calls came from, as often as somebody looked: not at each."""
+    repeats: list[RepeatedCalls] = []
 
 
 class CacheFrame(_Part):
@@ -420,8 +513,8 @@ class AgentStats(_Value, frozen=True):
     """What each bound folded away in this span."""
     forgotten: dict[str, Count] = {}
     """How many names each table has forgotten since the agent started, so as to make room for others:
-    `statements`, `routes`, `commands`, `caches`; and how many executions had a text (`texts`) that nobody had
-    the time to read. What comes back is known again."""
+    `statements`, `routes`, `commands`, `caches`, `upstreams`; and how many executions had a text (`texts`)
+    that nobody had the time to read. What comes back is known again."""
     sampled: Count = 1
     """One request in so many is followed in full; of the others there are exact counts and times."""
     degraded: str = ""
@@ -456,6 +549,7 @@ class Frame(_Part, tag="frame"):
     `SAVEPOINT …`, `RESET` (as a connection goes back to its pool), `PING`, `CLOSE`."""
     pools: list[PoolFrame] = []
     caches: list[CacheFrame] = []
+    upstreams: list[UpstreamFrame] = []
     slowest: list[SlowRequest] = []
     texts: dict[str, str] = {}
     """By fingerprint, those of statements that `slowest` tells of and `statements` does not."""

@@ -20,8 +20,10 @@ from perftui_agent.wire.frames import (
     Listener,
     PathFrame,
     PoolFrame,
+    RepeatedCalls,
     RouteFrame,
     StatementFrame,
+    UpstreamFrame,
 )
 
 Part = TypeVar("Part")
@@ -30,6 +32,8 @@ KEPT_SLOWEST = 30
 KEPT_INCIDENTS = 20
 KEPT_EVIDENCE = 5
 KEPT_PATHS = 50
+KEPT_OF_AN_UPSTREAM = 20
+"""Routes, call sites, kinds of failures and repetitions."""
 OTHER = "(other)"
 
 _ROUTE_SUMS = (
@@ -47,11 +51,32 @@ _ROUTE_SUMS = (
     "pool_wait_ns",
     "threadpool_wait_ns",
     "loop_wait_ns",
+    "http_count",
+    "http_ns",
+    "http_held_ns",
     "unfollowed",
     "queue_known",
 )
 _STATUS_SUMS = ("informational", "success", "redirect", "client_error", "server_error", "disconnected")
 _STATEMENT_SUMS = ("errors", "slow", "same_binds", "unfollowed")
+_UPSTREAM_SUMS = (
+    "tls_ns",
+    "body_ns",
+    "held_ns",
+    "held",
+    "held_unknown",
+    "errors",
+    "timeouts",
+    "pool_timeouts",
+    "cancelled",
+    "retries",
+    "received_bytes",
+    "opened",
+    "clients",
+    "requests",
+)
+_UPSTREAM_GAUGES = ("under_way", "oldest_ns", "waiting", "longest_wait_ns", "connections", "idle", "limit")
+_REPEATED_SUMS = ("requests", "calls", "distinct", "ns")
 _CACHE_SUMS = ("hits", "misses", "expirations", "stampedes", "errors")
 
 
@@ -62,6 +87,9 @@ def merge_into(older: Frame, newer: Frame) -> None:
     _merge_parts(older.transactions, newer.transactions, lambda row: row.fingerprint, merge_statement)
     _merge_parts(older.pools, newer.pools, lambda pool: pool.name, _merge_pool)
     _merge_parts(older.caches, newer.caches, lambda cache: (cache.kind, cache.name), merge_cache)
+    _merge_parts(
+        older.upstreams, newer.upstreams, lambda row: (row.host, row.method, row.library), merge_upstream
+    )
     if older.loop is not None and newer.loop is not None:
         newer.loop.lag.merge(older.loop.lag)
     if older.gc is not None and newer.gc is not None:
@@ -221,3 +249,46 @@ def merge_cache(older: CacheFrame, newer: CacheFrame) -> None:
         older.filled = (older.filled or 0) + newer.filled
     older.latency = _merge_optional(older.latency, newer.latency)
     older.size, older.maxsize = newer.size, newer.maxsize
+
+
+def merge_upstream(older: UpstreamFrame, newer: UpstreamFrame) -> None:
+    """Add what `newer` has counted to `older`, which takes its gauges."""
+    older.latency.merge(newer.latency)
+    older.answer.merge(newer.answer)
+    for field in ("pool_wait", "connect"):
+        setattr(older, field, _merge_optional(getattr(older, field), getattr(newer, field)))
+    _add(older, newer, _UPSTREAM_SUMS)
+    for field in _UPSTREAM_GAUGES:
+        setattr(older, field, getattr(newer, field))
+    for field in ("routes", "spent", "call_sites", "failures"):
+        setattr(older, field, _most(getattr(older, field), getattr(newer, field)))
+    merge_repeated_calls(older.repeats, newer.repeats)
+    del older.repeats[KEPT_OF_AN_UPSTREAM:]
+
+
+def merge_repeated_calls(older: list[RepeatedCalls], newer: list[RepeatedCalls]) -> None:
+    """Add what requests have repeated, route by route and place by place."""
+    _merge_parts(older, newer, lambda row: (row.route, row.call_site), _merge_repeated)
+
+
+def _merge_repeated(older: RepeatedCalls, newer: RepeatedCalls) -> None:
+    _add(older, newer, _REPEATED_SUMS)
+    older.most = max(older.most, newer.most)
+
+
+def _most(older: dict[str, int], newer: dict[str, int]) -> dict[str, int]:
+    """Return the counts of both added up, the smallest as `(other)` when there are many."""
+    added = dict(older)
+    for name, count in newer.items():
+        added[name] = added.get(name, 0) + count
+    return bounded_counts(added, KEPT_OF_AN_UPSTREAM)
+
+
+def bounded_counts(counts: dict[str, int], most: int) -> dict[str, int]:
+    """Return at most so many counts, the largest; the others share `(other)`."""
+    if len(counts) <= most:
+        return counts
+    ordered = sorted(counts, key=lambda name: (name == OTHER, -counts[name]))
+    kept = {name: counts[name] for name in ordered[: most - 1]}
+    kept[OTHER] = sum(counts[name] for name in ordered[most - 1 :])
+    return kept

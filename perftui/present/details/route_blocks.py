@@ -24,6 +24,9 @@ def parts(route: RouteSummary) -> list[Part]:
     """Return where an average request of a route spends its time, in the order in which it comes by."""
     per_request = route.sql_per_request
     statements = f"{rate(per_request)} statements" if per_request else ""
+    calls = f"{rate(route.http_per_request)} calls" if route.http_per_request else ""
+    if held_ms := route.http_held_ms_per_request:
+        calls += f", and {ms(held_ms)} that answers lay here unread"
     return [
         ("queued", route.queued.ms_per_request, "waits in the kernel" if route.queued.ms_per_request else ""),
         ("SQL", route.statement_ms_per_request, statements),
@@ -33,6 +36,8 @@ def parts(route: RouteSummary) -> list[Part]:
         ("thread wait", route.threadpool_wait_ms_per_request, ""),
         ("loop wait", route.loop_wait_ms_per_request, ""),
         ("cache", route.cache_ms_per_request, ""),
+        # Most routes call nobody.
+        ("HTTP", route.http_ms_per_request or None, calls),
         ("serialize", route.serialize_ms_per_request, ""),
     ]
 

@@ -24,6 +24,7 @@ from perftui.model.summary import (
     SloVerdict,
     SlowRow,
     Summary,
+    UpstreamSummary,
     WorkerSummary,
 )
 from perftui.model.timeline import CLOCK_STEPPED
@@ -65,6 +66,8 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> Json:
             "open_websockets": totals.open_websockets,
             "open_streams": totals.open_streams,
             "transaction_ms_per_request": _rounded(totals.transaction_ms_per_request),
+            "http_per_request": _rounded(totals.http_per_request),
+            "http_ms_per_request": _rounded(totals.http_ms_per_request),
         },
         "routes": [_route(row, summary.slo) for row in wanted.of(summary.routes)],
         "workers": [_worker(row) for row in wanted.of(summary.workers)],
@@ -72,6 +75,7 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> Json:
         "transactions": [_query(row) for row in wanted.of(summary.transactions)],
         "pools": [_pool(row) for row in wanted.of(summary.pools)],
         "caches": [_cache(row) for row in wanted.of(summary.caches)],
+        "upstreams": [_upstream(row) for row in wanted.of(summary.upstreams)],
         "in_flight": [_in_flight(row) for row in wanted.of(summary.in_flight)],
         "slowest": [_slow(row) for row in wanted.of(summary.slowest)],
         "incidents": [
@@ -122,6 +126,9 @@ def _route(row: RouteSummary, verdicts: tuple[SloVerdict, ...]) -> Json:
         "pool_wait_ms_per_request": _rounded(row.pool_wait_ms_per_request),
         "threadpool_wait_ms_per_request": _rounded(row.threadpool_wait_ms_per_request),
         "loop_wait_ms_per_request": _rounded(row.loop_wait_ms_per_request),
+        "http_per_request": _rounded(row.http_per_request),
+        "http_ms_per_request": _rounded(row.http_ms_per_request),
+        "http_held_ms_per_request": _rounded(row.http_held_ms_per_request),
         "streaming": row.streaming,
         "followed": row.requests if row.followed is None else row.followed,
         "long_poll": row.long_poll or None,
@@ -239,6 +246,60 @@ def _cache(row: CacheFrame) -> Json:
         "filled": row.filled,
         "size": row.size,
         "maxsize": row.maxsize,
+    }
+
+
+def _upstream(row: UpstreamSummary) -> Json:
+    return {
+        "host": row.host,
+        "method": row.method,
+        "library": row.library,
+        "count": row.count,
+        "errors": row.errors,
+        "timeouts": row.timeouts,
+        "pool_timeouts": row.pool_timeouts,
+        "cancelled": row.cancelled,
+        "retries": row.retries,
+        "failures": dict(row.failures),
+        "p50_ms": _rounded(row.latency.p50_ms),
+        "p95_ms": _rounded(row.latency.p95_ms),
+        "max_ms": _rounded(row.latency.max_ms),
+        "total_ms": _rounded(row.total_ms),
+        "answer_p50_ms": _rounded(row.answer_p50_ms),
+        "answer_p95_ms": _rounded(row.answer_p95_ms),
+        "pool_wait_p95_ms": _rounded(row.pool_wait_p95_ms),
+        "pool_wait_ms": _rounded(row.pool_wait_ms),
+        "connect_p95_ms": _rounded(row.connect_p95_ms),
+        "connect_ms": _rounded(row.connect_ms),
+        "tls_ms": _rounded(row.tls_ms),
+        "body_ms": _rounded(row.body_ms),
+        "held_ms": _rounded(row.held_ms),
+        "held_unknown": row.held_unknown,
+        "received_bytes": row.received_bytes,
+        "opened": row.opened,
+        "reused": row.reused,
+        "connections": row.connections,
+        "idle": row.idle,
+        "limit": row.limit,
+        "clients": row.clients,
+        "requests": row.requests,
+        "under_way": row.under_way,
+        "waiting": row.waiting,
+        "longest_wait_ms": _rounded(row.longest_wait_ms),
+        "routes": list(row.routes),
+        "call_site": row.call_site,
+        "repeats": [
+            {
+                "route": each.route,
+                "call_site": each.call_site or None,
+                "requests": each.requests,
+                "calls": each.calls,
+                "distinct": each.distinct,
+                "most": each.most,
+                "ms": _rounded(each.ns / 1e6),
+            }
+            for each in row.repeats
+        ],
     }
 
 

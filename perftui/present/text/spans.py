@@ -9,6 +9,7 @@ KINDS = {
     "pool": "pool wait",
     "connect": "connect",
     "cache": "cache",
+    "http": "HTTP",
     "loop": "loop wait",
     "threadpool": "thread wait",
     "serialize": "serialize",

@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from types import FunctionType
 from typing import Any, NamedTuple
 
 from perftui_agent.guard import Guard
 from perftui_agent.probes.caches.redis_tap import CacheSink, Method, Tap, observed
+from perftui_agent.probes.patches import bound_first
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.wire.frames import Frame
 
@@ -102,24 +102,10 @@ class RedisProbe:
     def _wrap(self, cls: Any, hook: Hook) -> None:
         original: Method = vars(cls)[hook.method]
         ours = functools.wraps(original)(
-            observed(_callable(original), self._tap, is_async=hook.is_async, is_batch=hook.is_batch)
+            observed(bound_first(original), self._tap, is_async=hook.is_async, is_batch=hook.is_batch)
         )
         setattr(cls, hook.method, ours)
         self._wrapped.append((cls, hook.method, ours, original))
-
-
-def _callable(method: Any) -> Method:
-    """Return what calls `method` with an instance as its first argument.
-
-    OpenTelemetry's wrapper is no function: it must be bound, or it takes the client for the command.
-    """
-    if type(method) is FunctionType:  # by `isinstance` a proxy is one too
-        return method
-
-    def bound(self: Any, *args: Any, **options: Any) -> Any:
-        return method.__get__(self, type(self))(*args, **options)
-
-    return bound
 
 
 def _class_of(hook: Hook) -> Any:

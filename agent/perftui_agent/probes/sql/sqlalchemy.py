@@ -18,10 +18,10 @@ from typing import Any, Protocol
 
 from perftui_agent.guard import Guard
 from perftui_agent.handover import count, hand_over
+from perftui_agent.probes.call_sites import call_site
 from perftui_agent.probes.patches import Patches
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.probes.sql.binds import MAX_BINDS, SALT, hash_of_binds
-from perftui_agent.probes.sql.call_sites import call_site
 from perftui_agent.probes.sql.databases import database_of
 from perftui_agent.probes.sql.fetches import Unfetched, wrap_failures, wrap_fetches
 from perftui_agent.probes.sql.steps import leave_out, open_steps

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.orm import Session
 
-from perftui_agent.probes.sql import call_sites
+from perftui_agent.probes import call_sites
 from tests.support.databases import Author, Database, Seen
 
 SELECT = text("SELECT 7")

@@ -1,4 +1,4 @@
-"""Where in the app's code a statement comes from, through SQLAlchemy's greenlets.
+"""Where in the app's code a statement or an outgoing call comes from, through SQLAlchemy's greenlets.
 
 An async session runs SQLAlchemy in a greenlet of its own, whose stack ends where it was started; the
 coroutine that awaits it is on the stack of the parent greenlet. A walk costs some 3 µs, so it is not
@@ -22,10 +22,11 @@ _USER, _LIBRARY, _PASSED, _END = range(4)
 
 _LAYERS = frozenset(
     {"sqlalchemy", "greenlet", "sqlmodel", "aiosqlite", "asyncpg", "psycopg", "perftui_agent"}
+    | {"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "requests", "urllib3"}
     | {"pydantic", "fastapi", "starlette", "anyio"}
 )
-"""Between the app and its database; and what runs the app, which reads a response model's attributes when
-the endpoint has returned: then no line of the app's own is to be named."""
+"""Between the app and its database, or another service; and what runs the app, which reads a response model's
+attributes when the endpoint has returned: then no line of the app's own is to be named."""
 
 _LOOPS = ("uvloop", "uvicorn", "gunicorn", "hypercorn", "granian", "anyio._backends")
 _LOOP_MODULES = frozenset({"asyncio.events", "asyncio.base_events", "asyncio.runners"})
@@ -35,7 +36,7 @@ _files: dict[str, int] = {}
 
 
 def call_site() -> CodePlace:
-    """Return the innermost place in the app's own code, else in what calls SQLAlchemy, else ''."""
+    """Return the innermost place in the app's own code, else in the library that calls, else ''."""
     frame: FrameType | None = sys._getframe(1)
     greenlet = _running_greenlet()
     caller: FrameType | None = None

@@ -1,0 +1,1 @@
+"""What the app asks of other services over HTTP: one file per library."""

@@ -1,0 +1,1 @@
+"""Outgoing HTTP calls, against a service that is really there."""
