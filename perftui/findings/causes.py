@@ -102,6 +102,9 @@ CAUSES: tuple[str, ...] = (
     "n-plus-one",
     "missing-index",
     "slow-query",
+    "upstream-slow",
+    "upstream-errors",
+    "client-pool-exhausted",
     "error-burst",
     "threadpool-exhausted",
     "cpu-saturated",
@@ -113,7 +116,7 @@ CAUSES: tuple[str, ...] = (
 
 BREACH = "slo-breach"
 
-FAILS = frozenset({"error-burst"})
+FAILS = frozenset({"error-burst", "upstream-errors"})
 """What makes requests fail, and not late."""
 
 OF_WHOLE_WORKERS = frozenset({"loop-blocked", "cpu-saturated", "gc-pause", "backlog-overflow", "queueing"})

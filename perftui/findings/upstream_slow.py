@@ -1,0 +1,102 @@
+"""`upstream-slow`: another service takes long to answer, and that is most of a route's time.
+
+Judged by the time from having a connection to the first byte, without how long the answer lay here unread:
+a wait for the client's own pool, a slow connect and a loop that was held are no slowness of the upstream's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perftui.findings.figures import ms, percent, plural
+from perftui.findings.rule import MAX_SUBJECT, MIN_REQUESTS, Bar, Standing, graded, quoted
+from perftui.findings.upstreams import by_host
+from perftui.model.summary import Finding, Severity, Summary, UpstreamSummary
+
+KIND = "upstream-slow"
+
+ANSWER_P95_MS = Bar(200.0, 150.0)
+"""A service that answers sooner is one among many parts of a page, even where it is most of a route."""
+
+SHARE = Bar(0.5, 0.4)
+"""Of the time of the route it dominates."""
+
+MEDIUM_MS = Bar(400.0, 300.0)
+HIGH_MS = Bar(1000.0, 750.0)
+
+
+def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
+    """Yield each host that is slow to answer and dominates a route."""
+    for host, rows in by_host(summary):
+        stands = host in standing
+        slow = [
+            row
+            for row in rows
+            if row.answers >= MIN_REQUESTS and ANSWER_P95_MS.reached(row.answer_p95_ms, stands)
+        ]
+        for row in slow[:1]:
+            shares = _dominated(row, summary, stands)
+            if shares:
+                yield _finding(summary, row, shares, standing.get(host))
+
+
+def _dominated(row: UpstreamSummary, summary: Summary, stands: bool) -> dict[str, float]:
+    """Return the routes most of whose time goes there, and how much of it."""
+    shares: dict[str, float] = {}
+    for label, spent_ms in row.spent_ms.items():
+        route = summary.route(label)
+        if route is None or route.long_poll or route.latency.count < MIN_REQUESTS:
+            continue
+        # Calls at once add up to more than the time that passed; the route's own sum does not.
+        passed_ms = min(spent_ms, (route.http_ms_per_request or 0.0) * route.requests)
+        share = passed_ms * _answering(row) / route.total_ms if route.total_ms else 0.0
+        if SHARE.reached(share, stands):
+            shares[label] = min(share, 1.0)
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def _answering(row: UpstreamSummary) -> float:
+    """Return how much of the time of its calls is the upstream's own."""
+    theirs_ms = row.total_ms - row.held_ms
+    return min((row.answer_ms + row.body_ms) / theirs_ms, 1.0) if theirs_ms > 0 else 0.0
+
+
+def _finding(
+    summary: Summary, row: UpstreamSummary, shares: dict[str, float], was: Severity | None
+) -> Finding:
+    p95_ms = row.answer_p95_ms or 0.0
+    route, share = next(iter(shares.items()))
+    held = f"; answers lay here unread for another {ms(row.held_ms)}" if row.held_ms else ""
+    place = f" from {row.call_site}" if row.call_site else ""
+    return Finding(
+        kind=KIND,
+        severity=graded(p95_ms, MEDIUM_MS, HIGH_MS, was),
+        subject=quoted(row.host, MAX_SUBJECT),
+        sentence=f"p95 {ms(p95_ms)} to answer {plural(row.answers, row.method + ' call')}{place}, "
+        f"{percent(share)} of the time of {route}{held}",
+        evidence={
+            "host": row.host,
+            "method": row.method,
+            "library": row.library,
+            "calls": row.count,
+            "answer_p50_ms": _rounded(row.answer_p50_ms),
+            "answer_p95_ms": _rounded(row.answer_p95_ms),
+            "pool_wait_p95_ms": _rounded(row.pool_wait_p95_ms),
+            "connect_p95_ms": _rounded(row.connect_p95_ms),
+            "held_ms": round(row.held_ms, 3),
+            "held_unknown": row.held_unknown,
+            "routes": {label: round(each, 4) for label, each in list(shares.items())[:5]},
+            "call_site": row.call_site,
+        },
+        advice=f"Look at {row.host} itself: its own time is counted here, no wait of this service's. "
+        "Meanwhile a time-out below what clients bear, a cache, or making the calls at once keeps it away.",
+        impact=row.answer_ms / max(summary.window_s, 1.0),
+        key=row.host,
+        route=route,
+        routes=tuple(shares),
+        upstream=row.key,
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
