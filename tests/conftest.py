@@ -55,6 +55,14 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         report.nodeid = without_group(report.nodeid)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Have a run that did not begin be no run: nothing that is tried again makes up for it."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    errors = reporter.stats.get("error", ()) if reporter is not None else ()
+    if any(isinstance(error, pytest.CollectReport) for error in errors):
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+
+
 def without_group(nodeid: str) -> str:
     """Return what pytest calls a test that xdist has put into a group."""
     return nodeid.rpartition("@")[0] if nodeid.rfind("@") > nodeid.rfind("]") else nodeid

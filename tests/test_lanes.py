@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.conftest import without_group
@@ -23,3 +27,17 @@ def test_what_shares_a_server_has_a_lane_for_it(request: pytest.FixtureRequest, 
 def test_a_test_that_fails_in_a_group_is_found_again_by_its_name(name: str) -> None:
     """To be tried once more by itself: who is not found fails for nobody."""
     assert [without_group(told) for told in (name, f"{name}@a server=None")] == [name, name]
+
+
+def test_lanes_that_do_not_find_the_same_tests_are_no_run(tmp_path: Path) -> None:
+    """Such a run ends before it begins: what is tried again, which is nothing, does not make it pass."""
+    conftest = Path(__file__).with_name("conftest.py").read_text(encoding="utf-8")
+    (tmp_path / "conftest.py").write_text(conftest, encoding="utf-8")
+    (tmp_path / "test_differs.py").write_text(
+        "import os, pytest\n"
+        "@pytest.mark.parametrize('number', [os.getpid()])\n"
+        "def test_differs(number): pass\n",
+        encoding="utf-8",
+    )
+    lanes = [sys.executable, "-m", "pytest", "-q", "-n2", "--rootdir", str(tmp_path), str(tmp_path)]
+    assert subprocess.run(lanes, cwd=tmp_path, capture_output=True, check=False).returncode == 2

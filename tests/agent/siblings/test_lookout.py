@@ -200,7 +200,9 @@ def test_one_that_goes_on_is_told_of_to_its_end(next_one: Next) -> None:
     run(test())
 
 
-@pytest.mark.parametrize(("after_s", "by"), [(5.5, f"uvicorn (pid {os.getpid()})"), (3.0, "")])
+@pytest.mark.parametrize(
+    ("after_s", "by"), [(5.5, f"uvicorn (pid {os.getpid()})"), (3.0, "")], ids=["uvicorn", "nobody"]
+)
 def test_one_that_is_ended_is_told_of_with_who_did_it(next_one: Next, after_s: float, by: str) -> None:
     """Its supervisor, if its patience was over; nobody is named otherwise. Its claim is gone with it."""
 
