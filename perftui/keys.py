@@ -224,11 +224,11 @@ KEYS = (
     Key(("g",), "gg", "cursor(-10000)", "", "To the first line.", "flame"),
     Key(("G", "shift+g"), "G", "cursor(10000)", "", "To the last line.", "flame"),
     Key(
-        ("1", "2", "3", "4", "5", "6", "7"),
-        "1–7",
+        ("1", "2", "3", "4", "5", "6", "7", "8"),
+        "1–8",
         "view({key})",
         "views",
-        "Triage, Routes, Requests, SQL, Caches, Workers, Timeline.",
+        "Triage, Routes, Requests, SQL, Caches, Workers, Timeline, HTTP.",
         "everywhere",
         45,
     ),
@@ -297,7 +297,7 @@ KEYS = (
 
 TITLES: dict[Place, str] = {
     "triage": "Triage",
-    "view": "Views 2 to 7",
+    "view": "Views 2 to 8",
     "table": "In a table",
     "rows": "In findings and details",
     "evidence": "Details",

@@ -9,11 +9,12 @@ from perftui.screens.caches import CachesView
 from perftui.screens.evidence_taken import evidence_view
 from perftui.screens.request import FlightView, RequestView
 from perftui.screens.requests import RequestsView
-from perftui.screens.resource import CacheView, PlaceView, PoolView, StatementView
+from perftui.screens.resource import CacheView, PlaceView, PoolView, StatementView, UpstreamView
 from perftui.screens.route import RouteView
 from perftui.screens.routes import RoutesView
 from perftui.screens.sql import SqlView
 from perftui.screens.timeline import TimelineView
+from perftui.screens.upstreams import UpstreamsView
 from perftui.screens.view import Host, View
 from perftui.screens.worker import WorkerView
 from perftui.screens.workers import WorkersView
@@ -26,6 +27,7 @@ _DETAILS: Mapping[SubjectKind, Callable[[Host, str, tuple[str, ...]], View[None]
     "statement": StatementView,
     "pool": PoolView,
     "cache": CacheView,
+    "upstream": UpstreamView,
     "place": PlaceView,
     "evidence": evidence_view,
 }
@@ -37,6 +39,7 @@ _VIEWS: Mapping[int, Callable[[Host], View[None]]] = {
     5: CachesView,
     6: WorkersView,
     7: TimelineView,
+    8: UpstreamsView,
 }
 """By the digit that opens each; 1 is the triage view, which all others stand on."""
 

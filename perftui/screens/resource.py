@@ -1,4 +1,4 @@
-"""What requests lean on, one screen each: a statement, a connection pool, a cache, a place in code."""
+"""What requests lean on, one screen each: a statement, a connection pool, a cache, an upstream, a place."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from perftui.present.details.block import block_rows
 from perftui.present.details.cache import cache_rows
 from perftui.present.details.pool import pool_rows
 from perftui.present.details.statement import statement_rows
+from perftui.present.details.upstream import upstream_rows
+from perftui.present.text.cells import clean
 from perftui.present.text.evidence import Row, short_place
 from perftui.present.text.statements import brief
 from perftui.screens.evidence import EvidenceView
@@ -61,6 +63,22 @@ class CacheView(EvidenceView, inherit_bindings=True):
     def rows(self, width: int, height: int) -> list[Row]:
         """Return all that is known of the cache."""
         return cache_rows(self.picture, self._called, width, height)
+
+
+class UpstreamView(EvidenceView, inherit_bindings=True):
+    """One upstream, and who calls it."""
+
+    def __init__(self, host: Host, key: str, trail: tuple[str, ...] = ()) -> None:
+        super().__init__(host, trail)
+        self._key = key
+
+    def name_here(self) -> str:
+        """Return the method and the host."""
+        return clean(self._key.rpartition(" ")[0] or self._key)
+
+    def rows(self, width: int, height: int) -> list[Row]:
+        """Return all that is known of the upstream."""
+        return upstream_rows(self.picture, self._key, width, height)
 
 
 class PlaceView(EvidenceView, inherit_bindings=True):

@@ -1,4 +1,4 @@
-"""What the views 2 to 7 have in common: tables whose rows open, a filter, panes to go between."""
+"""What the views 2 to 8 have in common: tables whose rows open, a filter, panes to go between."""
 
 from __future__ import annotations
 

@@ -118,6 +118,16 @@ def _leads_to(summary: Summary, span: Span) -> Subject | None:
         return Subject("pool", span.name)
     if span.kind == "loop":
         return Subject("place", function_of(span.name))
+    if span.kind == "http":
+        begins = span.name.partition("/")[0]
+        return next(
+            (
+                Subject("upstream", row.key)
+                for row in summary.upstreams
+                if f"{row.method} {row.host}" == begins
+            ),
+            None,
+        )
     if span.kind == "cache" and any(cache.name == span.name for cache in summary.caches):
         return Subject("cache", span.name)
     return None

@@ -12,7 +12,17 @@ from perftui.present.text.statements import brief, wrapped
 from perftui.record import Record
 
 SubjectKind: TypeAlias = Literal[
-    "view", "route", "worker", "request", "flight", "statement", "pool", "cache", "place", "evidence"
+    "view",
+    "route",
+    "worker",
+    "request",
+    "flight",
+    "statement",
+    "pool",
+    "cache",
+    "upstream",
+    "place",
+    "evidence",
 ]
 """`place`: a function that held the loop. `flight`: a request that has not ended. `view`: by its digit.
 `evidence`: what was taken of its own accord, by its id."""
@@ -59,6 +69,8 @@ def subject_of(finding: Finding) -> Subject:
         return Subject("pool", finding.pool)
     if finding.cache:
         return Subject("cache", finding.cache)
+    if finding.upstream:
+        return Subject("upstream", finding.upstream)
     if finding.worker:
         return Subject("worker", finding.worker)
     if finding.statement and finding.kind != "n-plus-one":

@@ -1,4 +1,4 @@
-"""The views 2 to 7 and what they drill down to, as a reader sees them."""
+"""The views 2 to 8 and what they drill down to, as a reader sees them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
-from perftui.model.summary import Summary
+from perftui.model.summary import Latency, Summary, UpstreamSummary
 from tests.perftui.screens.seen import HUGE, LARGE, SMALL, Seen, look, opened
 from tests.support.fake_evidence import HOSTILE, ShopFeed, a_pool, caches, many_queries, queries, slow_orders
 from tests.support.fake_feed import NOON, FakeFeed
@@ -30,7 +30,7 @@ WALKS = (
 )
 """Keys that lead to each kind of detail."""
 
-EVERYWHERE = (*((digit,) for digit in "1234567"), *(("1", *keys) for keys in WALKS))
+EVERYWHERE = (*((digit,) for digit in "12345678"), *(("1", *keys) for keys in WALKS))
 """Keys that lead to every screen, whichever one is on."""
 
 
@@ -80,6 +80,43 @@ def test_a_digit_opens_a_view(digit: str, crumb: str, words: tuple[str, ...]) ->
     assert f"shop › {crumb}" in text.splitlines()[0]
     for word in words:
         assert word in text
+
+
+def calling(summary: Summary) -> Summary:
+    """Return the shop as it asks another service for rates, which is slow."""
+    rates = UpstreamSummary(
+        host="rates.internal:8080",
+        method="GET",
+        library="httpx",
+        count=400,
+        errors=8,
+        timeouts=8,
+        failures={"ReadTimeout": 8},
+        latency=Latency(400, 310.0, 640.0, 900.0, 1000.0, 320.0),
+        total_ms=128_000.0,
+        answer_p95_ms=600.0,
+        answers=392,
+        answer_ms=110_000.0,
+        pool_wait_p95_ms=4.0,
+        held_ms=16_000.0,
+        opened=12,
+        reused=380,
+        routes={"GET /orders": 400},
+        spent_ms={"GET /orders": 128_000.0},
+        call_sites={"app/rates.py:12 load": 9},
+    )
+    return replace(summary, upstreams=(rates,))
+
+
+def test_upstreams_tell_who_is_called_and_open_to_where_the_time_goes() -> None:
+    """The table, and one of its rows: the upstream's own time apart, with routes and places."""
+    table = look(shop(calling), "8", size=LARGE)
+    detail = look(shop(calling), "8", "enter", size=LARGE)
+
+    for word in ("UPSTREAMS", "GET rates.internal:8080", "640ms", "2.0%", "600ms"):
+        assert word in table
+    for word in ("ROUTES THAT CALL IT", "GET /orders", "unread here", "40ms", "ReadTimeout", "rates.py:12"):
+        assert word in detail
 
 
 def test_digits_switch_views_from_anywhere() -> None:
@@ -280,6 +317,7 @@ def test_findings_that_have_no_room_are_counted() -> None:
         ("3", "nothing is in flight"),
         ("4", "no pool seen"),
         ("5", "no cache seen"),
+        ("8", "no outgoing call"),
         ("6", "no worker yet"),
         ("7", "nothing has happened"),
     ],

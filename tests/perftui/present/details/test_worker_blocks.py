@@ -38,6 +38,7 @@ def test_what_an_agents_tables_had_no_room_for_is_shown() -> None:
         "paths": 0,
         "caches": 0,
         "commands": 0,
+        "upstreams": 0,
     }
 
 
