@@ -2,10 +2,9 @@
 
 Wraps `handle_request` and `handle_async_request` of the transports that go to the network; mocks, WSGI and
 ASGI transports are none. Redirects and retries of the app's come by one by one. Of httpcore, beneath, the
-wait for a connection of the pool's and the opening of one are wrapped, which say what its `trace` extension
-would: that costs 40 µs a call, as each of a dozen events of each call goes through it, where these cost a
-call that waits for nothing next to nothing. TLS and further tries to connect are told by `trace` all the
-same, for as long as a connection is being opened.
+wait for a connection of the pool's and the opening of one are wrapped: its `trace` extension would tell of
+that as well, but costs each call 11 µs (of 212) before anything is done with its dozen events. TLS and
+further tries to connect are told by `trace` all the same, for as long as a connection is being opened.
 """
 
 from __future__ import annotations
