@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,7 +12,9 @@ from rich.cells import cell_len
 from textual import events
 
 from perftui.app import Dashboard
+from perftui.model.steps import Steps
 from perftui.model.summary import Summary
+from perftui.slices import SLICE_S
 from perftui_agent.wire.frames import WorkerId
 from tests.perftui.screens.seen import HUGE, LARGE, SMALL, look, opened
 from tests.support.fake_feed import FakeFeed, many_routes
@@ -192,23 +195,24 @@ def test_a_second_without_news_paints_nothing() -> None:
     assert asyncio.run(scene()) == []
 
 
-def test_a_key_comes_between_adding_up_and_painting() -> None:
-    """With many workers and routes either takes a while: a key that is pressed meanwhile waits for one."""
+def test_a_key_comes_between_the_steps_of_a_picture() -> None:
+    """With many workers a picture takes a while: a key that is pressed meanwhile waits for a step."""
+    steps = 50
 
     class Busy(FakeFeed):
         async def run(self, arrived: Callable[[WorkerId | None], None]) -> None:
             await asyncio.Event().wait()
 
-        def add_up(self) -> bool:
-            done.append("added up")
-            app.post_message(events.Key("w", "w"))
-            return done.count("added up") < 2
-
-        def summary(self, window_s: float, cursor: float | None = None) -> Summary:
-            done.append(f"summed up {window_s:.0f} s")
+        def summary_steps(self, window_s: float, cursor: float | None = None) -> Steps[Summary]:
+            if moment[0] and not done:
+                app.post_message(events.Key("w", "w"))
+            for _ in range(steps):
+                done.append(window_s)
+                time.sleep(SLICE_S)
+                yield
             return FakeFeed.summary(self, window_s, cursor)
 
-    done: list[str] = []
+    done: list[float] = []
     moment = [0.0]
     app = Dashboard(Busy(), depth="full", clock=lambda: moment[0])
 
@@ -219,13 +223,15 @@ def test_a_key_comes_between_adding_up_and_painting() -> None:
             done.clear()
             moment[0] += 2.0
             app._tick()
-            while len(done) < 4:
+            for _ in range(500):
+                if 300.0 in done:
+                    break
                 await pilot.pause(0.01)
 
     asyncio.run(scene())
+    assert done[0] == 60.0
     # What the key does is there before the rest of what it came into.
-    assert done[0] == "added up"
-    assert "summed up 300 s" in done[1:-1]
+    assert 0 < done.index(300.0) < steps
 
 
 def test_a_summary_of_nothing_can_be_shown() -> None:
