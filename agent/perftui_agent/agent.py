@@ -267,7 +267,7 @@ class _Run:
     def _beat(self) -> bool:
         if self._stream is None:
             return False
-        self._watch.beat()
+        # Before all that lets go of the GIL, as a write does: who held it is found where he was.
         # Written out: at twenty times a second, each out of cold caches, two guards would cost 0.02 %.
         try:
             watched = self.loop_probe.loop
@@ -278,6 +278,7 @@ class _Run:
                 self._window.open = False
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count
             self._guard.fault("agent.beat", error)
+        self._watch.beat()
         try:
             return self._window.fold_pending(FOLD_AT_ONCE) >= FOLD_AT_ONCE
         except Exception as error:  # noqa: BLE001 - as above

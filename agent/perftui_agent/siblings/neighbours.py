@@ -61,9 +61,13 @@ class Neighbours:
         """The next first."""
 
     def look(self) -> None:
-        """See who is there now; OSError where the directory can't be read."""
+        """See who is there now, nobody while the directory is gone; OSError where it can't be read."""
         directory = self._directory()
-        changed = directory, os.stat(directory).st_mtime_ns
+        try:
+            changed = directory, os.stat(directory).st_mtime_ns
+        except FileNotFoundError:  # removed underneath us: it is made again within seconds
+            self.ring, self._changed = [], None
+            return
         if changed != self._changed:
             self.ring = self._read(directory)
             # What comes within the same tick of the file system's clock would go unnoticed.
