@@ -339,15 +339,16 @@ class _Run:
                 self._watch.look_after,
                 self._stacks,
             )
+            # Before it is registered: a silence may begin right after.
+            neighbours = Neighbours(worker, lambda: rendezvous.directory, rendezvous.siblings)
+            lookout = self._watch.lookout = self._new_lookout(worker, neighbours, actions)
             await presence.mend()
             self.probes.status["stacks"] = (
                 self._stacks.status if self._stacks is not None else "off: actions are switched off"
             )
-            neighbours = Neighbours(worker, lambda: rendezvous.directory, rendezvous.siblings)
-            self._watch.lookout = self._new_lookout(worker, neighbours, actions)
             with self._guard.guarding("siblings"):
                 # Before it is swept.
-                self._watch.lookout.look_what_is_left()
+                lookout.look_what_is_left()
             with self._guard.guarding("serve.sweep"):
                 rendezvous.sweep()
             triggers = Triggers(

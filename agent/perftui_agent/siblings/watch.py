@@ -51,6 +51,8 @@ class Watch:
         self._stacks = stacks
         self._alarm.look_after(stacks)
         self._pulse.look_after(path)
+        if not self._pulse.beat_ns:
+            self._pulse.beat(time.monotonic_ns())  # a silence may begin before the next beat
 
     def note(self, frame: Frame) -> None:
         """Note what whoever finds us silent is to know."""
