@@ -35,6 +35,8 @@ _now: ContextVar[CallRecord | None] = ContextVar("perftui_exchange", default=Non
 class HttpxProbe:
     """Puts a record for each exchange."""
 
+    name = "httpx"
+
     def __init__(self, sink: CallSink, guard: Guard, library: str = "httpx", core: str = "httpcore") -> None:
         self.name = library
         self._core = core
