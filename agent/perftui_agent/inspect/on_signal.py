@@ -82,6 +82,10 @@ class SignalledStacks:
         info = os.fstat(self._file)
         self._path, self._file_id = path, (info.st_dev, info.st_ino)
         self._asked_ns = info.st_mtime_ns
+        if number != self._signal:
+            # Ours once, taken by the app and set back to the default: faulthandler believes that its handler
+            # is there still and would set none, and the signal would end the process.
+            faulthandler.unregister(number)
         # Of a signal that is ours already this changes the file alone.
         faulthandler.register(number, file=self._file, all_threads=True)
         self._signal, self._handler, self.status = number, handler_of(number), "on"

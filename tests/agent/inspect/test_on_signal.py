@@ -207,6 +207,33 @@ input()
         assert process.stdout.readline() == b"[True, True, False]\n"
 
 
+def test_a_signal_that_the_app_sets_back_to_the_default_ends_nobody(tmp_path: Path) -> None:
+    """Taken and given back, or set back at once: who is told of it listens to it, and lives when it comes."""
+    with listening(
+        """
+tell()
+
+def sent():
+    told = stacks.look_after(place)
+    signal.raise_signal(told.signal)
+    return told.signal, "File" in place.read_text()
+
+first = sent()
+signal.signal(first[0], lambda *_: None)
+stacks.look_after(place)
+signal.signal(first[0], signal.SIG_DFL)
+stacks.end()
+again = sent()
+signal.signal(again[0], signal.SIG_DFL)
+print(first == again == sent(), flush=True)
+input()
+""",
+        tmp_path,
+    ) as (process, _):
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"True\n"
+
+
 def test_where_all_signals_are_taken_it_is_said_and_no_file_is_made(tmp_path: Path) -> None:
     """Nothing is taken from anybody."""
     numbers = range(signal.SIGRTMIN + FIRST, signal.SIGRTMIN + FIRST + SIGNALS)
