@@ -212,7 +212,7 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         self.push_screen(detail_of(self, subject, trail))
 
     def action_view(self, number: int) -> None:
-        """Show one of the views 1 to 7; the triage view lies below all others."""
+        """Show one of the views 1 to 8; the triage view lies below all others."""
         from perftui.screens.opening import view_of  # noqa: PLC0415 - see `_go_on`
 
         with self.batch_update():

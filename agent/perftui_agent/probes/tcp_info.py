@@ -15,12 +15,10 @@ TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "lin
 
 _MS = 1_000_000
 
-_INFO_BYTES = 56
-_LAST_DATA_SENT = 44
-_LAST_DATA_RECEIVED = 52
-"""Where in the kernel's `struct tcp_info` the two numbers stand that are read of it."""
-
-_WORD = struct.Struct("=I")
+INFO_BYTES = 56
+LAST_DATA_SENT = 44
+LAST_DATA = struct.Struct("=I4xI")
+"""Where in the kernel's `struct tcp_info` the two numbers stand that are read of it: sent, received."""
 
 _CLOCK_MONOTONIC_COARSE = 6
 """Linux's clock that moves with the kernel's tick, for which Python has no name."""
@@ -40,12 +38,10 @@ def last_data(sock: Any) -> LastData | None:
     """
     if TCP_INFO is None:
         return None
-    info = sock.getsockopt(socket.IPPROTO_TCP, TCP_INFO, _INFO_BYTES)
-    if len(info) < _INFO_BYTES:
+    info = sock.getsockopt(socket.IPPROTO_TCP, TCP_INFO, INFO_BYTES)
+    if len(info) < INFO_BYTES:
         return None
-    return LastData(
-        _WORD.unpack_from(info, _LAST_DATA_SENT)[0], _WORD.unpack_from(info, _LAST_DATA_RECEIVED)[0]
-    )
+    return LastData(*LAST_DATA.unpack_from(info, LAST_DATA_SENT))
 
 
 def least_ns() -> int:

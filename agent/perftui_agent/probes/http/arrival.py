@@ -16,13 +16,13 @@ import socket
 import struct
 import sys
 import termios
-import time
 from typing import Any, Protocol
 
 from perftui_agent.guard import Guard
 from perftui_agent.probes.http.queue_header import QueueHeader
 from perftui_agent.probes.http.server_side import server_name
 from perftui_agent.probes.probe import ON, ProbeStatus
+from perftui_agent.probes.tcp_info import INFO_BYTES, LAST_DATA, LAST_DATA_SENT, TCP_INFO, least_ns
 from perftui_agent.records import RequestRecord, Scope
 from perftui_agent.wire.frames import Frame
 
@@ -33,25 +33,6 @@ ROOM_BYTES = 32_768
 """Of a body: so much the kernel takes in while nobody reads (65,483 on loopback, with the headers)."""
 
 _MS = 1_000_000
-
-_TCP_INFO = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
-
-_INFO_BYTES = 56
-_LAST_DATA_SENT = 44
-_LAST_DATA = struct.Struct("=I4xI")
-"""Where in the kernel's `struct tcp_info` the two numbers stand that are read of it: sent, received."""
-
-_CLOCK_MONOTONIC_COARSE = 6
-"""Linux's clock that moves with the kernel's tick, for which Python has no name."""
-
-
-def _least_ns() -> int:
-    """Return what the kernel's clock can tell from nothing: a step may pass within any instant."""
-    try:
-        step_ns = int(time.clock_getres(_CLOCK_MONOTONIC_COARSE) * 1e9)
-    except OSError:
-        step_ns = 4 * _MS
-    return max(5 * _MS, 2 * step_ns)
 
 
 class Pace(Protocol):
@@ -87,10 +68,10 @@ class Arrivals:
         self.pace = pace
         self._told = told
         self._guard = guard
-        self._least_ns = _least_ns()
+        self._least_ns = least_ns()
         self._header: QueueHeader | None = None
         self._kernel_tells = False
-        self._status: ProbeStatus = "off: no request yet" if _TCP_INFO is not None else "off: not Linux"
+        self._status: ProbeStatus = "off: no request yet" if TCP_INFO is not None else "off: not Linux"
 
     def attach(self) -> ProbeStatus:
         """Say whether requests' arrivals are known."""
@@ -137,8 +118,8 @@ class Arrivals:
             if scope["http_version"] not in _ONE_AT_A_TIME:
                 raise _UnknownError("requests of HTTP/2 share their connection")
             sock = side.transport.get_extra_info("socket")
-            info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO_BYTES)
-            sent_ms, received_ms = _LAST_DATA.unpack_from(info, _LAST_DATA_SENT)
+            info = sock.getsockopt(socket.IPPROTO_TCP, TCP_INFO, INFO_BYTES)
+            sent_ms, received_ms = LAST_DATA.unpack_from(info, LAST_DATA_SENT)
             # TLS sends things of its own as it reads the first request.
             waited_ns = _MS * (
                 sent_ms if sent_ms < received_ms and scope["scheme"] == "http" else received_ms
@@ -166,7 +147,7 @@ class Arrivals:
 
     def _why_not(self, side: Any, sock: Any, error: Exception) -> str:
         """Return why the kernel could not be asked; empty if the connection is gone."""
-        if _TCP_INFO is None:
+        if TCP_INFO is None:
             return "off: not Linux"
         if isinstance(error, OSError):
             return (
