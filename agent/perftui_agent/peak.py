@@ -25,7 +25,14 @@ def peak_bytes() -> int | None:
 _BEFORE = peak_bytes()
 
 
+_LEAST = 1 << 20
+"""What the agent's modules take at the very least. Where the peak has risen by less, it was not this process's
+own: it inherits that of the one that started it."""
+
+
 def risen_bytes() -> int | None:
-    """Return by how much the peak has risen since the package began to be imported."""
+    """Return by how much the peak has risen since the package began to be imported; None if it can't tell."""
     now = peak_bytes()
-    return None if now is None or _BEFORE is None else now - _BEFORE
+    if now is None or _BEFORE is None or now - _BEFORE < _LEAST:
+        return None
+    return now - _BEFORE
