@@ -11,7 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from perftui_agent import peak as peak  # the first: it tells what the others add to the process
+from perftui_agent import resident as resident  # the first: it tells what the others add to the process
 
 if TYPE_CHECKING:
     from perftui_agent.public import Slo, instrument, watch_cache

@@ -30,7 +30,6 @@ from perftui_agent.inspect.ptrace import name_thread, permit_tracing
 from perftui_agent.inspect.pyspy import PySpy
 from perftui_agent.inspect.source import SourceReader
 from perftui_agent.listeners import Listeners, ListeningSocket
-from perftui_agent.peak import risen_bytes
 from perftui_agent.presence import Presence
 from perftui_agent.probes.caches.probe import CacheProbe
 from perftui_agent.probes.caches.redis import RedisProbe
@@ -56,6 +55,7 @@ from perftui_agent.probes.probe import Probe
 from perftui_agent.probes.probe_set import ProbeSet
 from perftui_agent.probes.sql.pool import PoolProbe
 from perftui_agent.probes.sql.sqlalchemy import SqlAlchemyProbe
+from perftui_agent.resident import risen_bytes
 from perftui_agent.rhythm import FOLD_AT_ONCE, BeatingSelector, Rhythm
 from perftui_agent.serve.introduction import introduce, said_now
 from perftui_agent.serve.rendezvous import Rendezvous

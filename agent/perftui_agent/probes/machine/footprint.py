@@ -1,7 +1,7 @@
 """What the agent takes of the process's memory: an estimate, and called one.
 
 A process has one resident size, whoever fills it. Two parts of the agent's share can be told: by how much
-the process's peak rose as the agent's modules were imported, and how large the objects are that the agent
+the process's memory rose as the agent's modules were imported, and how large the objects are that the agent
 holds, its tables and what waits to be sent. The thread's stack and what the allocator keeps between objects
 are left out: `tests/benchmarks/memory.py` holds the estimate against workers without the agent.
 """
