@@ -64,8 +64,6 @@ def _while_silent(place: Surroundings, worker: Worker) -> list[Check]:
         return [Check("dump if silent", "note", sentence, mend, worker.pid)]
     if refused is None:
         sentence = "nobody could dump it while C code holds its GIL: no sibling is there to do it"
-        if worker.writes_on is not None:
-            sentence += "; it writes its stacks once by itself"
         mend = f"run a second worker, or dump it yourself: sudo py-spy dump --pid {worker.pid}"
         return [Check("dump if silent", "note", sentence, mend, worker.pid)]
     if worker.writes_on is not None:

@@ -147,9 +147,6 @@ def test_who_does_not_take_it_for_a_sibling_is_none() -> None:
     writing = only(place(workers=(worker(41, writes_on=39), stranger)), "dump if silent", 41)
     assert (writing.verdict, "on signal 39 of perftui's" in writing.sentence) == ("note", True)
 
-    by_itself = only(place(workers=(worker(41, writes_on=39), stranger)), "dump if silent", 41)
-    assert by_itself.sentence.endswith("it writes its stacks once by itself")
-
 
 def test_a_worker_of_another_user_is_told_as_such() -> None:
     """A sibling of another user can't look, and capabilities are not the matter."""
