@@ -92,10 +92,11 @@ class Aftermath:
 
     def tell_own(self, sign: Sign, stacks: StacksOnSignal | None, directory: Path, now_ns: int) -> None:
         """Tell of a silence of this worker's that is over, unless a sibling has looked."""
-        if stacks is None or claim.claim_of(directory, self._stem, sign.beat_ns).exists():
+        if stacks is None:
             return
+        # Taken in any case: left there, it would be told as the next silence's.
         text = take_text(Path(stacks.path))
-        if text is not None:
+        if text is not None and not claim.claim_of(directory, self._stem, sign.beat_ns).exists():
             spent = shares(self._account, account_of(str(self._own.pid)), now_ns - self._account_ns)
             self._start(self._own_silence(sign, text, stacks.main_thread, spent, now_ns))
 
