@@ -30,6 +30,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "ls": "List the instrumented services on this host.",
         "memory": "Tell what grows in a worker's memory, by line and by type.",
         "profile": "Sample where the workers spend their time, down to the line.",
+        "mcp": "Serve what is seen to an assistant, by the MCP protocol.",
         "snapshot": "Watch for some seconds, then print the state.",
     }
 )

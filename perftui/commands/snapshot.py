@@ -17,12 +17,19 @@ from perftui.model.filter import Filter
 from perftui.model.summary import Summary
 from perftui.model.timeline import CLOCK_STEPPED
 from perftui.present.documents.report import WIDTH, report
+from perftui.present.documents.shape import json_schema
 from perftui.present.documents.snapshot import document
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local
 
 LONGEST_S = 14 * 60
 """What is kept is fifteen minutes."""
+
+
+def _print_schema(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(json.dumps(json_schema(), indent=2))
+        ctx.exit()
 
 
 @click.command()
@@ -45,6 +52,10 @@ LONGEST_S = 14 * 60
     help="Only rows that meet all WORDS: 'route:/orders p95>200ms status:5xx', 'worker:4121', 'errors>1%'.",
 )
 @json_option
+@click.option(
+    "--schema", is_flag=True, is_eager=True, expose_value=False, callback=_print_schema,
+    help="Print the JSON Schema of what --json prints, and exit.",
+)  # fmt: skip
 def snapshot(targets: tuple[str, ...], for_s: float, wanted: Filter, as_json: bool) -> None:
     """Watch the services that TARGET names for some seconds, then print their state.
 

@@ -6,7 +6,7 @@ Times in ms as float, sizes in bytes as int, ratios 0…1, null where there is n
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import overload
 
 from perftui.findings.find import find
 from perftui.model.evidence import TRIGGER, result_of, silences
@@ -29,19 +29,32 @@ from perftui.model.summary import (
 )
 from perftui.model.timeline import CLOCK_STEPPED
 from perftui.model.waiting import fullness
+from perftui.present.documents.shape import (
+    SCHEMA,
+    BacklogDocument,
+    CacheDocument,
+    EvidenceDocument,
+    FindingDocument,
+    IncidentDocument,
+    InFlightDocument,
+    PathDocument,
+    PoolDocument,
+    QueryDocument,
+    RouteDocument,
+    SlowDocument,
+    SnapshotDocument,
+    UpstreamDocument,
+    VerdictDocument,
+    WorkerDocument,
+)
 from perftui_agent.wire.frames import CacheFrame, Evidence, Listener
 
-SCHEMA = 1
 
-Json: TypeAlias = dict[str, Any]
-"""A JSON object."""
-
-
-def document(summary: Summary, wanted: Filter = EVERYTHING) -> Json:
+def document(summary: Summary, wanted: Filter = EVERYTHING) -> SnapshotDocument:
     """Return the snapshot document of `summary`: of its lists of rows those that are `wanted`."""
     totals = summary.totals
     latency = totals.latency
-    whole: Json = {
+    whole: SnapshotDocument = {
         "schema": SCHEMA,
         "target": summary.target,
         "service": summary.service,
@@ -100,7 +113,7 @@ def moment(at: float) -> str:
     return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{stamp.microsecond // 1000:03d}Z"
 
 
-def _route(row: RouteSummary, verdicts: tuple[SloVerdict, ...]) -> Json:
+def _route(row: RouteSummary, verdicts: tuple[SloVerdict, ...]) -> RouteDocument:
     return {
         "route": row.route,
         "requests": row.requests,
@@ -140,7 +153,7 @@ def _route(row: RouteSummary, verdicts: tuple[SloVerdict, ...]) -> Json:
     }
 
 
-def _path(row: PathSummary) -> Json:
+def _path(row: PathSummary) -> PathDocument:
     return {
         "path": row.path,
         "requests": row.requests,
@@ -149,7 +162,7 @@ def _path(row: PathSummary) -> Json:
     }
 
 
-def _worker(row: WorkerSummary) -> Json:
+def _worker(row: WorkerSummary) -> WorkerDocument:
     pool = row.threadpool
     return {
         "pid": row.pid,
@@ -190,13 +203,13 @@ def _worker(row: WorkerSummary) -> Json:
     }
 
 
-def _backlog(listeners: tuple[Listener, ...]) -> Json | None:
+def _backlog(listeners: tuple[Listener, ...]) -> BacklogDocument | None:
     """Return the accept queue of the fullest of a worker's sockets."""
     fullest = max(listeners, key=fullness, default=None)
     return None if fullest is None else {"waiting": fullest.waiting, "limit": fullest.limit}
 
 
-def _query(row: QuerySummary) -> Json:
+def _query(row: QuerySummary) -> QueryDocument:
     return {
         "statement": row.statement,
         "fingerprint": row.fingerprint,
@@ -215,7 +228,7 @@ def _query(row: QuerySummary) -> Json:
     }
 
 
-def _pool(row: PoolSummary) -> Json:
+def _pool(row: PoolSummary) -> PoolDocument:
     return {
         "name": row.name,
         "kind": row.kind,
@@ -231,7 +244,7 @@ def _pool(row: PoolSummary) -> Json:
     }
 
 
-def _cache(row: CacheFrame) -> Json:
+def _cache(row: CacheFrame) -> CacheDocument:
     lookups = row.hits + row.misses
     return {
         "name": row.name,
@@ -249,7 +262,7 @@ def _cache(row: CacheFrame) -> Json:
     }
 
 
-def _upstream(row: UpstreamSummary) -> Json:
+def _upstream(row: UpstreamSummary) -> UpstreamDocument:
     return {
         "host": row.host,
         "method": row.method,
@@ -303,7 +316,7 @@ def _upstream(row: UpstreamSummary) -> Json:
     }
 
 
-def _in_flight(row: FlightRow) -> Json:
+def _in_flight(row: FlightRow) -> InFlightDocument:
     request = row.request
     return {
         "route": request.route,
@@ -316,7 +329,7 @@ def _in_flight(row: FlightRow) -> Json:
     }
 
 
-def _slow(row: SlowRow) -> Json:
+def _slow(row: SlowRow) -> SlowDocument:
     request = row.request
     return {
         "route": request.route,
@@ -351,9 +364,9 @@ def _incidents(summary: Summary) -> list[IncidentRow]:
     return sorted([*past, *summary.incidents], key=lambda row: row.incident.at)
 
 
-def _incident(row: IncidentRow) -> Json:
+def _incident(row: IncidentRow) -> IncidentDocument:
     incident = row.incident
-    return {
+    told: IncidentDocument = {
         "kind": incident.kind,
         "pid": row.pid,
         "at": moment(incident.at / 1e9),
@@ -362,8 +375,10 @@ def _incident(row: IncidentRow) -> Json:
         "route": incident.route,
         "stack": list(incident.stack),
         "ongoing": incident.ongoing,
-        **({"verdict": incident.verdict} if incident.verdict else {}),
     }
+    if incident.verdict:
+        told["verdict"] = incident.verdict
+    return told
 
 
 def _kind_of(each: Evidence) -> str | None:
@@ -372,7 +387,7 @@ def _kind_of(each: Evidence) -> str | None:
     return type(taken).__name__.lower() if taken is not None else None
 
 
-def _fired(row: EvidenceRow) -> Json:
+def _fired(row: EvidenceRow) -> IncidentDocument:
     """Return a trigger as an incident: what was over, and what was taken."""
     each = row.evidence
     return {
@@ -389,7 +404,7 @@ def _fired(row: EvidenceRow) -> Json:
     }
 
 
-def evidence_document(row: EvidenceRow) -> Json:
+def evidence_document(row: EvidenceRow) -> EvidenceDocument:
     """Return a piece of evidence, without what was taken."""
     each = row.evidence
     return {
@@ -414,7 +429,7 @@ def evidence_document(row: EvidenceRow) -> Json:
     }
 
 
-def _finding(each: Finding) -> Json:
+def _finding(each: Finding) -> FindingDocument:
     return {
         "kind": each.kind,
         "severity": each.severity,
@@ -425,8 +440,16 @@ def _finding(each: Finding) -> Json:
     }
 
 
-def _verdict(each: SloVerdict) -> Json:
+def _verdict(each: SloVerdict) -> VerdictDocument:
     return {"slo": each.slo, "value": _rounded(each.value, 6), "met": each.met}
+
+
+@overload
+def _rounded(value: float, digits: int = 3) -> float: ...
+
+
+@overload
+def _rounded(value: float | None, digits: int = 3) -> float | None: ...
 
 
 def _rounded(value: float | None, digits: int = 3) -> float | None:
