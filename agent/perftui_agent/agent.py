@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from perftui_agent.blackbox.box import BlackBox
+from perftui_agent.engines import Engines
 from perftui_agent.evidence import EvidenceTray
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.actions import Actions
@@ -94,6 +95,7 @@ class Agent:
     def __init__(self) -> None:
         self.guard = Guard()
         self.window = Window()
+        self.engines = Engines()
         self.pace = LoopPace()
         self.sides = ServerSides(self.guard)
         self.arrivals = Arrivals(self.pace, self.window, self.guard)
@@ -201,7 +203,7 @@ class _Run:
             RoutesProbe(agent.guard),
             SerializationProbe(),
             SqlAlchemyProbe(agent.window, agent.guard, agent.settings.slow_query_ms),
-            PoolProbe(agent.window, agent.guard),
+            PoolProbe(agent.window, agent.guard, agent.engines),
             CacheProbe(agent.window, agent.guard),
             RedisProbe(agent.window, agent.guard),
             HttpxProbe(agent.window, agent.guard),

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, ForeignKey, create_engine, insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
+from perftui_agent.engines import Engines
 from perftui_agent.guard import Guard
 from perftui_agent.probes.probe import ON
 from perftui_agent.probes.sql.pool import PoolProbe
@@ -134,6 +135,7 @@ class Seen:
     guard: Guard
     sql: SqlAlchemyProbe
     pool: PoolProbe
+    engines: Engines
     _frames: int = 0
 
     @contextlib.contextmanager
@@ -196,7 +198,14 @@ def seeing(slow_query_ms: float = 100.0, sql_text: str = "shape") -> Iterator[Se
     window, guard = Window(), Guard()
     window.open = True
     window.shapes.show_text = sql_text == "shape"
-    seen = Seen(window, guard, SqlAlchemyProbe(window, guard, slow_query_ms), PoolProbe(window, guard))
+    engines = Engines()
+    seen = Seen(
+        window,
+        guard,
+        SqlAlchemyProbe(window, guard, slow_query_ms),
+        PoolProbe(window, guard, engines),
+        engines,
+    )
     assert seen.sql.attach() == ON
     assert seen.pool.attach() == ON
     try:

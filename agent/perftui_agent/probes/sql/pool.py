@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import Any, Protocol
 
+from perftui_agent.engines import Engines
 from perftui_agent.guard import Guard
 from perftui_agent.probes.patches import Patches, takes
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
@@ -67,9 +68,10 @@ class PoolProbe:
 
     name = "pools"
 
-    def __init__(self, sink: PoolSink, guard: Guard) -> None:
+    def __init__(self, sink: PoolSink, guard: Guard, engines: Engines | None = None) -> None:
         self._sink = sink
         self._guard = guard
+        self._engines = engines if engines is not None else Engines()
         self._pools: dict[str, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
         """Each named pool, and its dialect: `Engine.dispose` replaces the one and keeps the other."""
         self._quick: dict[str, tuple[str, list[int]]] = {}
@@ -224,12 +226,15 @@ class PoolProbe:
             self._pools = {name: refs for name, refs in list(self._pools.items()) if refs[0]() is not None}
             if len(self._pools) >= MAX_POOLS:
                 return OTHER_POOLS
-        base = name = _name_of(pool)
+        engine = _engine_of(pool)
+        base = name = _name_of(pool, engine)
         number = 1
         while name in self._pools and self._pools[name][0]() is not None:
             number += 1
             name = f"{base} #{number}"
         self._pools[name] = weakref.ref(pool), weakref.ref(dialect)
+        if engine is not None:
+            self._engines.add(name, engine)
         return name
 
 
@@ -247,8 +252,7 @@ def _read(pool: Any, known: _KnownPool, frame: PoolFrame) -> None:
     frame.longest_wait_ns = max(0, perf_counter_ns() - min(waiting)) if waiting else 0
 
 
-def _name_of(pool: Any) -> str:
-    engine = _engine_of(pool)
+def _name_of(pool: Any, engine: Any) -> str:
     name = getattr(pool, "logging_name", None) or getattr(engine, "logging_name", None)
     return str(name or database_of(engine) or getattr(pool._dialect, "name", "") or type(pool).__name__)
 

@@ -1,0 +1,1 @@
+"""What the agent asks the app's databases itself."""
