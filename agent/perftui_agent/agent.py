@@ -42,8 +42,10 @@ from perftui_agent.probes.http.in_flight import InFlightProbe
 from perftui_agent.probes.http.long_polls import LongPolls
 from perftui_agent.probes.http.serialization import SerializationProbe
 from perftui_agent.probes.http.server_side import ServerSides
+from perftui_agent.probes.http_client.aiohttp import AiohttpProbe
 from perftui_agent.probes.http_client.httpx import HttpxProbe
 from perftui_agent.probes.http_client.httpx2 import httpx2_probe
+from perftui_agent.probes.http_client.urllib3 import Urllib3Probe
 from perftui_agent.probes.loop.event_loop import LoopProbe
 from perftui_agent.probes.loop.executors import ExecutorProbe
 from perftui_agent.probes.loop.pace import LoopPace
@@ -208,6 +210,8 @@ class _Run:
             RedisProbe(agent.window, agent.guard),
             HttpxProbe(agent.window, agent.guard),
             httpx2_probe(agent.window, agent.guard),
+            AiohttpProbe(agent.window, agent.guard),
+            Urllib3Probe(agent.window, agent.guard),
         ]
         self.probes = ProbeSet(probes, agent.guard)
 

@@ -1,8 +1,9 @@
 """Another service, for apps that call some: it does what a path says, and writes down what it was asked.
 
 `/sleep/0.2/x` answers after so long, `/status/503` with this status, `/reset` hangs up without an answer,
-`/drip/3/0.05` sends so many chunks with a pause before each, `/size/1000` a body of so many bytes, `/cut`
-breaks off in the midst of one, `/to/…` sends a client on, `/flaky/…` fails every other time.
+`/drip/3/0.05` sends so many chunks with a pause before each, `/size/1000` a body of so many bytes,
+`/slow/0.2` one that comes so long after its head, `/cut` and `/cut/chunks` break off in the midst of one,
+`/to/…` sends a client on, `/flaky/…` fails every other time.
 """
 
 from __future__ import annotations
@@ -112,6 +113,19 @@ class _Handler(BaseHTTPRequestHandler):
                 self.end_headers()
                 self.wfile.write(b"x" * 10)
                 self.close_connection = True
+            case ["cut", "chunks"]:
+                self.send_response(200)
+                self.send_header("transfer-encoding", "chunked")
+                self.end_headers()
+                self.wfile.write(b"5\r\ndrops\r\n")
+                self.close_connection = True
+            case ["slow", seconds]:
+                self.send_response(200)
+                self.send_header("content-length", "4")
+                self.end_headers()
+                time.sleep(float(seconds))
+                with contextlib.suppress(OSError):
+                    self.wfile.write(b"late")
             case ["drip", chunks, pause]:
                 self.send_response(200)
                 self.send_header("transfer-encoding", "chunked")

@@ -29,6 +29,9 @@ class _Body:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._body, name)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._body.__reduce_ex__(protocol)  # a copy is one of theirs, if there can be any
+
     def __del__(self) -> None:
         record = self._record
         if record is not None:

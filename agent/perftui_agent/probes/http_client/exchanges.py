@@ -32,6 +32,9 @@ RUN_WITH_CALL_SITE = 2
 
 UNKNOWN = -1
 
+POOL_TIMEOUT = "PoolTimeout"
+"""What failed is called so whichever library it was: each has a name of its own for it, or none."""
+
 _LEAST_NS = least_ns()
 
 _DEFAULT_PORTS = {("http", 80), ("https", 443), ("http", None), ("https", None)}
@@ -62,11 +65,6 @@ class Exchanges:
         self.waiting: set[CallRecord] = set()
         """Those of them that wait for a connection of their client's own."""
 
-    @property
-    def wanted(self) -> bool:
-        """Whether anybody wants to know."""
-        return self.attached and self.sink.open
-
     def begin(
         self, scheme: Any, host: Any, port: Any, method: Any, target: str | bytes, *, new_client: bool = False
     ) -> CallRecord | None:
@@ -91,8 +89,10 @@ class Exchanges:
             self._guard.fault(self._place, error)
             return None
 
-    def answered(self, record: CallRecord, status: int, socket_of: Callable[[], Any] | None) -> None:
-        """Note that the first byte of an answer has been read; `socket_of` gives the connection's socket."""
+    def answered(
+        self, record: CallRecord, status: int, socket_of: Callable[[Any], Any], carrier: Any
+    ) -> None:
+        """Note that an answer has begun to be read; `socket_of` finds the socket of what carries it."""
         now_ns = perf_counter_ns()
         try:
             self._under_way.discard(record)
@@ -100,7 +100,7 @@ class Exchanges:
             record.status = status
             waited_ns = now_ns - record.ready_ns
             if waited_ns >= _LEAST_NS:
-                record.held_ns = _held_ns(socket_of, waited_ns)
+                record.held_ns = _held_ns(socket_of, carrier, waited_ns)
             upstream = record.upstream
             if upstream is not None and (
                 upstream.call_site_wanted
@@ -128,7 +128,7 @@ class Exchanges:
             record.cancelled = not isinstance(error, Exception)
             if not record.cancelled:
                 record.failed = True
-                record.error = type(error).__name__
+                record.error = POOL_TIMEOUT if pool_timed_out else type(error).__name__
                 record.timed_out, record.pool_timed_out = timed_out or pool_timed_out, pool_timed_out
                 record.call_site = record.call_site or call_site()
             self.over(record, perf_counter_ns() if not record.answered_ns else 0)
@@ -225,16 +225,20 @@ _METHODS = frozenset(
 )
 
 
-def _held_ns(socket_of: Callable[[], Any] | None, waited_ns: int) -> int:
+def _held_ns(socket_of: Callable[[Any], Any], carrier: Any, waited_ns: int) -> int:
     """Return how long an answer had been lying there when it was read: no longer than it was waited for."""
-    if socket_of is None:
-        return UNKNOWN
     try:
-        sock = socket_of()
+        sock = socket_of(carrier)
         if sock is None or sock.family == socket.AF_UNIX:
             return UNKNOWN
         last = last_data(sock)
-    except (OSError, AttributeError, TypeError, ValueError):  # closed by now, or no socket to speak of
+    except (
+        OSError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):  # closed by now, or no socket to speak of
         return UNKNOWN
     if last is None:
         return UNKNOWN

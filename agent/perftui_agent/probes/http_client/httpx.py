@@ -98,7 +98,7 @@ class HttpxProbe:
 
         @functools.wraps(original)
         def handle_request(transport: Any, request: Any) -> Any:
-            record = self._begin(transport, request) if exchanges.wanted else None
+            record = self._begin(transport, request) if exchanges.attached and exchanges.sink.open else None
             if record is None:
                 return handle(transport, request)
             _now.set(record)
@@ -120,7 +120,7 @@ class HttpxProbe:
 
         @functools.wraps(original)
         async def handle_async_request(transport: Any, request: Any) -> Any:
-            record = self._begin(transport, request) if exchanges.wanted else None
+            record = self._begin(transport, request) if exchanges.attached and exchanges.sink.open else None
             if record is None:
                 return await handle(transport, request)
             _now.set(record)
@@ -173,8 +173,7 @@ class HttpxProbe:
     ) -> None:
         exchanges = self._exchanges
         try:
-            network = response.extensions.get("network_stream")
-            exchanges.answered(record, response.status_code, lambda: network.get_extra_info("socket"))
+            exchanges.answered(record, response.status_code, _socket_of, response)
             stream = response.stream
             stream._httpcore_stream = counted(stream._httpcore_stream, record, exchanges)
         except Exception as error:  # noqa: BLE001 - as above
@@ -196,6 +195,10 @@ class HttpxProbe:
             if connection is not None and connects is not None:
                 timed_connect = _timed_async_connect if prefix else _timed_connect
                 self._patches.replace(connection, "_connect", timed_connect(connects))
+
+
+def _socket_of(response: Any) -> Any:
+    return response.extensions["network_stream"].get_extra_info("socket")
 
 
 def _timed_wait(wait: Callable[..., Any], exchanges: Exchanges) -> Callable[..., Any]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import aiohttp  # noqa: F401 - a probe attaches to what is imported
+import httpx  # noqa: F401
+import httpx2  # noqa: F401
 import pytest
+import urllib3  # noqa: F401
 
 from perftui_agent.guard import Guard
+from perftui_agent.probes.http_client.aiohttp import AiohttpProbe
 from perftui_agent.probes.http_client.httpx import HttpxProbe
 from perftui_agent.probes.http_client.httpx2 import httpx2_probe
-from perftui_agent.probes.probe import ON
+from perftui_agent.probes.http_client.urllib3 import Urllib3Probe
+from perftui_agent.probes.probe import ON, Probe
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.window.window import Window
 from perftui_agent.wire.frames import Frame, UpstreamFrame
@@ -25,7 +31,12 @@ class Watched:
         self.window, self.guard = Window(), Guard()
         self.window.take()
         self.window.open = True
-        self.probes = [HttpxProbe(self.window, self.guard), httpx2_probe(self.window, self.guard)]
+        self.probes: list[Probe] = [
+            HttpxProbe(self.window, self.guard),
+            httpx2_probe(self.window, self.guard),
+            AiohttpProbe(self.window, self.guard),
+            Urllib3Probe(self.window, self.guard),
+        ]
         self.seq = 0
 
     @contextmanager
@@ -57,9 +68,9 @@ class Watched:
 
 @pytest.fixture
 def watched() -> Iterator[Watched]:
-    """Watch both libraries."""
+    """Watch all libraries."""
     watched = Watched()
-    assert [probe.attach() for probe in watched.probes] == [ON, ON]
+    assert [probe.attach() for probe in watched.probes] == [ON] * 4
     try:
         yield watched
     finally:
