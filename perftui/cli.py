@@ -21,6 +21,7 @@ DONE, FAILED, IMPOSSIBLE, INTERRUPTED = 0, 1, 2, 130
 
 VERBS: Mapping[str, str] = MappingProxyType(
     {
+        "check": "Hold a service against what it promises, for a script.",
         "connect": "Open the dashboard on running services.",
         "demo": "Start a demo shop with known faults, and the dashboard on it.",
         "doctor": "Tell what stands in the way here, each with its mend.",

@@ -33,17 +33,22 @@ async def folded(
     return summarize(dashboard, ended, ended - began + _MARGIN_S)
 
 
-async def watched(source: LocalSource, for_s: float, ready: Callable[[Dashboard], None]) -> Summary:
+async def watched(
+    source: LocalSource,
+    for_s: float,
+    ready: Callable[[Dashboard], None],
+    follow: Callable[[Dashboard], None] = lambda _: None,
+) -> Summary:
     """Return what happened in `for_s` from the moment every worker is connected, which `ready` is told.
 
-    It waits a moment longer, until each live worker has delivered the frame that covers the end: a
-    request that ended before it is counted, on whichever worker.
+    `follow` sees all that comes. It waits a moment longer, until each live worker has delivered the frame
+    that covers the end: a request that ended before it is counted, on whichever worker.
     """
     began = now()
-    dashboard = await _fold(source, Dashboard(source.name), began, LATE_S, _all_connected)
+    dashboard = await _fold(source, Dashboard(source.name), began, LATE_S, _all_connected, follow)
     ready(dashboard)
     end = now() + for_s
-    dashboard = await _fold(source, dashboard, began, for_s)
+    dashboard = await _fold(source, dashboard, began, for_s, follow=follow)
 
     def covered(dashboard: Dashboard) -> bool:
         return all(
@@ -52,7 +57,7 @@ async def watched(source: LocalSource, for_s: float, ready: Callable[[Dashboard]
             for track in dashboard.alive
         )
 
-    dashboard = await _fold(source, dashboard, began, LATE_S, covered)
+    dashboard = await _fold(source, dashboard, began, LATE_S, covered, follow)
     ended = now()
     return summarize(dashboard, ended, ended - began + _MARGIN_S)
 
@@ -67,6 +72,7 @@ async def _fold(
     began: float,
     longest_s: float,
     until: Callable[[Dashboard], bool] = lambda _: False,
+    follow: Callable[[Dashboard], None] = lambda _: None,
 ) -> Dashboard:
     """Return `dashboard` with what comes; of history what began after `began`, as a dead worker leaves it."""
     deadline = time.monotonic() + longest_s
@@ -80,6 +86,7 @@ async def _fold(
         if isinstance(event, HistoryReceived):
             event = replace(event, frames=tuple(each for each in event.frames if _began(each) >= began))
         dashboard = merge(dashboard, event)
+        follow(dashboard)
     return dashboard
 
 

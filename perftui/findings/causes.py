@@ -160,7 +160,8 @@ def _meet(meeting: Meeting, cause: Finding, symptom: Finding) -> bool:
 
 def _naming(breach: Finding, summary: Summary, causes: Sequence[Finding]) -> Finding:
     """Return a missed target with what to begin with, if that is known."""
-    cause = next((each for each in causes if _explains(each, breach, summary)), None)
+    slo = str(breach.evidence["missed"][0]["slo"])
+    cause = next((each for each in causes if explains(each, breach.subject, slo, summary)), None)
     if cause is None:
         return breach
     return replace(
@@ -170,17 +171,16 @@ def _naming(breach: Finding, summary: Summary, causes: Sequence[Finding]) -> Fin
     )
 
 
-def _explains(cause: Finding, breach: Finding, summary: Summary) -> bool:
-    """Say whether a target is missed by what a finding is about."""
-    slo = str(breach.evidence["missed"][0]["slo"])
+def explains(cause: Finding, scope: str, slo: str, summary: Summary) -> bool:
+    """Say whether the target `slo` of a route, or of all, is missed by what a finding is about."""
     if slo.startswith("rps") or (cause.kind in FAILS) != slo.startswith("err"):
         return False
-    if breach.subject == ALL:
+    if scope == ALL:
         return True
     if cause.kind in OF_WHOLE_WORKERS:
-        route = summary.route(breach.subject)
+        route = summary.route(scope)
         return route is not None and _waits_for_the_loop(route)
-    return breach.subject in _routes(cause)
+    return scope in _routes(cause)
 
 
 def _waits_for_the_loop(route: RouteSummary) -> bool:

@@ -101,7 +101,7 @@ class Axis(Record, frozen=True):
         )
 
     def steps(self, label: RouteLabel) -> Sequence[Step]:
-        """Return the latencies of a route over each of `STEPS` parts of the window."""
+        """Return what a route did over each of `STEPS` parts of the window."""
         return Lazy(lambda: tuple(self._steps(label)))
 
     def _steps(self, label: RouteLabel) -> Iterator[Step]:
@@ -109,7 +109,16 @@ class Axis(Record, frozen=True):
         for begin in range(0, len(self.nodes), length):
             nodes = self.nodes[begin : begin + length]
             parts = [part for node in nodes if node and (part := node.tally.routes.get(label))]
-            yield Step(self.points[begin + len(nodes) - 1].at, merged([part.latency for part in parts]))
+            counts = [part.counts() for part in parts]
+            yield Step(
+                at=self.points[begin + len(nodes) - 1].at,
+                latency=merged([part.latency for part in parts]),
+                requests=sum([each.requests for each in counts]),
+                errors=sum([each.server_error for each in counts]),
+                statements=sum([each.sql_count for each in counts]),
+                calls=sum([each.http_count for each in counts]),
+                sizes=merged([part.body_bytes for part in parts]),
+            )
 
     def memory(self, worker: WorkerId) -> Sequence[tuple[float, int]]:
         """Return moments and RSS of a worker: all that is known if that is long, else of the window."""

@@ -8,7 +8,7 @@ from perftui.model.axis import Axis, Lazy
 from perftui.model.parts import RouteCounts, RoutePart
 from perftui.model.quantiles import latency_of, quantile_ms, quantiles
 from perftui.model.steps import EVERY, Steps
-from perftui.model.summary import PathSummary, RouteSummary, Share
+from perftui.model.summary import PathSummary, RouteSummary, Share, Sketches
 from perftui.model.tally import Tally
 from perftui.model.upstreams import PROBES
 from perftui.model.waiting import queued_of
@@ -113,6 +113,7 @@ def _row(
         latency=latency_of(part.latency),
         sketch=part.latency,
         total_ms=part.latency.total / 1e6,
+        sketches=Sketches(part.queue, part.ttfb, part.background, part.body_bytes),
         queued=queued_of(part.queue, counts.queue_known),
         ttfb_p95_ms=quantile_ms(part.ttfb, 0.95),
         first_bytes=part.ttfb.count,

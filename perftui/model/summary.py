@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from perftui.model.packed import Packed
+from perftui.model.packed import NOTHING, Packed
 from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import (
@@ -123,6 +123,26 @@ class Step(Record, frozen=True):
     at: float
     """Where the step ends."""
     latency: LatencySketch | Packed
+    requests: int = 0
+    errors: int = 0
+    statements: int = 0
+    calls: int = 0
+    """Outgoing ones."""
+    sizes: LatencySketch | Packed = NOTHING
+    """Of bodies, in bytes."""
+
+
+class Sketches(Record, frozen=True):
+    """What quantiles other than those of the latency rest on, in nanoseconds, and bytes."""
+
+    queue: LatencySketch | Packed = NOTHING
+    """Those that waited before the app; the others of `Queued.known` did not."""
+    ttfb: LatencySketch | Packed = NOTHING
+    background: LatencySketch | Packed = NOTHING
+    sizes: LatencySketch | Packed = NOTHING
+
+
+NO_SKETCHES = Sketches()
 
 
 class RouteSummary(Record, frozen=True):
@@ -141,6 +161,7 @@ class RouteSummary(Record, frozen=True):
     """The merged latencies in nanoseconds, for a histogram: `ranges()`."""
     total_ms: float
     """All its latencies summed: what it costs the service."""
+    sketches: Sketches = NO_SKETCHES
     queued: Queued = Queued()
     ttfb_p95_ms: float | None = None
     first_bytes: int = 0
