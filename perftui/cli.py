@@ -32,6 +32,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "memory": "Tell what grows in a worker's memory, by line and by type.",
         "profile": "Sample where the workers spend their time, down to the line.",
         "mcp": "Serve what is seen to an assistant, by the MCP protocol.",
+        "report": "Write one page about what happened, for who was not there.",
         "snapshot": "Watch for some seconds, then print the state.",
     }
 )

@@ -23,7 +23,7 @@ def triage_markdown(picture: Picture, wanted: Sequence[str] | None = None) -> st
         heading(summary),
         _totals(summary),
         _findings(picture.findings),
-        f"Of the rows below those that meet {_plain(picture.wanted.text)}." if picture.wanted else "",
+        f"Of the rows below those that meet {plain_markdown(picture.wanted.text)}." if picture.wanted else "",
         _table(
             "| route | rps | err | p50 | p95 | p99 | n |",
             map(_route, chosen[:MAX_ROWS]),
@@ -49,7 +49,7 @@ def text_markdown(summary: Summary, lines: Sequence[str]) -> str:
 def heading(summary: Summary) -> str:
     """Return whose figures these are, of which moment, and over how long."""
     at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(summary.at))
-    names = " · ".join(_plain(name) for name in (summary.service, summary.target) if name)
+    names = " · ".join(plain_markdown(name) for name in (summary.service, summary.target) if name)
     stale = f", {summary.link} for {age(summary.stale_s)}" if summary.stale_s is not None else ""
     return f"### {names} — {at}, last {window(summary.window_s)}{stale}"
 
@@ -64,7 +64,7 @@ def _totals(summary: Summary) -> str:
     if totals.queued.p95_ms:
         figures += f", of it queued before the app p95 {ms(totals.queued.p95_ms)}"
     verdicts = [
-        f"{_plain(each.slo)} {'missed' if each.met is False else 'met' if each.met else 'no data'}"
+        f"{plain_markdown(each.slo)} {'missed' if each.met is False else 'met' if each.met else 'no data'}"
         for each in summary.slo
         if each.scope == "all"
     ]
@@ -73,7 +73,7 @@ def _totals(summary: Summary) -> str:
 
 def _findings(findings: Sequence[Finding]) -> str:
     return "\n".join(
-        f"- **{each.kind}** ({each.severity}) {_plain(each.subject)}: {_plain(each.sentence)}"
+        f"- **{each.kind}** ({each.severity}) {plain_markdown(each.subject)}: {plain_markdown(each.sentence)}"
         for each in findings[:MAX_ROWS]
     )
 
@@ -106,13 +106,13 @@ def _worker(row: WorkerSummary) -> tuple[str, ...]:
 
 def _table(head: str, rows: map[tuple[str, ...]], number: int, what: str) -> str:
     lines = [head, "|---|" + "---:|" * (head.count("|") - 2)]
-    lines += [f"| {' | '.join(_plain(cell) for cell in row)} |" for row in rows]
+    lines += [f"| {' | '.join(plain_markdown(cell) for cell in row)} |" for row in rows]
     if number > MAX_ROWS:
         lines.append(f"\n… and {number - MAX_ROWS} more {what}")
     return "\n".join(lines) if len(lines) > 2 else ""
 
 
-def _plain(text: str) -> str:
+def plain_markdown(text: str) -> str:
     """Return text that no Markdown reader takes for markup: names come from outside."""
     return "".join(f"\\{char}" if char in "\\`*_|<>[]#~" else char for char in clean(text))
 

@@ -28,9 +28,26 @@ _STYLE = (
 
 def svg(samples: Samples, title: str) -> bytes:
     """Return the picture."""
+    boxes, height = boxes_of(samples)
+    seconds = samples.ns / 1e9
+    about = f"{samples.count} samples of {seconds:.1f} s, workers watched for {samples.wall_ns / 1e9:.1f} s"
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}"'
+        f' height="{height}" role="img" aria-label="{_text(title)}">\n<style>{_STYLE}</style>\n'
+        f'<text class="head" x="{MARGIN}" y="20">{_text(title)}</text>\n'
+        f'<text class="sub" x="{MARGIN}" y="37">{_text(about)}</text>\n' + "\n".join(boxes) + "\n</svg>\n"
+    ).encode("utf-8", "replace")
+
+
+def boxes_of(samples: Samples, least_share: float = 0.001) -> tuple[list[str], int]:
+    """Return the frames as SVG elements, those below a share of the whole left out, and the height they need.
+
+    They start `HEAD` from the top and are `WIDTH` wide.
+    """
     routes = samples.routes()
     by_route = any(route != NO_REQUEST for route, _ in routes)
-    least = samples.ns * 0.001
+    least = samples.ns * least_share
     roots: list[tuple[str, int, tuple[Node, ...]]] = []
     if by_route:
         roots = [(route, ns, tree(samples.only(route=route), least_ns=least)) for route, ns in routes]
@@ -44,16 +61,7 @@ def svg(samples: Samples, title: str) -> bytes:
         boxes.append(_box(name, "route", at_ns * scale, 0, ns * scale, _share(name, ns, samples)))
         depth = max(depth, _draw(nodes, at_ns, 1, scale, samples, boxes))
         at_ns += ns
-    height = HEAD + (depth + 1) * ROW + MARGIN
-    seconds = samples.ns / 1e9
-    about = f"{samples.count} samples of {seconds:.1f} s, workers watched for {samples.wall_ns / 1e9:.1f} s"
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}"'
-        f' height="{height}" role="img" aria-label="{_text(title)}">\n<style>{_STYLE}</style>\n'
-        f'<text class="head" x="{MARGIN}" y="20">{_text(title)}</text>\n'
-        f'<text class="sub" x="{MARGIN}" y="37">{_text(about)}</text>\n' + "\n".join(boxes) + "\n</svg>\n"
-    ).encode("utf-8", "replace")
+    return boxes, HEAD + (depth + 1) * ROW + MARGIN
 
 
 def _draw(
