@@ -183,13 +183,13 @@ class _Run:
         self._stream: WorkerSocket | None = None
         self._box: BlackBox | None = None
         self._stacks = SignalledStacks() if agent.settings.actions else None
-        self._watch = Watch(agent.guard)
         self.evidence = EvidenceTray()
         """Where whatever is seen of its own accord is told."""
         self._listeners = Listeners()
         agent.window.shapes.show_text = agent.settings.sql_text == "shape"
         agent.arrivals.believe(agent.settings.queue_header)
         self.loop_probe = LoopProbe(agent.settings.block_ms, agent.window, agent.pace)
+        self._watch = Watch(agent.guard, self._listens, lambda: self.loop_probe.gap)
         self.process_probe = ProcessProbe()
         self._accept_queue = AcceptQueueProbe(self._listening)
         probes: list[Probe] = [
@@ -290,6 +290,10 @@ class _Run:
         except Exception as error:  # noqa: BLE001 - as above
             self._guard.fault("window", error)
             return True
+
+    def _listens(self) -> bool:
+        """Tell whether stacks are written on our signal still."""
+        return self._stacks is not None and self._stacks.listens()
 
     def _listening(self) -> list[ListeningSocket]:
         """Return the app's listening sockets; the agent's own is none of them."""

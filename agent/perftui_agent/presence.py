@@ -69,8 +69,11 @@ class Presence:
                 if not self._stream.is_there() or self._stream.path != path:
                     await self._stream.open_again(path)
                 if self._stacks is not None:
+                    # Where it can't be seen after, nobody is to send a signal that may end the process.
+                    stacks = None
                     with self._guard.guarding("inspect.on_signal"):
-                        self._rendezvous.stacks = self._stacks.look_after(self._rendezvous.stacks_path)
+                        stacks = self._stacks.look_after(self._rendezvous.stacks_path)
+                    self._rendezvous.stacks = stacks
                 # Who reads the entry finds the socket.
                 self._rendezvous.publish(self._listeners.found)
             with self._guard.guarding("siblings"):

@@ -6,7 +6,9 @@ process and read the file (its user, root) has them: see `wire.stacks_on_signal`
 
 The signal is the first that nobody has taken from SIGRTMIN+5 on. Whether it is still ours is asked of the
 system again and again, since an app may take it later, in Python or in C: then it is the app's, and another
-one is taken. Called on the agent's thread alone.
+one is taken. An app that has `faulthandler` itself write on that very number can't be told from us, since the
+handler is the same function: its stacks and ours then go into its file, and the number is free again when the
+agent ends. Called on the agent's thread alone.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ _DEFAULT = 0
 # PyDLL keeps the GIL: this is asked once a second, and to let go of it is to wait for it beside a busy app.
 _libc = ctypes.PyDLL(None, use_errno=True)
 
+_SigAction = ctypes.c_void_p * 64
+"""Larger than it is anywhere; the handler comes first."""
+
 
 class SignalledStacks:
     """The signal, the file, and what keeps them."""
@@ -46,6 +51,8 @@ class SignalledStacks:
         self._file_id = (0, 0)
         self._signal = 0
         self._handler = _DEFAULT
+        self._nowhere: int | None = None
+        """Where stacks go on a signal that was ours, should who has taken it call what was there before."""
         self._asked_ns = 0
         """When somebody last had it written, as the file tells."""
         self.status = "off: not begun"
@@ -56,7 +63,7 @@ class SignalledStacks:
 
         Costs two calls of the system as long as all is as it was. OSError where the file can't be made.
         """
-        if self._signal and handler_of(self._signal) != self._handler:
+        if self._signal and not self.listens():
             self._give_up()
         number = self._signal or self._free_signal()
         if not number:
@@ -68,12 +75,19 @@ class SignalledStacks:
         main = threading.main_thread().ident or 0
         return StacksOnSignal(path=str(path), signal=number, main_thread=main)
 
+    def listens(self) -> bool:
+        """Tell whether the signal has our stacks written still, and does not end the process."""
+        return bool(self._signal) and handler_of(self._signal) == self._handler
+
     def end(self) -> None:
         """Listen to the signal no more and let go of the file; for a forked child as well."""
-        if self._signal and handler_of(self._signal) == self._handler:
+        if self.listens():
             faulthandler.unregister(self._signal)
             self._close()
-        self._signal, self._file, self.status = 0, None, "off: ended"
+            self._signal = 0
+        elif self._signal:
+            self._give_up()
+        self.status = "off: ended"
 
     def _write_to(self, path: Path, number: int) -> None:
         former = self._file
@@ -109,8 +123,16 @@ class SignalledStacks:
 
     def _give_up(self) -> None:
         """Leave the signal to who has taken it, who may call what was there before."""
-        # So the file stays open: faulthandler knows its number, and another file must not get that.
-        self._signal, self._file = 0, None
+        if handler_of(self._signal) == _DEFAULT:
+            faulthandler.unregister(self._signal)
+        else:
+            if self._nowhere is None:
+                self._nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            # faulthandler knows the file by its number, which another one gets once it is closed. Of a signal
+            # that it believes to be its own this changes the file alone, and no handler.
+            faulthandler.register(self._signal, file=self._nowhere, all_threads=True)
+        self._signal = 0
+        self._close()
 
     def _is_there(self) -> bool:
         try:
@@ -129,6 +151,7 @@ class SignalledStacks:
         if self._file is not None:
             with contextlib.suppress(OSError):
                 os.close(self._file)
+            self._file = None
 
 
 def handler_of(number: int) -> int:
@@ -136,7 +159,7 @@ def handler_of(number: int) -> int:
 
     OSError or AttributeError where it can't be asked. `signal.getsignal` knows Python's own alone.
     """
-    action = (ctypes.c_void_p * 64)()
+    action = _SigAction()
     if _libc.sigaction(number, None, action) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return int(action[0] or _DEFAULT)

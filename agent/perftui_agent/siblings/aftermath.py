@@ -1,8 +1,10 @@
 """Tells of silences of which only what the worker itself has written is left: its own, and the dead ones'.
 
 A single worker has no sibling, and where all are silent nobody looks. Who goes on reads what the alarm has
-had it write; of one that was ended, whoever comes next does: the worker that takes its place, or a sibling
-that was silent itself. A silence that somebody has claimed is left to who has.
+had it write, or, where C code has held its GIL and only waited, sees where that was called; of one that
+was ended, whoever comes next does: the worker that takes its place, or a sibling that was silent itself. A
+silence that somebody has claimed is left to who has, and one of the agent's alone, while the app went on, is
+none.
 """
 
 from __future__ import annotations
@@ -18,20 +20,17 @@ import msgspec
 from perftui_agent.evidence import EvidenceTray
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.source import SourceReader
+from perftui_agent.probes.loop.gap import Gap
 from perftui_agent.siblings import claim
 from perftui_agent.siblings.account import Found, describe
-from perftui_agent.siblings.alarm import AFTER_NS
 from perftui_agent.siblings.neighbours import Neighbour
 from perftui_agent.siblings.pulse import Sign, read_pulse
 from perftui_agent.siblings.supervision import Supervisor
 from perftui_agent.siblings.toll import Account, Shares, account_of, shares
-from perftui_agent.siblings.verdict import STARVED_WAITED, blamed, judge
-from perftui_agent.siblings.written import Text, dump_of, take_text
-from perftui_agent.wire.frames import Evidence, WorkerIdentity
+from perftui_agent.siblings.verdict import NOBODY, STARVED, STARVED_WAITED, STOPPED, Verdict, blamed, judge
+from perftui_agent.siblings.written import Stacks, Text, dump_of, stacks_here, stacks_in, take_text
+from perftui_agent.wire.frames import Dump, Evidence, Refusal, WorkerIdentity
 from perftui_agent.wire.registration import StacksOnSignal
-
-LATE_NS = 500_000_000
-"""What was written so long after it was due, was written by a process that had not run before."""
 
 REPLACED_WITHIN_S = 60.0
 """Who comes so soon after another has been silent has taken its place."""
@@ -58,7 +57,14 @@ def left_by(neighbour: Neighbour) -> Left | None:
         return None
     text = take_text(Path(stacks.path))
     claim.release(mine)  # whoever looks now finds nothing
-    return None if text is None else Left(neighbour, sign, text)
+    return Left(neighbour, sign, text) if text is not None and text.is_of(sign.beat_ns) else None
+
+
+def drop_what_is_left_by(neighbour: Neighbour) -> None:
+    """Have nobody tell of a dead worker by what it has left, since it has been told of."""
+    stacks = neighbour.registration.stacks
+    if stacks is not None:
+        take_text(Path(stacks.path))
 
 
 class Aftermath:
@@ -83,22 +89,34 @@ class Aftermath:
         self._loop = asyncio.get_running_loop()
         self._sources = SourceReader()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._account: Account | None = None
-        self._account_ns = 0
+        self._accounts: tuple[Account | None, ...] = (None, None)
+        self._accounts_ns = 0
 
     def note(self) -> None:
-        """Note how much CPU the app's thread has had: what it has afterwards is held against this."""
-        self._account, self._account_ns = account_of(str(self._own.pid)), time.monotonic_ns()
+        """Note how much CPU the app's thread and our own have had: what they have later is held to this."""
+        self._accounts, self._accounts_ns = self._accounts_now(), time.monotonic_ns()
 
-    def tell_own(self, sign: Sign, stacks: StacksOnSignal | None, directory: Path, now_ns: int) -> None:
+    def _accounts_now(self) -> tuple[Account | None, ...]:
+        return account_of(str(self._own.pid)), account_of("thread-self")
+
+    def tell_own(
+        self, sign: Sign, stacks: StacksOnSignal | None, directory: Path, now_ns: int, gap: Gap | None
+    ) -> None:
         """Tell of a silence of this worker's that is over, unless a sibling has looked."""
         if stacks is None:
             return
+        # Before anything lets go of the GIL: who held it is where he was.
+        here = stacks_here() if gap is not None and gap.waited_for_gil else None
         # Taken in any case: left there, it would be told as the next silence's.
         text = take_text(Path(stacks.path))
-        if text is not None and not claim.claim_of(directory, self._stem, sign.beat_ns).exists():
-            spent = shares(self._account, account_of(str(self._own.pid)), now_ns - self._account_ns)
-            self._start(self._own_silence(sign, text, stacks.main_thread, spent, now_ns))
+        if claim.claim_of(directory, self._stem, sign.beat_ns).exists():
+            return
+        if text is not None and text.is_of(sign.beat_ns):
+            here = stacks_in(text, self._own.pid, stacks.main_thread)
+        elif gap is None:
+            return  # what it was can't be told
+        if gap is None or not gap.loop_turned:
+            self._start(self._own_silence(sign, here, now_ns))
 
     def tell_of_the_dead(self, left: Left, ended_at: float | None = None) -> None:
         """Tell of what a worker has left that ended in silence."""
@@ -120,23 +138,21 @@ class Aftermath:
         # The loop may wait in its selector, which is where the beat comes from.
         self._loop.call_soon_threadsafe(lambda: None)
 
-    async def _own_silence(
-        self, sign: Sign, text: Text, main_thread: int, spent: Shares | None, now_ns: int
-    ) -> None:
-        began_at = time.time_ns() - (time.monotonic_ns() - sign.beat_ns)
-        # A signal for a process that is stopped waits until it goes on.
-        was_late = text.written_at - began_at > AFTER_NS + LATE_NS
-        has_waited = spent is not None and spent.waited >= STARVED_WAITED
+    async def _own_silence(self, sign: Sign, stacks: Stacks | None, now_ns: int) -> None:
+        over_ns = now_ns - self._accounts_ns
+        accounts = zip(self._accounts, self._accounts_now(), strict=True)
+        spent = [shares(before, after, over_ns) for before, after in accounts]
+        silent_ns = now_ns - sign.beat_ns
+        waited_ns = max((each.waited for each in spent if each is not None), default=0.0) * over_ns
         evidence = await self._evidence(
             "",
             self._own,
             sign,
-            text,
-            main_thread,
-            began_at=began_at,
-            ns=now_ns - sign.beat_ns,
-            spent=spent,
-            is_stopped=was_late and not has_waited,
+            stacks,
+            began_at=time.time_ns() - (time.monotonic_ns() - sign.beat_ns),
+            ns=silent_ns,
+            spent=spent[0],
+            without_stacks=STARVED if waited_ns >= STARVED_WAITED * silent_ns else STOPPED,
         )
         self._tray.tell(msgspec.structs.replace(evidence, outcome="went on"))
 
@@ -153,12 +169,10 @@ class Aftermath:
             worker.id,
             worker,
             left.sign,
-            left.text,
-            stacks.main_thread if stacks is not None else 0,
+            stacks_in(left.text, worker.pid, stacks.main_thread if stacks is not None else 0),
             began_at=began_at,
             ns=ns,
             spent=None,
-            is_stopped=False,
         )
         supervisor, by = self._supervisor(), ""
         if supervisor is not None and supervisor.has_ended(worker, ns / 1e9):
@@ -170,25 +184,27 @@ class Aftermath:
         told_as: str,
         worker: WorkerIdentity,
         sign: Sign,
-        text: Text,
-        main_thread: int,
+        stacks: Stacks | None,
         *,
         began_at: int,
         ns: int,
         spent: Shares | None,
-        is_stopped: bool,
+        without_stacks: Verdict = STOPPED,
     ) -> Evidence:
-        dump = await dump_of(text, worker.pid, main_thread, self._sources)
-        who = blamed(dump)
-        route = await self._route_of([(frame.file, frame.line) for frame in who.frames])
-        verdict = judge(who, spent, is_stopped=is_stopped)
+        answer: Dump | Refusal = Refusal(id="", reason="it did not run")
+        who, route, verdict = NOBODY, "", without_stacks
+        if stacks is not None:
+            answer = await dump_of(stacks, worker.pid, self._sources)
+            who = blamed(answer)
+            route = await self._route_of([(frame.file, frame.line) for frame in who.frames])
+            verdict = judge(who, spent, is_stopped=False)
         found = Found(
             id=f"{worker.id}@{sign.beat_ns}",
             worker=told_as,
             began_at=began_at,
             silent_ns=ns,
             in_flight=sign.in_flight,
-            answer=dump,
+            answer=answer,
             who=who,
             spent=spent,
             verdict=verdict,

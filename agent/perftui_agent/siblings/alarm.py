@@ -1,31 +1,51 @@
 """A worker that nobody can look at writes its own stacks: a timer of the kernel's sends it the signal for it.
 
-The agent puts the timer off four times a second. Once it can't, since C code holds the GIL, the kernel sends
-this process the signal on which `faulthandler` writes its stacks (`inspect.on_signal`), from within the
-handler and without the GIL.
+The agent puts the timer off at each of its beats. Once it can't, since C code computes and holds the GIL, the
+kernel sends this process the signal on which `faulthandler` writes its stacks (`inspect.on_signal`), from
+within the handler and without asking for the GIL.
 
-`faulthandler.dump_traceback_later` would do the same, but there is one such timer in a process: to set it
-takes it from an app, or a test runner, that has set its own, and there is no way to ask. It also starts and
-joins a thread each time it is put off. A timer of POSIX is nobody else's, has no thread, and is put off in a
-microsecond, without letting go of the GIL.
+`faulthandler` reads stacks that may change under it where another thread runs Python, which has ended
+processes. So the timer counts the CPU that the process has had, not the time: one that was stopped, starved,
+frozen or held up by a disk has had none, and nothing fires as it goes on. And it goes to the thread that has
+computed, which holds the GIL: while that writes, no stack can change. C code that holds the GIL and waits is
+therefore seen by siblings alone, and by the agent itself once it is over.
+
+From Linux 6.4 on the kernel gives the signal of a process's timer to the thread that runs; before, it would
+be the main one, whoever computes. There the main thread's own time is counted, and its alone.
+
+`faulthandler.dump_traceback_later` has one timer for a process: to set it takes it from an app, or a test
+runner, that has set its own, and there is no way to ask. It also starts and joins a thread each time it is
+put off. A timer of POSIX is nobody else's, has no thread, and is put off in a microsecond, without letting go
+of the GIL.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import platform
+import re
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
-from perftui_agent.siblings.pulse import EVERY_NS
 from perftui_agent.wire.registration import StacksOnSignal
 
-AFTER_NS = 2_500_000_000
-"""After the last sign of life: a sibling looks after two seconds, and its dump is better."""
+AFTER_NS = 2_000_000_000
+"""Of CPU: when a sibling would look, too. Beside other hogs it takes longer, and supervisors do not wait."""
 
-_SIGEV_THREAD_ID = 4
+A_CPU_NS = 100_000_000
+"""What threads without the GIL may have had of each CPU between two beats, of which the second was late."""
+
+EVERY_NS = 40_000_000
+"""Less than a beat, and seldom enough while the agent's thread is busy."""
+
+PREFERS_WHO_RUNS = (6, 4)
+"""The first Linux that does."""
+
+_SIGEV_SIGNAL, _SIGEV_THREAD_ID = 0, 4
 
 
 class _SigEvent(ctypes.Structure):
@@ -49,15 +69,17 @@ class _TimerSpec(ctypes.Structure):
 
 _NEVER = _TimerSpec(0, 0, 0, 0)
 
-_SPEC = _TimerSpec(0, 0, *divmod(AFTER_NS, 1_000_000_000))
-
 
 class Alarm:
     """The timer of this process. Belongs to the agent's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, listens: Callable[[], bool], release: str | None = None) -> None:
+        self._listens = listens
+        """Tells whether what writes stacks is still the signal's handler."""
+        self._prefers_who_runs = version_of(release or platform.release()) >= PREFERS_WHO_RUNS
         self._libc: Any = None
         self._timer: ctypes.c_void_p | None = None
+        self._spec = _NEVER
         self._signal = 0
         self._put_off_ns = 0
         self._is_disarmed = False
@@ -70,17 +92,20 @@ class Alarm:
         if number == self._signal:
             return
         self.end()
-        if number:
+        if number and self._listens():
             self._make(number)
         else:
             self.status = "off: there is no signal on which stacks are written"
 
     def put_off(self, now_ns: int) -> None:
-        """Say that all is well."""
-        is_due = now_ns - self._put_off_ns >= EVERY_NS
-        if is_due and self._timer is not None and not self._is_disarmed:
-            self._put_off_ns = now_ns
-            self._libc.timer_settime(self._timer, 0, ctypes.byref(_SPEC), None)
+        """Say that all is well; end it where nobody listens to the signal, which then ends the process."""
+        if now_ns - self._put_off_ns < EVERY_NS or self._timer is None or self._is_disarmed:
+            return
+        if not self._listens():
+            self.end()
+            return
+        self._put_off_ns = now_ns
+        self._libc.timer_settime(self._timer, 0, ctypes.byref(self._spec), None)
 
     def disarm(self) -> None:
         """Send nothing from now on, whoever puts it off; from any thread, as the process ends."""
@@ -100,18 +125,32 @@ class Alarm:
 
     def _make(self, number: int) -> None:
         self._libc = _libc()
-        if self._libc is None:
+        main = threading.main_thread()
+        if self._libc is None or main.ident is None:
             self.status = "off: this system has no timers of POSIX"
             return
-        # To this thread, which waits for the GIL: a signal interrupts what the app's threads wait in, and
-        # `sleep`, `poll` and their like come back early from that.
-        timer, event = ctypes.c_void_p(), _SigEvent(None, number, _SIGEV_THREAD_ID, threading.get_native_id())
-        if self._libc.timer_create(time.CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)) != 0:
+        if self._prefers_who_runs:
+            # To none that sleeps: a signal wakes it early from `sleep`, `poll` and their like.
+            clock, event = time.CLOCK_PROCESS_CPUTIME_ID, _SigEvent(None, number, _SIGEV_SIGNAL)
+            after_ns = max(AFTER_NS, A_CPU_NS * len(os.sched_getaffinity(0)))
+        else:
+            clock = time.pthread_getcpuclockid(main.ident)
+            event = _SigEvent(None, number, _SIGEV_THREAD_ID, main.native_id or os.getpid())
+            after_ns = AFTER_NS
+        timer = ctypes.c_void_p()
+        if self._libc.timer_create(clock, ctypes.byref(event), ctypes.byref(timer)) != 0:
             self.status = f"off: {os.strerror(ctypes.get_errno())}"
             return
+        self._spec = _TimerSpec(0, 0, *divmod(after_ns, 1_000_000_000))
         self._timer, self._signal, self.status = timer, number, "on"
         self._put_off_ns = 0
         self.put_off(time.monotonic_ns())
+
+
+def version_of(release: str) -> tuple[int, int]:
+    """Return the version of a kernel by its release; (0, 0) if that can't be read."""
+    found = re.match(r"(\d{1,6})\.(\d{1,6})", release)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _libc() -> Any:

@@ -24,7 +24,7 @@ from perftui_agent.inspect.actions import Action, Actions
 from perftui_agent.inspect.process_state import read_state
 from perftui_agent.siblings import claim
 from perftui_agent.siblings.account import Found, describe
-from perftui_agent.siblings.aftermath import Left, RouteOf, left_by
+from perftui_agent.siblings.aftermath import Left, RouteOf, drop_what_is_left_by, left_by
 from perftui_agent.siblings.neighbours import Neighbour, Neighbours
 from perftui_agent.siblings.pulse import read_beat, read_pulse
 from perftui_agent.siblings.ring import SILENT_NS, SUSPECT_NS, Awake, looked_at
@@ -171,6 +171,9 @@ class Lookout:
         beat_ns = read_beat(neighbour.pulse)
         if not neighbour.is_alive():
             is_told = silence.evidence is not None
+            if is_told:
+                # Before the claim goes: who comes to look finds one or the other gone.
+                drop_what_is_left_by(neighbour)
             self._over(silence, ENDED, now_ns)
             self._has_gone(neighbour, is_told=is_told)
         elif beat_ns != silence.beat_ns:

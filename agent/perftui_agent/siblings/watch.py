@@ -6,9 +6,11 @@ Wires the parts of this room together. All of it runs on the agent's thread, mos
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from perftui_agent.guard import Guard
+from perftui_agent.probes.loop.gap import Gap
 from perftui_agent.siblings.aftermath import Aftermath
 from perftui_agent.siblings.alarm import Alarm
 from perftui_agent.siblings.lookout import Lookout
@@ -21,10 +23,12 @@ from perftui_agent.wire.registration import StacksOnSignal
 class Watch:
     """This worker's part."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, listens: Callable[[], bool], gap: Callable[[], Gap | None]) -> None:
         self._guard = guard
+        self._gap = gap
+        """Tells how the agent's thread and the app's loop have spent the time since the last beat."""
         self._pulse = Pulse()
-        self._alarm = Alarm()
+        self._alarm = Alarm(listens)
         self._in_flight: list[InFlight] = []
         self._stacks: StacksOnSignal | None = None
         self.lookout: Lookout | None = None
@@ -38,7 +42,7 @@ class Watch:
             last_ns = self._pulse.beat_ns
             if self.aftermath is not None and now_ns - last_ns >= SILENT_NS and last_ns and self._pulse.path:
                 sign = Sign(last_ns, self._in_flight)
-                self.aftermath.tell_own(sign, self._stacks, self._pulse.path.parent, now_ns)
+                self.aftermath.tell_own(sign, self._stacks, self._pulse.path.parent, now_ns, self._gap())
             if self.lookout is not None:
                 self.lookout.glance(now_ns)
             self._alarm.put_off(now_ns)

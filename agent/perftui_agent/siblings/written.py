@@ -15,10 +15,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from perftui_agent.inspect.source import SourceReader
-from perftui_agent.inspect.stacks import fitted, kept, signalled_threads, thread_dumps, wanted_lines
+from perftui_agent.inspect.spy_output import SpyThread
+from perftui_agent.inspect.stacks import (
+    fitted,
+    kept,
+    own_threads,
+    signalled_threads,
+    thread_dumps,
+    wanted_lines,
+)
 from perftui_agent.inspect.targets import started_at
 from perftui_agent.wire.frames import Dump
 from perftui_agent.wire.stacks_on_signal import FAULTHANDLER, MAX_BYTES, limits_of, read_written
+
+PYTHON = "python"
+"""How a dump says that a process has looked at itself."""
 
 
 class Text(NamedTuple):
@@ -27,6 +38,10 @@ class Text(NamedTuple):
     data: bytes
     written_at: int
     """When, on the wall clock."""
+
+    def is_of(self, beat_ns: int) -> bool:
+        """Tell whether it is of the silence that followed a sign of life, and was not there before."""
+        return self.written_at >= time.time_ns() - (time.monotonic_ns() - beat_ns)
 
 
 def take_text(path: Path) -> Text | None:
@@ -50,22 +65,43 @@ def take_text(path: Path) -> Text | None:
             os.close(file)
 
 
-async def dump_of(text: Text, pid: int, main_thread: int, sources: SourceReader) -> Dump:
-    """Return it as a dump."""
-    began_ns = time.monotonic_ns()
+class Stacks(NamedTuple):
+    """Of a process, however they were had."""
+
+    threads: list[SpyThread]
+    taken_at: int
+    """On the wall clock."""
+    method: str
+    note: str = ""
+
+
+def stacks_in(text: Text, pid: int, main_thread: int) -> Stacks:
+    """Return the stacks that a worker has written."""
     written = read_written(text.data.decode("utf-8", "replace"), main_thread)
-    stacks = kept(signalled_threads(pid, written))
+    note = "; ".join(limits_of(written))
+    return Stacks(signalled_threads(pid, written), text.written_at, FAULTHANDLER, note)
+
+
+def stacks_here() -> Stacks:
+    """Return the stacks of this process as they are now."""
+    return Stacks(own_threads(), time.time_ns(), PYTHON)
+
+
+async def dump_of(found: Stacks, pid: int, sources: SourceReader) -> Dump:
+    """Return stacks as a dump."""
+    began_ns = time.monotonic_ns()
+    stacks = kept(found.threads)
     lines = await sources.read(wanted_lines(each.frames for each in stacks), unchanged_since=started_at(pid))
     return fitted(
         Dump(
             id="",
             pid=pid,
-            taken_at=text.written_at,
+            taken_at=found.taken_at,
             took_ns=time.monotonic_ns() - began_ns,
             taken_by=pid,
-            method=FAULTHANDLER,
+            method=found.method,
             threads=thread_dumps(stacks, lines),
-            threads_cut=len(written.threads) - len(stacks),
-            note="; ".join(limits_of(written)),
+            threads_cut=len(found.threads) - len(stacks),
+            note=found.note,
         )
     )

@@ -286,13 +286,19 @@ def limits_of(written: Written) -> list[str]:
 
 
 def read_written(text: str, main_thread: int = 0) -> Written:
-    """Return the threads in what `faulthandler` has written; lines that are none of its are passed over."""
+    """Return the threads in what `faulthandler` has written last; lines that are none of its are passed over.
+
+    Where it was asked several times, one answer follows another. Each ends with the main thread, the oldest,
+    or says that there are more; nobody is in it twice.
+    """
     threads: list[WrittenThread] = []
     cut = False
     for line in text.splitlines():
         if heading := _HEADING.fullmatch(line):
             who, number, name = heading.groups()
             ident = int(number, 16)
+            if cut or (threads and threads[-1].is_main) or any(ident == one.thread_id for one in threads):
+                threads, cut = [], False
             is_main = ident == main_thread
             threads.append(WrittenThread(ident, [], name, is_main, who == "Current thread"))
         elif line == "...":

@@ -207,6 +207,32 @@ input()
         assert process.stdout.readline() == b"[True, True, False]\n"
 
 
+def test_promise_15_an_app_that_takes_signal_after_signal_costs_one_descriptor(tmp_path: Path) -> None:
+    """Each is left to it, and may call what was there before; the files that were written to are closed."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        LISTENS
+        + """
+import os
+mine = lambda *_: None
+before = set(os.listdir("/proc/self/fd"))
+numbers = []
+for _ in range(4):
+    numbers.append(stacks.look_after(place).signal)
+    signal.signal(numbers[-1], mine)
+print(len(set(numbers)))
+stacks.look_after(place)
+stacks.end()
+left = set(os.listdir("/proc/self/fd")) - before
+print(len(left))
+print([os.readlink(f"/proc/self/fd/{number}") for number in left])
+print(all(signal.getsignal(number) is mine for number in numbers))
+"""
+    )
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["4", "1", "['/dev/null']", "True"], done.stderr
+
+
 def test_a_signal_that_the_app_sets_back_to_the_default_ends_nobody(tmp_path: Path) -> None:
     """Taken and given back, or set back at once: who is told of it listens to it, and lives when it comes."""
     with listening(
@@ -313,6 +339,21 @@ def test_actions_that_are_switched_off_listen_to_no_signal(tmp_path: Path, stand
     assert (
         refusal.reason == f"tracing pid {process.pid} is not permitted; by a signal: it listens to no signal"
     )
+
+
+def test_of_what_was_written_twice_the_last_is_read() -> None:
+    """A hundred threads are cut, the main one is the last; a thread that came meanwhile is of the second."""
+
+    def stack(ident: int, function: str, who: str = "Thread") -> str:
+        return f'{who} 0x{ident:016x} (most recent call first):\n  File "a.py", line 1 in {function}\n\n'
+
+    first = stack(7, "first") + stack(1, "first", "Current thread")
+    second = stack(8, "second") + stack(7, "second") + stack(1, "second", "Current thread")
+    for before, main_thread in ((first, 1), (stack(7, "first") + "...\n", 1), (stack(8, "first"), 0)):
+        written = read_written(before + second, main_thread)
+        assert [thread.thread_id for thread in written.threads] == [8, 7, 1]
+        assert {thread.frames[0].function for thread in written.threads} == {"second"}
+        assert not written.cut
 
 
 def test_what_is_written_is_read_whatever_the_names() -> None:

@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
-from perftui_agent.siblings.alarm import Alarm
+from perftui_agent.siblings.alarm import Alarm, version_of
 from perftui_agent.siblings.written import take_text
 from perftui_agent.wire.stacks_on_signal import read_written
-from tests.agent.inspect.processes import run_host
+from tests.agent.inspect.processes import python, run_host, stop
 
-HOLDS = """
-    import ctypes, faulthandler, os, sys, time
+COMPUTES = """
+    import ctypes, faulthandler, os, re, signal, sys, threading, time
     from pathlib import Path
     from perftui_agent.inspect.on_signal import SignalledStacks
+    from perftui_agent.siblings import alarm as alarms
     from perftui_agent.siblings.alarm import Alarm
 
-    def hold(seconds):
-        ctypes.PyDLL(None).sleep(seconds)
+    def compute(seconds):
+        "In C code, in one go, with the GIL."
+        began = time.thread_time()
+        for size in range(10, 60):
+            text = "a" * size + "b"
+            took = -time.thread_time()
+            re.match("(a+)+$", text)
+            took += time.thread_time()
+            if took > seconds / 4:
+                break
+        re.match("(a+)+$", "a" * (size + 2) + "b")
 
-    stacks, alarm = SignalledStacks(), Alarm()
+    stacks = SignalledStacks()
+    alarm = Alarm(stacks.listens, RELEASE)
     said = stacks.look_after(Path(sys.argv[1]))
     alarm.look_after(said)
-    print(alarm.status)
+    print(alarm.status, flush=True)
 """
+
+NEW, OLD = "'6.4.0'", "'5.15.0-generic'"
 
 
 def size_of(path: Path) -> int:
     return path.stat().st_size
 
 
-def test_stacks_are_written_while_c_code_holds_the_gil(tmp_path: Path) -> None:
+@pytest.mark.parametrize("release", [NEW, OLD], ids=["who runs is asked", "the main thread is asked"])
+def test_stacks_are_written_while_c_code_holds_the_gil(tmp_path: Path, release: str) -> None:
     """By nobody's help; and the timer of `faulthandler` that the app has set is still the app's."""
     file, own = tmp_path / "x.stacks", tmp_path / "own"
-    code = HOLDS + (
+    code = COMPUTES.replace("RELEASE", release) + (
         "    mine = open(sys.argv[2], 'w')\n"
         "    faulthandler.dump_traceback_later(1, file=mine)\n"
-        "    hold(3)\n"
+        "    compute(2.5)\n"
         "    alarm.end()\n"
         "    faulthandler.cancel_dump_traceback_later()\n"
         "    mine.close()\n"
@@ -45,18 +62,54 @@ def test_stacks_are_written_while_c_code_holds_the_gil(tmp_path: Path) -> None:
     assert run_host(code, tmp_path, str(file), str(own)) == ["on"]
     text = take_text(file)
     assert text is not None
-    frames = [frame for thread in read_written(text.data.decode()).threads for frame in thread.frames]
-    assert frames[0].function == "hold"
-    assert "hold" in own.read_text()
+    [thread] = read_written(text.data.decode()).threads
+    assert thread.got_signal
+    assert thread.frames[1].function == "compute" or thread.frames[0].function == "compute"
+    assert "compute" in own.read_text()
     assert size_of(file) == 0
 
 
-def test_one_that_is_put_off_writes_nothing(tmp_path: Path) -> None:
-    """As long as the agent's thread beats."""
+def test_it_is_the_thread_that_computes_which_writes(tmp_path: Path) -> None:
+    """It holds the GIL: what it reads of others does not change meanwhile."""
     file = tmp_path / "x.stacks"
-    code = HOLDS + (
-        "    for _ in range(7):\n"
-        "        time.sleep(0.5)\n"
+    code = COMPUTES.replace("RELEASE", NEW) + (
+        "    thread = threading.Thread(target=compute, args=(2.5,))\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+        "    alarm.end()\n"
+    )
+    run_host(code, tmp_path, str(file))
+    text = take_text(file)
+    assert text is not None
+    [asked] = [thread for thread in read_written(text.data.decode()).threads if thread.got_signal]
+    assert "compute" in [frame.function for frame in asked.frames]
+
+
+def test_a_process_that_does_not_run_writes_nothing_when_it_goes_on(tmp_path: Path) -> None:
+    """Its threads run Python from its first moment on, and their stacks would change as they are read."""
+    file = tmp_path / "x.stacks"
+    code = COMPUTES.replace("RELEASE", NEW) + (
+        "    input()\n    alarm.put_off(time.monotonic_ns())\n    print('goes on', flush=True)\n    input()\n"
+    )
+    with python(code.replace("sys.argv[1]", repr(str(file))), tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stop(process.pid)
+        time.sleep(2.5)
+        os.kill(process.pid, signal.SIGCONT)
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"goes on\n"
+        assert size_of(file) == 0
+        process.stdin.close()
+
+
+def test_one_that_is_put_off_writes_nothing(tmp_path: Path) -> None:
+    """As long as the agent's thread beats, however busy the process is."""
+    file = tmp_path / "x.stacks"
+    code = COMPUTES.replace("RELEASE", NEW) + (
+        "    while time.process_time() < 4:\n"
+        "        sum(range(99))\n"
         "        alarm.put_off(time.monotonic_ns())\n"
         "    alarm.end()\n"
     )
@@ -68,15 +121,42 @@ def test_one_that_is_put_off_writes_nothing(tmp_path: Path) -> None:
 def test_one_that_is_over_sends_nothing_to_a_process_that_does_not_listen_any_more(
     tmp_path: Path, last: str
 ) -> None:
-    """The signal would end it: it goes on for three seconds, and ends as it means to."""
-    code = HOLDS + f"    {last}\n    stacks.end()\n    time.sleep(3)\n    print('ended well')\n"
+    """The signal would end it: it computes for longer than the alarm waits, and ends as it means to."""
+    code = COMPUTES.replace("RELEASE", NEW)
+    code += f"    {last}\n    stacks.end()\n    compute(2.5)\n    print('ended well')\n"
     assert run_host(code, tmp_path, str(tmp_path / "x.stacks")) == ["on", "ended well"]
+
+
+def test_an_app_that_sets_its_signals_back_is_not_ended_by_the_alarm(tmp_path: Path) -> None:
+    """The next beat finds that nobody listens; once somebody does again, there is an alarm again."""
+    code = COMPUTES.replace("RELEASE", NEW) + (
+        "    signal.signal(said.signal, signal.SIG_DFL)\n"
+        "    alarm.put_off(time.monotonic_ns() * 2)\n"
+        "    alarm.look_after(said)\n"
+        "    print(alarm.status)\n"
+        "    compute(2.5)\n"
+        "    alarm.look_after(stacks.look_after(Path(sys.argv[1])))\n"
+        "    print(alarm.status)\n"
+        "    alarm.end()\n"
+        "    stacks.end()\n"
+    )
+    off = "off: there is no signal on which stacks are written"
+    assert run_host(code, tmp_path, str(tmp_path / "x.stacks")) == ["on", off, "on"]
 
 
 def test_without_a_signal_there_is_no_alarm() -> None:
     """Where actions are switched off, or the app has all signals."""
-    alarm = Alarm()
+    alarm = Alarm(lambda: False)
     alarm.look_after(None)
     alarm.put_off(1)
     alarm.end()
     assert alarm.status.startswith("off")
+
+
+@pytest.mark.parametrize(
+    ("release", "version"),
+    [("6.18.44-generic", (6, 18)), ("5.15.0", (5, 15)), ("4.4.0-gvisor", (4, 4)), ("odd", (0, 0))],
+)
+def test_the_version_of_a_kernel_is_read_whatever_follows_it(release: str, version: tuple[int, int]) -> None:
+    """One that can't be read is taken for an old one."""
+    assert version_of(release) == version

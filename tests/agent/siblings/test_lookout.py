@@ -37,7 +37,7 @@ from perftui_agent.wire.frames import (
     WorkerIdentity,
 )
 from perftui_agent.wire.lives import file_stem, running_start_ticks
-from perftui_agent.wire.registration import Registration
+from perftui_agent.wire.registration import Registration, StacksOnSignal
 from tests.agent.inspect.processes import stop
 
 MAIN = ThreadDump(
@@ -56,6 +56,17 @@ class Next:
     pulse: Pulse
     dumps: list[str] = field(default_factory=list)
     answer: Callable[[], Dump | Refusal] | None = None
+
+    @property
+    def stacks(self) -> Path:
+        """Where it writes its stacks on a signal."""
+        stacks = self.neighbour.registration.stacks
+        assert stacks is not None
+        return Path(stacks.path)
+
+    def writes(self, text: str) -> None:
+        """Have it written that on a signal."""
+        self.stacks.write_text(text)
 
     async def look(self, request_id: str, neighbour: Neighbour) -> Dump | Refusal:
         self.dumps.append(request_id)
@@ -87,7 +98,8 @@ def next_one(tmp_path: Path) -> Iterator[Next]:
         supervisor_pid=os.getpid(),
         start_ticks=running_start_ticks(process.pid) or 0,
     )
-    registration = Registration(wire=WIRE_VERSION, worker=identity, socket=str(tmp_path / "s"))
+    stacks = StacksOnSignal(path=str(tmp_path / "x.stacks"), signal=39, main_thread=1)
+    registration = Registration(wire=WIRE_VERSION, worker=identity, socket=str(tmp_path / "s"), stacks=stacks)
     neighbour = Neighbour(registration, tmp_path, file_stem(identity))
     pulse = Pulse()
     pulse.look_after(neighbour.pulse)
@@ -333,6 +345,46 @@ def test_while_another_action_is_under_way_it_waits_its_turn(next_one: Next) -> 
         await asyncio.sleep(0.4)
         [told] = await watching.for_s(0.5)
         assert told.where == "app.py:7 match"
+
+    run(test())
+
+
+def test_what_a_worker_has_written_is_told_by_nobody_once_a_sibling_has_told_of_it(next_one: Next) -> None:
+    """Its text would be told again, as another's find, by who takes its place."""
+
+    async def test() -> None:
+        watching = Watching(next_one)
+        beat(next_one, watching)
+        [told] = await watching.for_s(3)
+        next_one.writes('Thread 0x1 (most recent call first):\n  File "a.py", line 1 in f\n')
+        next_one.process.kill()
+        next_one.process.wait()
+        [over] = await watching.for_s(0.3)
+        assert (over.id, over.outcome) == (told.id, "ended")
+        after = Watching(next_one)
+        after.lookout.look_what_is_left()
+        assert (watching.left, after.left) == ([], [])
+
+    run(test())
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["of this silence", "of one before"])
+def test_what_a_worker_has_written_is_told_of_its_last_silence_alone(next_one: Next, is_old: bool) -> None:
+    """What had been written before its last sign of life is of another one."""
+    next_one.pulse.beat_ns = 0
+    next_one.pulse.beat(time.monotonic_ns() - 3_000_000_000)
+    next_one.writes("Thread 0x1 (most recent call first):\n")
+    if is_old:
+        before_ns = time.time_ns() - 4_000_000_000
+        os.utime(next_one.stacks, ns=(before_ns, before_ns))
+    next_one.process.kill()
+    next_one.process.wait()
+
+    async def test() -> None:
+        watching = Watching(next_one)
+        watching.lookout.look_what_is_left()
+        assert len(watching.left) == (0 if is_old else 1)
+        assert next_one.stacks.read_bytes() == b""
 
     run(test())
 

@@ -35,6 +35,7 @@ from perftui_agent.probes.loop.block import (
     stack_on_loop,
 )
 from perftui_agent.probes.loop.clock import LoopClock, Tick
+from perftui_agent.probes.loop.gap import FROM_NS, Gap, asked_for_gil
 from perftui_agent.probes.loop.pace import LoopPace
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import RequestRecord
@@ -110,6 +111,12 @@ class LoopProbe:
         watch = self._watch
         return watch.thread_id if watch is not None else None
 
+    @property
+    def gap(self) -> Gap | None:
+        """What there was before the last look, if that came late."""
+        watch = self._watch
+        return watch.gap if watch is not None else None
+
     def loop_waits(self, frame: FrameType) -> bool:
         """Tell whether the loop waits for events, given the innermost frame of its thread."""
         watch = self._watch
@@ -175,6 +182,8 @@ class LoopWatch:
         """The last moment the loop is known to have turned."""
         self._woke_ns = self._turned_ns
         self._switches = 0
+        self.gap: Gap | None = None
+        """What there was before the last look, if that came late."""
         self._block: Block | None = None
         self._samples = 0
         self._incidents: list[Incident] = []
@@ -188,9 +197,13 @@ class LoopWatch:
         now, switches = perf_counter_ns(), _switches_of_this_thread()
         if now < self._serves_from_ns:
             self._serves_from_ns = self._first_visit_ns()
+        apart_ns = now - self._woke_ns
+        self.gap = (
+            Gap(apart_ns, switches - self._switches, len(self.clock.ticks)) if apart_ns >= FROM_NS else None
+        )
         was_late_ns = self._take_ticks()
         overdue_ns = now - self.clock.due_ns
-        held_ns = now - self._woke_ns - self._beat_ns
+        held_ns = apart_ns - self._beat_ns
         if overdue_ns >= OVERDUE_NS and (self._block is not None or held_ns < overdue_ns / 2):
             self._look(self.clock.due_ns)
         elif overdue_ns >= OVERDUE_NS:
@@ -291,13 +304,11 @@ class LoopWatch:
     def _look_who_held_us(self, now: int, switches: int) -> None:
         """Find C code that held the GIL: it stops the agent's thread along with the loop, and both come late.
 
-        As soon as it is done, this thread runs, and finds the caller where it was. A thread that waits
-        for the GIL asks for it every 5 ms, which the system counts; on a busy machine, or in a process
-        that was stopped, it just sleeps. And if the loop had turned, requests would have ended.
+        As soon as it is done, this thread runs, and finds the caller where it was. If the loop had turned,
+        requests would have ended.
         """
         since_ns = self._woke_ns + self._beat_ns
-        expected = (now - since_ns) / 1e9 / sys.getswitchinterval()
-        if switches < expected / 5:
+        if not asked_for_gil(now - since_ns, switches):
             return
         if any(record.ended_ns > since_ns for record in self._told.unfolded):
             return
