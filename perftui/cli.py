@@ -30,8 +30,9 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "functions": "Tell which functions the requests of a route call.",
         "ls": "List the instrumented services on this host.",
         "memory": "Tell what grows in a worker's memory, by line and by type.",
-        "profile": "Sample where the workers spend their time, down to the line.",
         "mcp": "Serve what is seen to an assistant, by the MCP protocol.",
+        "profile": "Sample where the workers spend their time, down to the line.",
+        "record": "Write what is seen of a service into a file, to look at later.",
         "report": "Write one page about what happened, for who was not there.",
         "snapshot": "Watch for some seconds, then print the state.",
     }
@@ -47,6 +48,7 @@ TARGET is what a service is found by:
   unix:/path/to.sock        the Unix socket it serves
   pid:1234                  a worker or its supervisor
   service:shop              its name
+  incident.perftui          a recording, where a verb can look at one
   (none)                    the only instrumented service on this host
 
 \b

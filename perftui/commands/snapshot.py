@@ -12,6 +12,8 @@ import click
 
 from perftui.commands.arguments import json_option, row_filter, seconds, targets_argument
 from perftui.commands.folding import watched
+from perftui.commands.moments import moment_in
+from perftui.commands.recordings import recording_in, stretch, tell_damage
 from perftui.model.dashboard import Dashboard
 from perftui.model.filter import Filter
 from perftui.model.summary import Summary
@@ -19,8 +21,12 @@ from perftui.model.timeline import CLOCK_STEPPED
 from perftui.present.documents.report import WIDTH, report
 from perftui.present.documents.shape import json_schema
 from perftui.present.documents.snapshot import document
+from perftui.recording.looking import summary_between
+from perftui.recording.reader import Recording
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local
+
+WATCHED_S = 10.0
 
 LONGEST_S = 14 * 60
 """What is kept is fifteen minutes."""
@@ -38,10 +44,11 @@ def _print_schema(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
     "--for",
     "for_s",
     type=seconds,
-    default="10s",
-    show_default=True,
     metavar="TIME",
-    help="How long to watch: 500ms, 10s, 2m.",
+    help="How long to watch: 500ms, 10s, 2m.  [default: 10s; of a recording all of it]",
+)
+@click.option(
+    "--at", "moment", metavar="MOMENT", help="Of a recording: when the time to look at ends, 14:02:31."
 )
 @click.option(
     "--filter",
@@ -56,20 +63,36 @@ def _print_schema(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
     "--schema", is_flag=True, is_eager=True, expose_value=False, callback=_print_schema,
     help="Print the JSON Schema of what --json prints, and exit.",
 )  # fmt: skip
-def snapshot(targets: tuple[str, ...], for_s: float, wanted: Filter, as_json: bool) -> None:
+def snapshot(
+    targets: tuple[str, ...], for_s: float | None, moment: str | None, wanted: Filter, as_json: bool
+) -> None:
     """Watch the services that TARGET names for some seconds, then print their state.
 
     Every request that ends while it watches is counted; the totals and findings are those of all of them,
-    whatever is filtered.
+    whatever is filtered. Of a recording it prints the state over the time it was watched, or a part of it.
     """
-    if for_s > LONGEST_S:
+    if for_s is not None and for_s > LONGEST_S:
         raise click.BadParameter(f"at most {LONGEST_S // 60}m: that is what is kept", param_hint="--for")
-    summary = asyncio.run(_watch(parse_local(targets), for_s))
+    recording = recording_in(targets)
+    if recording is not None:
+        with recording:
+            summary = _of_recording(recording, for_s, moment)
+    elif moment is not None:
+        raise click.BadParameter("only a recording has other moments than this one", param_hint="--at")
+    else:
+        summary = asyncio.run(_watch(parse_local(targets), for_s or WATCHED_S))
     if as_json:
         click.echo(json.dumps(document(summary, wanted), ensure_ascii=False, indent=2))
     else:
         width = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
         click.echo("\n".join(report(summary, wanted, width)))
+
+
+def _of_recording(recording: Recording, for_s: float | None, moment: str | None) -> Summary:
+    at = moment_in(recording, moment, "--at") if moment is not None else None
+    summary = summary_between(recording, *stretch(recording, for_s, at))
+    tell_damage(recording)
+    return averaged(summary)
 
 
 async def _watch(targets: tuple[LocalTarget, ...], for_s: float) -> Summary:
@@ -87,6 +110,10 @@ async def _watch(targets: tuple[LocalTarget, ...], for_s: float) -> Summary:
     for event in summary.events:
         if event.kind == CLOCK_STEPPED:
             click.echo(event.sentence, err=True)
-    # Of all that was watched, as the rates beside it: the last second says nothing of the minute before.
+    return averaged(summary)
+
+
+def averaged(summary: Summary) -> Summary:
+    """Return it with the CPU of all that was watched, as the rates beside it: the last second is not it."""
     workers = tuple([replace(row, cpu_percent=row.cpu_mean_percent) for row in summary.workers])
     return replace(summary, workers=workers)

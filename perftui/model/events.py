@@ -82,6 +82,13 @@ class Marked(Record, frozen=True):
     label: str = ""
 
 
+class Missing(Record, frozen=True):
+    """A recording is damaged: of something from a moment on, nobody knows."""
+
+    at: float
+    sentence: str
+
+
 SourceEvent: TypeAlias = (
     WorkerFound
     | WorkerJoined
@@ -92,5 +99,6 @@ SourceEvent: TypeAlias = (
     | LinkChanged
     | ClockStepped
     | Marked
+    | Missing
 )
 """Anything a source may yield."""

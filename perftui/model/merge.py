@@ -20,6 +20,7 @@ from perftui.model.events import (
     HistoryReceived,
     LinkChanged,
     Marked,
+    Missing,
     SourceEvent,
     WorkerFound,
     WorkerGone,
@@ -35,6 +36,7 @@ from perftui.model.timeline import (
     is_newcomer,
     with_arrival,
     with_clock_step,
+    with_damage,
     with_departure,
     with_link,
     with_mark,
@@ -73,6 +75,8 @@ def merge(dashboard: Dashboard, event: SourceEvent) -> Dashboard:
             return with_clock_step(dashboard, event.by_s, event.at, event.worker)
         case Marked():
             return with_mark(dashboard, event.at, clean(event.label))
+        case Missing():
+            return with_damage(dashboard, event.at, event.sentence)
 
 
 def _with_worker(dashboard: Dashboard, identity: WorkerIdentity, at: float) -> tuple[Dashboard, WorkerTrack]:

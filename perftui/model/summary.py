@@ -545,7 +545,7 @@ class Event(Record, frozen=True):
     at: float
     kind: str
     """`worker-joined`, `worker-lost`, `worker-restarted`, `deploy`, `loop-blocked`, `link-stale`,
-    `link-lost`, `link-back`, `clock-stepped`, `worker-silent`, `trigger`, `mark`."""
+    `link-lost`, `link-back`, `clock-stepped`, `worker-silent`, `trigger`, `mark`, `recording-damaged`."""
     subject: str
     """A pid (of the one that went, where one has replaced it), a service, a place in code, a label."""
     sentence: str

@@ -29,6 +29,11 @@ DEPLOY_WORKERS = 2
 
 CLOCK_STEPPED = "clock-stepped"
 
+DAMAGED = "recording-damaged"
+
+NOTED = frozenset({CLOCK_STEPPED, DAMAGED})
+"""What whoever reads figures must know of them."""
+
 SAME_STEP_S = 5.0
 """Each worker tells of a step of the host's clock with its next frame."""
 
@@ -53,6 +58,11 @@ def with_mark(dashboard: Dashboard, at: float, label: str) -> Dashboard:
     """Return it with a mark."""
     sentence = f"mark: {label}" if label else "mark"
     return _with_events(dashboard, [Event(at, "mark", label or "mark", sentence)])
+
+
+def with_damage(dashboard: Dashboard, at: float, sentence: str) -> Dashboard:
+    """Return it with the news that a part of what it is made from can't be read."""
+    return _with_events(dashboard, [Event(at, DAMAGED, "recording", sentence)])
 
 
 def with_link(dashboard: Dashboard, link: LinkState, at: float) -> Dashboard:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 from collections.abc import Iterable
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from perftui.record import Record
 
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 
-FORMS = "localhost:8000, 8000, unix:/path/to.sock, pid:1234, service:NAME"
+FORMS = "localhost:8000, 8000, unix:/path/to.sock, pid:1234, service:NAME, FILE.perftui"
 """What a target may look like, for the second line of an error."""
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
@@ -130,7 +131,8 @@ def parse_local(texts: Iterable[str]) -> tuple[LocalTarget, ...]:
             raise _remote_not_yet(target)
         if isinstance(target, RecordingTarget):
             raise TargetError(
-                f"{target}: recordings can't be opened yet", "look at a running service: perftui ls"
+                f"{target} is a recording, and this needs a service that runs",
+                f"to look at it: perftui replay {shlex.quote(target.path)}",
             )
         found[target] = None
     return tuple(found)

@@ -27,7 +27,7 @@ from perftui.model.summary import (
     UpstreamSummary,
     WorkerSummary,
 )
-from perftui.model.timeline import CLOCK_STEPPED
+from perftui.model.timeline import NOTED
 from perftui.model.waiting import fullness
 from perftui.present.documents.shape import (
     SCHEMA,
@@ -100,7 +100,7 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> SnapshotDocument:
         "slo": [{**_verdict(each), "scope": each.scope} for each in summary.slo],
         "forgotten": dict(summary.forgotten),
     }
-    if notes := [event.sentence for event in summary.events if event.kind == CLOCK_STEPPED]:
+    if notes := [event.sentence for event in summary.events if event.kind in NOTED]:
         whole["notes"] = notes
     if wanted:
         whole["filter"] = wanted.text

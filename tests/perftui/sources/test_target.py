@@ -98,7 +98,6 @@ def test_a_path_is_answered_with_how_to_write_a_socket() -> None:
     [
         ("http://localhost:8000", "type localhost:8000"),
         ("https://shop.example", "ssh -t shop.example perftui connect 443"),
-        ("incident.perftui", "perftui ls"),
     ],
 )
 def test_what_is_not_supported_yet_says_so_and_what_to_do(text: str, next_command: str) -> None:
@@ -107,6 +106,13 @@ def test_what_is_not_supported_yet_says_so_and_what_to_do(text: str, next_comman
         parse_local([text])
     assert "yet" in raised.value.problem
     assert next_command in raised.value.advice
+
+
+def test_a_recording_is_no_service_that_runs() -> None:
+    """Where something has to run, a recording is refused with what opens it."""
+    with pytest.raises(TargetError, match="is a recording, and this needs") as raised:
+        parse_local(["incident.perftui"])
+    assert raised.value.advice.endswith("perftui replay incident.perftui")
 
 
 def test_targets_named_twice_are_one() -> None:

@@ -1,0 +1,309 @@
+"""A recording, open at any moment: what was told until then, or between two moments.
+
+Takes a file, gives events as a source gives them, `RecordingError` for a file that is none. Whatever lies in
+it is hostile: what can't be believed is left out, told in `damage`, and is a `Missing` among the events, so
+that no picture that lacks something goes without saying so. Moments are those of who recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from perftui.model.events import (
+    FrameReceived,
+    HistoryReceived,
+    Missing,
+    SourceEvent,
+    WorkerFound,
+    WorkerJoined,
+)
+from perftui.model.history import BLOCK_S, KEPT_S
+from perftui.recording.blocks import VERSION, BlockError, Kind
+from perftui.recording.entries import Entry, Head, Judged, RollCall, entries_of, head_of, moment_of
+from perftui.recording.layout import Damage, Place, layout_of, read_block
+from perftui_agent.wire.frames import WIRE_VERSION
+
+FINE_S = 100
+"""So much before a moment is told second by second, as an agent tells it to whoever connects; what is
+older in tens of seconds."""
+
+KEPT_BLOCKS = 16
+"""Unpacked blocks that are kept for whoever steps back and forth."""
+
+
+class RecordingError(Exception):
+    """Why a file can't be looked at, and what to do about it: one line each."""
+
+    def __init__(self, problem: str, advice: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.advice = advice
+
+
+class Recording:
+    """An open recording: `with Recording.open(path) as recording: …`."""
+
+    def __init__(self, file: int, name: str) -> None:
+        self._file = file
+        self.name = name
+        self._damage: dict[int, Missing] = {}
+        self._unpacked: OrderedDict[int, list[Entry]] = OrderedDict()
+        layout = layout_of(file)
+        self._places = layout.places
+        self.head = self._read_head()
+        moving = [place for place in self._places if place.header.kind in {"T", "S", "P", "L"}]
+        self.began_at = self.head.began_at
+        self.ended_at = max([each.header.last_ns / 1e9 for each in moving], default=self.began_at)
+        self._note([each for each in layout.damage if not each.to_the_end])
+        self._story = self._read_story()
+        if not layout.closed:
+            # Whoever wrote it was killed, or the file has been cut off.
+            sentence = f"it was not ended in order, and goes until {clock_time(self.ended_at)}"
+            self._damage[sys.maxsize] = Missing(self.ended_at, sentence)
+        self._joined = {
+            each.hello.worker.id: each.at for each in self._story if isinstance(each, WorkerJoined)
+        }
+
+    @classmethod
+    def open(cls, path: str | Path) -> Recording:
+        """Open a file; `RecordingError` if it is no recording, or can't be read."""
+        name = os.fspath(path)
+        try:
+            # Of a pipe that nobody writes into, `open` would not return.
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (OSError, ValueError) as error:
+            raise _unreadable(name, error) from None
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise RecordingError(f"{name} is no file that holds a recording", MAKE_ONE)
+            return cls(file, name)
+        except BaseException as error:
+            os.close(file)
+            if isinstance(error, OSError):
+                raise _unreadable(name, error) from None
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What is missing, as far as has been read, one sentence each; empty for a file that is whole."""
+        return tuple(each.sentence for each in self._missing())
+
+    @property
+    def first_at(self) -> float:
+        """The first moment of which there are frames: agents remember what was before the recording."""
+        firsts = [each.header.first_ns / 1e9 for each in self._places if each.header.kind in {"T", "S", "P"}]
+        return min([self.began_at, *firsts])
+
+    def judged(self) -> tuple[Judged, ...]:
+        """Return which findings stood when, as whoever recorded judged."""
+        return tuple(each for each in self._story if isinstance(each, Judged))
+
+    def until(self, at: float, *, fine_s: float = FINE_S) -> list[SourceEvent]:
+        """Return what makes the picture of a moment: all of the story, and the frames of fifteen minutes.
+
+        The last `fine_s` are told second by second, or a little more of them.
+        """
+        fine_from = (at - fine_s) // BLOCK_S * BLOCK_S
+        oldest = at - KEPT_S - BLOCK_S
+        merged = self._merged(oldest, fine_from)
+        there = {_ten(each) for each in merged}
+        frames = [
+            each
+            for each in self._frames(oldest, at)
+            if _ten(each) not in there and moment_of(each) <= at and _ten(each) >= oldest - BLOCK_S
+        ]
+        return self._in_order([*self._told(float("-inf"), at), *merged, *frames])
+
+    def between(self, since: float, until: float) -> list[SourceEvent]:
+        """Return what was told after one moment and until another, in its order."""
+        frames = [each for each in self._frames(since, until) if since < moment_of(each) <= until]
+        return self._in_order([*self._told(since, until), *frames])
+
+    def all_of_it(self) -> Iterator[SourceEvent | Judged]:
+        """Yield everything that can be read, block by block."""
+        yield from self._story_events()
+        for kind in ("P", "T", "S"):
+            for place in self._places:
+                if place.header.kind == kind:
+                    yield from (each for each in self._entries(place) if not isinstance(each, RollCall))
+
+    def _story_events(self) -> Iterator[SourceEvent | Judged]:
+        for each in self._story:
+            if not isinstance(each, RollCall):
+                yield each
+
+    def _told(self, since: float, until: float) -> Iterator[SourceEvent]:
+        for each in self._story_events():
+            if not isinstance(each, Judged) and since < moment_of(each) <= until:
+                yield each
+        for missing in self._missing():
+            if since < missing.at <= until:
+                yield missing
+
+    def _in_order(self, events: Iterable[SourceEvent]) -> list[SourceEvent]:
+        return sorted(events, key=self._told_at)
+
+    def _told_at(self, event: SourceEvent) -> float:
+        moment = moment_of(event)
+        # What agents remember is told once they are known.
+        return (
+            max(moment, self._joined.get(event.worker, moment))
+            if isinstance(event, HistoryReceived)
+            else moment
+        )
+
+    def _merged(self, oldest: float, until: float) -> list[HistoryReceived]:
+        """Return the frames of ten seconds that lie in between."""
+        found = []
+        for place in self._places:
+            if place.header.kind == "C" and _meets(place, oldest, until):
+                found += [
+                    each
+                    for each in self._entries(place)
+                    if isinstance(each, HistoryReceived)
+                    and oldest <= _ten(each)
+                    and _ten(each) + BLOCK_S <= until
+                ]
+        return found
+
+    def _frames(self, since: float, until: float) -> Iterator[FrameReceived | HistoryReceived]:
+        for place in self._places:
+            if place.header.kind in {"T", "S", "P"} and _meets(place, since, until):
+                for each in self._entries(place):
+                    if isinstance(each, FrameReceived | HistoryReceived):
+                        yield each
+
+    def _entries(self, place: Place) -> list[Entry]:
+        """Return what a block holds; nothing, and that is noted, if it can't be read."""
+        known = self._unpacked.get(place.offset)
+        if known is None:
+            try:
+                known = entries_of(read_block(self._file, place))
+            except (BlockError, OSError):
+                header = place.header
+                self._miss(
+                    place.offset, header.size, header.first_ns / 1e9, header.last_ns / 1e9, header.kind
+                )
+                known = []
+            self._unpacked[place.offset] = known
+            if len(self._unpacked) > KEPT_BLOCKS:
+                self._unpacked.popitem(last=False)
+        else:
+            self._unpacked.move_to_end(place.offset)
+        return known
+
+    def _read_head(self) -> Head:
+        """Return what it says of itself; where that can't be read, what else tells."""
+        if not self._places:
+            raise RecordingError(f"{self.name} is no recording", MAKE_ONE)
+        newer = max(place.header.version for place in self._places)
+        if newer > VERSION:
+            raise RecordingError(
+                f"{self.name} is a recording of version {newer}, this perftui reads {VERSION}",
+                "upgrade perftui",
+            )
+        for place in self._places:
+            if place.header.kind == "H":
+                try:
+                    head = head_of(read_block(self._file, place))
+                except (BlockError, OSError):
+                    self._miss(place.offset, place.header.size, 0.0, 0.0, "H")
+                    continue
+                if head.wire != WIRE_VERSION:
+                    raise RecordingError(
+                        f"{self.name} is of version {head.wire} of the wire, not of {WIRE_VERSION}",
+                        "upgrade perftui" if head.wire > WIRE_VERSION else "read it with the one it is from",
+                    )
+                return head
+        live = [each.header.first_ns / 1e9 for each in self._places if each.header.kind in {"T", "S", "L"}]
+        return Head(VERSION, WIRE_VERSION, Path(self.name).name, min(live, default=0.0))
+
+    def _read_story(self) -> list[Entry]:
+        story: list[Entry] = []
+        for place in self._places:
+            if place.header.kind == "L":
+                story += self._entries(place)
+        self._unpacked.clear()
+        known = {each.identity.id for each in story if isinstance(each, WorkerFound)}
+        for call in [each for each in story if isinstance(each, RollCall)]:
+            for identity in call.workers:
+                if identity.id not in known:
+                    known.add(identity.id)
+                    story.append(WorkerFound(identity, self.began_at))
+        return sorted(story, key=moment_of)
+
+    def _note(self, damage: Sequence[Damage]) -> None:
+        """Take in where no block is, and of when it might have told."""
+        for each in damage:
+            before = [place.header.last_ns for place in self._places if place.offset < each.offset]
+            after = [place.header.first_ns for place in self._places if place.offset > each.offset]
+            first = max(before, default=round(self.began_at * 1e9)) / 1e9
+            last = min(after, default=round(first * 1e9)) / 1e9
+            self._miss(each.offset, each.size, first, max(first, last), "")
+
+    def _miss(self, offset: int, size: int, first: float, last: float, kind: Kind | Literal[""]) -> None:
+        if offset in self._damage:
+            return
+        if kind == "H":
+            what = "what it is of is not known"
+        elif kind == "L":
+            what = f"what happened to workers around {clock_time(first)} may be missing"
+        elif kind == "C":
+            what = f"it takes longer to open around {clock_time(first)}"
+        elif last - first >= 1.0:
+            what = f"frames between {clock_time(first)} and {clock_time(last)} are missing"
+        else:
+            what = f"frames around {clock_time(first)} may be missing"
+        self._damage[offset] = Missing(first, f"{size} bytes at {offset} are damaged: {what}")
+
+    def _missing(self) -> list[Missing]:
+        return [self._damage[offset] for offset in sorted(self._damage)]
+
+
+MAKE_ONE = "to make one: perftui record TARGET -o incident.perftui"
+
+
+def clock_time(moment: float) -> str:
+    """Return a moment as a clock shows it."""
+    return time.strftime("%H:%M:%S", time.localtime(moment))
+
+
+def _unreadable(name: str, error: Exception) -> RecordingError:
+    if isinstance(error, FileNotFoundError):
+        return RecordingError(f"there is no file {name}", MAKE_ONE)
+    if isinstance(error, OSError):
+        return RecordingError(f"{name} can't be read: {error.strerror}", MAKE_ONE)
+    return RecordingError(f"{name} is no path", MAKE_ONE)
+
+
+def _meets(place: Place, since: float, until: float) -> bool:
+    header = place.header
+    return header.first_ns / 1e9 <= until and header.last_ns / 1e9 >= since
+
+
+def _ten(event: FrameReceived | HistoryReceived) -> float:
+    """Return the ten seconds in which most of a frame lies, as history has it."""
+    frame = event.frame if isinstance(event, FrameReceived) else event.frames[0]
+    second = frame.ended_at // 1_000_000_000
+    middle = second - max(0, round(frame.span_ns / 1e9) - 1) // 2
+    return middle - middle % BLOCK_S
