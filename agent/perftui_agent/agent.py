@@ -58,6 +58,7 @@ from perftui_agent.probes.probe import Probe
 from perftui_agent.probes.probe_set import ProbeSet
 from perftui_agent.probes.sql.pool import PoolProbe
 from perftui_agent.probes.sql.sqlalchemy import SqlAlchemyProbe
+from perftui_agent.probes.work.background_tasks import BackgroundTaskProbe
 from perftui_agent.resident import risen_bytes
 from perftui_agent.rhythm import FOLD_AT_ONCE, BeatingSelector, Rhythm
 from perftui_agent.serve.introduction import introduce, said_now
@@ -198,7 +199,8 @@ class _Run:
             agent.sides,
             self.process_probe,
             self._accept_queue,
-            ExecutorProbe(),
+            ExecutorProbe(agent.window, agent.guard),
+            BackgroundTaskProbe(agent.window, agent.guard),
             ThreadpoolProbe(agent.window, agent.guard, self.loop_probe),
             GarbageProbe(),
             InFlightProbe(agent.window, self.loop_probe, LongPolls(agent.settings.long_polls)),

@@ -4,6 +4,9 @@ The context says which request a task or thread came from, and goes on to say it
 left: a refresher that the first visitor starts would be his for as long as the process lives. So nobody
 reads `current_request` itself; who asks is told of a request that still lives, or of none.
 
+Work that a request has given away (a background task, a job) is the request's while that is under way, and
+then its own: see `work`.
+
 While a request that is answered soon lives, whatever it has started is taken for its own. One that streams,
 is long under way, or was answered long ago and goes on, may have started what outlives it: a consumer that
 everybody's events go through. Its own is then its task and those that it waits for, by `await`, `gather`, a
@@ -24,6 +27,7 @@ from types import CodeType, CoroutineType, FrameType, FunctionType, GeneratorTyp
 from typing import Any
 
 from perftui_agent.records import RequestRecord, current_request
+from perftui_agent.work import WorkRecord
 
 GOES_ON_NS = 5_000_000_000
 """A request that has been answered for so long is asked what is its own, as one that long under way is."""
@@ -43,6 +47,8 @@ def request_now() -> RequestRecord | None:
     request = _current()
     if request is None or not (request.ended_ns or request.doubted):
         return request
+    if type(request) is WorkRecord:
+        return _of_work(request)
     return None if request.left_ns else _if_its_own(request)
 
 
@@ -51,13 +57,27 @@ def request_at(began_ns: int) -> RequestRecord | None:
     request = _current()
     if request is None or not (request.ended_ns or request.doubted):
         return request
+    if type(request) is WorkRecord:
+        return _of_work(request, began_ns)
     return None if 0 < request.left_ns <= began_ns else _if_its_own(request)
 
 
 def request_in_context(context: Context) -> RequestRecord | None:
     """Return the request that what runs in `context` works for; from any thread."""
     request = context.get(current_request)
+    if type(request) is WorkRecord:
+        return _of_work(request)
     return None if request is None or request.left_ns else request
+
+
+def _of_work(work: WorkRecord, began_ns: int | None = None) -> RequestRecord | None:
+    """Return for whom a piece of work is done, or was at a moment: the request that gave it, or its own."""
+    of = work.of
+    if of is not None and (not of.ended_ns or (began_ns is not None and of.ended_ns > began_ns)):
+        return of
+    if work.ended_ns and (began_ns is None or work.ended_ns <= began_ns):
+        return None
+    return work
 
 
 def _if_its_own(request: RequestRecord) -> RequestRecord | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
 
+from perftui.model.after import BackgroundSummary
 from perftui.model.summary import (
     Event,
     EvidenceRow,
@@ -30,6 +31,7 @@ Row: TypeAlias = (
     | PoolSummary
     | CacheFrame
     | UpstreamSummary
+    | BackgroundSummary
     | FlightRow
     | SlowRow
     | IncidentRow
@@ -77,20 +79,21 @@ class Figure(Record, frozen=True):
     of: Getters
 
 
-def _latency(name: str) -> Figure:
+def _latency(name: str, others: Getters = MappingProxyType({})) -> Figure:
     def get(row: RouteSummary | WorkerSummary | QuerySummary | UpstreamSummary) -> float | None:
         value: float | None = getattr(row.latency, name)
         return value
 
-    return Figure(_TIME, {RouteSummary: get, WorkerSummary: get, QuerySummary: get, UpstreamSummary: get})
+    rows = (RouteSummary, WorkerSummary, QuerySummary, UpstreamSummary)
+    return Figure(_TIME, {**dict.fromkeys(rows, get), **others})
 
 
 FIGURES: Mapping[str, Figure] = MappingProxyType(
     {
-        "p50": _latency("p50_ms"),
-        "p95": _latency("p95_ms"),
+        "p50": _latency("p50_ms", {BackgroundSummary: lambda row: row.p50_ms}),
+        "p95": _latency("p95_ms", {BackgroundSummary: lambda row: row.p95_ms}),
         "p99": _latency("p99_ms"),
-        "max": _latency("max_ms"),
+        "max": _latency("max_ms", {BackgroundSummary: lambda row: row.max_ms}),
         "queued": Figure(
             _TIME,
             {
@@ -102,6 +105,7 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
         "n": Figure(
             _COUNT,
             {
+                BackgroundSummary: lambda row: row.count,
                 RouteSummary: lambda row: row.requests,
                 WorkerSummary: lambda row: row.requests,
                 QuerySummary: lambda row: row.count,
@@ -111,6 +115,7 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
         "errors": Figure(
             _SHARE,
             {
+                BackgroundSummary: lambda row: row.errors / row.count if row.count else None,
                 RouteSummary: lambda row: row.error_rate,
                 WorkerSummary: lambda row: row.errors / row.requests if row.requests else None,
                 QuerySummary: lambda row: row.errors / row.count if row.count else None,
@@ -120,6 +125,7 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
         "total": Figure(
             _TIME,
             {
+                BackgroundSummary: lambda row: row.total_ms,
                 RouteSummary: lambda row: row.total_ms,
                 QuerySummary: lambda row: row.total_ms,
                 UpstreamSummary: lambda row: row.total_ms,
@@ -163,6 +169,8 @@ def routes_of(row: Row) -> tuple[str | None, ...] | None:
             return row.routes
         case UpstreamSummary():
             return tuple(row.routes)
+        case BackgroundSummary():
+            return (row.route,)
         case FlightRow() | SlowRow():
             return (row.request.route,)
         case IncidentRow():
@@ -204,6 +212,8 @@ def texts_of(row: Row) -> tuple[str | None, ...]:
             return (row.statement, row.fingerprint, row.call_site, row.database, *row.routes)
         case UpstreamSummary():
             return (row.host, row.method, row.library, *row.call_sites, *row.failures, *row.routes)
+        case BackgroundSummary():
+            return (row.name, row.kind, row.route, *row.failures)
         case PoolSummary() | CacheFrame():
             return (row.name, row.kind)
         case FlightRow():

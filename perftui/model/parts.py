@@ -51,6 +51,7 @@ class RouteCounts(msgspec.Struct, frozen=True, gc=False):
     pool_wait_ns: int
     threadpool_wait_ns: int
     loop_wait_ns: int
+    background_ns: int
     http_count: int
     http_ns: int
     http_held_ns: int
@@ -148,6 +149,7 @@ def _route_counters(frames: Sequence[RouteFrame]) -> int:
             sum([frame.pool_wait_ns for frame in frames]),
             sum([frame.threadpool_wait_ns for frame in frames]),
             sum([frame.loop_wait_ns for frame in frames]),
+            sum([frame.background_ns for frame in frames]),
             sum([frame.http_count for frame in frames]),
             sum([frame.http_ns for frame in frames]),
             sum([frame.http_held_ns for frame in frames]),

@@ -131,6 +131,7 @@ def _row(
         pool_wait_ms_per_request=per_request_ms(counts.pool_wait_ns, sql_seen),
         threadpool_wait_ms_per_request=per_request_ms(counts.threadpool_wait_ns, measured.threadpool),
         loop_wait_ms_per_request=per_request_ms(counts.loop_wait_ns, measured.loop),
+        background_ms_per_request=per_request_ms(counts.background_ns, False),
         http_per_request=counts.http_count / requests if measured.calls or counts.http_count else None,
         http_ms_per_request=per_request_ms(counts.http_ns, measured.calls or counts.http_count > 0),
         http_held_ms_per_request=per_request_ms(counts.http_held_ns, measured.calls or counts.http_count > 0),

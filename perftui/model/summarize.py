@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from perftui.model.axis import axis_of
+from perftui.model.background import background_rows
 from perftui.model.dashboard import Dashboard
 from perftui.model.evidence import evidence_at, silences
 from perftui.model.history import sum_of
@@ -70,6 +71,7 @@ def summary_steps(
         pools=pool_rows(tally, frames),
         caches=cache_rows(tally, frames),
         upstreams=upstream_rows(tally.upstreams, frames),
+        background=background_rows(tally.background, frames),
         in_flight=_in_flight(last_frames, workers),
         slowest=tally.slowest,
         incidents=incidents,

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from perftui.model.after import BackgroundSummary
 from perftui.model.packed import NOTHING, Packed
 from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
@@ -42,7 +43,7 @@ Severity: TypeAlias = Literal["high", "medium", "low"]
 LinkState: TypeAlias = Literal["connecting", "live", "stale", "lost"]
 """How the whole target stands: `stale` when nothing has arrived from anyone for a while."""
 
-TABLES = ("statements", "texts", "routes", "paths", "caches", "commands", "upstreams")
+TABLES = ("statements", "texts", "routes", "paths", "caches", "commands", "upstreams", "background")
 """What an agent keeps a bounded number of, by name; of `texts`, executions that nobody had time to read."""
 
 NO_STATUS: Mapping[str, int] = MappingProxyType({"2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, "disconnected": 0})
@@ -185,6 +186,8 @@ class RouteSummary(Record, frozen=True):
     pool_wait_ms_per_request: float | None = None
     threadpool_wait_ms_per_request: float | None = None
     loop_wait_ms_per_request: float | None = None
+    background_ms_per_request: float | None = None
+    """Of the latency: for how long background tasks held responses open."""
     http_per_request: float | None = None
     """Outgoing calls, and for how long a request waited for at least one, without …"""
     http_ms_per_request: float | None = None
@@ -584,6 +587,8 @@ class Summary(Record, frozen=True):
     caches: tuple[CacheFrame, ...] = ()
     upstreams: tuple[UpstreamSummary, ...] = ()
     """What other services were asked over HTTP; the costliest first."""
+    background: tuple[BackgroundSummary, ...] = ()
+    """What functions did after the response; the costliest first."""
     in_flight: tuple[FlightRow, ...] = ()
     slowest: tuple[SlowRow, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()

@@ -10,6 +10,10 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
+from perftui.model.background import OTHER_KEY as OTHER_BACKGROUND
+from perftui.model.background import BackgroundPart, background_of, background_sum
+from perftui.model.background import Key as BackgroundKey
+from perftui.model.background import cost_of as cost_of_background
 from perftui.model.packed import Packed, merged
 from perftui.model.parts import (
     RoutePart,
@@ -40,6 +44,7 @@ from perftui.model.usage import (
 from perftui.record import Record
 from perftui_agent.wire.boxes import THINNED_FROM_NS
 from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
+from perftui_agent.wire.merging import background_key
 
 OTHER = "(other)"
 """The route, statement or pool of those for which there was no room, as agents call it too."""
@@ -86,6 +91,8 @@ class Tally(Record, frozen=True):
     caches: Mapping[tuple[str, str], CachePart] = msgspec.field(default_factory=dict)
     """By name and kind."""
     upstreams: Mapping[UpstreamKey, UpstreamPart] = msgspec.field(default_factory=dict)
+    background: Mapping[BackgroundKey, BackgroundPart] = msgspec.field(default_factory=dict)
+    """Work after the response."""
     slowest: tuple[SlowRow, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()
     in_flight: int = 0
@@ -209,6 +216,16 @@ def tally_of(frames: Sequence[Counted]) -> Steps[Tally]:
                 upstream_sum,
             )
         ),
+        background=(
+            yield from _folded(
+                ((background_key(row), row) for frame in all_frames for row in frame.background),
+                background_of,
+                MAX_POOLS_OR_CACHES,
+                OTHER_BACKGROUND,
+                cost_of_background,
+                background_sum,
+            )
+        ),
         slowest=_slowest(
             [SlowRow(worker, pid_of(worker), each) for worker, frame, _ in frames for each in frame.slowest]
         ),
@@ -271,6 +288,15 @@ def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Steps[Tally]:
                 MAX_POOLS_OR_CACHES,
                 OTHER_UPSTREAM,
                 cost_of_upstream,
+            )
+        ),
+        background=(
+            yield from _added(
+                [tally.background for tally in some],
+                background_sum,
+                MAX_POOLS_OR_CACHES,
+                OTHER_BACKGROUND,
+                cost_of_background,
             )
         ),
         slowest=_slowest([row for tally in some for row in tally.slowest]),

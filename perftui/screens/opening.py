@@ -9,7 +9,14 @@ from perftui.screens.caches import CachesView
 from perftui.screens.evidence_taken import evidence_view
 from perftui.screens.request import FlightView, RequestView
 from perftui.screens.requests import RequestsView
-from perftui.screens.resource import CacheView, PlaceView, PoolView, StatementView, UpstreamView
+from perftui.screens.resource import (
+    BackgroundView,
+    CacheView,
+    PlaceView,
+    PoolView,
+    StatementView,
+    UpstreamView,
+)
 from perftui.screens.route import RouteView
 from perftui.screens.routes import RoutesView
 from perftui.screens.sql import SqlView
@@ -28,6 +35,7 @@ _DETAILS: Mapping[SubjectKind, Callable[[Host, str, tuple[str, ...]], View[None]
     "pool": PoolView,
     "cache": CacheView,
     "upstream": UpstreamView,
+    "background": BackgroundView,
     "place": PlaceView,
     "evidence": evidence_view,
 }

@@ -1,16 +1,20 @@
-"""Requests: those in flight and where each waits, and the slowest of the window."""
+"""Requests: those in flight and where each waits, the slowest, and what goes on after the response."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from perftui.model.figures import Row
+from perftui.present.tables.background import BACKGROUND_SORTS, background_grid
 from perftui.present.tables.grid import Grid, RowKey, Sort
 from perftui.present.tables.requests import FLIGHT_SORTS, SLOW_SORTS, flights_grid, slow_grid
-from perftui.present.text.evidence import Subject
-from perftui.screens.tables import TablesView
+from perftui.present.text.evidence import Subject, SubjectKind
+from perftui.screens.tables import TablesView, table_height
 from perftui.widgets.lines import Lines
 from perftui.widgets.table import Table
+
+_KINDS: Mapping[str, SubjectKind] = {"slowest": "request", "flights": "flight", "background": "background"}
+"""What the rows of each table are."""
 
 
 class RequestsView(TablesView, inherit_bindings=True):
@@ -19,23 +23,33 @@ class RequestsView(TablesView, inherit_bindings=True):
     TITLE_HERE = "requests"
 
     def panes(self) -> Sequence[Lines]:
-        """Return the two tables."""
-        return (Table(self._slow, SLOW_SORTS, "slowest"), Table(self._flights, FLIGHT_SORTS, "flights"))
+        """Return the tables."""
+        return (
+            Table(self._slow, SLOW_SORTS, "slowest"),
+            Table(self._flights, FLIGHT_SORTS, "flights"),
+            Table(self._background, BACKGROUND_SORTS, "background"),
+        )
 
     def heights(self, room: int) -> Sequence[int]:
         """Give those in flight a third: they come and go, and the rest must not jump with them."""
-        return (room - max(room // 3, 4),)
+        after = table_height(len(self.picture.summary.background), room // 4)
+        flights = max((room - after) // 3, 4)
+        return (room - after - flights, flights)
 
     def _flights(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
         return flights_grid(self.picture, width, sort, before)
+
+    def _background(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
+        return background_grid(self.picture, width, sort, before)
 
     def _slow(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
         return slow_grid(self.picture, width, sort, before)
 
     def filtered_rows(self) -> Iterable[Sequence[Row]]:
-        """Return the slowest requests and those in flight."""
-        return (self.picture.summary.slowest, self.picture.summary.in_flight)
+        """Return the slowest requests, those in flight, and what goes on after them."""
+        summary = self.picture.summary
+        return (summary.slowest, summary.in_flight, summary.background)
 
     def leads_to(self, table: str, key: str) -> Subject | None:
-        """Return the request."""
-        return Subject("flight" if table == "flights" else "request", key)
+        """Return the request, or what goes on after some."""
+        return Subject(_KINDS[table], key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perftui.present.details.background import background_rows
 from perftui.present.details.block import block_rows
 from perftui.present.details.cache import cache_rows
 from perftui.present.details.pool import pool_rows
@@ -79,6 +80,23 @@ class UpstreamView(EvidenceView, inherit_bindings=True):
     def rows(self, width: int, height: int) -> list[Row]:
         """Return all that is known of the upstream."""
         return upstream_rows(self.picture, self._key, width, height)
+
+
+class BackgroundView(EvidenceView, inherit_bindings=True):
+    """What one function does after the response."""
+
+    def __init__(self, host: Host, key: str, trail: tuple[str, ...] = ()) -> None:
+        super().__init__(host, trail)
+        self._key = key
+
+    def name_here(self) -> str:
+        """Return the function."""
+        found = (row.name for row in self.picture.summary.background if row.key == self._key)
+        return clean(short_place(next(found, "after the response")))
+
+    def rows(self, width: int, height: int) -> list[Row]:
+        """Return all that is known of it."""
+        return background_rows(self.picture, self._key, width, height)
 
 
 class PlaceView(EvidenceView, inherit_bindings=True):

@@ -94,6 +94,17 @@ class PartLedger:
         if self._gathered >= SETTLED_AT_ONCE:
             self.settle()
 
+    def fold_apart(self, work: RequestRecord, tally: RouteTally) -> None:
+        """Fold what was done in the name of a route and is no part of its requests; over or under way."""
+        self.fold_piece(work)
+        if work.called is not None:
+            self._upstreams.fold_request(work, tally.frame)
+        if work.executed is not None:
+            self._statements.fold_request(work, tally.frame)
+        if work.story is not None:
+            self._stories.sum_up(work, tally.frame)
+            work.story = None
+
     def settle(self) -> None:
         """Have sketches and sums take the times that were gathered."""
         for tally in self._routes.tallies.values():

@@ -253,3 +253,5 @@ def add_to(route: RouteFrame, kind: str, count: int, ns: int) -> None:
         route.threadpool_wait_ns += ns
     elif kind == "loop":
         route.loop_wait_ns += ns
+    elif kind == "background":
+        route.background_ns += ns

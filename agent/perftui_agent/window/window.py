@@ -32,6 +32,7 @@ from perftui_agent.records import (
     StatementRecord,
     StatementText,
 )
+from perftui_agent.window.background import BackgroundLedger
 from perftui_agent.window.bodies import fold_bodies
 from perftui_agent.window.caches import CacheLedger
 from perftui_agent.window.gathered import SETTLED_AT_ONCE
@@ -44,6 +45,7 @@ from perftui_agent.window.stories import StoryLedger
 from perftui_agent.window.targets import TargetTable
 from perftui_agent.window.upstreams import UpstreamLedger
 from perftui_agent.wire.frames import Frame
+from perftui_agent.work import WorkRecord
 
 DOUBTED_FROM_NS = 5_000_000_000
 """A request that is so long under way may be one that waits for news: see `whose`."""
@@ -60,7 +62,7 @@ class Window:
         self.open = False
         """Whether the agent has been woken: until then each request wakes it."""
         self.begun: deque[RequestRecord] = deque()
-        self.pending: deque[Record] = deque()
+        self.pending: deque[Record | WorkRecord] = deque()
         self.records_dropped = 0
         self._open: deque[RequestRecord] = deque()
         """Requests that had not ended when they were looked at."""
@@ -79,6 +81,8 @@ class Window:
         # Not the app's: that may have been seeded.
         self._draw = random.Random().random  # noqa: S311 - no secret
         self.open_websockets = 0
+        self.works: dict[int, WorkRecord] = {}
+        """What goes on that requests have given away, by id; written on the app's threads."""
         self.queue_is_known = False
         """Whether anybody can tell how long requests have waited before the app was called."""
         self.bounded: dict[str, int] = {}
@@ -123,7 +127,7 @@ class Window:
         """
         return self._draw() * self.one_in < 1.0
 
-    def put(self, record: Record) -> None:
+    def put(self, record: Record | WorkRecord) -> None:
         """Hand a record over, which is not written to afterwards; called on the app's threads."""
         if len(self.pending) < MAX_PENDING:
             self.pending.append(record)
@@ -194,6 +198,7 @@ class Window:
             open_websockets=self.open_websockets,
         )
         self._parts.settle()
+        self._background.close(frame)
         self._statements.close(frame)
         self._pools.close(frame)
         self._caches.close(frame)
@@ -208,6 +213,7 @@ class Window:
             "paths": self._routes.paths_forgotten,
             "commands": self._caches.costs.forgotten,
             "upstreams": self._upstreams.costs.forgotten,
+            "background": self._background.costs.forgotten,
         }
         return frame
 
@@ -238,6 +244,7 @@ class Window:
         self.one_in = 1
         self.bounded.clear()
         self.forgotten.clear()
+        self.works.clear()
         self.records_dropped = self.open_websockets = 0
         self.shapes.clear()
         self._start_ledgers()
@@ -251,7 +258,9 @@ class Window:
         self._upstreams = UpstreamLedger(self.bounded, targets)
         self._stories = StoryLedger(self.bounded, targets)
         self._parts = PartLedger(self._routes, self._statements, self._upstreams, self._stories)
+        self._background = BackgroundLedger(self.bounded, self._parts, self.works)
         self._folds = {
+            WorkRecord: self._background.fold,
             FailureRecord: self._routes.fold_failure,
             BackgroundRecord: self._routes.fold_background,
             SpanRecord: self._parts.leave,

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from perftui_agent.sketch import LatencySketch
+from perftui_agent.wire.after import BackgroundFrame
 from perftui_agent.wire.codec import encode, encode_part
 from perftui_agent.wire.frames import (
     MAX_MESSAGE_BYTES,
@@ -25,7 +26,13 @@ from perftui_agent.wire.frames import (
     StatusCounts,
     UpstreamFrame,
 )
-from perftui_agent.wire.merging import merge_cache, merge_route, merge_statement, merge_upstream
+from perftui_agent.wire.merging import (
+    merge_background,
+    merge_cache,
+    merge_route,
+    merge_statement,
+    merge_upstream,
+)
 
 MAX_FRAME_BYTES = MAX_MESSAGE_BYTES // 8
 """Of a frame: an eighth of a message, and of the usual black box a quarter of the half that has seconds."""
@@ -172,6 +179,24 @@ def _cut_upstreams(frame: Frame) -> int:
     return sum(row.latency.count for row in cut)
 
 
+def _cut_background(frame: Frame) -> int:
+    kept, cut = _halves(frame.background, lambda row: row.latency.total, lambda row: row.name == OTHER)
+    if not cut:
+        for row in kept:
+            row.failures, row.name, row.route = {}, short(row.name), short(row.route)
+        return len(kept)
+    other = next((row for row in kept if row.name == OTHER), None)
+    if other is None:
+        other = BackgroundFrame(name=OTHER, kind="")
+        kept.append(other)
+    for row in cut:
+        running = other.running + row.running
+        merge_background(other, row)
+        other.running = running
+    frame.background = kept
+    return sum(row.latency.count for row in cut)
+
+
 def _cut_texts(frame: Frame) -> int:
     cut, frame.texts = len(frame.texts), {}
     return cut
@@ -204,6 +229,7 @@ _CUTS: dict[str, Callable[[Frame], int]] = {
     "statements": _cut_statements,
     "caches": _cut_caches,
     "upstreams": _cut_upstreams,
+    "background": _cut_background,
     "texts": _cut_texts,
     "evidence": _cut_evidence,
     **{name: _cut_list(name) for name in ("slowest", "incidents", "in_flight_rows", "pools", "listeners")},

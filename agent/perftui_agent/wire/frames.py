@@ -15,6 +15,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from perftui_agent.sketch import Count, LatencySketch
+from perftui_agent.wire.after import BackgroundFrame
 
 WIRE_VERSION = 1
 
@@ -130,6 +131,9 @@ class RouteFrame(_Part):
     ttfb: LatencySketch = msgspec.field(default_factory=LatencySketch)
     body_bytes: LatencySketch = msgspec.field(default_factory=LatencySketch)
     background: LatencySketch | None = None
+    """How long the app went on after the last byte, where it did."""
+    background_ns: Nanoseconds = 0
+    """For how long responses were held open by background tasks: a part of `latency`."""
     serialized: Count = 0
     serialize_ns: Nanoseconds = 0
     """Responses that were seen to be made into bytes, and how long that took in all."""
@@ -208,7 +212,7 @@ class Span(_Value, frozen=True):
     kind: str
     """`queue` (before the ASGI call), `sql`, `transaction`, `cache`, `pool` (waiting for a connection),
     `connect` (opening one), `threadpool`, `loop`, `http` (an outgoing call: method, host and shape of the
-    path), `serialize`."""
+    path), `background` (a background task that held the response open), `serialize`."""
     name: str
     start_ns: Nanoseconds
     ns: Nanoseconds
@@ -550,6 +554,8 @@ class Frame(_Part, tag="frame"):
     pools: list[PoolFrame] = []
     caches: list[CacheFrame] = []
     upstreams: list[UpstreamFrame] = []
+    background: list[BackgroundFrame] = []
+    """What functions did after the response."""
     slowest: list[SlowRequest] = []
     texts: dict[str, str] = {}
     """By fingerprint, those of statements that `slowest` tells of and `statements` does not."""

@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from perftui_agent.sketch import LatencySketch
+from perftui_agent.wire.after import BackgroundFrame
 from perftui_agent.wire.frames import (
     CacheFrame,
     Evidence,
@@ -51,6 +52,7 @@ _ROUTE_SUMS = (
     "pool_wait_ns",
     "threadpool_wait_ns",
     "loop_wait_ns",
+    "background_ns",
     "http_count",
     "http_ns",
     "http_held_ns",
@@ -76,6 +78,19 @@ _UPSTREAM_SUMS = (
     "requests",
 )
 _UPSTREAM_GAUGES = ("under_way", "oldest_ns", "waiting", "longest_wait_ns", "connections", "idle", "limit")
+_BACKGROUND_SUMS = (
+    "errors",
+    "threaded",
+    "held",
+    "held_ns",
+    "sql_count",
+    "sql_ns",
+    "transaction_ns",
+    "cache_count",
+    "cache_ns",
+    "http_count",
+    "http_ns",
+)
 _REPEATED_SUMS = ("requests", "calls", "distinct", "ns")
 _CACHE_SUMS = ("hits", "misses", "expirations", "stampedes", "errors")
 
@@ -90,6 +105,7 @@ def merge_into(older: Frame, newer: Frame) -> None:
     _merge_parts(
         older.upstreams, newer.upstreams, lambda row: (row.host, row.method, row.library), merge_upstream
     )
+    _merge_parts(older.background, newer.background, background_key, merge_background)
     if older.loop is not None and newer.loop is not None:
         newer.loop.lag.merge(older.loop.lag)
     if older.gc is not None and newer.gc is not None:
@@ -264,6 +280,20 @@ def merge_upstream(older: UpstreamFrame, newer: UpstreamFrame) -> None:
         setattr(older, field, _most(getattr(older, field), getattr(newer, field)))
     merge_repeated_calls(older.repeats, newer.repeats)
     del older.repeats[KEPT_OF_AN_UPSTREAM:]
+
+
+def background_key(row: BackgroundFrame) -> tuple[str, str, str]:
+    """Return what tells work after the response from other such work."""
+    return row.kind, row.name, row.route
+
+
+def merge_background(older: BackgroundFrame, newer: BackgroundFrame) -> None:
+    """Add what `newer` has counted to `older`, which takes what runs of it."""
+    older.latency.merge(newer.latency)
+    older.wait = _merge_optional(older.wait, newer.wait)
+    _add(older, newer, _BACKGROUND_SUMS)
+    older.failures = _most(older.failures, newer.failures)
+    older.running, older.oldest_ns = newer.running, newer.oldest_ns
 
 
 def merge_repeated_calls(older: list[RepeatedCalls], newer: list[RepeatedCalls]) -> None:

@@ -6,6 +6,7 @@ from perftui.model.summary import QuerySummary, RouteSummary, Summary
 from perftui.present.charts.drawing import bar
 from perftui.present.charts.heat import heat_lines
 from perftui.present.charts.latency import latencies
+from perftui.present.details.background import after_response
 from perftui.present.details.route_blocks import endings, exceptions, figures, over_time, paths, spent
 from perftui.present.picture import Picture
 from perftui.present.tables.requests import mostly
@@ -47,6 +48,7 @@ def route_rows(picture: Picture, label: str, width: int, height: int) -> list[Ro
             rows_of(paths(route, width, 6 if height < 30 else 12)),
             statements(summary, route, width),
             rows_of(spent(summary, route, width)),
+            after_response(summary, label, width),
             slowest(summary, label, width),
             in_flight(summary, label, width),
             rows_of(latencies(route, width, chart_height)),

@@ -35,6 +35,8 @@ def parts(route: RouteSummary) -> list[Part]:
         ("pool wait", route.pool_wait_ms_per_request, ""),
         ("thread wait", route.threadpool_wait_ms_per_request, ""),
         ("loop wait", route.loop_wait_ms_per_request, ""),
+        # Most have none, or are over when it begins.
+        ("background", route.background_ms_per_request or None, "tasks that hold the response open"),
         ("cache", route.cache_ms_per_request, ""),
         # Most routes call nobody.
         ("HTTP", route.http_ms_per_request or None, calls),

@@ -131,6 +131,7 @@ class RouteDocument(TypedDict):
     pool_wait_ms_per_request: Ms | None
     threadpool_wait_ms_per_request: Ms | None
     loop_wait_ms_per_request: Ms | None
+    background_ms_per_request: Ms | None
     http_per_request: float | None
     http_ms_per_request: Ms | None
     http_held_ms_per_request: Ms | None
@@ -394,6 +395,33 @@ class FindingDocument(TypedDict):
     advice: str
 
 
+class BackgroundDocument(TypedDict):
+    """What one function did for one route's requests after they had been answered."""
+
+    name: str
+    kind: Annotated[str, msgspec.Meta(description="background, task, thread, celery, taskiq, arq")]
+    running: Number
+    count: Number
+    p50_ms: Ms | None
+    p95_ms: Ms | None
+    max_ms: Ms | None
+    total_ms: Ms
+    oldest_ms: Annotated[float, msgspec.Meta(description="of those that run, in milliseconds", ge=0)] | None
+    wait_p95_ms: Ms | None
+    errors: Number
+    failures: dict[str, Number]
+    route: Label | None
+    threaded: Annotated[int, msgspec.Meta(description="took a thread of the pool of sync endpoints", ge=0)]
+    held: Annotated[int, msgspec.Meta(description="held a response open", ge=0)]
+    held_ms: Ms
+    sql: Number
+    sql_ms: Ms
+    cache: Number
+    cache_ms: Ms
+    http: Number
+    http_ms: Ms
+
+
 class SnapshotDocument(TypedDict):
     """What `perftui snapshot --json` prints. Null is "no data", never zero."""
 
@@ -411,6 +439,7 @@ class SnapshotDocument(TypedDict):
     pools: list[PoolDocument]
     caches: list[CacheDocument]
     upstreams: list[UpstreamDocument]
+    background: list[BackgroundDocument]
     in_flight: list[InFlightDocument]
     slowest: list[SlowDocument]
     incidents: list[IncidentDocument]

@@ -29,6 +29,7 @@ from perftui.model.summary import (
 )
 from perftui.model.timeline import NOTED
 from perftui.model.waiting import fullness
+from perftui.present.documents.after import background
 from perftui.present.documents.shape import (
     SCHEMA,
     BacklogDocument,
@@ -89,6 +90,7 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> SnapshotDocument:
         "pools": [_pool(row) for row in wanted.of(summary.pools)],
         "caches": [_cache(row) for row in wanted.of(summary.caches)],
         "upstreams": [_upstream(row) for row in wanted.of(summary.upstreams)],
+        "background": [background(row) for row in wanted.of(summary.background)],
         "in_flight": [_in_flight(row) for row in wanted.of(summary.in_flight)],
         "slowest": [_slow(row) for row in wanted.of(summary.slowest)],
         "incidents": [
@@ -139,6 +141,7 @@ def _route(row: RouteSummary, verdicts: tuple[SloVerdict, ...]) -> RouteDocument
         "pool_wait_ms_per_request": _rounded(row.pool_wait_ms_per_request),
         "threadpool_wait_ms_per_request": _rounded(row.threadpool_wait_ms_per_request),
         "loop_wait_ms_per_request": _rounded(row.loop_wait_ms_per_request),
+        "background_ms_per_request": _rounded(row.background_ms_per_request),
         "http_per_request": _rounded(row.http_per_request),
         "http_ms_per_request": _rounded(row.http_ms_per_request),
         "http_held_ms_per_request": _rounded(row.http_held_ms_per_request),

@@ -21,11 +21,12 @@ SubjectKind: TypeAlias = Literal[
     "pool",
     "cache",
     "upstream",
+    "background",
     "place",
     "evidence",
 ]
-"""`place`: a function that held the loop. `flight`: a request that has not ended. `view`: by its digit.
-`evidence`: what was taken of its own accord, by its id."""
+"""`background`: a function that works after the response. `place`: a function that held the loop. `flight`: a
+request that has not ended. `view`: by its digit. `evidence`: what was taken of its own accord, by its id."""
 
 SPACED = 30
 """From this height on empty lines part the blocks of a detail screen."""

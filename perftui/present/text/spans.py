@@ -12,6 +12,7 @@ KINDS = {
     "http": "HTTP",
     "loop": "loop wait",
     "threadpool": "thread wait",
+    "background": "background",
     "serialize": "serialize",
 }
 """By the name on the wire."""

@@ -2,7 +2,8 @@
 
 `loop.run_in_executor` and a pool of the app's own run a job without its context: what it asks of databases,
 caches and pools would be nobody's. Wrapped is `ThreadPoolExecutor.submit`, and of the context nothing is
-carried but our one variable. Other pools are left alone: a process's have no use for it, and what a plain
+carried but our one variable. A job that is not over when its request has been answered is work of its own
+from then on, and is told of. Other pools are left alone: a process's have no use for it, and what a plain
 `threading.Thread` does says nothing of who waits for it; libraries start what outlives every request so.
 """
 
@@ -11,13 +12,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from typing import Any
 
+from perftui_agent.guard import Guard
 from perftui_agent.probes.patches import Patches
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.whose import request_now
 from perftui_agent.wire.frames import Frame
+from perftui_agent.work import THREAD, Sink, WorkRecord, begin, end, function_of
 
 TO_OTHER_INTERPRETERS = "InterpreterPoolExecutor"
 """A kind of thread pool (Python 3.14) that sends its jobs away by pickling them."""
@@ -28,7 +32,9 @@ class ExecutorProbe:
 
     name = "executors"
 
-    def __init__(self) -> None:
+    def __init__(self, sink: Sink, guard: Guard) -> None:
+        self._sink = sink
+        self._guard = guard
         self._patches = Patches()
 
     def attach(self) -> ProbeStatus:
@@ -45,17 +51,17 @@ class ExecutorProbe:
         self._patches.take_back()
 
     def fill(self, _frame: Frame) -> None:
-        """Nothing is read: what jobs do comes with their requests."""
+        """Nothing is read: what jobs do comes with their requests, or as work of their own."""
 
     def _carrying(self, submit: Callable[..., Any]) -> Callable[..., Any]:
-        patches = self._patches
+        patches, sink, guard = self._patches, self._sink, self._guard
 
         @functools.wraps(submit)
         def carrying_submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
             request = request_now() if patches else None
             if request is None or type(self).__name__ == TO_OTHER_INTERPRETERS:
                 return submit(self, fn, *args, **kwargs)
-            return submit(self, _Job(request, fn), *args, **kwargs)
+            return submit(self, _Job(sink, guard, request, fn), *args, **kwargs)
 
         return carrying_submit
 
@@ -63,18 +69,59 @@ class ExecutorProbe:
 class _Job:
     """A function to be called for a request."""
 
-    __slots__ = ("_function", "_request")
+    __slots__ = ("_function", "_guard", "_request", "_sink")
 
-    def __init__(self, request: RequestRecord, function: Callable[..., Any]) -> None:
+    def __init__(
+        self, sink: Sink, guard: Guard, request: RequestRecord, function: Callable[..., Any]
+    ) -> None:
+        self._sink = sink
+        self._guard = guard
         self._request = request
         self._function = function
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        token = current_request.set(self._request)
+        work = self._begin(args)
+        token = current_request.set(work or self._request)
+        error: BaseException | None = None
         try:
             return self._function(*args, **kwargs)
+        except BaseException as failure:
+            error = failure
+            raise
         finally:
             current_request.reset(token)
+            self._end(work, error)
+            error = None
+
+    def _begin(self, args: tuple[Any, ...]) -> WorkRecord | None:
+        try:
+            job: Any = self._function
+            owner = getattr(job.func if isinstance(job, functools.partial) else job, "__self__", None)
+            within = isinstance(owner, Context)
+            called = args[0] if within and not isinstance(job, functools.partial) and args else job
+            work = begin(self._sink, THREAD, function_of(called), self._request)
+            if within:
+                # The job is run in a context of its own, a copy of the request's: `asyncio.to_thread`.
+                _set_in(owner, work)
+        except Exception as fault:  # noqa: BLE001 - a fault of ours costs a count, never a job
+            self._guard.fault("probes.executors", fault)
+            return None
+        return work
+
+    def _end(self, work: WorkRecord | None, error: BaseException | None) -> None:
+        try:
+            if work is not None:
+                end(self._sink, work, error, told=work.outlives)
+        except Exception as fault:  # noqa: BLE001 - as above
+            self._guard.fault("probes.executors", fault)
 
     def __repr__(self) -> str:
         return repr(self._function)
+
+
+def _set_in(context: Any, work: WorkRecord) -> None:
+    """Have what runs in a context work for `work`; not if that is somebody's already."""
+    try:
+        context.run(current_request.set, work)
+    except RuntimeError:  # it runs somewhere right now
+        return

@@ -27,6 +27,7 @@ from perftui_agent.probes.sql.sqlalchemy import SqlAlchemyProbe
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.whose import request_now
 from perftui_agent.wire.frames import Frame
+from perftui_agent.work import WorkRecord
 from tests.support.requests import begin, end
 from tests.support.timed import timed
 
@@ -34,7 +35,7 @@ from tests.support.timed import timed
 @pytest.fixture
 def probe() -> Iterator[ExecutorProbe]:
     """The probe, attached."""
-    probe = ExecutorProbe()
+    probe = ExecutorProbe(the_agent().window, Guard())
     assert probe.attach() == ON
     yield probe
     probe.detach()
@@ -110,10 +111,10 @@ def test_a_thread_keeps_nothing_of_a_request(probe: ExecutorProbe, request_here:
         current_request.set(request_here)
 
 
-def test_a_job_that_outlives_its_request_is_nobodys(
+def test_a_job_that_outlives_its_request_is_work_of_its_own(
     probe: ExecutorProbe, request_here: RequestRecord
 ) -> None:
-    """What it does once the request has left is not the request's."""
+    """What it does once the request has left is not the request's, nor is a job that begins only then."""
     left = threading.Event()
 
     def job() -> tuple[RequestRecord | None, RequestRecord | None]:
@@ -129,8 +130,11 @@ def test_a_job_that_outlives_its_request_is_nobodys(
         end(request_here)
         request_here.left_ns = request_here.ended_ns
         left.set()
-        assert future.result()[1] is None
-        assert asked.result() is None
+        within, afterwards = future.result()
+        assert within is request_here
+        assert isinstance(afterwards, WorkRecord)
+        assert isinstance(asked.result(), WorkRecord)
+        assert asked.result() is not afterwards
 
 
 def test_jobs_are_what_they_were(probe: ExecutorProbe, request_here: RequestRecord) -> None:
@@ -158,7 +162,7 @@ def test_jobs_are_what_they_were(probe: ExecutorProbe, request_here: RequestReco
 def test_it_leaves_nothing_behind() -> None:
     """Attached it looks like the original, detached the original is there."""
     original = ThreadPoolExecutor.submit
-    probe = ExecutorProbe()
+    probe = ExecutorProbe(the_agent().window, Guard())
     assert probe.attach() == probe.attach() == ON
     assert ThreadPoolExecutor.submit is not original
     assert inspect.signature(ThreadPoolExecutor.submit) == inspect.signature(original)

@@ -1,0 +1,1 @@
+"""What requests give away: background tasks, jobs of queues, tasks that outlive them."""

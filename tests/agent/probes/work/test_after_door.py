@@ -1,0 +1,108 @@
+"""What goes on after responses, through the door: a real server, and what `perftui snapshot` says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import Loop, running, write_app
+from tests.support.snapshots import snapshot_of
+
+APP = """
+import asyncio, time
+from concurrent.futures import ThreadPoolExecutor
+from fastapi import BackgroundTasks, FastAPI
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import StaticPool
+from perftui_agent import instrument
+
+app = instrument(FastAPI())
+engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+pool = ThreadPoolExecutor(4)
+kept = set()
+
+def ask(times):
+    with engine.connect() as connection:
+        for number in range(times):
+            connection.execute(text("SELECT :n"), {"n": number}).all()
+
+async def send_mail():
+    await asyncio.sleep(0.12)
+    ask(3)
+
+def resize():
+    time.sleep(0.05)
+
+def export():
+    time.sleep(0.1)
+    ask(4)
+
+async def notify():
+    await asyncio.sleep(0.2)
+
+async def forever():
+    while True:
+        await asyncio.sleep(60)
+
+@app.post("/orders")
+async def orders(tasks: BackgroundTasks):
+    ask(1)
+    tasks.add_task(send_mail)
+    tasks.add_task(resize)
+
+@app.get("/export")
+async def exported():
+    asyncio.get_running_loop().run_in_executor(pool, export)
+
+@app.get("/awaited")
+async def awaited():
+    await asyncio.to_thread(ask, 2)
+    await asyncio.get_running_loop().run_in_executor(None, ask, 2)
+
+@app.get("/thread")
+async def thread():
+    kept.add(asyncio.ensure_future(asyncio.to_thread(export)))
+    await asyncio.sleep(0)
+
+@app.get("/plain")
+async def plain():
+    return 1
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_work_after_the_response_is_told_by_function(tmp_path: Path, loop: Loop) -> None:
+    """Background tasks and jobs of thread pools: how often, how long, whose, and what they ask."""
+    with running(write_app(tmp_path, APP), workers=1, loop=loop) as service:
+        service.wait_registered()
+        calls = [("POST", "/orders"), ("GET", "/export"), ("GET", "/thread"), ("GET", "/awaited")]
+        with snapshot_of(service) as told, service.client() as client:
+            for method, path in calls * 10:
+                assert client.request(method, path).is_success
+    rows = {(row["name"].split()[-1], row["route"]): row for row in told["background"]}
+    mail, resize = rows["send_mail", "POST /orders"], rows["resize", "POST /orders"]
+    assert (mail["kind"], mail["count"], mail["running"], mail["errors"], mail["sql"]) == (
+        "background",
+        10,
+        0,
+        0,
+        30,
+    )
+    assert 110 <= mail["p50_ms"] <= 250
+    assert (resize["count"], resize["threaded"]) == (10, 10)
+    for route in ("GET /export", "GET /thread"):
+        job = rows["export", route]
+        assert (job["kind"], job["count"], job["sql"]) == ("thread", 10, 40)
+    routes = {row["route"]: row for row in told["routes"]}
+    assert {route: row["sql_per_request"] for route, row in routes.items()} == {
+        "POST /orders": 1.0,
+        "GET /export": 0.0,
+        "GET /thread": 0.0,
+        "GET /awaited": 4.0,
+    }
+    assert routes["POST /orders"]["p95_ms"] < 100 < routes["POST /orders"]["background_p95_ms"]
+    (query,) = told["queries"]
+    assert set(query["routes"]) == set(routes)
+    assert query["count"] == 10 * (1 + 3 + 4 + 4 + 4)
+    assert not [row for row in told["background"] if row["route"] == "GET /awaited"]
