@@ -280,7 +280,7 @@ class _Run:
         try:
             watched = self.loop_probe.loop
             self.loop_probe.look()
-            self._accept_queue.look()
+            self._accept_queue.look(drains=self.loop_probe.turns_in_time)
             if watched is not None and self.loop_probe.loop is None:
                 # It was closed: the next request wakes the agent again and brings the one it runs in.
                 self._window.open = False

@@ -39,8 +39,11 @@ AFTER_NS = 2_000_000_000
 A_CPU_NS = 100_000_000
 """What threads without the GIL may have had of each CPU between two beats, of which the second was late."""
 
-EVERY_NS = 40_000_000
-"""Less than a beat, and seldom enough while the agent's thread is busy."""
+PUT_OFF_NS = 100_000_000
+"""Of CPU: a process that has had less since the last time need not put it off, as an idle one never does."""
+
+LISTENS_EVERY_NS = 250_000_000
+"""How often it is asked of the system whether anybody listens to the signal."""
 
 PREFERS_WHO_RUNS = (6, 4)
 """The first Linux that does."""
@@ -81,7 +84,10 @@ class Alarm:
         self._timer: ctypes.c_void_p | None = None
         self._spec = _NEVER
         self._signal = 0
+        self._clock = 0
         self._put_off_ns = 0
+        """By that clock."""
+        self._asked_ns = 0
         self._is_disarmed = False
         self.status = "off: not begun"
         """`on`, or `off: why`."""
@@ -99,13 +105,17 @@ class Alarm:
 
     def put_off(self, now_ns: int) -> None:
         """Say that all is well; end it where nobody listens to the signal, which then ends the process."""
-        if now_ns - self._put_off_ns < EVERY_NS or self._timer is None or self._is_disarmed:
+        if self._timer is None or self._is_disarmed:
             return
-        if not self._listens():
-            self.end()
-            return
-        self._put_off_ns = now_ns
-        self._libc.timer_settime(self._timer, 0, ctypes.byref(self._spec), None)
+        if now_ns - self._asked_ns >= LISTENS_EVERY_NS:
+            self._asked_ns = now_ns
+            if not self._listens():
+                self.end()
+                return
+        had_ns = time.clock_gettime_ns(self._clock)
+        if had_ns - self._put_off_ns >= PUT_OFF_NS:
+            self._put_off_ns = had_ns
+            self._libc.timer_settime(self._timer, 0, ctypes.byref(self._spec), None)
 
     def disarm(self) -> None:
         """Send nothing from now on, whoever puts it off; from any thread, as the process ends."""
@@ -143,7 +153,7 @@ class Alarm:
             return
         self._spec = _TimerSpec(0, 0, *divmod(after_ns, 1_000_000_000))
         self._timer, self._signal, self.status = timer, number, "on"
-        self._put_off_ns = 0
+        self._clock, self._put_off_ns = clock, -PUT_OFF_NS
         self.put_off(time.monotonic_ns())
 
 

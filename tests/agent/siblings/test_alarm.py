@@ -21,9 +21,10 @@ COMPUTES = """
     from perftui_agent.siblings import alarm as alarms
     from perftui_agent.siblings.alarm import Alarm
 
-    def compute(seconds):
-        "In C code, in one go, with the GIL."
-        began = time.thread_time()
+    alarms.AFTER_NS, alarms.A_CPU_NS, alarms.PUT_OFF_NS = 500_000_000, 0, 50_000_000
+
+    def compute(seconds=0.8):
+        "In C code, with the GIL, for longer than the alarm waits."
         for size in range(10, 60):
             text = "a" * size + "b"
             took = -time.thread_time()
@@ -53,8 +54,8 @@ def test_stacks_are_written_while_c_code_holds_the_gil(tmp_path: Path, release: 
     file, own = tmp_path / "x.stacks", tmp_path / "own"
     code = COMPUTES.replace("RELEASE", release) + (
         "    mine = open(sys.argv[2], 'w')\n"
-        "    faulthandler.dump_traceback_later(1, file=mine)\n"
-        "    compute(2.5)\n"
+        "    faulthandler.dump_traceback_later(0.1, file=mine)\n"
+        "    compute()\n"
         "    alarm.end()\n"
         "    faulthandler.cancel_dump_traceback_later()\n"
         "    mine.close()\n"
@@ -73,7 +74,7 @@ def test_it_is_the_thread_that_computes_which_writes(tmp_path: Path) -> None:
     """It holds the GIL: what it reads of others does not change meanwhile."""
     file = tmp_path / "x.stacks"
     code = COMPUTES.replace("RELEASE", NEW) + (
-        "    thread = threading.Thread(target=compute, args=(2.5,))\n"
+        "    thread = threading.Thread(target=compute)\n"
         "    thread.start()\n"
         "    thread.join()\n"
         "    alarm.end()\n"
@@ -95,7 +96,7 @@ def test_a_process_that_does_not_run_writes_nothing_when_it_goes_on(tmp_path: Pa
         assert process.stdin is not None
         assert process.stdout is not None
         stop(process.pid)
-        time.sleep(2.5)
+        time.sleep(0.8)
         os.kill(process.pid, signal.SIGCONT)
         process.stdin.write(b"\n")
         process.stdin.flush()
@@ -108,7 +109,7 @@ def test_one_that_is_put_off_writes_nothing(tmp_path: Path) -> None:
     """As long as the agent's thread beats, however busy the process is."""
     file = tmp_path / "x.stacks"
     code = COMPUTES.replace("RELEASE", NEW) + (
-        "    while time.process_time() < 4:\n"
+        "    while time.process_time() < 2:\n"
         "        sum(range(99))\n"
         "        alarm.put_off(time.monotonic_ns())\n"
         "    alarm.end()\n"
@@ -123,7 +124,7 @@ def test_one_that_is_over_sends_nothing_to_a_process_that_does_not_listen_any_mo
 ) -> None:
     """The signal would end it: it computes for longer than the alarm waits, and ends as it means to."""
     code = COMPUTES.replace("RELEASE", NEW)
-    code += f"    {last}\n    stacks.end()\n    compute(2.5)\n    print('ended well')\n"
+    code += f"    {last}\n    stacks.end()\n    compute()\n    print('ended well')\n"
     assert run_host(code, tmp_path, str(tmp_path / "x.stacks")) == ["on", "ended well"]
 
 
@@ -134,7 +135,7 @@ def test_an_app_that_sets_its_signals_back_is_not_ended_by_the_alarm(tmp_path: P
         "    alarm.put_off(time.monotonic_ns() * 2)\n"
         "    alarm.look_after(said)\n"
         "    print(alarm.status)\n"
-        "    compute(2.5)\n"
+        "    compute()\n"
         "    alarm.look_after(stacks.look_after(Path(sys.argv[1])))\n"
         "    print(alarm.status)\n"
         "    alarm.end()\n"

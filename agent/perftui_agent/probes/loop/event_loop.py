@@ -159,6 +159,12 @@ class LoopProbe:
         if watch is not None and not watch.look():
             self._watch = None
 
+    @property
+    def turns_in_time(self) -> bool:
+        """Whether it did when it was last looked at; False where nobody can tell."""
+        watch = self._watch
+        return watch is not None and watch.turns_in_time
+
     def fill(self, frame: Frame) -> None:
         """Add what this span's ticks have shown."""
         if self._watch is not None:
@@ -184,6 +190,8 @@ class LoopWatch:
         self._switches = 0
         self.gap: Gap | None = None
         """What there was before the last look, if that came late."""
+        self.turns_in_time = False
+        """Whether, at the last look, no tick was overdue or had just been late."""
         self._block: Block | None = None
         self._samples = 0
         self._incidents: list[Incident] = []
@@ -204,6 +212,7 @@ class LoopWatch:
         was_late_ns = self._take_ticks()
         overdue_ns = now - self.clock.due_ns
         held_ns = apart_ns - self._beat_ns
+        self.turns_in_time = overdue_ns < OVERDUE_NS and was_late_ns < OVERDUE_NS
         if overdue_ns >= OVERDUE_NS and (self._block is not None or held_ns < overdue_ns / 2):
             self._look(self.clock.due_ns)
         elif overdue_ns >= OVERDUE_NS:
@@ -254,7 +263,10 @@ class LoopWatch:
         while ticks:
             tick = ticks.popleft()
             late_ns = tick.ran_ns - tick.due_ns
-            self._stats.lag.add_all(list(_waits(tick, self._beat_ns)))
+            if late_ns <= self._beat_ns:
+                self._stats.lag.add(late_ns)
+            else:
+                self._stats.lag.add_all(list(_waits(tick, self._beat_ns)))
             self._turned(tick.ran_ns)
         return late_ns
 

@@ -13,6 +13,7 @@ import pytest
 from perftui_agent.listeners import ListeningSocket
 from perftui_agent.probes.machine import accept_queue
 from perftui_agent.probes.machine.accept_queue import (
+    DRAINS_FOR,
     AcceptQueueProbe,
     host_overflows,
     tcp_queue,
@@ -106,6 +107,24 @@ def test_the_fullest_moment_between_two_frames_is_told(opened: ExitStack) -> Non
         opened.enter_context(listener.accept()[0])
     assert filled(probe).listeners == [Listener(address="here", waiting=1, limit=LIMIT, most=4)]
     assert filled(probe).listeners[0].most == 1
+
+
+def test_while_the_loop_turns_in_time_a_queue_is_looked_at_now_and_then(opened: ExitStack) -> None:
+    """It drains by itself then; as soon as the loop is late it is looked at with every beat."""
+    listener = listening(opened, ("127.0.0.1", 0))
+    looks: list[None] = []
+
+    def found_now() -> list[ListeningSocket]:
+        looks.append(None)
+        return found(listener)
+
+    probe = AcceptQueueProbe(found_now)
+    for _ in range(2 * DRAINS_FOR):
+        probe.look(drains=True)
+    assert len(looks) == 2
+    for _ in range(DRAINS_FOR):
+        probe.look(drains=False)
+    assert len(looks) == 2 + DRAINS_FOR
 
 
 def test_what_the_host_refused_is_a_difference(opened: ExitStack) -> None:
