@@ -39,6 +39,10 @@ class Ring:
         if len(data) > self._size:
             return False
         if self._head + len(data) > self._size:
+            # What lies between here and the end is of the round before, and older than all that begins anew:
+            # kept, it would stand before what is overwritten next, and keep that from being given up.
+            while self._slots and self._slots[0].offset >= self._head:
+                self._slots.popleft()
             self._head = 0
         end = self._head + len(data)
         while self._slots and self._is_overwritten(self._slots[0], end):

@@ -22,6 +22,7 @@ from perftui_agent.wire.frames import (
     PathFrame,
     PoolFrame,
     RepeatedCalls,
+    RepeatedShape,
     RouteFrame,
     StatementFrame,
     UpstreamFrame,
@@ -209,16 +210,14 @@ def merge_route(older: RouteFrame, newer: RouteFrame) -> None:
     older.exceptions = [
         ExceptionCount(type=kind, place=place, count=count) for (kind, place), count in exceptions.items()
     ]
-    repeats = {repeat.fingerprint: repeat for repeat in older.repeats}
-    for repeat in newer.repeats:
-        same = repeats.get(repeat.fingerprint)
-        if same is None:
-            older.repeats.append(repeat)
-        else:
-            _add(same, repeat, ("requests", "executions", "distinct_binds", "total_ns"))
-            same.most = max(same.most, repeat.most)
+    _merge_parts(older.repeats, newer.repeats, lambda row: (row.fingerprint, row.call_site), _merge_repeats)
     if newer.paths:
         _merge_paths(older, newer)
+
+
+def _merge_repeats(older: RepeatedShape, newer: RepeatedShape) -> None:
+    _add(older, newer, ("requests", "executions", "distinct_binds", "total_ns"))
+    older.most = max(older.most, newer.most)
 
 
 def merge_path(older: PathFrame, newer: PathFrame) -> None:
@@ -252,7 +251,7 @@ def merge_statement(older: StatementFrame, newer: StatementFrame) -> None:
 def _merge_pool(older: PoolFrame, newer: PoolFrame) -> None:
     older.wait.merge(newer.wait)
     _add(older, newer, ("checkouts", "timeouts"))
-    for field in ("size", "checked_out", "overflow", "max"):
+    for field in ("size", "checked_out", "overflow", "max", "waiting", "longest_wait_ns"):
         setattr(older, field, getattr(newer, field))
 
 

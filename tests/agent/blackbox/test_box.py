@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from perftui_agent.blackbox.box import BlackBox
+from perftui_agent.blackbox.ring import Ring
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.boxes import read_box, read_evidence
 from perftui_agent.wire.codec import WireError, decode_from_agent, encode
@@ -212,6 +213,22 @@ def test_a_box_whose_file_is_removed_is_made_again_with_all_it_held(box: BlackBo
     assert [one.seq for one in history(box, 21)] == list(range(1, 22))
     assert [one.seq for one in read_box(box.path)[1]] == list(range(1, 22))
     assert (tmp_path / "w.ring").read_bytes() == b"somebody else's"
+
+
+def test_frames_of_any_size_come_back_as_they_were_however_often_the_ring_has_turned(tmp_path: Path) -> None:
+    """A large one that begins the ring anew leaves nothing behind that it has written over."""
+    draw = random.Random(7)
+    descriptor = os.open(tmp_path / "ring", os.O_RDWR | os.O_CREAT)
+    ring = Ring(descriptor, 100, 4_000)
+    sent: dict[int, bytes] = {}
+    for stamp in range(1, 500):
+        sent[stamp] = bytes([stamp % 256]) * draw.randint(10, 900)
+        assert ring.append(stamp, sent[stamp])
+        stamps = ring.stamps()
+        assert ring.messages(after=0, until=stamp) == [sent[each] for each in stamps]
+        assert stamps == list(range(stamps[0], stamp + 1))
+    assert not ring.append(500, bytes(4_000))
+    os.close(descriptor)
 
 
 def test_evidence_outlasts_the_frames_it_was_told_in(tmp_path: Path) -> None:

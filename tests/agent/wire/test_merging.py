@@ -11,10 +11,13 @@ from perftui_agent.wire.frames import (
     Frame,
     Listener,
     PoolFrame,
+    RepeatedShape,
     RouteFrame,
     StatusCounts,
 )
 from perftui_agent.wire.merging import merge_into
+
+POOL_GAUGES = {"size", "checked_out", "overflow", "max", "waiting", "longest_wait_ns"}
 
 
 def sketch(*values: int) -> LatencySketch:
@@ -59,6 +62,36 @@ def test_every_count_of_a_route_and_a_cache_adds_up() -> None:
                 assert value == 2, field.name
             elif isinstance(value, LatencySketch):
                 assert value.count == 2, field.name
+
+
+def test_what_is_repeated_is_added_up_place_by_place() -> None:
+    """One statement that two lines repeat are two rows, as they are for whoever has each second."""
+    older, newer = a_frame(1, 7), a_frame(2, 3)
+    for one, executions in ((older, 10), (newer, 1)):
+        one.routes[0].repeats = [
+            RepeatedShape(fingerprint="f", call_site=site, requests=1, executions=executions, most=executions)
+            for site in ("a.py:1 list", "b.py:2 show")
+        ]
+    merge_into(older, newer)
+    assert [
+        (each.call_site, each.requests, each.executions, each.most) for each in older.routes[0].repeats
+    ] == [
+        ("a.py:1 list", 2, 11, 10),
+        ("b.py:2 show", 2, 11, 10),
+    ]
+
+
+def test_a_pool_is_as_it_is_now() -> None:
+    """What has waited in an older second waits no longer."""
+    older, newer = a_frame(1, 7), a_frame(2, 3)
+    gauges = [field for field in msgspec.structs.fields(PoolFrame) if field.name in POOL_GAUGES]
+    assert len(gauges) == len(POOL_GAUGES)
+    for number, field in enumerate(gauges):
+        setattr(older.pools[0], field.name, 100)
+        setattr(newer.pools[0], field.name, number)
+    merge_into(older, newer)
+    assert [getattr(older.pools[0], field.name) for field in gauges] == list(range(len(gauges)))
+    assert older.pools[0].checkouts == 2
 
 
 def test_an_accept_queue_keeps_its_fullest_moment() -> None:
