@@ -20,6 +20,7 @@ from textual.screen import Screen
 from perftui.driver import ThriftyDriver
 from perftui.faults import FAULTS, log_path
 from perftui.feed import Feed, LiveFeed
+from perftui.model.database import Databases
 from perftui.model.flame import Samples
 from perftui.model.steps import Steps
 from perftui.pace import SLOW_S, Pace
@@ -272,6 +273,10 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
     ) -> Memory | Refusal:
         """Return what grows in a worker, or why it can't be told."""
         return await self._feed.memory(worker, for_s=for_s, told=told, finish=finish)
+
+    async def ask_databases(self) -> Databases:
+        """Return what the service's databases say themselves."""
+        return await self._feed.databases()
 
     async def measure_functions(
         self,

@@ -23,6 +23,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
     {
         "check": "Hold a service against what it promises, for a script.",
         "connect": "Open the dashboard on running services.",
+        "database": "Tell what the databases say of sessions, waits and locks.",
         "demo": "Start a demo shop with known faults, and the dashboard on it.",
         "doctor": "Tell what stands in the way here, each with its mend.",
         "dump": "Print the stacks of every thread of the workers.",

@@ -9,12 +9,14 @@ from typing import Protocol
 from perftui.clock import now
 from perftui.faults import FAULTS
 from perftui.model.dashboard import Dashboard
+from perftui.model.database import Databases
 from perftui.model.events import FrameReceived
 from perftui.model.merge import merge
 from perftui.model.steps import Steps, finished
 from perftui.model.summarize import summary_steps
 from perftui.model.summary import Summary
 from perftui.sources.actions import take_dump, take_functions, take_memory, take_profile
+from perftui.sources.databases import take_databases
 from perftui.sources.local import LocalSource
 from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
 from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
@@ -67,6 +69,9 @@ class Feed(Protocol):
         finish: asyncio.Event,
     ) -> Memory | Refusal:
         """Return what grows in a worker, or why it can't be told."""
+
+    async def databases(self) -> Databases:
+        """Return what the service's databases say themselves; see `sources.databases`."""
 
     async def functions(
         self,
@@ -152,6 +157,10 @@ class LiveFeed:
     ) -> Memory | Refusal:
         """Ask the worker's agent."""
         return await take_memory(self._source, worker, for_s=for_s, told=told, finish=finish)
+
+    async def databases(self) -> Databases:
+        """Have one worker ask them, and all say which sessions are theirs."""
+        return await take_databases(self._source)
 
     async def functions(
         self,

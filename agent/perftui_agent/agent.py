@@ -22,6 +22,11 @@ from perftui_agent.engines import Engines
 from perftui_agent.evidence import EvidenceTray
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.actions import Actions
+from perftui_agent.inspect.database.look import Databases
+from perftui_agent.inspect.database.own_connection import OwnConnections
+from perftui_agent.inspect.database.tables import tables_of
+from perftui_agent.inspect.database.turn import Turns
+from perftui_agent.inspect.database.watch import DatabaseWatch
 from perftui_agent.inspect.dump import take_dump
 from perftui_agent.inspect.functions import Traffic
 from perftui_agent.inspect.inspector import Inspector
@@ -56,6 +61,8 @@ from perftui_agent.probes.machine.garbage import GarbageProbe
 from perftui_agent.probes.machine.process import ProcessProbe
 from perftui_agent.probes.probe import Probe
 from perftui_agent.probes.probe_set import ProbeSet
+from perftui_agent.probes.sql.databases import database_of
+from perftui_agent.probes.sql.holders import Holders
 from perftui_agent.probes.sql.pool import PoolProbe
 from perftui_agent.probes.sql.sqlalchemy import SqlAlchemyProbe
 from perftui_agent.probes.work.background_tasks import BackgroundTaskProbe
@@ -99,6 +106,7 @@ class Agent:
         self.guard = Guard()
         self.window = Window()
         self.engines = Engines()
+        self.holders = Holders()
         self.pace = LoopPace()
         self.sides = ServerSides(self.guard)
         self.arrivals = Arrivals(self.pace, self.window, self.guard)
@@ -192,6 +200,7 @@ class _Run:
         self.loop_probe = LoopProbe(agent.settings.block_ms, agent.window, agent.pace)
         self._watch = Watch(agent.guard, self._listens, lambda: self.loop_probe.gap)
         self.process_probe = ProcessProbe()
+        self.pool_probe = PoolProbe(agent.window, agent.guard, agent.engines, agent.holders)
         self._accept_queue = AcceptQueueProbe(self._listening)
         probes: list[Probe] = [
             self.loop_probe,
@@ -207,7 +216,7 @@ class _Run:
             RoutesProbe(agent.guard),
             SerializationProbe(),
             SqlAlchemyProbe(agent.window, agent.guard, agent.settings.slow_query_ms),
-            PoolProbe(agent.window, agent.guard, agent.engines),
+            self.pool_probe,
             CacheProbe(agent.window, agent.guard),
             RedisProbe(agent.window, agent.guard),
             HttpxProbe(agent.window, agent.guard),
@@ -315,6 +324,7 @@ class _Run:
         name_thread(AGENT_THREAD)
         rendezvous = self._rendezvous = Rendezvous(worker, agent.settings.runtime_dir)
         actions = Actions(guard=self._guard)
+        databases = self._new_databases()
         inspector = Inspector(
             own_pid=worker.pid,
             actions_allowed=agent.settings.actions,
@@ -329,6 +339,7 @@ class _Run:
                 routes=lambda: [label for labels in list(routes.every) for label in labels.labels()],
                 loop=lambda: self.loop_probe.loop,
             ),
+            databases=databases,
             guard=self._guard,
         )
         stream = WorkerSocket(
@@ -373,6 +384,14 @@ class _Run:
             if agent.settings.triggers:
                 off = "" if agent.settings.actions else "off: actions are switched off"
                 self.probes.status["triggers"] = off or "on"
+            watch = DatabaseWatch(
+                databases,
+                held=agent.holders.told,
+                refused=lambda: self.pool_probe.refused,
+                turn=Turns(lambda: rendezvous.directory, worker.service).take,
+                allowed=agent.settings.actions,
+                guard=self._guard,
+            )
             rhythm = Rhythm(
                 window=self._window,
                 guard=self._guard,
@@ -381,9 +400,9 @@ class _Run:
                 box=self._box,
                 footprint=Footprint(IMPORTED_BYTES, self._window, self.probes, stream, self._box),
                 evidence=self.evidence,
-                note=partial(_each, (triggers.note, self._watch.note)),
+                note=partial(_each, (triggers.note, self._watch.note, watch.note)),
             )
-            await asyncio.gather(rhythm.run(), presence.run(), triggers.run())
+            await asyncio.gather(rhythm.run(), presence.run(), triggers.run(), watch.run())
         finally:
             self._watch.close()
             await stream.close()
@@ -393,6 +412,17 @@ class _Run:
                 # Not before nobody can read any more that it listens.
                 rendezvous.withdraw()
                 self._stacks.end()
+
+    def _new_databases(self) -> Databases:
+        shapes = self._window.shapes
+        return Databases(
+            self._agent.engines,
+            OwnConnections(self._agent.engines),
+            self._agent.holders.told,
+            shapes.told,
+            lambda database: {table for text in shapes.examples(database) for table in tables_of(text)},
+            database_of,
+        )
 
     def _new_lookout(self, worker: WorkerIdentity, neighbours: Neighbours, actions: Actions) -> Lookout:
         spy, sources = PySpy(), SourceReader()

@@ -32,6 +32,10 @@ def _is_not_load(_cause: Finding, symptom: Finding) -> bool:
     return "requests" not in symptom.evidence.get("in", ())
 
 
+def _is_waiting(cause: Finding, symptom: Finding) -> bool:
+    return any(each.get("route") == symptom.subject for each in cause.evidence.get("waiting", ()))
+
+
 def _holds_most_of_the_time(cause: Finding, _symptom: Finding) -> bool:
     share = cause.evidence.get("share_of_worker")
     return isinstance(share, float) and share >= MOST
@@ -91,6 +95,10 @@ PAIRS: tuple[Pair, ...] = (
         _is_not_load,
     ),
     Pair("pool-exhausted", "threadpool-exhausted", "route", "threads are held by who waits for a connection"),
+    Pair("db-lock", "idle-in-transaction", "route", "what idles holds the lock, or waits for who does"),
+    Pair("db-lock", "slow-query", "statement", "it waits for the lock, and would be quick without"),
+    Pair("db-lock", "stuck-request", "route", "they wait for the lock", _is_waiting),
+    Pair("db-lock", "pool-exhausted", "route", "connections are held by who waits for the lock"),
     Pair("n-plus-one", "repeated-query", "statement", "one statement for all would repeat nothing"),
     Pair("cache-thrash", "low-hit-ratio", "cache", "what is evicted cannot be hit"),
 )
@@ -98,6 +106,8 @@ PAIRS: tuple[Pair, ...] = (
 
 CAUSES: tuple[str, ...] = (
     "loop-blocked",
+    "db-lock",
+    "db-connections",
     "pool-exhausted",
     "n-plus-one",
     "missing-index",

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from perftui.model.after import BackgroundSummary
+from perftui.model.database import DatabaseView
 from perftui.model.packed import NOTHING, Packed
 from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
@@ -589,6 +590,8 @@ class Summary(Record, frozen=True):
     """What other services were asked over HTTP; the costliest first."""
     background: tuple[BackgroundSummary, ...] = ()
     """What functions did after the response; the costliest first."""
+    databases: tuple[DatabaseView, ...] = ()
+    """What agents have just seen at a database of their own accord, since they had a reason."""
     in_flight: tuple[FlightRow, ...] = ()
     slowest: tuple[SlowRow, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()

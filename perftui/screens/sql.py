@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from perftui.keys import Place
 from perftui.model.figures import Row
 from perftui.present.tables.grid import Grid, RowKey, Sort
 from perftui.present.tables.sql import POOL_SORTS, STATEMENT_SORTS, pools_grid, statements_grid
 from perftui.present.text.evidence import Subject
+from perftui.screens.database import DatabaseScreen
 from perftui.screens.tables import TablesView, table_height
+from perftui.widgets.bindings import bindings
 from perftui.widgets.lines import Lines
 from perftui.widgets.table import Table
 
@@ -16,6 +19,8 @@ from perftui.widgets.table import Table
 class SqlView(TablesView, inherit_bindings=True):
     """View 4."""
 
+    BINDINGS = bindings("sql")
+    PLACES: tuple[Place, ...] = ("sql", "view", "table", "everywhere")
     TITLE_HERE = "SQL"
 
     def panes(self) -> Sequence[Lines]:
@@ -38,6 +43,10 @@ class SqlView(TablesView, inherit_bindings=True):
     def filtered_rows(self) -> Iterable[Sequence[Row]]:
         """Return the statements and the pools."""
         return (self.picture.summary.asked, self.picture.summary.pools)
+
+    def action_database(self) -> None:
+        """Ask the databases for their own view."""
+        self.app.push_screen(DatabaseScreen(self.host))
 
     def leads_to(self, table: str, key: str) -> Subject | None:
         """Return the statement or the pool."""

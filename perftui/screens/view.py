@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 
 from perftui.keys import Place
+from perftui.model.database import Databases
 from perftui.model.flame import Samples
 from perftui.model.steps import Steps, finished
 from perftui.present.picture import Picture, header_line
@@ -69,6 +70,9 @@ class Host(Protocol):
         finish: asyncio.Event,
     ) -> Memory | Refusal:
         """Return what grows in a worker, or why it can't be told."""
+
+    async def ask_databases(self) -> Databases:
+        """Return what the service's databases say themselves."""
 
     async def measure_functions(
         self,

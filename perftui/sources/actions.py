@@ -26,6 +26,7 @@ from perftui_agent.wire.actions import (
     ProfileRequest,
     Progress,
 )
+from perftui_agent.wire.database import Database, DatabaseRequest
 from perftui_agent.wire.frames import Dump, DumpRequest, Refusal, RouteLabel, WorkerId
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
@@ -51,6 +52,9 @@ SPY_SEGMENT_S = 8.0
 
 SNAPSHOT_S = 50.0
 """For so long nothing may be heard while a worker with millions of objects compares two snapshots of them."""
+
+DATABASES_S = 45.0
+"""For so long nothing may be heard while a worker asks eight databases, each of which has five seconds."""
 
 _ids = itertools.count(1)
 
@@ -184,6 +188,21 @@ async def take_standing(source: Workers, worker: WorkerId) -> Standing | Refusal
         source, worker, lambda pid: StandingRequest(id=_new_id(), pid=pid), outside="dump", siblings=False
     )
     return answer if isinstance(answer, Standing | Refusal) else _strange(answer)
+
+
+async def take_database(
+    source: Workers, worker: WorkerId, *, look: bool, engines: Sequence[str] = ()
+) -> Database | Refusal:
+    """Return what `worker` knows of its databases; with a `look`, what they say themselves."""
+    answer = await _asked(
+        source,
+        worker,
+        lambda pid: DatabaseRequest(id=_new_id(), pid=pid, look=look, engines=list(engines)),
+        outside="dump",
+        siblings=False,
+        longer_s=DATABASES_S if look else 0.0,
+    )
+    return answer if isinstance(answer, Database | Refusal) else _strange(answer)
 
 
 async def take_functions(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from random import Random
 
+from perftui.model.database import Databases
 from perftui.model.steps import Steps
 from perftui.model.summary import (
     Coverage,
@@ -87,6 +88,9 @@ class FakeFeed:
     profile_scale: float = 1.0
     """How much longer its reports take than in others."""
     held: float | None = None
+    database: Databases = field(default_factory=Databases)
+    """What its databases say."""
+    asked_databases: int = 0
     memory_s: float = 900.0
     """How far back it knows."""
 
@@ -153,6 +157,11 @@ class FakeFeed:
         if self.profile_waits:
             await finish.wait()
         return self.answer if isinstance(self.answer, Refusal) else leaking(int(worker.split("/")[1]))
+
+    async def databases(self) -> Databases:
+        """Give what was laid in."""
+        self.asked_databases += 1
+        return self.database
 
     async def functions(
         self,

@@ -23,7 +23,13 @@ from tests.support.servers import wait_until
 _UNSAFE_BUT_QUICK = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
 """The data needs to outlive no crash."""
 
-_SETTINGS = [*_UNSAFE_BUT_QUICK, "-c", "max_prepared_transactions=5"]
+_SETTINGS = [
+    *_UNSAFE_BUT_QUICK,
+    "-c",
+    "max_prepared_transactions=5",
+    "-c",
+    "shared_preload_libraries=pg_stat_statements",
+]
 
 
 @contextlib.contextmanager

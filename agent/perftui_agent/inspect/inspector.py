@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.actions import Action, Actions
+from perftui_agent.inspect.database.look import Databases, take_database
 from perftui_agent.inspect.dump import take_dump
 from perftui_agent.inspect.functions import Traffic, take_functions
 from perftui_agent.inspect.insight import Inside
@@ -26,6 +27,7 @@ from perftui_agent.inspect.standing import take_standing
 from perftui_agent.inspect.targets import allowed_targets
 from perftui_agent.inspect.text import printable
 from perftui_agent.wire.actions import FunctionsRequest, MemoryRequest, ProfileRequest, Progress
+from perftui_agent.wire.database import DatabaseRequest
 from perftui_agent.wire.frames import DumpRequest, Refusal
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
@@ -42,6 +44,7 @@ _NAMES = {
     MemoryRequest: "memory watch",
     StandingRequest: "check of rights",
     FunctionsRequest: "functions profile",
+    DatabaseRequest: "database view",
 }
 """What each is called in the log and in refusals."""
 
@@ -63,6 +66,7 @@ class Inspector:
         endpoints: Endpoints = tuple,
         probes: Callable[[], Mapping[str, str]] = dict,
         traffic: Traffic | None = None,
+        databases: Databases | None = None,
         guard: Guard | None = None,
         actions: Actions | None = None,
         spy: PySpy | None = None,
@@ -74,6 +78,7 @@ class Inspector:
         self._endpoints = endpoints
         self._probes = probes
         self._traffic = traffic
+        self._databases = databases
         self._guard = guard or Guard()
         self._actions = actions or Actions()
         self._spy = spy or PySpy()
@@ -110,13 +115,15 @@ class Inspector:
                     reason=f"pid {pid} is no worker of this service that is registered here",
                     advice="perftui ls shows the workers there are",
                 )
-            return await self._do(request, pid, tell, finish or asyncio.Event())
+            return await self._do(request, pid, tell, finish or asyncio.Event(), action.peer)
 
         return await self._actions.run(action, do)
 
     async def _do(
-        self, request: ActionRequest, pid: int, tell: Tell, finish: asyncio.Event
+        self, request: ActionRequest, pid: int, tell: Tell, finish: asyncio.Event, peer: str
     ) -> ActionResult | Refusal:
+        if isinstance(request, DatabaseRequest):
+            return await self._database(request, pid, peer)
         if isinstance(request, ProfileRequest):
             eyes = self._eyes if pid == os.getpid() else None
             return await take_profile(request, pid, eyes=eyes, tell=tell, finish=finish)
@@ -146,6 +153,11 @@ class Inspector:
             inside=Inside(eyes, request.locals_of) if eyes is not None else None,
             locals_of=request.locals_of,
         )
+
+    async def _database(self, request: DatabaseRequest, pid: int, peer: str) -> ActionResult | Refusal:
+        if self._databases is None or pid != os.getpid():
+            return Refusal(id=request.id, reason=f"only worker {pid} itself can tell of its databases")
+        return await take_database(request, pid, databases=self._databases, why=peer)
 
     async def _standing(self, request: StandingRequest) -> Standing:
         return await take_standing(

@@ -129,6 +129,15 @@ class ShapeTable:
         self._remember(key, known)
         return known
 
+    def told(self, text: str, kind: str) -> tuple[str, str]:
+        """Return the fingerprint of a text that a database of a kind has told of, and what may be shown."""
+        folded, verb, _ = fold(text, _QUOTES.get(kind, "unsure"))
+        return fingerprint_of(folded), _cut(folded) if self.show_text else verb
+
+    def examples(self, database: str) -> list[str]:
+        """Return an example of each statement that goes to a database."""
+        return [shape.example for shape in list(self._shapes.values()) if shape.database == database]
+
     def take_in(self, shape: Shape) -> bool:
         """Give a shape a place, forgotten or not; False if there is none before others have been `shed`."""
         if shape.fingerprint == OTHER_SHAPES:
@@ -189,7 +198,7 @@ class ShapeTable:
 
     def _read(self, text: str, quotes: Quotes, engine: Any, database: str) -> StatementText:
         folded, verb, longest = fold(text, quotes)
-        fingerprint = hashlib.blake2b(folded.encode(errors="replace"), digest_size=8).hexdigest()
+        fingerprint = fingerprint_of(folded)
         shape = self._shapes.get(fingerprint) or self._alive.get(fingerprint)
         if shape is None:
             shape = Shape(fingerprint, verb, _cut(folded) if self.show_text else verb)
@@ -210,6 +219,11 @@ class ShapeTable:
         for table in (self.texts, self._older, self._outlines):
             for key in [key for key, known in table.items() if known.shape.fingerprint in fingerprints]:
                 table.pop(key, None)
+
+
+def fingerprint_of(folded: str) -> str:
+    """Return what a shape is known by: the same in every worker."""
+    return hashlib.blake2b(folded.encode(errors="replace"), digest_size=8).hexdigest()
 
 
 def _cut(shape: str) -> str:

@@ -16,6 +16,7 @@ import msgspec
 
 from perftui_agent.sketch import Count, LatencySketch
 from perftui_agent.wire.after import BackgroundFrame
+from perftui_agent.wire.database import DatabaseNews
 
 WIRE_VERSION = 1
 
@@ -561,6 +562,8 @@ class Frame(_Part, tag="frame"):
     """By fingerprint, those of statements that `slowest` tells of and `statements` does not."""
     incidents: list[Incident] = []
     evidence: list[Evidence] = []
+    database: DatabaseNews | None = None
+    """What a database itself said, while there is a reason to ask."""
     agent: AgentStats = msgspec.field(default_factory=AgentStats)
     probes: dict[str, str] = {}
     """Each probe and `on`, or `off: why`."""

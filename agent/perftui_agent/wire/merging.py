@@ -140,6 +140,7 @@ def merge_into(older: Frame, newer: Frame) -> None:
         "loop",
         "threadpool",
         "gc",
+        "database",
         "agent",
         "probes",
     ):

@@ -14,21 +14,30 @@ from perftui_agent.wire.actions import (
     ProfileRequest,
     Progress,
 )
+from perftui_agent.wire.database import Database, DatabaseRequest
 from perftui_agent.wire.frames import Dump, DumpRequest, Frame, Hello, History, Refusal
 from perftui_agent.wire.standing import Standing, StandingRequest
 
-ActionRequest: TypeAlias = DumpRequest | ProfileRequest | MemoryRequest | FunctionsRequest | StandingRequest
+ActionRequest: TypeAlias = (
+    DumpRequest | ProfileRequest | MemoryRequest | FunctionsRequest | StandingRequest | DatabaseRequest
+)
 """What a client may ask to be done."""
 
-ActionResult: TypeAlias = Dump | Profile | Memory | Functions | Standing
+ActionResult: TypeAlias = Dump | Profile | Memory | Functions | Standing | Database
 """What it gets for it, if not a `Refusal`."""
 
 FromAgent: TypeAlias = (
-    Hello | Frame | History | Progress | Dump | Profile | Memory | Functions | Standing | Refusal
+    Hello | Frame | History | Progress | Dump | Profile | Memory | Functions | Standing | Database | Refusal
 )
 """What a client may receive."""
 
 FromClient: TypeAlias = (
-    DumpRequest | ProfileRequest | MemoryRequest | FunctionsRequest | StandingRequest | Finish
+    DumpRequest
+    | ProfileRequest
+    | MemoryRequest
+    | FunctionsRequest
+    | StandingRequest
+    | DatabaseRequest
+    | Finish
 )
 """What an agent may receive."""

@@ -30,9 +30,11 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
 EVIDENCE: dict[str, dict[str, Any]] = {
     "worker-imbalance": {"in": ["latency"]},
     "loop-blocked": {"share_of_worker": 0.8},
+    "db-lock": {"waiting": [{"route": "stuck-request"}]},
 }
 OTHERWISE: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("loop-blocked", "cpu-saturated"): ("loop-blocked", {"share_of_worker": 0.1}),
+    ("db-lock", "stuck-request"): ("db-lock", {"waiting": [{"route": "another"}]}),
     ("pool-exhausted", "worker-imbalance"): ("worker-imbalance", {"in": ["requests"]}),
     **{
         (cause, "worker-imbalance"): ("worker-imbalance", {"in": ["errors"]})

@@ -46,6 +46,9 @@ PROMISED = {
     "client-pool-exhausted",
     "chatty-upstream",
     "client-per-request",
+    "db-lock",
+    "idle-in-transaction",
+    "db-connections",
 }
 """The kinds of the public interface."""
 
@@ -74,7 +77,7 @@ def test_every_kind_has_the_file_of_its_name() -> None:
     """`n-plus-one` is checked in `n_plus_one.py`."""
     files = {kind: check.__module__.rpartition(".")[2] for kind, check in RULES.items()}
     assert files == {kind: TWO_IN_A_FILE.get(kind, kind.replace("-", "_")) for kind in RULES}
-    others = {"__init__", "causes", "figures", "find", "rule", "steady", "upstreams", "workers"}
+    others = {"__init__", "causes", "figures", "find", "over_time", "rule", "steady", "upstreams", "workers"}
     on_disk = {path.stem for path in Path(rule.__file__).parent.glob("*.py")}
     assert on_disk == set(files.values()) | others
 

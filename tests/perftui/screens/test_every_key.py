@@ -27,6 +27,8 @@ TO: dict[Place, tuple[str, ...]] = {
     "flame": ("P", "y", *["j"] * 3),
     "memory": ("6", "M", "y"),
     "functions": ("2", "F", "y"),
+    "sql": ("4",),
+    "database": ("4", "d"),
     "timeline": ("7", "slash", *"lost", "enter"),
     "dump": ("D", "y", *["down"] * 5),
     "confirm": ("D",),
@@ -85,4 +87,5 @@ def state(seen: Seen, feed: FakeFeed) -> object:
     """Return all that a key can change."""
     if seen.app.return_value is not None:
         return "left"
-    return list(map(list, seen.app.screen._compositor.render_strips())), len(feed.dumped), len(feed.profiled)
+    asked = len(feed.dumped), len(feed.profiled), feed.asked_databases
+    return list(map(list, seen.app.screen._compositor.render_strips())), asked

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from perftui_agent.engines import EngineId, Engines
 from perftui_agent.inspect.audit import AuditTrail
-from perftui_agent.inspect.database.read_only import KINDS, Ask, CannotAskError, refuse_unfit, said
+from perftui_agent.inspect.database.read_only import KINDS, Ask, CannotAskError, is_full, refuse_unfit, said
 from perftui_agent.inspect.text import printable
 
 T = TypeVar("T")
@@ -157,7 +157,8 @@ class _Call(Generic[T]):
         except Exception as error:
             raise CannotAskError(
                 f"no connection as the app makes them: {said(error)}",
-                "the app's own connections may be all that its database lets it have",
+                "free some at the database: its connections are all in use" if is_full(error) else "",
+                full=is_full(error),
             ) from error
         try:
             record.dbapi_connection = connection

@@ -9,7 +9,7 @@ behind a pooler the session is not ours, and would be somebody else's next.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -30,10 +30,12 @@ _STEPS_OF_SQLITE = 10_000
 class CannotAskError(Exception):
     """A connection of our own can't be had, or not so that it is safe to ask; says why, and what to do."""
 
-    def __init__(self, reason: str, advice: str = "") -> None:
+    def __init__(self, reason: str, advice: str = "", *, full: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.advice = advice
+        self.full = full
+        """Whether the database takes no more connections."""
 
 
 class AskError(Exception):
@@ -112,13 +114,13 @@ class AskPostgres(Ask):
         except Exception as error:
             self._begun = False
             self._connection.rollback()
-            raise AskError(said(error), _code(error)) from error
+            raise AskError(said(error), code_of(error)) from error
 
     def _begin(self) -> None:
         self._rows("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY")
         limit_ms = max(1, int(self.seconds_left * 1000))
         ((held, *_),) = self._rows(
-            "SELECT current_setting('transaction_read_only') AS held,"
+            "SELECT /*perftui*/ current_setting('transaction_read_only') AS held,"
             f" set_config('statement_timeout', '{limit_ms}', true) AS a,"
             f" set_config('lock_timeout', '{min(LOCK_TIMEOUT_MS, limit_ms)}', true) AS b,"
             f" set_config('idle_in_transaction_session_timeout', '{limit_ms}', true) AS c,"
@@ -147,6 +149,9 @@ class AskSqlite(Ask):
             connection.set_progress_handler(is_late, _STEPS_OF_SQLITE)
         else:
             connection.run_async(lambda theirs: theirs.set_progress_handler(is_late, _STEPS_OF_SQLITE))
+        ((found_ms,),) = self._rows("PRAGMA busy_timeout")
+        self.busy_timeout_ms = int(found_ms)
+        """For how long the app's own connections, which are made alike, wait for a lock."""
         self._rows(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_MS}")
         self._rows("PRAGMA query_only = 1")
         if self._rows("PRAGMA query_only") != [(1,)]:
@@ -160,7 +165,7 @@ class AskSqlite(Ask):
         try:
             return self._rows(text, parameters)
         except Exception as error:
-            raise AskError(said(error), _code(error)) from error
+            raise AskError(said(error), code_of(error)) from error
 
 
 KINDS: dict[str, type[Ask]] = {AskPostgres.kind: AskPostgres, AskSqlite.kind: AskSqlite}
@@ -192,6 +197,15 @@ def _in_memory() -> CannotAskError:
     )
 
 
+_FULL = ("too many clients", "too many connections", "connection slots", "no more connections")
+"""What servers and poolers say who take no more; the drivers that connect by libpq know no code."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell from why a connection failed whether the database has none left."""
+    return code_of(error) == "53300" or any(sign in said(error) for sign in _FULL)
+
+
 def _tuple(row: Any) -> Row:
     return tuple(row.values()) if isinstance(row, Mapping) else tuple(row)
 
@@ -205,14 +219,10 @@ def said(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-def _code(error: Exception) -> str:
+def code_of(error: BaseException) -> str:
+    """Return the SQLSTATE of a failure; empty where the driver tells of none."""
     for name in ("sqlstate", "pgcode"):
         code = getattr(error, name, None)
         if isinstance(code, str):
             return code
     return ""
-
-
-def first(rows: Sequence[Row]) -> Row:
-    """Return the first row, or none at all as an empty one."""
-    return rows[0] if rows else ()

@@ -20,6 +20,7 @@ from perftui_agent.guard import Guard
 from perftui_agent.probes.patches import Patches, takes
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.probes.sql.databases import database_of
+from perftui_agent.probes.sql.holders import Holders, Holding
 from perftui_agent.probes.sql.sqlalchemy import imported_sqlalchemy
 from perftui_agent.probes.sql.steps import Step
 from perftui_agent.records import MAX_PENDING, WAIT_SPAN_FROM_NS, CheckoutRecord, SpanRecord
@@ -51,10 +52,11 @@ class PoolSink(Protocol):
 class _KnownPool:
     """What a pool is called, kept on the pool itself: it goes when the pool goes."""
 
-    __slots__ = ("kind", "name", "quick_ns", "waiting", "waits")
+    __slots__ = ("database", "kind", "name", "quick_ns", "waiting", "waits")
 
     def __init__(self, name: str, kind: str, waits: bool) -> None:
         self.name = name
+        self.database = ""
         self.quick_ns: list[int] | None = None
         """How long checkouts took that need no record, shared by all pools of the name; None where all do."""
         self.kind = kind
@@ -68,10 +70,19 @@ class PoolProbe:
 
     name = "pools"
 
-    def __init__(self, sink: PoolSink, guard: Guard, engines: Engines | None = None) -> None:
+    def __init__(
+        self,
+        sink: PoolSink,
+        guard: Guard,
+        engines: Engines | None = None,
+        holders: Holders | None = None,
+    ) -> None:
         self._sink = sink
         self._guard = guard
         self._engines = engines if engines is not None else Engines()
+        self.holders = holders if holders is not None else Holders()
+        self.refused: dict[str, int] = {}
+        """How many connections could not be opened, by the name of the pool."""
         self._pools: dict[str, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
         """Each named pool, and its dialect: `Engine.dispose` replaces the one and keeps the other."""
         self._quick: dict[str, tuple[str, list[int]]] = {}
@@ -143,15 +154,26 @@ class PoolProbe:
             except BaseException as error:
                 self._put(known, started_ns, error)
                 raise
-            self._put(known, started_ns, None)
+            self._put(known, started_ns, None, fairy)
             return fairy
 
         return timed_checkout
 
-    def _put(self, known: _KnownPool, started_ns: int, error: BaseException | None) -> None:
+    def _put(
+        self, known: _KnownPool, started_ns: int, error: BaseException | None, fairy: Any = None
+    ) -> None:
         try:
             got_ns = perf_counter_ns()
             known.waiting.discard(started_ns)
+            request = request_at(started_ns)
+            if fairy is not None:
+                record = fairy._connection_record
+                try:
+                    holding: Holding = record._perftui_holding
+                except AttributeError:
+                    holding = self.holders.know(record, known.name, known.database)
+                holding.request = request
+                holding.at_ns = got_ns
             opening = _opening.get()
             if opening is not None and opening[0] >= started_ns:
                 got_ns = max(started_ns, got_ns - opening[1])
@@ -164,12 +186,11 @@ class PoolProbe:
             ):
                 quick_ns.append(got_ns - started_ns)
                 return
-            request = request_at(started_ns)
-            record = CheckoutRecord(request, "pool", known.name, started_ns, got_ns, error is not None)
-            record.pool_kind = known.kind
-            record.timed_out = isinstance(error, self._timeout)
-            record.waits = known.waits
-            self._sink.put(record)
+            checkout = CheckoutRecord(request, "pool", known.name, started_ns, got_ns, error is not None)
+            checkout.pool_kind = known.kind
+            checkout.timed_out = isinstance(error, self._timeout)
+            checkout.waits = known.waits
+            self._sink.put(checkout)
         except Exception as fault:  # noqa: BLE001 - a fault of ours costs a count, never a connection
             self._guard.fault("probes.pools", fault)
 
@@ -193,11 +214,15 @@ class PoolProbe:
         return timed_connect
 
     def _connected(self, record: Any, started_ns: int, ns: int, failed: bool) -> None:
-        if ns < CONNECT_SPAN_FROM_NS:
-            return
         try:
             pool = record._ConnectionRecord__pool
             known: _KnownPool = getattr(pool, "_perftui_known", None) or self._meet(pool)
+            if failed:
+                self.refused[known.name] = self.refused.get(known.name, 0) + 1
+            else:
+                self.holders.know(record, known.name, known.database)
+            if ns < CONNECT_SPAN_FROM_NS:
+                return
             request = request_at(started_ns)
             self._sink.put(SpanRecord(request, "connect", known.name, started_ns, started_ns + ns, failed))
         except Exception as fault:  # noqa: BLE001 - as above
@@ -208,6 +233,7 @@ class PoolProbe:
         known = _KnownPool(OTHER_POOLS, type(pool).__name__, False)
         try:
             known.waits = isinstance(pool, self._queue_pool or ())
+            known.database = database_of(_engine_of(pool)) or known.kind
             known.name = self._name(pool)
             if known.waits and known.name != OTHER_POOLS:
                 known.quick_ns = self._quick.setdefault(known.name, (known.kind, []))[1]

@@ -1,0 +1,65 @@
+"""The databases' own view: asked for when it is opened, and again on demand."""
+
+from __future__ import annotations
+
+from perftui.keys import Place
+from perftui.model.database import Databases
+from perftui.present.details.database import database_lines, nothing_lines, waiting_lines
+from perftui.present.text.cells import BLANK, Cell, Line, fit_line
+from perftui.present.text.units import clock
+from perftui.screens.detail import DetailView
+from perftui.screens.view import Host
+from perftui.widgets.bindings import bindings
+
+
+class DatabaseScreen(DetailView, inherit_bindings=True):
+    """What the databases say of the service's sessions, waits and locks."""
+
+    BINDINGS = bindings("database")
+    PLACES: tuple[Place, ...] = ("database", "detail", "everywhere")
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._answer: Databases | None = None
+        self._asking = False
+
+    def on_mount(self) -> None:
+        """Ask."""
+        self.action_again()
+
+    def crumbs(self) -> tuple[str, ...]:
+        """Return where this is."""
+        return ("SQL", "database")
+
+    def scope(self) -> str:
+        """Return no route: the targets are not what this is about."""
+        return ""
+
+    def lines(self, width: int, _height: int) -> list[Line]:
+        """Return what they said, and when; or that they are being asked."""
+        answer = self._answer
+        if answer is None:
+            return waiting_lines(width)
+        if not answer.views:
+            return nothing_lines(
+                [f"worker {pid}: {each.reason}" for pid, each in answer.refusals.items()], width
+            )
+        said = f"  as of {clock(answer.at)}, {answer.answered} of {answer.known} workers heard"
+        asking = "  asking again …" if self._asking else ""
+        told = fit_line((Cell(said, "label"), Cell(asking, "medium")), width)
+        return [told, BLANK, *database_lines(answer, width)]
+
+    def action_again(self) -> None:
+        """Ask, unless they are being asked."""
+        if self._asking:
+            return
+        self._asking = True
+        self.run_worker(self._ask(), exclusive=True)
+        self.show()
+
+    async def _ask(self) -> None:
+        try:
+            self._answer = await self.host.ask_databases()
+        finally:
+            self._asking = False
+        self.show()

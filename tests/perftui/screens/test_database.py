@@ -1,0 +1,45 @@
+"""The databases' own view, as a screen."""
+
+from __future__ import annotations
+
+from perftui.model.database import Databases, joined
+from perftui_agent.wire.database import DatabaseLook
+from perftui_agent.wire.frames import Refusal
+from tests.perftui.screens.seen import look
+from tests.support.fake_database import locked
+from tests.support.fake_feed import FakeFeed
+
+
+def test_the_route_that_holds_everybody_up_comes_first() -> None:
+    """Then who waits for it, as a tree, who idles, what runs, what it costs; and what is left out."""
+    lines = look(FakeFeed(database=locked()), "4", "d").splitlines()
+    head = next(line for line in lines if line.startswith(" database"))
+    assert head.startswith(" database db:5432/main · PostgreSQL 18.1 · 41/97 connections · cache hit 99%")
+    tree = [line for line in lines if line.lstrip().startswith(("▲", "├", "└"))]
+    assert tree[0].startswith("▲ POST /checkout  worker 102")
+    assert tree[0].rstrip().endswith("idle in transaction 12.4s  holds a row of items")
+    assert tree[1].startswith("  └ POST /checkout  worker 101")
+    assert "waits  11.9s  UPDATE items SET stock" in tree[1]
+    assert tree[2].startswith("    └ GET /report  worker 104")
+    assert any("41.0s  GET /days  worker 103" in line for line in lines)
+
+
+def test_it_is_asked_again_on_demand() -> None:
+    """Each time anew; nothing is asked by itself."""
+    feed = FakeFeed(database=locked())
+    assert "as of" in look(feed, "4", "d", "a", "a")
+    assert feed.asked_databases == 3
+
+
+def test_a_service_without_a_database() -> None:
+    """It says so, and nothing else."""
+    assert "have used no database" in look(FakeFeed(database=Databases((), 4, 4)), "4", "d")
+
+
+def test_what_can_not_be_told() -> None:
+    """A refusal of the agent's, or a database of another kind, is a sentence."""
+    refused = Databases((), 0, 4, {101: Refusal(id="d", reason="actions are switched off in this service")})
+    assert "worker 101: actions are switched off" in look(FakeFeed(database=refused), "4", "d")
+    other = DatabaseLook(engine="a", kind="mysql", database="a", refused="this database is of the kind mysql")
+    screen = look(FakeFeed(database=Databases((joined(other, ()),), 4, 4)), "4", "d")
+    assert "✗ this database is of the kind mysql" in screen
