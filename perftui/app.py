@@ -11,26 +11,30 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual.app import App
 from textual.screen import Screen
 
+from perftui.clock import now
 from perftui.driver import ThriftyDriver
 from perftui.faults import FAULTS, log_path
 from perftui.feed import Feed, LiveFeed
+from perftui.keys import Place
 from perftui.model.database import Databases
 from perftui.model.flame import Samples
 from perftui.model.steps import Steps
 from perftui.pace import SLOW_S, Pace
+from perftui.present.picture import Picture
 from perftui.present.text.evidence import Subject
 from perftui.present.text.units import period, size
 from perftui.screens.triage import TriageView
 from perftui.screens.view import View
 from perftui.slices import Slices
 from perftui.sources.local import LocalSource
-from perftui.sources.target import parse_local
+from perftui.sources.target import LocalTarget, parse_local
 from perftui.terminal import given_back, would_be_brought_back
 from perftui.viewing import WINDOWS_S, Viewing
 from perftui.widgets.bindings import bindings
@@ -40,6 +44,10 @@ from perftui.widgets.palette import THEMES, Depth, depth_of
 from perftui.widgets.spared import Spared
 from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
 from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
+from perftui_agent.wire.messages import ActionResult
+
+if TYPE_CHECKING:
+    from perftui.recorder import Recordings
 
 REMARK_S = 3.0
 
@@ -60,6 +68,7 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
     """The app: what all screens share, and nothing else."""
 
     BINDINGS = bindings("everywhere")
+    also: tuple[Place, ...] = ()
     CSS_PATH = "theme.tcss"
     ENABLE_COMMAND_PALETTE = False
     TITLE = "perftui"
@@ -73,6 +82,7 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         slow: bool = False,
         light: bool = False,
         window_s: float = WINDOWS_S[1],
+        targets: Sequence[LocalTarget] = (),
     ) -> None:
         no_color = "NO_COLOR" in os.environ
         super().__init__(driver_class=ThriftyDriver, ansi_color=True if no_color else None)
@@ -89,11 +99,17 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         self._remark = ("", 0.0)
         self._fault: Exception | None = None
         self.marked_samples: Samples | None = None
-        self._viewing = Viewing(feed, clock, window_s)
+        self._targets = targets
+        self._recordings: Recordings | None = None
+        self._viewing = self.viewing_of(feed, clock, window_s)
         self.picture = self._viewing.picture()
         for theme in THEMES.values():
             self.register_theme(theme)
         self.theme = THEMES[self.depth].name
+
+    def viewing_of(self, feed: Feed, clock: Callable[[], float], window_s: float) -> Viewing:
+        """Return how the feed is looked at."""
+        return Viewing(feed, clock, window_s)
 
     def get_default_screen(self) -> Screen[None]:
         """Start with the triage view."""
@@ -136,7 +152,8 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
 
     def _painting(self) -> Steps[None]:
         """Take a new picture and show it, in steps."""
-        self.picture = yield from self._viewing.picture_steps()
+        picture = yield from self._viewing.picture_steps()
+        self.picture = self._recorded(picture)
         for screen in self._seen_screens():
             yield
             yield from screen.showing()
@@ -174,7 +191,7 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         """Take a new picture and show it on every screen."""
         self._pace.painted(self._clock())
         with FAULTS.spared("the picture"):
-            self.picture = self._viewing.picture()
+            self.picture = self._recorded(self._viewing.picture())
         self._slices.drop()
         self._show()
         self._painted()
@@ -249,7 +266,10 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
 
     async def take_dump(self, worker: WorkerId, *, locals_of: str = "") -> Dump | Refusal:
         """Return the stacks of a worker, or why there are none."""
-        return await self._feed.dump(worker, locals_of=locals_of)
+        answer = await self._feed.dump(worker, locals_of=locals_of)
+        if isinstance(answer, Dump):
+            self.took(worker, answer.method, answer, "a dump was taken")
+        return answer
 
     async def take_profile(
         self,
@@ -261,7 +281,10 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         finish: asyncio.Event,
     ) -> Profile | Refusal:
         """Return where a worker spends its time, or why nobody could tell."""
-        return await self._feed.profile(worker, for_s=for_s, by_route=by_route, told=told, finish=finish)
+        answer = await self._feed.profile(worker, for_s=for_s, by_route=by_route, told=told, finish=finish)
+        if isinstance(answer, Profile):
+            self.took(worker, answer.engine, answer, "a profile was taken")
+        return answer
 
     async def watch_memory(
         self,
@@ -272,7 +295,10 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         finish: asyncio.Event,
     ) -> Memory | Refusal:
         """Return what grows in a worker, or why it can't be told."""
-        return await self._feed.memory(worker, for_s=for_s, told=told, finish=finish)
+        answer = await self._feed.memory(worker, for_s=for_s, told=told, finish=finish)
+        if isinstance(answer, Memory):
+            self.took(worker, "memory", answer, "it was watched what grows")
+        return answer
 
     async def ask_databases(self) -> Databases:
         """Return what the service's databases say themselves."""
@@ -289,9 +315,12 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         finish: asyncio.Event,
     ) -> Functions | Refusal:
         """Return what the next requests of a route call in a worker, or why there is nothing."""
-        return await self._feed.functions(
+        answer = await self._feed.functions(
             worker, route=route, requests=requests, for_s=for_s, told=told, finish=finish
         )
+        if isinstance(answer, Functions):
+            self.took(worker, "functions", answer, f"the functions of {route} were measured")
+        return answer
 
     def action_pause(self) -> None:
         """Freeze the picture, or let it go on."""
@@ -315,12 +344,53 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
 
     def action_mark(self) -> None:
         """Mark this moment."""
-        self._moved(self._viewing.mark())
+        remark = self._viewing.mark()
+        if self._recordings is not None and self._recordings.recorder is not None:
+            self._recordings.recorder.mark(now())
+        self._moved(remark)
 
     def action_window(self) -> None:
         """Look at the next longer window; after the longest, the shortest."""
         self._viewing.next_window()
         self.repaint()
+
+    def _recorded(self, picture: Picture) -> Picture:
+        """Return a picture that says whether it is recorded."""
+        if self._recordings is None:
+            return picture
+        if self._recordings.failed:
+            self.remark(f"recording has ended: {self._recordings.failed}")
+            self._recordings.failed = ""
+        return replace(picture, records=True) if self._recordings.recorder is not None else picture
+
+    def refused(self) -> str:
+        """Return why nothing can be asked of a worker here; empty where it can."""
+        return ""
+
+    def took(self, worker: WorkerId, kind: str, result: ActionResult, text: str) -> None:
+        """Have what a worker was asked for in the recording, too."""
+        if self._recordings is not None and self._recordings.recorder is not None:
+            self._recordings.recorder.taken(worker, kind, result, text)
+
+    async def action_record(self) -> None:
+        """Ask whether to record, and begin; or end the recording."""
+        from perftui.recorder import Recordings, default_name  # noqa: PLC0415 - see `_go_on`
+        from perftui.screens.recording import ask_and_record  # noqa: PLC0415
+
+        view = self.screen
+        if not self._targets:
+            self.remark("there is nothing here to record")
+            return
+        if self._recordings is None:
+            self._recordings = Recordings(self._targets)
+        if (recorder := self._recordings.recorder) is not None:
+            await self._recordings.end()
+            self.remark(f"wrote {recorder.path}: {size(recorder.size)}")
+            self.repaint()
+        elif isinstance(view, View):
+            # A path that a shell can use, wherever it is typed.
+            path = os.path.join(_here(), default_name(self.picture.summary.service or ""))
+            ask_and_record(view, self._recordings.begin, path)
 
     def _moved(self, remark: str) -> None:
         """Show where one is now, and what is to be said of it."""
@@ -345,7 +415,7 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
             for press in command.presses if command else ():
                 self.simulate_key(press)
 
-        self.push_screen(Palette(self, *dict.fromkeys((*view.places(), "everywhere"))), chosen)
+        self.push_screen(Palette(self, *dict.fromkeys((*view.places(), *self.also, "everywhere"))), chosen)
 
     def action_copy(self) -> None:
         """Copy what is on the screen to the clipboard of the terminal."""
@@ -401,13 +471,19 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
             self.push_screen(HelpView(self))
 
     async def action_quit(self) -> None:
-        """Leave."""
+        """Leave; a recording ends with it."""
+        await self.end_recording()
         self.exit(0)
+
+    async def end_recording(self) -> None:
+        """Write the rest of what is recorded; nothing if nothing is."""
+        if self._recordings is not None:
+            await self._recordings.end()
 
 
 def show(feed: Feed) -> int:
     """Show the dashboard on a feed until it is left; return the exit code."""
-    with _told_afterwards(), given_back():
+    with told_afterwards(), given_back():
         app = Dashboard(feed)
         return app.outcome(app.run())
 
@@ -428,15 +504,27 @@ def run(
 
     async def opened() -> int:
         async with LocalSource(parse_local(targets), head_start_s=HEAD_START_S) as source:
-            app = Dashboard(LiveFeed(source), slow=slow, light=light, window_s=window_s)
-            return app.outcome(await app.run_async(mouse=mouse))
+            feed = LiveFeed(source)
+            app = Dashboard(feed, slow=slow, light=light, window_s=window_s, targets=source.targets)
+            try:
+                return app.outcome(await app.run_async(mouse=mouse))
+            finally:
+                await app.end_recording()
 
-    with _told_afterwards(), given_back():
+    with told_afterwards(), given_back():
         return asyncio.run(opened())
 
 
+def _here() -> str:
+    """Return the current directory; somebody may have removed it since."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return os.curdir
+
+
 @contextmanager
-def _told_afterwards() -> Iterator[None]:
+def told_afterwards() -> Iterator[None]:
     """Tell on the plain terminal which faults of ours a session has survived."""
     try:
         yield

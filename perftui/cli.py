@@ -34,6 +34,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "mcp": "Serve what is seen to an assistant, by the MCP protocol.",
         "profile": "Sample where the workers spend their time, down to the line.",
         "record": "Write what is seen of a service into a file, to look at later.",
+        "replay": "Open the dashboard on a recording.",
         "report": "Write one page about what happened, for who was not there.",
         "snapshot": "Watch for some seconds, then print the state.",
     }

@@ -15,6 +15,7 @@ from perftui.record import Record
 
 Place: TypeAlias = Literal[
     "everywhere",
+    "replay",
     "triage",
     "view",
     "table",
@@ -242,7 +243,7 @@ KEYS = (
         "space p",
         "pause",
         "pause",
-        "Freeze the picture; data keeps coming.",
+        "Freeze the picture; play or halt a recording.",
         "everywhere",
         50,
     ),
@@ -262,6 +263,19 @@ KEYS = (
     Key(("b",), "b", "mark", "mark", "Mark this moment: Δ p95 is told against it.", "everywhere", 70),
     Key(("y",), "y", "copy", "copy", "Copy what is on the screen as Markdown (OSC 52).", "everywhere", 65),
     Key(("E", "shift+e"), "E", "export", "", "Write the view into a file: SVG, text or JSON.", "everywhere"),
+    Key(
+        ("R", "shift+r"),
+        "R",
+        "record",
+        "",
+        "Record into a file, or end that; asks first.",
+        "everywhere",
+    ),
+    Key(("n",), "n", "thing(1)", "next", "To what happened next.", "replay", 5),
+    Key(("N", "shift+n"), "N", "thing(-1)", "", "To what happened before this.", "replay"),
+    Key(("greater_than_sign",), ">", "speed(1)", "faster", "Play faster.", "replay", 7),
+    Key(("less_than_sign",), "<", "speed(-1)", "", "Play slower.", "replay"),
+    Key(("home",), "Home", "begin", "", "To the beginning of the recording.", "replay"),
     Key(("plus", "equals_sign"), "+", "refresh_rate(-1)", "", "Repaint more often.", "everywhere"),
     Key(("minus",), "-", "refresh_rate(1)", "", "Repaint less often.", "everywhere"),
     Key(("ctrl+z",), "ctrl+z", "suspend_process", "", "Into the background; `fg` comes back.", "everywhere"),
@@ -306,6 +320,7 @@ TITLES: dict[Place, str] = {
     "rows": "In findings and details",
     "evidence": "Details",
     "everywhere": "Everywhere",
+    "replay": "In a recording",
     "detail": "Texts",
     "worker": "Worker",
     "timeline": "Timeline",
@@ -347,6 +362,10 @@ _NAMES = {
     "refresh_rate(1)": "slower",
     "step(-1)": "step-back",
     "step(1)": "step-forward",
+    "thing(1)": "next-event",
+    "thing(-1)": "previous-event",
+    "speed(1)": "play-faster",
+    "speed(-1)": "play-slower",
     "leap(-1)": "leap-back",
     "leap(1)": "leap-forward",
     "answer(True)": "yes",
@@ -369,6 +388,8 @@ _SIGNS = {
     "slash": "/",
     "colon": ":",
     "plus": "+",
+    "greater_than_sign": ">",
+    "less_than_sign": "<",
     "minus": "-",
     "enter": "⏎",
     "escape": "esc",
@@ -415,10 +436,11 @@ def _meet(key: Key, other: Key) -> bool:
     """Tell whether two keys can work at the same time."""
     if key.place == other.place:
         return True
-    if "everywhere" in {key.place, other.place} and {key.place, other.place} & _SHADOWING:
+    if {"everywhere", "replay"} & {key.place, other.place} and {key.place, other.place} & _SHADOWING:
         return False
     return not {key.place, other.place} & _ALONE and (
-        "everywhere" in {key.place, other.place} or {key.place, other.place} <= {"triage", "table", "rows"}
+        bool({"everywhere", "replay"} & {key.place, other.place})
+        or {key.place, other.place} <= {"triage", "table", "rows"}
     )
 
 

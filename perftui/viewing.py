@@ -91,7 +91,7 @@ class Viewing:
 
     def step(self, by: int) -> str:
         """Move the cursor by ticks of the chart."""
-        return self._move(by * _tick_s(self._summary))
+        return self._move(by * tick_s(self._summary))
 
     def leap(self, by: int) -> str:
         """Move the cursor by whole windows."""
@@ -159,7 +159,7 @@ class Viewing:
         self._feed.release()
 
 
-def _tick_s(summary: Summary) -> float:
+def tick_s(summary: Summary) -> float:
     """Return the time between two points of the charts."""
     if len(summary.points) < 2:
         return 1.0

@@ -8,9 +8,10 @@ import sys
 import click
 
 from perftui.commands.arguments import targets_argument
-from perftui.commands.opening import dashboard_options, need_terminal, open_dashboard, settled
+from perftui.commands.opening import dashboard_options, need_terminal, open_dashboard, open_replay, settled
+from perftui.commands.recordings import open_recording, recordings_among, tell_damage
 from perftui.sources.local import find
-from perftui.sources.target import parse_local
+from perftui.sources.target import TargetError, parse_local
 
 
 @click.command()
@@ -19,11 +20,20 @@ from perftui.sources.target import parse_local
 def connect(targets: tuple[str, ...], slow: bool, ascii_only: bool) -> None:
     """Open the dashboard on the services that TARGET names (see `perftui --help`).
 
-    `q` leaves, `?` shows the keys. Nothing done in it stops or changes the service.
+    `q` leaves, `?` shows the keys. Nothing done in it stops or changes the service. A recording is opened as
+    perftui replay opens it.
     """
     config = settled()
     if not targets and config.target:
         targets = (config.target,)
+    if paths := recordings_among(targets):
+        if len(targets) > 1:
+            raise TargetError(f"{paths[0]}: a recording is looked at by itself", "name one target")
+        with open_recording(paths[0]) as recording:
+            need_terminal(instead=f"perftui snapshot {paths[0]}")
+            code = open_replay(recording, None, config, slow=slow, ascii_only=ascii_only)
+            tell_damage(recording)
+        sys.exit(code)
     # Before the screen is taken over: whatever is wrong with the targets is told on a plain terminal.
     wanted, _ = asyncio.run(find(parse_local(targets)))
     names = [str(target) for target in wanted]

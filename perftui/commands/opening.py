@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,6 +15,9 @@ from perftui import terminal
 from perftui.config import Config, ConfigError, config_path, read_config
 from perftui.keys import rebind
 from perftui.sources.target import TargetError
+
+if TYPE_CHECKING:
+    from perftui.recording.reader import Recording
 
 GARBAGE = (50_000, 10, 20)
 """When to look for garbage that refers to itself. What frames are decoded into never does; by Python's own
@@ -45,15 +50,32 @@ def need_terminal(instead: str) -> None:
 
 def open_dashboard(targets: Sequence[str], config: Config, *, slow: bool, ascii_only: bool) -> int:
     """Open the dashboard as the settings want it; return its exit code."""
+    app = _imported("perftui.app", config, ascii_only)
+    light = config.theme == "light"
+    code: int = app.run(targets, slow=slow, light=light, mouse=config.mouse, window_s=config.window_s)
+    return code
+
+
+def open_replay(
+    recording: Recording, at: float | None, config: Config, *, slow: bool, ascii_only: bool
+) -> int:
+    """Open the dashboard on a recording; return its exit code."""
+    app = _imported("perftui.replay_app", config, ascii_only)
+    light = config.theme == "light"
+    options = {"slow": slow, "light": light, "mouse": config.mouse, "window_s": config.window_s}
+    code: int = app.replay(recording, at, **options)
+    return code
+
+
+def _imported(name: str, config: Config, ascii_only: bool) -> ModuleType:
     if ascii_only or config.ascii:
         os.environ["PERFTUI_ASCII"] = "1"
     # What is imported stays: to look again and again for garbage among it would take a tenth of the start.
     gc.disable()
     # Textual takes its time to import, and errors need none; the screens take their keys from the table.
-    from perftui.app import run  # noqa: PLC0415
+    app = importlib.import_module(name)
 
     gc.freeze()
     gc.set_threshold(*GARBAGE)
     gc.enable()
-    light = config.theme == "light"
-    return run(targets, slow=slow, light=light, mouse=config.mouse, window_s=config.window_s)
+    return app

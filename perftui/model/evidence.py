@@ -22,6 +22,11 @@ SILENT = "worker-silent"
 
 TRIGGER = "trigger"
 
+ASKED = "asked"
+"""What somebody has asked for while it was recorded."""
+
+TAKEN = frozenset({TRIGGER, ASKED})
+
 STILL_NS = 35_000_000_000
 """What goes on is told of again every thirty seconds; longer unheard of, how it went is not known."""
 

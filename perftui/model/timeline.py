@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from perftui.model.dashboard import MAX_EVENTS, Dashboard, WorkerTrack
-from perftui.model.evidence import SILENT, TRIGGER, evidence_at, how_it_ended, what_it_was
+from perftui.model.evidence import SILENT, TAKEN, evidence_at, how_it_ended, what_it_was
 from perftui.model.summary import Event, EvidenceRow, IncidentRow, LinkState
 from perftui_agent.wire.frames import WorkerId
 
@@ -180,15 +180,15 @@ def _with_events(dashboard: Dashboard, events: Iterable[Event]) -> Dashboard:
 
 
 def _fired(dashboard: Dashboard, at: float) -> Iterator[Event]:
-    """Yield what triggers have had taken, each piece as an event of its own."""
+    """Yield what triggers have had taken, and somebody has asked for, each piece as an event of its own."""
     for row in dashboard.evidence:
         each = row.evidence
-        if each.kind == TRIGGER and each.at <= at * 1e9:
+        if each.kind in TAKEN and each.at <= at * 1e9:
             taken = f"; {each.how}" if each.how else ""
             yield Event(
                 at=each.at / 1e9,
-                kind=TRIGGER,
-                subject=each.trigger,
+                kind=each.kind,
+                subject=each.trigger or each.how,
                 sentence=f"{each.text}{taken} (worker {row.pid})",
                 route=each.route,
                 worker=row.worker,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sized
+from dataclasses import replace
 
 from rich.cells import cell_len
 
@@ -14,6 +15,19 @@ from perftui.present.text.delta import Mark
 from perftui.present.text.signs import verdict_cells
 from perftui.present.text.units import age, count, window
 from perftui.record import Record
+
+
+class Playing(Record, frozen=True):
+    """How the clock of a recording stands."""
+
+    plays: bool
+    speed: float
+    at: str
+    """Its time, `14:02:31`, and …"""
+    ends_at: str
+    """… that of its end."""
+    is_rough: bool = False
+    """Whether more is on its way: the picture is of merged frames."""
 
 
 class Picture(Record, frozen=True):
@@ -38,6 +52,14 @@ class Picture(Record, frozen=True):
     """The first moment there is data of, and the present; None without any data."""
     wanted: Filter = EVERYTHING
     """Which rows of the tables are wanted."""
+    playing: Playing | None = None
+    """Of a recording, how its clock stands."""
+    records: bool = False
+    """Whether what is seen is being recorded."""
+
+    def replayed(self, playing: Playing) -> Picture:
+        """Return it as that of a recording."""
+        return replace(self, playing=playing)
 
     def change(self, route: RouteSummary) -> RouteChange | None:
         """Return how a route stands against the mark; None without one."""
@@ -67,6 +89,8 @@ def header_line(
     left = [Cell(" "), *_names(summary, crumbs, room), *state]
     targets = [] if note else _right(summary, scope, width - width_of(left) - width_of(remark) - 3)
     line = spread(left, [*targets, *remark], width)
+    if picture.playing is not None:
+        return line
     if picture.rewound_s is not None:
         return tuple(Cell(cell.text, "notice") for cell in line)
     if summary.link in {"stale", "lost"}:
@@ -128,6 +152,8 @@ def _coverage(summary: Summary) -> list[Cell]:
 def link_cells(picture: Picture) -> list[Cell]:
     """Return the state of the link or the pause, each with a sign of its own."""
     summary = picture.summary
+    if picture.playing is not None:
+        return _clock_cells(picture.playing)
     if summary.link == "connecting":
         return [Cell("○ connecting", "medium")]
     if picture.rewound_s is not None:
@@ -141,7 +167,15 @@ def link_cells(picture: Picture) -> list[Cell]:
             Cell(f" paused {picture.paused_at} ", "notice"),
             Cell(f" {age(picture.paused_s)} ago", "medium"),
         ]
-    return [Cell("● live", "good")]
+    records = [_DOT, Cell("● rec", "high")] if picture.records else []
+    return [Cell("● live", "good"), *records]
+
+
+def _clock_cells(playing: Playing) -> list[Cell]:
+    """Return the clock of a recording."""
+    verb = "plays" if playing.plays else "stands at"
+    speed = f" ×{playing.speed:g}" if playing.speed != 1.0 else ""
+    return [Cell(f" {verb} {playing.at}{speed} ", "notice"), Cell(f" of {playing.ends_at}", "dim")]
 
 
 def _right(summary: Summary, scope: str, room: int) -> list[Cell]:

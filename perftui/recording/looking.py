@@ -30,6 +30,13 @@ def dashboard_at(recording: Recording, at: float, *, fine_s: float = FINE_S) -> 
     return finished(dashboard_steps(recording, at, fine_s=fine_s))
 
 
+def rough_dashboard(recording: Recording, at: float, window_s: float) -> Dashboard:
+    """Return what was known of the window before a moment, of merged frames as far as there are any: at
+    once."""
+    events = recording.until(at, fine_s=0.0, kept_s=window_s)
+    return finished(_merged(Dashboard(recording.head.target), events))
+
+
 def dashboard_steps(recording: Recording, at: float, *, fine_s: float = FINE_S) -> Steps[Dashboard]:
     """Return what `dashboard_at` does, in steps."""
     events = recording.until(at, fine_s=fine_s)

@@ -118,13 +118,13 @@ class Recording:
         """Return which findings stood when, as whoever recorded judged."""
         return tuple(each for each in self._story if isinstance(each, Judged))
 
-    def until(self, at: float, *, fine_s: float = FINE_S) -> list[SourceEvent]:
-        """Return what makes the picture of a moment: all of the story, and the frames of fifteen minutes.
+    def until(self, at: float, *, fine_s: float = FINE_S, kept_s: float = KEPT_S) -> list[SourceEvent]:
+        """Return what makes the picture of a moment: all of the story, and the frames of the last `kept_s`.
 
         The last `fine_s` are told second by second, or a little more of them.
         """
         fine_from = (at - fine_s) // BLOCK_S * BLOCK_S
-        oldest = at - KEPT_S - BLOCK_S
+        oldest = at - kept_s - BLOCK_S
         merged = self._merged(oldest, fine_from)
         there = {_ten(each) for each in merged}
         frames = [
@@ -138,6 +138,10 @@ class Recording:
         """Return what was told after one moment and until another, in its order."""
         frames = [each for each in self._frames(since, until) if since < moment_of(each) <= until]
         return self._in_order([*self._told(since, until), *frames])
+
+    def story(self) -> list[SourceEvent]:
+        """Return all that was told but frames, with what is missing."""
+        return self._in_order(self._told(float("-inf"), float("inf")))
 
     def all_of_it(self) -> Iterator[SourceEvent | Judged]:
         """Yield everything that can be read, block by block."""

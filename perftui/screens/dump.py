@@ -22,6 +22,9 @@ from perftui_agent.wire.frames import Dump, Refusal, WorkerId
 
 def ask_and_dump(view: View[None], worker_id: WorkerId | None) -> None:
     """Ask whether to dump a worker, and show the dump if the answer is yes."""
+    if why := view.host.refused():
+        view.host.remark(why)
+        return
     worker = view.picture.summary.worker(worker_id) if worker_id else None
     if worker is None or worker_id is None:
         view.host.remark("no worker to dump yet")

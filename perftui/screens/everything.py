@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perftui.screens import dump, export, opening, palette, profile
+from perftui.screens import dump, export, opening, palette, profile, recording
 from perftui.screens import help as keys
 
-__all__ = ("dump", "export", "keys", "opening", "palette", "profile")
+__all__ = ("dump", "export", "keys", "opening", "palette", "profile", "recording")

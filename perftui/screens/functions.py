@@ -30,6 +30,9 @@ FOR_S = 60.0
 
 def ask_and_measure(view: View[None], route: RouteLabel | None) -> None:
     """Ask whether to measure the next requests of a route, in the worker that has most of them."""
+    if why := view.host.refused():
+        view.host.remark(why)
+        return
     summary = view.picture.summary
     row = summary.route(route) if route else None
     there = {worker.identity.id: worker for worker in summary.workers if worker.state != "gone"}

@@ -20,6 +20,9 @@ FOR_S = 60.0
 
 def ask_and_watch_memory(view: View[None], worker_id: WorkerId | None) -> None:
     """Ask whether to watch what grows in a worker, and show it if the answer is yes."""
+    if why := view.host.refused():
+        view.host.remark(why)
+        return
     worker = view.picture.summary.worker(worker_id) if worker_id else None
     if worker is None or worker_id is None:
         view.host.remark("no worker to watch yet")

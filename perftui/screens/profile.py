@@ -36,6 +36,9 @@ def ask_and_profile(
     view: View[None], workers: Sequence[WorkerId] | None = None, route: RouteLabel | None = None
 ) -> None:
     """Ask whether to profile workers (None: all of them), and show the profile if the answer is yes."""
+    if why := view.host.refused():
+        view.host.remark(why)
+        return
     summary = view.picture.summary
     there = [worker for worker in summary.workers if worker.state != "gone"]
     chosen = [worker for worker in there if workers is None or worker.identity.id in workers][:MOST_WORKERS]

@@ -46,6 +46,9 @@ class SqlView(TablesView, inherit_bindings=True):
 
     def action_database(self) -> None:
         """Ask the databases for their own view."""
+        if why := self.host.refused():
+            self.host.remark(why)
+            return
         self.app.push_screen(DatabaseScreen(self.host))
 
     def leads_to(self, table: str, key: str) -> Subject | None:

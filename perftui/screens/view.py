@@ -22,6 +22,7 @@ from perftui.widgets.painter import Painter, ThriftyCompositor
 from perftui.widgets.spared import Spared
 from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
 from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
+from perftui_agent.wire.messages import ActionResult
 
 Result = TypeVar("Result")
 
@@ -31,6 +32,14 @@ class Host(Protocol):
 
     painter: Painter
     picture: Picture
+    also: tuple[Place, ...]
+    """Whose keys work on every screen, beside those that always do."""
+
+    def refused(self) -> str:
+        """Return why nothing can be asked of a worker here; empty where it can."""
+
+    def took(self, worker: WorkerId, kind: str, result: ActionResult, text: str) -> None:
+        """Note what a worker has been asked for, and has given: a recording has it too."""
 
     def remark(self, text: str) -> None:
         """Say something in the bottom line for a moment."""
@@ -102,7 +111,7 @@ class View(Spared, Screen[Result], inherit_bindings=False):
         """Put the header above, the bottom line below, and the subclass's content between."""
         yield Panel(self.header, "header")
         yield from self.content()
-        yield Bottom(self.places, self.host.aside)
+        yield Bottom(lambda: (*self.places(), *self.host.also), self.host.aside)
 
     def content(self) -> ComposeResult:
         """Return what stands between the header and the bottom line."""

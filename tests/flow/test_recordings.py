@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from perftui.app import Dashboard
+from perftui.feed import LiveFeed
+from perftui.model.events import EvidenceKept
+from perftui.model.evidence import result_of
+from perftui.recording.looking import summary_between
+from perftui.recording.reader import Recording
+from perftui.sources.local import LocalSource
+from perftui.sources.target import parse_local
+from perftui_agent.wire.frames import Dump
+from tests.perftui.screens.seen import Seen
 from tests.support.servers import Service, running, wait_until, write_app
 
 SHOP = """
@@ -103,3 +117,47 @@ def test_a_recording_of_some_seconds_ends_by_itself(tmp_path: Path) -> None:
         assert both.returncode == 2
         assert "a recording is looked at by itself" in both.stderr
     wait_until(path.exists, "the recording")
+
+
+def test_r_records_beside_the_dashboard_and_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`R` asks where; what happens then is in the file, with the mark that was set and the dump taken."""
+    monkeypatch.chdir(tmp_path)
+    with running(write_app(tmp_path, SHOP), workers=1) as service:
+        service.wait_registered()
+        monkeypatch.setenv("PERFTUI_RUNTIME_DIR", str(service.runtime_dir))
+
+        async def scene() -> None:
+            async with LocalSource(parse_local([service.target])) as source:
+                app = Dashboard(LiveFeed(source), depth="full", targets=source.targets)
+                async with app.run_test(size=(120, 40)) as pilot:
+                    seen = Seen(app, pilot)
+                    await until(lambda: app.picture.summary.has_numbers)
+                    await seen.press("R")
+                    assert re.search(r"Record into .*/shop-[-0-9]+\.perftui\?", seen.lines()[-1])
+                    await seen.press("y")
+                    assert app._recordings is not None
+                    recordings = app._recordings
+                    await until(lambda: recordings.recorder is not None and recordings.recorder.size > 2000)
+                    await asyncio.to_thread(service.get, "/items/1", 9)
+                    await seen.press("b", "6", "D", "y")
+                    await until(lambda: "MainThread" in seen.text())
+                    await asyncio.sleep(1.5)
+                    await seen.press("escape", "R")
+                    assert "wrote" in seen.lines()[-1]
+
+        asyncio.run(scene())
+    (path,) = tmp_path.glob("shop-*.perftui")
+    with Recording.open(path) as recording:
+        assert recording.damage == ()
+        story = recording.story()
+        assert [type(each).__name__ for each in story].count("Marked") == 1
+        (kept,) = (each for each in story if isinstance(each, EvidenceKept))
+        assert isinstance(result_of(kept.evidence[0]), Dump)
+        assert summary_between(recording, recording.began_at, recording.ended_at).totals.requests == 9
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; fail after a while."""
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - of what a real service does
+            await asyncio.sleep(0.05)

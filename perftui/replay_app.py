@@ -1,0 +1,69 @@
+"""The dashboard over a recording, as an app: the same screens, with a clock.
+
+`replay` is what `perftui replay` calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from perftui.app import Dashboard, told_afterwards
+from perftui.feed import Feed
+from perftui.keys import Place
+from perftui.recording.reader import Recording
+from perftui.refusing import REFUSED
+from perftui.replay import ReplayFeed
+from perftui.replaying import Replaying
+from perftui.terminal import given_back
+from perftui.viewing import WINDOWS_S, Viewing
+from perftui.widgets.bindings import bindings
+
+
+class ReplayDashboard(Dashboard):
+    """The dashboard over a recording: the same screens, with a clock."""
+
+    BINDINGS = bindings("replay")
+    also: tuple[Place, ...] = ("replay",)
+
+    def __init__(self, feed: ReplayFeed, **options: Any) -> None:
+        super().__init__(feed, **options)
+
+    def viewing_of(self, feed: Feed, clock: Callable[[], float], window_s: float) -> Viewing:
+        """Return how a recording is looked at."""
+        if not isinstance(feed, ReplayFeed):
+            raise TypeError("a replay is of a recording")
+        self._replaying = Replaying(feed, clock, window_s)
+        return self._replaying
+
+    def refused(self) -> str:
+        """Return why nothing can be asked here."""
+        return REFUSED
+
+    def action_thing(self, by: int) -> None:
+        """Go to what happened next, or before."""
+        self._moved(self._replaying.thing(by))
+
+    def action_speed(self, by: int) -> None:
+        """Play faster or slower."""
+        self._moved(self._replaying.speed(by))
+
+    def action_begin(self) -> None:
+        """Go to the beginning."""
+        self._moved(self._replaying.to_begin())
+
+
+def replay(
+    recording: Recording,
+    at: float | None = None,
+    *,
+    slow: bool = False,
+    light: bool = False,
+    mouse: bool = True,
+    window_s: float = WINDOWS_S[1],
+) -> int:
+    """Open the dashboard on a recording, at a moment or its end; return the exit code."""
+    with told_afterwards(), given_back():
+        feed = ReplayFeed(recording, at=at, window_s=window_s)
+        app = ReplayDashboard(feed, slow=slow, light=light, window_s=window_s)
+        return app.outcome(app.run(mouse=mouse))
