@@ -43,6 +43,7 @@ from perftui.widgets.painter import Painter
 from perftui.widgets.palette import THEMES, Depth, depth_of
 from perftui.widgets.spared import Spared
 from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
+from perftui_agent.wire.explain import Explanation
 from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
 from perftui_agent.wire.messages import ActionResult
 
@@ -321,6 +322,10 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         if isinstance(answer, Functions):
             self.took(worker, "functions", answer, f"the functions of {route} were measured")
         return answer
+
+    async def explain(self, workers: Sequence[WorkerId], fingerprint: str) -> Explanation | Refusal:
+        """Return how the database goes about a statement, or why nobody could tell."""
+        return await self._feed.explain(workers, fingerprint)
 
     def action_pause(self) -> None:
         """Freeze the picture, or let it go on."""

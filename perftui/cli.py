@@ -28,6 +28,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "doctor": "Tell what stands in the way here, each with its mend.",
         "dump": "Print the stacks of every thread of the workers.",
         "evidence": "List or open what triggers and silent workers have left.",
+        "explain": "Tell how the database goes about a statement.",
         "functions": "Tell which functions the requests of a route call.",
         "ls": "List the instrumented services on this host.",
         "memory": "Tell what grows in a worker's memory, by line and by type.",

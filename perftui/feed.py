@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from perftui.clock import now
@@ -15,10 +15,11 @@ from perftui.model.merge import merge
 from perftui.model.steps import Steps, finished
 from perftui.model.summarize import summary_steps
 from perftui.model.summary import Summary
-from perftui.sources.actions import take_dump, take_functions, take_memory, take_profile
+from perftui.sources.actions import take_dump, take_explanation, take_functions, take_memory, take_profile
 from perftui.sources.databases import take_databases
 from perftui.sources.local import LocalSource
 from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
+from perftui_agent.wire.explain import Explanation
 from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
 
 
@@ -84,6 +85,9 @@ class Feed(Protocol):
         finish: asyncio.Event,
     ) -> Functions | Refusal:
         """Return what the next requests of a route call in a worker, or why there is nothing."""
+
+    async def explain(self, workers: Sequence[WorkerId], fingerprint: str) -> Explanation | Refusal:
+        """Return how the database goes about a statement, by the first worker that has run it; or why not."""
 
 
 class LiveFeed:
@@ -176,3 +180,7 @@ class LiveFeed:
         return await take_functions(
             self._source, worker, route=route, requests=requests, for_s=for_s, told=told, finish=finish
         )
+
+    async def explain(self, workers: Sequence[WorkerId], fingerprint: str) -> Explanation | Refusal:
+        """Ask the workers' agents, one after the other."""
+        return await take_explanation(self._source, workers, fingerprint)

@@ -28,6 +28,8 @@ from perftui_agent.inspect.database.tables import tables_of
 from perftui_agent.inspect.database.turn import Turns
 from perftui_agent.inspect.database.watch import DatabaseWatch
 from perftui_agent.inspect.dump import take_dump
+from perftui_agent.inspect.explain.attention import Attention
+from perftui_agent.inspect.explain.explainer import Explainer
 from perftui_agent.inspect.functions import Traffic
 from perftui_agent.inspect.inspector import Inspector
 from perftui_agent.inspect.memory import Endpoint
@@ -66,6 +68,7 @@ from perftui_agent.probes.sql.holders import Holders
 from perftui_agent.probes.sql.pool import PoolProbe
 from perftui_agent.probes.sql.sqlalchemy import SqlAlchemyProbe
 from perftui_agent.probes.work.background_tasks import BackgroundTaskProbe
+from perftui_agent.records import Shape
 from perftui_agent.resident import risen_bytes
 from perftui_agent.rhythm import FOLD_AT_ONCE, BeatingSelector, Rhythm
 from perftui_agent.serve.introduction import introduce, said_now
@@ -83,7 +86,8 @@ from perftui_agent.window.window import Window
 from perftui_agent.wire.actions import Progress
 from perftui_agent.wire.clock import steady_ns
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.frames import Dump, Frame, Refusal, WorkerIdentity
+from perftui_agent.wire.explain import PLAN_CHANGED, PlanNote
+from perftui_agent.wire.frames import Dump, Evidence, Frame, Refusal, WorkerIdentity
 from perftui_agent.wire.lives import AGENT_THREAD, file_stem
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 
@@ -192,6 +196,7 @@ class _Run:
         self._stream: WorkerSocket | None = None
         self._box: BlackBox | None = None
         self._stacks = SignalledStacks() if agent.settings.actions else None
+        self._own = OwnConnections(agent.engines)
         self.evidence = EvidenceTray()
         """Where whatever is seen of its own accord is told."""
         self._listeners = Listeners()
@@ -325,6 +330,13 @@ class _Run:
         rendezvous = self._rendezvous = Rendezvous(worker, agent.settings.runtime_dir)
         actions = Actions(guard=self._guard)
         databases = self._new_databases()
+        explainer = Explainer(
+            shape_of=self._window.shapes.shape,
+            own=self._own,
+            shows_text=self._window.shapes.show_text,
+            changed=partial(self._plan_changed, worker),
+        )
+        attention = Attention(explainer, self._guard, pid=worker.pid)
         inspector = Inspector(
             own_pid=worker.pid,
             actions_allowed=agent.settings.actions,
@@ -341,6 +353,7 @@ class _Run:
             ),
             databases=databases,
             guard=self._guard,
+            explainer=explainer,
         )
         stream = WorkerSocket(
             rendezvous.socket_path,
@@ -392,6 +405,9 @@ class _Run:
                 allowed=agent.settings.actions,
                 guard=self._guard,
             )
+            notes = [triggers.note, self._watch.note, watch.note]
+            if agent.settings.actions:
+                notes.append(attention.note)
             rhythm = Rhythm(
                 window=self._window,
                 guard=self._guard,
@@ -400,9 +416,9 @@ class _Run:
                 box=self._box,
                 footprint=Footprint(IMPORTED_BYTES, self._window, self.probes, stream, self._box),
                 evidence=self.evidence,
-                note=partial(_each, (triggers.note, self._watch.note, watch.note)),
+                note=partial(_each, notes),
             )
-            await asyncio.gather(rhythm.run(), presence.run(), triggers.run(), watch.run())
+            await asyncio.gather(rhythm.run(), presence.run(), triggers.run(), watch.run(), attention.run())
         finally:
             self._watch.close()
             await stream.close()
@@ -417,11 +433,24 @@ class _Run:
         shapes = self._window.shapes
         return Databases(
             self._agent.engines,
-            OwnConnections(self._agent.engines),
+            self._own,
             self._agent.holders.told,
             shapes.told,
             lambda database: {table for text in shapes.examples(database) for table in tables_of(text)},
             database_of,
+        )
+
+    def _plan_changed(self, worker: WorkerIdentity, note: PlanNote, shape: Shape) -> None:
+        """Tell that a database goes about a statement in another way than before."""
+        self.evidence.tell(
+            Evidence(
+                id=f"{worker.id}/plan/{note.fingerprint}/{note.changed_at}",
+                kind=PLAN_CHANGED,
+                at=note.changed_at,
+                text=f"the plan of {shape.shown[:80]} is another: {note.changed}",
+                where=shape.call_site,
+                outcome="taken",
+            )
         )
 
     def _new_lookout(self, worker: WorkerIdentity, neighbours: Neighbours, actions: Actions) -> Lookout:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
+from perftui_agent.kept_run import KeptRun
+
 Scope: TypeAlias = MutableMapping[str, Any]
 """An ASGI scope."""
 
@@ -174,6 +176,10 @@ class Shape(msgspec.Struct, eq=False, weakref=True):
     """Which request ran it last (by when that began), and how many times more in a row: this is how the
     app's threads notice a repetition."""
     run: int = 0
+    slowest_ns: int = 0
+    """How long its slowest run took …"""
+    slowest: KeptRun | None = None
+    """… and that run, if it could be kept. Written on either thread: each is one assignment."""
 
 
 class StatementText(msgspec.Struct, eq=False, frozen=True):
@@ -202,6 +208,8 @@ class StatementRecord(SpanRecord, eq=False, gc=False):
     text_hash: int = 0
     engine: Any = None
     database: str = ""
+    parameters: Any = None
+    """The values, where nobody knows yet whether it is its shape's slowest run."""
 
 
 KEPT_CHARACTERS = 16_384
@@ -271,17 +279,10 @@ class Upstream(msgspec.Struct, eq=False):
     method: str
     library: str
     call_site_wanted: bool = True
-    """Set on the agent's thread, cleared on the app's by the next call, which brings its call site …"""
-    run_wanted: bool = True
-    """… and by the next that goes on with a run of them."""
+    """Set on the agent's thread, cleared on the app's by the next call, which brings its call site."""
     run_of: int = 0
     """Which request called it last (by when that began), and how many times more in a row."""
     run: int = 0
-    key: tuple[str, str, str] = ("", "", "")
-    """The first three: made once, since each call is told by it."""
-
-    def __post_init__(self) -> None:
-        self.key = (self.host, self.method, self.library)
 
 
 class CallRecord(SpanRecord, eq=False, gc=False):

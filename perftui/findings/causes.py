@@ -99,6 +99,7 @@ PAIRS: tuple[Pair, ...] = (
     Pair("db-lock", "slow-query", "statement", "it waits for the lock, and would be quick without"),
     Pair("db-lock", "stuck-request", "route", "they wait for the lock", _is_waiting),
     Pair("db-lock", "pool-exhausted", "route", "connections are held by who waits for the lock"),
+    Pair("missing-index", "slow-query", "statement", "it is slow because it reads what an index would spare"),
     Pair("n-plus-one", "repeated-query", "statement", "one statement for all would repeat nothing"),
     Pair("cache-thrash", "low-hit-ratio", "cache", "what is evicted cannot be hit"),
 )

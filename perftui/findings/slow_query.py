@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from perftui.findings.figures import ms, percent, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
+from perftui.model.plans import advice_on
 from perftui.model.summary import Finding, QuerySummary, Summary
 
 KIND = "slow-query"
@@ -89,12 +90,20 @@ def _finding(summary: Summary, query: QuerySummary, standing: Standing) -> Findi
             "call_site": query.call_site,
             "database": query.database or None,
         },
-        advice=STATEMENT if query in summary.queries else TRANSACTION,
+        advice=_advice(summary, query),
         impact=query.total_ms / max(summary.window_s, 1.0),
         key=query.fingerprint,
         route=query.routes[0] if query.routes and summary.route(query.routes[0]) else None,
         statement=query.fingerprint,
     )
+
+
+def _advice(summary: Summary, query: QuerySummary) -> str:
+    """Return what is to be done: by its plan, where an agent has asked for it."""
+    plan = summary.plans.get(query.fingerprint)
+    if plan is not None and plan.verdicts:
+        return f"{plan.verdicts[0].sentence}. {advice_on(plan.missing, plan.verdicts, plan.kind)}"
+    return STATEMENT if query in summary.queries else TRANSACTION
 
 
 def _rounded(value: float | None) -> float | None:

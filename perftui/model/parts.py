@@ -260,7 +260,9 @@ def worker_sum(parts: Sequence[WorkerPart]) -> WorkerPart:
 
 def without_counts(frame: Frame) -> Frame:
     """Return what the frame says of its last moment: gauges, and who was in flight."""
-    return msgspec.structs.replace(frame, routes=[], statements=[], slowest=[], incidents=[], evidence=[])
+    return msgspec.structs.replace(
+        frame, routes=[], statements=[], slowest=[], incidents=[], evidence=[], plans=[]
+    )
 
 
 def _bounded(several: Sequence[Mapping[str, int]]) -> Mapping[str, int]:

@@ -78,6 +78,7 @@ def summary_steps(
         slowest=tally.slowest,
         incidents=incidents,
         evidence=evidence,
+        plans=tally.plans,
         slo=judge(dashboard.slo, totals, routes),
         events=events_until(dashboard, at),
     )

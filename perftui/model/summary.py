@@ -18,6 +18,7 @@ from perftui.model.database import DatabaseView
 from perftui.model.packed import NOTHING, Packed
 from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
+from perftui_agent.wire.explain import PlanNote
 from perftui_agent.wire.frames import (
     CacheFrame,
     Evidence,
@@ -549,7 +550,8 @@ class Event(Record, frozen=True):
     at: float
     kind: str
     """`worker-joined`, `worker-lost`, `worker-restarted`, `deploy`, `loop-blocked`, `link-stale`,
-    `link-lost`, `link-back`, `clock-stepped`, `worker-silent`, `trigger`, `mark`, `recording-damaged`."""
+    `link-lost`, `link-back`, `clock-stepped`, `worker-silent`, `trigger`, `plan-changed`, `mark`,
+    `recording-damaged`."""
     subject: str
     """A pid (of the one that went, where one has replaced it), a service, a place in code, a label."""
     sentence: str
@@ -597,6 +599,8 @@ class Summary(Record, frozen=True):
     incidents: tuple[IncidentRow, ...] = ()
     evidence: tuple[EvidenceRow, ...] = ()
     """What agents have seen of their own accord, oldest first: all that is kept, within the window or not."""
+    plans: Mapping[str, PlanNote] = msgspec.field(default_factory=dict)
+    """What is known of the plans of slow statements, by fingerprint."""
     slo: tuple[SloVerdict, ...] = ()
     events: tuple[Event, ...] = ()
 

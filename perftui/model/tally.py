@@ -24,6 +24,7 @@ from perftui.model.parts import (
     worker_of,
     worker_sum,
 )
+from perftui.model.plans import latest_plans
 from perftui.model.steps import EVERY, Steps
 from perftui.model.summary import IncidentRow, SlowRow
 from perftui.model.upstreams import OTHER_KEY as OTHER_UPSTREAM
@@ -43,6 +44,7 @@ from perftui.model.usage import (
 )
 from perftui.record import Record
 from perftui_agent.wire.boxes import THINNED_FROM_NS
+from perftui_agent.wire.explain import PlanNote
 from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
 from perftui_agent.wire.merging import background_key
 
@@ -93,6 +95,8 @@ class Tally(Record, frozen=True):
     upstreams: Mapping[UpstreamKey, UpstreamPart] = msgspec.field(default_factory=dict)
     background: Mapping[BackgroundKey, BackgroundPart] = msgspec.field(default_factory=dict)
     """Work after the response."""
+    plans: Mapping[str, PlanNote] = msgspec.field(default_factory=dict)
+    """Of slow statements, by fingerprint."""
     slowest: tuple[SlowRow, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()
     in_flight: int = 0
@@ -226,6 +230,7 @@ def tally_of(frames: Sequence[Counted]) -> Steps[Tally]:
                 background_sum,
             )
         ),
+        plans=latest_plans(plan for frame in all_frames for plan in frame.plans),
         slowest=_slowest(
             [SlowRow(worker, pid_of(worker), each) for worker, frame, _ in frames for each in frame.slowest]
         ),
@@ -299,6 +304,7 @@ def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Steps[Tally]:
                 cost_of_background,
             )
         ),
+        plans=latest_plans(plan for tally in some for plan in tally.plans.values()),
         slowest=_slowest([row for tally in some for row in tally.slowest]),
         incidents=_latest([row for tally in some for row in tally.incidents]),
         in_flight=in_flight,

@@ -13,6 +13,7 @@ from dataclasses import replace
 from perftui.model.dashboard import MAX_EVENTS, Dashboard, WorkerTrack
 from perftui.model.evidence import SILENT, TAKEN, evidence_at, how_it_ended, what_it_was
 from perftui.model.summary import Event, EvidenceRow, IncidentRow, LinkState
+from perftui_agent.wire.explain import PLAN_CHANGED
 from perftui_agent.wire.frames import WorkerId
 
 REPLACED_WITHIN_S = 60.0
@@ -49,6 +50,7 @@ def events_until(dashboard: Dashboard, at: float) -> tuple[Event, ...]:
     happened = [event for event in dashboard.events if event.at <= at]
     happened += _held_loops(dashboard, at)
     happened += _fired(dashboard, at)
+    happened += _plans_changed(dashboard, at)
     happened = with_silences(happened, evidence_at(dashboard.evidence, at))
     happened.sort(key=lambda event: event.at)
     return tuple(happened[-MAX_EVENTS:])
@@ -195,6 +197,15 @@ def _fired(dashboard: Dashboard, at: float) -> Iterator[Event]:
                 until=(each.at + each.ns) / 1e9,
                 evidence=each.id,
             )
+
+
+def _plans_changed(dashboard: Dashboard, at: float) -> Iterator[Event]:
+    """Yield where a database has begun to go about a statement in another way."""
+    for row in dashboard.evidence:
+        each = row.evidence
+        if each.kind == PLAN_CHANGED and each.at <= at * 1e9:
+            sentence = f"{each.text} (seen by worker {row.pid})"
+            yield Event(each.at / 1e9, PLAN_CHANGED, each.where or "SQL", sentence, each.route, row.worker)
 
 
 def with_silences(happened: list[Event], evidence: Iterable[EvidenceRow]) -> list[Event]:

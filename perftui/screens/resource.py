@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perftui.keys import Place
 from perftui.present.details.background import background_rows
 from perftui.present.details.block import block_rows
 from perftui.present.details.cache import cache_rows
@@ -12,11 +13,16 @@ from perftui.present.text.cells import clean
 from perftui.present.text.evidence import Row, short_place
 from perftui.present.text.statements import brief
 from perftui.screens.evidence import EvidenceView
+from perftui.screens.explain import explain_statement
 from perftui.screens.view import Host
+from perftui.widgets.bindings import bindings
 
 
 class StatementView(EvidenceView, inherit_bindings=True):
     """One statement shape: the whole text, who runs it, from where."""
+
+    BINDINGS = bindings("statement")
+    PLACES: tuple[Place, ...] = ("statement", "evidence", "rows", "everywhere")
 
     def __init__(self, host: Host, fingerprint: str, trail: tuple[str, ...] = ()) -> None:
         super().__init__(host, trail)
@@ -32,6 +38,10 @@ class StatementView(EvidenceView, inherit_bindings=True):
     def rows(self, width: int, height: int) -> list[Row]:
         """Return all that is known of the statement."""
         return statement_rows(self.picture, self._fingerprint, width, height)
+
+    def action_explain(self) -> None:
+        """Ask the database for its plan."""
+        explain_statement(self, self._fingerprint)
 
 
 class PoolView(EvidenceView, inherit_bindings=True):

@@ -10,6 +10,7 @@ from perftui.present.tables.grid import Grid, RowKey, Sort
 from perftui.present.tables.sql import POOL_SORTS, STATEMENT_SORTS, pools_grid, statements_grid
 from perftui.present.text.evidence import Subject
 from perftui.screens.database import DatabaseScreen
+from perftui.screens.explain import explain_statement
 from perftui.screens.tables import TablesView, table_height
 from perftui.widgets.bindings import bindings
 from perftui.widgets.lines import Lines
@@ -54,3 +55,8 @@ class SqlView(TablesView, inherit_bindings=True):
     def leads_to(self, table: str, key: str) -> Subject | None:
         """Return the statement or the pool."""
         return Subject("pool" if table == "pools" else "statement", key)
+
+    def action_explain(self) -> None:
+        """Ask the database for the plan of the statement under the cursor."""
+        statements = self._panes[0]
+        explain_statement(self, statements.pointed if isinstance(statements, Table) else None)

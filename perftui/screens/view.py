@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from textual.app import ComposeResult
@@ -21,6 +21,7 @@ from perftui.widgets.lines import Lines, Panel
 from perftui.widgets.painter import Painter, ThriftyCompositor
 from perftui.widgets.spared import Spared
 from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
+from perftui_agent.wire.explain import Explanation
 from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
 from perftui_agent.wire.messages import ActionResult
 
@@ -94,6 +95,9 @@ class Host(Protocol):
         finish: asyncio.Event,
     ) -> Functions | Refusal:
         """Return what the next requests of a route call in a worker, or why there is nothing."""
+
+    async def explain(self, workers: Sequence[WorkerId], fingerprint: str) -> Explanation | Refusal:
+        """Return how the database goes about a statement, by the first worker that has run it; or why not."""
 
 
 class View(Spared, Screen[Result], inherit_bindings=False):

@@ -27,6 +27,7 @@ from perftui_agent.wire.actions import (
     Progress,
 )
 from perftui_agent.wire.database import Database, DatabaseRequest
+from perftui_agent.wire.explain import ExplainRequest, Explanation
 from perftui_agent.wire.frames import Dump, DumpRequest, Refusal, RouteLabel, WorkerId
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
@@ -203,6 +204,26 @@ async def take_database(
         longer_s=DATABASES_S if look else 0.0,
     )
     return answer if isinstance(answer, Database | Refusal) else _strange(answer)
+
+
+async def take_explanation(
+    source: Workers, workers: Sequence[WorkerId], fingerprint: str
+) -> Explanation | Refusal:
+    """Return the plan of a statement, from the first of `workers` that has run it, or why there is none."""
+    refusals: list[Refusal] = []
+    for worker in workers:
+        answer = await _asked(
+            source,
+            worker,
+            lambda pid: ExplainRequest(id=_new_id(), pid=pid, fingerprint=fingerprint),
+            outside="dump",
+            siblings=False,
+        )
+        if isinstance(answer, Explanation):
+            return answer
+        refusals.append(answer if isinstance(answer, Refusal) else _strange(answer))
+    known = [each for each in refusals if "knows no statement" not in each.reason]
+    return next(iter((*known, *refusals)), Refusal(id="", reason="there is no worker to ask"))
 
 
 async def take_functions(

@@ -7,7 +7,6 @@ import sys
 from tests.benchmarks import (
     actions,
     caches,
-    calls,
     connections,
     felt,
     memory,
@@ -24,7 +23,6 @@ BENCHMARKS = {
     "felt": felt.main,
     "statements": statements.main,
     "caches": caches.main,
-    "calls": calls.main,
     "runtime": runtime.main,
     "memory": memory.main,
     "connections": connections.main,

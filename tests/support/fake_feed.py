@@ -35,6 +35,7 @@ from perftui.model.summary import (
 )
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.actions import Functions, GrownLine, GrownType, Memory, Profile, Progress
+from perftui_agent.wire.explain import Explanation
 from perftui_agent.wire.frames import (
     Dump,
     ExceptionCount,
@@ -51,6 +52,7 @@ from perftui_agent.wire.frames import (
     WorkerId,
     WorkerIdentity,
 )
+from tests.support.fake_plan import scanning
 from tests.support.fake_profile import called_by, profile_of
 
 NOON = 1_795_262_400.0
@@ -182,6 +184,11 @@ class FakeFeed:
             return self.answer
         number = 3 if self.profile_waits else requests
         return called_by(int(worker.split("/")[1]), route, number, requests)
+
+    async def explain(self, workers: Sequence[WorkerId], fingerprint: str) -> Explanation | Refusal:
+        """Give the answer laid in, or the plan of a statement that misses an index."""
+        self.profiled.append((workers[0], False))
+        return self.answer if isinstance(self.answer, Refusal) else scanning(fingerprint)
 
     def reach(self) -> tuple[float | None, float]:
         """Return where the memory begins, and the present."""

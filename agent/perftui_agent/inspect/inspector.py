@@ -16,6 +16,8 @@ from perftui_agent.guard import Guard
 from perftui_agent.inspect.actions import Action, Actions
 from perftui_agent.inspect.database.look import Databases, take_database
 from perftui_agent.inspect.dump import take_dump
+from perftui_agent.inspect.explain.action import take_explanation
+from perftui_agent.inspect.explain.explainer import Explainer
 from perftui_agent.inspect.functions import Traffic, take_functions
 from perftui_agent.inspect.insight import Inside
 from perftui_agent.inspect.memory import Endpoints, take_memory
@@ -28,6 +30,7 @@ from perftui_agent.inspect.targets import allowed_targets
 from perftui_agent.inspect.text import printable
 from perftui_agent.wire.actions import FunctionsRequest, MemoryRequest, ProfileRequest, Progress
 from perftui_agent.wire.database import DatabaseRequest
+from perftui_agent.wire.explain import ExplainRequest
 from perftui_agent.wire.frames import DumpRequest, Refusal
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
@@ -45,6 +48,7 @@ _NAMES = {
     StandingRequest: "check of rights",
     FunctionsRequest: "functions profile",
     DatabaseRequest: "database view",
+    ExplainRequest: "plan",
 }
 """What each is called in the log and in refusals."""
 
@@ -67,6 +71,7 @@ class Inspector:
         probes: Callable[[], Mapping[str, str]] = dict,
         traffic: Traffic | None = None,
         databases: Databases | None = None,
+        explainer: Explainer | None = None,
         guard: Guard | None = None,
         actions: Actions | None = None,
         spy: PySpy | None = None,
@@ -79,6 +84,7 @@ class Inspector:
         self._probes = probes
         self._traffic = traffic
         self._databases = databases
+        self._explainer = explainer
         self._guard = guard or Guard()
         self._actions = actions or Actions()
         self._spy = spy or PySpy()
@@ -131,6 +137,8 @@ class Inspector:
             return await take_memory(request, pid, endpoints=self._endpoints, tell=tell, finish=finish)
         if isinstance(request, StandingRequest):
             return await self._standing(request)
+        if isinstance(request, ExplainRequest):
+            return await take_explanation(request, pid, self._own_pid, self._explainer)
         if isinstance(request, FunctionsRequest):
             return await take_functions(
                 request, pid, traffic=self._traffic, guard=self._guard, tell=tell, finish=finish
@@ -187,6 +195,8 @@ def _asked_for(request: ActionRequest) -> str:
     """Return what of the app's data is to leave the process, for the audit trail."""
     if isinstance(request, DumpRequest) and request.locals_of:
         return f" with the variables of {printable(request.locals_of, 100)}"
+    if isinstance(request, ExplainRequest):
+        return f" for statement {printable(request.fingerprint, 40)}"
     return ""
 
 

@@ -49,6 +49,10 @@ REREAD_A_SECOND = 10_000
 
 OTHER_SHAPES = "(other)"
 
+MAX_RUNS = 200
+MAX_RUN_BYTES = 1_000_000
+"""Slowest runs that are kept at a time, and all they hold."""
+
 
 class Allowance:
     """How much may be read: so much at once, and so much more each second."""
@@ -165,6 +169,7 @@ class ShapeTable:
     def close(self, spent: Mapping[str, int], span_ns: int) -> list[str]:
         """Take what each shape has cost in a span; return the fingerprints that the frame has no room for."""
         untold, forgotten = self.costs.close(spent, span_ns)
+        self._trim_runs()
         if forgotten:
             self._forget(set(forgotten))
         self._first.refill(span_ns)
@@ -173,6 +178,8 @@ class ShapeTable:
 
     def clear(self) -> None:
         """Forget everything."""
+        for shape in self._alive.values():
+            shape.slowest, shape.slowest_ns = None, 0
         for table in (self.texts, self._older, self._outlines, self._shapes):
             table.clear()
         self._met.clear()
@@ -180,6 +187,18 @@ class ShapeTable:
         self.costs.clear()
         self.steps.clear()
         self.unread = 0
+
+    def _trim_runs(self) -> None:
+        """Let go of the quickest of the runs that are kept, if those are too many or too large."""
+        kept = [shape for shape in self._shapes.values() if shape.slowest is not None]
+        if len(kept) <= MAX_RUNS // 2:
+            return
+        kept.sort(key=lambda shape: shape.slowest_ns, reverse=True)
+        size = 0
+        for place, shape in enumerate(kept):
+            size += shape.slowest.bytes if shape.slowest is not None else 0
+            if place >= MAX_RUNS or size > MAX_RUN_BYTES:
+                shape.slowest = None
 
     def _remember(self, key: int, known: StatementText) -> None:
         if len(self.texts) >= MAX_TEXTS:
@@ -216,6 +235,7 @@ class ShapeTable:
             shape = self._shapes.pop(fingerprint, None)
             if shape is not None:
                 shape.example, shape.engine = "", None
+                shape.slowest, shape.slowest_ns = None, 0
         for table in (self.texts, self._older, self._outlines):
             for key in [key for key, known in table.items() if known.shape.fingerprint in fingerprints]:
                 table.pop(key, None)

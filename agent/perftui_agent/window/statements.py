@@ -14,7 +14,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from perftui_agent.records import RequestRecord, Shape, SpanRecord, StatementRecord, StatementText
+from perftui_agent.kept_run import kept_run
+from perftui_agent.records import CUT, RequestRecord, Shape, SpanRecord, StatementRecord, StatementText
 from perftui_agent.window.routes import MAX_REPEATS, add_to
 from perftui_agent.window.shapes import OTHER_SHAPES, ShapeTable
 from perftui_agent.wire.frames import CodePlace, Frame, RepeatedShape, RouteFrame, StatementFrame
@@ -81,9 +82,17 @@ class StatementLedger:
             known = self._shapes.know(record.text_hash, record.text, record.engine, record.database)
             record.known = known
             record.kind = known.shape.kind
-            record.engine = None
+            self._keep_slowest(known.shape, record)
+            record.engine = record.parameters = None
             record.text = ""
         return known
+
+    def _keep_slowest(self, shape: Shape, record: StatementRecord) -> None:
+        """Keep a run whose text was met for the first time, if it is the slowest of its shape so far."""
+        ns = record.ended_ns - record.started_ns
+        if ns > shape.slowest_ns and not record.failed and CUT not in record.text:
+            shape.slowest_ns = ns
+            shape.slowest = kept_run(ns, record.text, record.parameters, record.engine)
 
     def fold_rest(self, record: StatementRecord) -> bool:
         """Count an execution that is no part of a request's latency; False if it is one."""

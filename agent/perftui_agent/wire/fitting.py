@@ -232,7 +232,10 @@ _CUTS: dict[str, Callable[[Frame], int]] = {
     "background": _cut_background,
     "texts": _cut_texts,
     "evidence": _cut_evidence,
-    **{name: _cut_list(name) for name in ("slowest", "incidents", "in_flight_rows", "pools", "listeners")},
+    **{
+        name: _cut_list(name)
+        for name in ("slowest", "incidents", "in_flight_rows", "pools", "listeners", "plans")
+    },
 }
 """What can be cut, and how; each returns how much that was."""
 

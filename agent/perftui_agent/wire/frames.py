@@ -17,6 +17,7 @@ import msgspec
 from perftui_agent.sketch import Count, LatencySketch
 from perftui_agent.wire.after import BackgroundFrame
 from perftui_agent.wire.database import DatabaseNews
+from perftui_agent.wire.explain import PlanNote
 
 WIRE_VERSION = 1
 
@@ -409,7 +410,7 @@ class Evidence(_Value, frozen=True):
     id: str
     """Unlike any other of the service."""
     kind: str
-    """`worker-silent`, or `trigger`."""
+    """`worker-silent`, `trigger`, or `plan-changed`."""
     at: Nanoseconds
     """When what it tells of began."""
     ns: Nanoseconds = 0
@@ -564,6 +565,8 @@ class Frame(_Part, tag="frame"):
     evidence: list[Evidence] = []
     database: DatabaseNews | None = None
     """What a database itself said, while there is a reason to ask."""
+    plans: list[PlanNote] = []
+    """Of statements that were slow in this span, those whose plans are known."""
     agent: AgentStats = msgspec.field(default_factory=AgentStats)
     probes: dict[str, str] = {}
     """Each probe and `on`, or `off: why`."""

@@ -13,6 +13,7 @@ import msgspec
 
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.after import BackgroundFrame
+from perftui_agent.wire.explain import PlanNote
 from perftui_agent.wire.frames import (
     CacheFrame,
     Evidence,
@@ -33,6 +34,7 @@ Part = TypeVar("Part")
 KEPT_SLOWEST = 30
 KEPT_INCIDENTS = 20
 KEPT_EVIDENCE = 5
+KEPT_PLANS = 20
 KEPT_PATHS = 50
 KEPT_OF_AN_UPSTREAM = 20
 """Routes, call sites, kinds of failures and repetitions."""
@@ -123,6 +125,7 @@ def merge_into(older: Frame, newer: Frame) -> None:
     older.texts = {key: text for key, text in texts.items() if key in told and key not in known}
     ended = [incident for incident in [*older.incidents, *newer.incidents] if not incident.ongoing]
     older.incidents = sorted(ended, key=lambda incident: incident.ns, reverse=True)[:KEPT_INCIDENTS]
+    older.plans = latest_plans([*older.plans, *newer.plans])
     older.evidence = latest_evidence([*older.evidence, *newer.evidence])[-KEPT_EVIDENCE:]
     if newer.listen_overflows is not None:
         older.listen_overflows = (older.listen_overflows or 0) + newer.listen_overflows
@@ -145,6 +148,16 @@ def merge_into(older: Frame, newer: Frame) -> None:
         "probes",
     ):
         setattr(older, field, getattr(newer, field))
+
+
+def latest_plans(told: list[PlanNote]) -> list[PlanNote]:
+    """Return what is known of each plan, as it was found last."""
+    latest: dict[str, PlanNote] = {}
+    for each in told:
+        have = latest.get(each.fingerprint)
+        if have is None or each.taken_at >= have.taken_at:
+            latest[each.fingerprint] = each
+    return list(latest.values())[-KEPT_PLANS:]
 
 
 def latest_evidence(told: list[Evidence]) -> list[Evidence]:

@@ -15,19 +15,37 @@ from perftui_agent.wire.actions import (
     Progress,
 )
 from perftui_agent.wire.database import Database, DatabaseRequest
+from perftui_agent.wire.explain import ExplainRequest, Explanation
 from perftui_agent.wire.frames import Dump, DumpRequest, Frame, Hello, History, Refusal
 from perftui_agent.wire.standing import Standing, StandingRequest
 
 ActionRequest: TypeAlias = (
-    DumpRequest | ProfileRequest | MemoryRequest | FunctionsRequest | StandingRequest | DatabaseRequest
+    DumpRequest
+    | ProfileRequest
+    | MemoryRequest
+    | FunctionsRequest
+    | StandingRequest
+    | DatabaseRequest
+    | ExplainRequest
 )
 """What a client may ask to be done."""
 
-ActionResult: TypeAlias = Dump | Profile | Memory | Functions | Standing | Database
+ActionResult: TypeAlias = Dump | Profile | Memory | Functions | Standing | Database | Explanation
 """What it gets for it, if not a `Refusal`."""
 
 FromAgent: TypeAlias = (
-    Hello | Frame | History | Progress | Dump | Profile | Memory | Functions | Standing | Database | Refusal
+    Hello
+    | Frame
+    | History
+    | Progress
+    | Dump
+    | Profile
+    | Memory
+    | Functions
+    | Standing
+    | Database
+    | Explanation
+    | Refusal
 )
 """What a client may receive."""
 
@@ -38,6 +56,7 @@ FromClient: TypeAlias = (
     | FunctionsRequest
     | StandingRequest
     | DatabaseRequest
+    | ExplainRequest
     | Finish
 )
 """What an agent may receive."""

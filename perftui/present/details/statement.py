@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perftui.model.plans import advice_on
 from perftui.model.stories import runs
 from perftui.model.summary import QuerySummary, Summary
 from perftui.present.picture import Picture
@@ -9,7 +10,7 @@ from perftui.present.text.blocks import pairs, sampled, section
 from perftui.present.text.cells import BLANK, Cell, Style, clean, fit_line, fit_middle
 from perftui.present.text.evidence import Row, Subject, request_key, rows_of, stacked, verdict_rows
 from perftui.present.text.quantile import quantile, quantile_cell
-from perftui.present.text.statements import whole
+from perftui.present.text.statements import whole, wrapped
 from perftui.present.text.units import clock, count, ms, percent
 
 
@@ -25,6 +26,7 @@ def statement_rows(picture: Picture, fingerprint: str, width: int, height: int) 
             rows_of(_figures(query, sum(each.total_ms for each in queries), width)),
             verdict_rows(found, width),
             _text(query, width),
+            _plan(picture.summary, query, width),
             _routes(picture.summary, query, width),
             _requests(picture.summary, query, width),
         ],
@@ -72,6 +74,21 @@ def _text(query: QuerySummary, width: int) -> list[Row]:
             ),
         ]
     )
+
+
+def _plan(summary: Summary, query: QuerySummary, width: int) -> list[Row]:
+    """Return what an agent has found of the plan of its own accord."""
+    plan = summary.plans.get(query.fingerprint)
+    if plan is None:
+        return []
+    rows = rows_of([section("PLAN", width, "e asks again, and shows all of it")])
+    said = [each.sentence for each in plan.verdicts] or ["nothing to say against it"]
+    if plan.changed:
+        said.append(f"it has changed: {plan.changed}")
+    advice = advice_on(plan.missing, plan.verdicts, plan.kind)
+    for line in (*(clean(each) for each in said), f"→ {clean(advice)}"):
+        rows += rows_of([fit_line((Cell("  "), Cell(text)), width) for text in wrapped(line, width - 4)])
+    return rows
 
 
 def _routes(summary: Summary, query: QuerySummary, width: int) -> list[Row]:

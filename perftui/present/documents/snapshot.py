@@ -48,6 +48,7 @@ from perftui.present.documents.shape import (
     VerdictDocument,
     WorkerDocument,
 )
+from perftui_agent.wire.explain import PLAN_CHANGED
 from perftui_agent.wire.frames import CacheFrame, Evidence, Listener
 
 
@@ -95,7 +96,7 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> SnapshotDocument:
         "slowest": [_slow(row) for row in wanted.of(summary.slowest)],
         "incidents": [
             *(_incident(row) for row in wanted.of(_incidents(summary))),
-            *(_fired(row) for row in wanted.of(summary.evidence) if row.evidence.kind == TRIGGER),
+            *(_fired(row) for row in wanted.of(summary.evidence) if row.evidence.kind in _TOLD),
         ],
         "evidence": [evidence_document(row) for row in wanted.of(summary.evidence)],
         "findings": [_finding(each) for each in find(summary)],
@@ -390,11 +391,15 @@ def _kind_of(each: Evidence) -> str | None:
     return type(taken).__name__.lower() if taken is not None else None
 
 
+_TOLD = frozenset({TRIGGER, PLAN_CHANGED})
+"""Kinds of evidence that are incidents as well."""
+
+
 def _fired(row: EvidenceRow) -> IncidentDocument:
-    """Return a trigger as an incident: what was over, and what was taken."""
+    """Return a trigger as an incident: what was over, and what was taken; or that a plan is another."""
     each = row.evidence
     return {
-        "kind": TRIGGER,
+        "kind": each.kind,
         "pid": row.pid,
         "at": moment(each.at / 1e9),
         "ms": _rounded(each.ns / 1e6),

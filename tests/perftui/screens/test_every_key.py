@@ -29,6 +29,8 @@ TO: dict[Place, tuple[str, ...]] = {
     "functions": ("2", "F", "y"),
     "sql": ("4",),
     "database": ("4", "d"),
+    "statement": ("4", "enter"),
+    "explain": ("4", "e"),
     "timeline": ("7", "slash", *"lost", "enter"),
     "dump": ("D", "y", *["down"] * 5),
     "confirm": ("D",),

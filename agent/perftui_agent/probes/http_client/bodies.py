@@ -66,8 +66,7 @@ class CountedBody(_Body):
             except StopIteration:
                 if (record := self._record) is not None:
                     record.body_ns += perf_counter_ns() - started_ns
-                    self._record = None
-                    self._exchanges.over(record)
+                    self._over()
                 return
             except BaseException as error:
                 if (record := self._record) is not None:
@@ -85,8 +84,7 @@ class CountedBody(_Body):
             if hasattr(self._body, "close"):
                 self._body.close()
         finally:
-            if self._record is not None:
-                self._over()
+            self._over()
 
 
 class CountedAsyncBody(_Body):
@@ -103,8 +101,7 @@ class CountedAsyncBody(_Body):
             if hasattr(self._body, "aclose"):
                 await self._body.aclose()
         finally:
-            if self._record is not None:
-                self._over()
+            self._over()
 
 
 class _AsyncParts:
@@ -130,8 +127,7 @@ class _AsyncParts:
         except StopAsyncIteration:
             if (record := body._record) is not None:
                 record.body_ns += perf_counter_ns() - started_ns
-                body._record = None
-                body._exchanges.over(record)
+                body._over()
             raise
         except BaseException as error:
             if (record := body._record) is not None:

@@ -42,18 +42,22 @@ class Unfetched(msgspec.Struct, eq=False, gc=False):
     request: RequestRecord | None
     """Whose it is; the record does not know."""
     told: Told
+    text: str
+    parameters: Any
+    connection: Any
+    """What it ran on, as the context it is kept by has it: who is told may want to keep the run."""
 
     def __del__(self) -> None:
         record = self.record
         if record is not None:
-            self.told.rows_are_fetched(record, self.request)
+            self.told.rows_are_fetched(self, record)
 
 
 class Told(Protocol):
     """Who is told of a statement when its rows are there: the probe."""
 
-    def rows_are_fetched(self, record: StatementRecord, request: RequestRecord | None) -> None:
-        """Take a record that will not be written to any more."""
+    def rows_are_fetched(self, unfetched: Unfetched, record: StatementRecord) -> None:
+        """Take its record, which will not be written to any more."""
 
 
 def wrap_fetches(cursor: Any, patches: Patches) -> None:
@@ -97,7 +101,7 @@ def _add(record: StatementRecord, ns: int) -> None:
 def _tell(unfetched: Unfetched, record: StatementRecord | None) -> None:
     unfetched.record = None
     if record is not None:
-        unfetched.told.rows_are_fetched(record, unfetched.request)
+        unfetched.told.rows_are_fetched(unfetched, record)
 
 
 def _timed_all(fetch: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,12 +118,12 @@ def _timed_all(fetch: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException:
             _add(record, perf_counter_ns() - started_ns)
             record.failed = True
-            unfetched.told.rows_are_fetched(record, unfetched.request)
+            unfetched.told.rows_are_fetched(unfetched, record)
             raise
         record.ended_ns += perf_counter_ns() - started_ns
         if open_steps:
             leave_out(perf_counter_ns() - started_ns)
-        unfetched.told.rows_are_fetched(record, unfetched.request)
+        unfetched.told.rows_are_fetched(unfetched, record)
         return rows
 
     return fetchall
@@ -156,11 +160,11 @@ def _measured(result: Any, fetch: Callable[..., Any], *args: Any, **options: Any
     except BaseException:
         _add(record, perf_counter_ns() - started_ns)
         record.failed = True
-        unfetched.told.rows_are_fetched(record, unfetched.request)
+        unfetched.told.rows_are_fetched(unfetched, record)
         raise
     _add(record, perf_counter_ns() - started_ns)
     if getattr(result, "_soft_closed", False):
-        unfetched.told.rows_are_fetched(record, unfetched.request)
+        unfetched.told.rows_are_fetched(unfetched, record)
     else:
         unfetched.record = record
     return rows

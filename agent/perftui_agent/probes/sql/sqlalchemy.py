@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from perftui_agent.guard import Guard
 from perftui_agent.handover import count, hand_over
+from perftui_agent.kept_run import kept_run
 from perftui_agent.probes.call_sites import call_site
 from perftui_agent.probes.patches import Patches
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
@@ -26,7 +27,7 @@ from perftui_agent.probes.sql.databases import database_of
 from perftui_agent.probes.sql.fetches import Unfetched, wrap_failures, wrap_fetches
 from perftui_agent.probes.sql.steps import leave_out, open_steps
 from perftui_agent.probes.sql.transactions import DIALECT_STEPS, timed_step, wrap_transactions
-from perftui_agent.records import RequestRecord, StatementRecord, StatementText, kept_of
+from perftui_agent.records import RequestRecord, Shape, StatementRecord, StatementText, kept_of
 from perftui_agent.whose import request_at
 from perftui_agent.wire.frames import Frame
 
@@ -199,12 +200,14 @@ class SqlAlchemyProbe:
             if known is None:
                 record = self._of_unknown(request, started_ns, ended_ns, text, parameters, context, failed)
                 if cursor is not None and not failed and self._leaves_rows(cursor, context):
-                    context._perftui_unfetched = Unfetched(record, request, self)
+                    context._perftui_unfetched = Unfetched(record, request, self, "", None, None)
                 else:
                     self._put(record)
                 return
             shape = known.shape
             slow = ended_ns - started_ns >= self._slow_ns
+            if ended_ns - started_ns > shape.slowest_ns and cursor is not None and not failed:
+                self._keep_if_whole(shape, ended_ns - started_ns, text, parameters, context, cursor)
             wanted = slow or failed or shape.call_site_wanted
             binds = None
             if request is not None and not request.followed:
@@ -237,7 +240,9 @@ class SqlAlchemyProbe:
                 None, shape.kind, "", started_ns, ended_ns, failed, known, binds, place, slow
             )
             if cursor is not None and not failed and self._leaves_rows(cursor, context):
-                context._perftui_unfetched = Unfetched(record, request, self)
+                context._perftui_unfetched = Unfetched(
+                    record, request, self, text, parameters, context.root_connection
+                )
             elif request is None or not hand_over(request, record):
                 record.request = request
                 self._put(record)
@@ -263,12 +268,27 @@ class SqlAlchemyProbe:
         # A server-side cursor may describe its rows with the first of them only.
         return fetches and (cursor.description is not None or getattr(context, "_is_server_side", False))
 
-    def rows_are_fetched(self, record: StatementRecord, request: RequestRecord | None) -> None:
+    def _keep_if_whole(
+        self, shape: Shape, ns: int, text: str, parameters: Any, context: Any, cursor: Any
+    ) -> None:
+        """Keep the slowest run of a shape so far, unless there are rows to come: see `rows_are_fetched`."""
+        if context is not None and not self._leaves_rows(cursor, context):
+            shape.slowest_ns = ns
+            shape.slowest = kept_run(ns, text, parameters, context.root_connection.engine)
+
+    def rows_are_fetched(self, unfetched: Unfetched, record: StatementRecord) -> None:
         """Hand over a record that was kept; wherever its result ends, a finalizer included."""
+        request = unfetched.request
         try:
-            if not record.slow and record.ended_ns - record.started_ns >= self._slow_ns:
+            ns = record.ended_ns - record.started_ns
+            if not record.slow and ns >= self._slow_ns:
                 record.slow = True
                 record.call_site = record.call_site or call_site()
+            known = record.known
+            if known is not None and ns > known.shape.slowest_ns and not record.failed:
+                known.shape.slowest_ns = ns
+                engine = unfetched.connection.engine
+                known.shape.slowest = kept_run(ns, unfetched.text, unfetched.parameters, engine)
             if request is not None:
                 if record.known is None:
                     pass
@@ -311,6 +331,7 @@ class SqlAlchemyProbe:
         record.database = database_of(record.engine)
         record.binds = hash_of_binds(parameters) if request is not None and request.followed else None
         record.slow = ended_ns - started_ns >= self._slow_ns
+        record.parameters = parameters
         if self._new_call_sites > 0:
             self._new_call_sites -= 1
             record.call_site = call_site()

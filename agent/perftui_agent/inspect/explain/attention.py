@@ -1,0 +1,110 @@
+"""Has slow statements explained of the agent's own accord: each once, and now and then again while it is so.
+
+Looks at each frame as it is closed, off the request path; asks one at a time, and not often.
+What has become known goes out with the frames in which the statement is slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from perftui_agent.guard import Guard
+from perftui_agent.inspect.explain.explainer import CannotExplainError, Explainer
+from perftui_agent.wire.frames import Frame
+
+MOST_WAITING = 50
+MOST_MET = 1_000
+
+BURST, PER_SECOND = 10, 0.5
+"""Statements that are explained at once, and from then on. One takes 10 to 30 ms of a database."""
+
+AGAIN_S = 300.0
+"""A statement that is slow still is looked at again: its plan may be another by now."""
+
+STAGGER_S = 0.5
+"""Workers of a service see the same statements slow: that not all of them ask at once."""
+
+MOST_TOLD = 20
+"""Plans in a frame, those of the statements that were slow most often."""
+
+
+class Attention:
+    """What a worker does about its slow statements. Belongs to the agent's loop."""
+
+    def __init__(
+        self,
+        explainer: Explainer,
+        guard: Guard,
+        *,
+        pid: int,
+        clock: Callable[[], float] = time.monotonic,
+        stagger_s: float = STAGGER_S,
+    ) -> None:
+        self._explainer = explainer
+        self._guard = guard
+        self._pid = pid
+        self._clock = clock
+        self._stagger_s = stagger_s
+        self._waiting: asyncio.Queue[str] = asyncio.Queue(MOST_WAITING)
+        self._asked_at: dict[str, float] = {}
+        self._untold: dict[str, None] = {}
+        """Fingerprints whose plan has become known since the last frame."""
+        self._tokens = float(BURST)
+        self._filled_at = clock()
+
+    def note(self, frame: Frame) -> None:
+        """Look at a frame that is about to go out, and add to it what is known of its slow statements."""
+        with self._guard.guarding("explain"):
+            slow = [each for each in frame.statements if each.slow]
+            for statement in slow:
+                self._consider(statement.fingerprint)
+            slow.sort(key=lambda each: each.slow, reverse=True)
+            told = dict.fromkeys([*self._untold, *(each.fingerprint for each in slow)])
+            self._untold.clear()
+            known = [self._explainer.known(fingerprint) for fingerprint in told]
+            frame.plans = [note for note in known if note is not None][:MOST_TOLD]
+
+    async def run(self) -> None:
+        """Have explained what waits, until cancelled."""
+        while True:
+            fingerprint = await self._waiting.get()
+            with self._guard.guarding("explain"):
+                await asyncio.sleep(random.random() * self._stagger_s)  # noqa: S311 - keeps no secret
+                await self._take_token()
+                try:
+                    await self._explainer.explain(
+                        fingerprint,
+                        request_id="",
+                        pid=self._pid,
+                        why=f"the plan of slow statement {fingerprint}",
+                    )
+                except CannotExplainError:
+                    continue
+                self._untold[fingerprint] = None
+
+    def _consider(self, fingerprint: str) -> None:
+        now = self._clock()
+        before = self._asked_at.get(fingerprint)
+        if (before is not None and now - before < AGAIN_S) or not self._explainer.can_explain(fingerprint):
+            return
+        try:
+            self._waiting.put_nowait(fingerprint)
+        except asyncio.QueueFull:
+            return
+        if len(self._asked_at) >= MOST_MET:
+            del self._asked_at[next(iter(self._asked_at))]
+        self._asked_at.pop(fingerprint, None)
+        self._asked_at[fingerprint] = now
+
+    async def _take_token(self) -> None:
+        while True:
+            now = self._clock()
+            self._tokens = min(float(BURST), self._tokens + (now - self._filled_at) * PER_SECOND)
+            self._filled_at = now
+            if self._tokens >= 1:
+                self._tokens -= 1
+                return
+            await asyncio.sleep((1 - self._tokens) / PER_SECOND)

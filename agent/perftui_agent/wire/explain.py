@@ -1,0 +1,93 @@
+"""How a database goes about a statement, as it is asked for and told.
+
+A statement is named by the fingerprint that frames tell it under, never by its text. No value is in any of
+it: plans hold the literals of a statement, and each of them is `?` by the time it gets here.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+Nanoseconds: TypeAlias = int
+
+PLAN_CHANGED = "plan-changed"
+"""The kind of evidence that tells of a plan which is another than before."""
+
+
+class _Part(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A part of a message: unknown fields are ignored, default ones left out."""
+
+
+class _Value(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
+    """A part of a message that is whole when it is made and never changes."""
+
+
+class ExplainRequest(_Part, tag="explain"):
+    """Asks for the plan of a statement; of the agent's own worker alone."""
+
+    id: str
+    pid: int | None = None
+    fingerprint: str = ""
+
+
+class Verdict(_Value, frozen=True):
+    """One thing to be said of a plan."""
+
+    kind: str
+    """`scan`, `search`: an index is missing. `small-table`, `most-rows`, `stops-early`, `unusable-index`,
+    `unused-index`, `full`, `fine`: a table is read whole, and why no index is advised. `sort`, `estimate`."""
+    table: str = ""
+    columns: tuple[str, ...] = ()
+    sentence: str = ""
+
+
+class MissingIndex(_Value, frozen=True):
+    """An index that would spare a scan."""
+
+    table: str
+    columns: tuple[str, ...]
+    create: str
+    """The statement to try."""
+    checked: str = ""
+    """By what it is known that the planner would take it; empty: it is expected to."""
+
+
+class PlanNote(_Value, frozen=True):
+    """What an agent has found, of its own accord or asked, of a statement's plan; told while that is slow."""
+
+    fingerprint: str
+    taken_at: Nanoseconds
+    database: str = ""
+    kind: str = ""
+    """`postgresql`, `sqlite`."""
+    verdicts: tuple[Verdict, ...] = ()
+    """The first few."""
+    missing: tuple[MissingIndex, ...] = ()
+    changed: str = ""
+    """How it differs from the plan before."""
+    changed_at: Nanoseconds = 0
+
+
+class Explanation(_Part, tag="explain-result"):
+    """The plan of a statement, and what it is worth."""
+
+    id: str
+    pid: int
+    taken_at: Nanoseconds
+    took_ns: Nanoseconds
+    fingerprint: str
+    statement: str = ""
+    """Its shape."""
+    database: str = ""
+    kind: str = ""
+    """`postgresql`, `sqlite`."""
+    run_ns: Nanoseconds = 0
+    """How long the run took whose values it was planned for: the slowest."""
+    plan: list[str] = []
+    verdicts: list[Verdict] = []
+    missing: list[MissingIndex] = []
+    note: str = ""
+    changed: str = ""
+    changed_at: Nanoseconds = 0

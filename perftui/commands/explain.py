@@ -1,0 +1,57 @@
+"""`perftui explain`: how a database goes about a statement, and which index it misses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+
+import click
+
+from perftui.commands.acting import wanted_workers
+from perftui.commands.arguments import json_option
+from perftui.model.text import clean_text
+from perftui.present.documents.explain import explain_document, explain_text
+from perftui.sources.actions import take_explanation
+from perftui.sources.local import LocalSource
+from perftui.sources.target import LocalTarget, parse_local
+from perftui_agent.wire.explain import Explanation
+from perftui_agent.wire.frames import Refusal
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, required=True, metavar="[TARGET…] FINGERPRINT")
+@click.option(
+    "--worker",
+    "pid",
+    type=click.IntRange(1),
+    metavar="PID",
+    help="Ask this worker; else any that has run it.",
+)
+@json_option
+def explain(arguments: tuple[str, ...], pid: int | None, as_json: bool) -> None:
+    """Tell how the database goes about a statement of TARGET, and which index it misses.
+
+    FINGERPRINT names the statement, as `perftui snapshot --json` lists it under `queries`. It is planned with
+    the values of its slowest run, which stay in the worker, and never executed.
+    """
+    *targets, fingerprint = arguments
+    answer = asyncio.run(_take(parse_local(targets), pid, fingerprint.strip()))
+    if isinstance(answer, Refusal):
+        click.echo(clean_text(answer.reason), err=True)
+        if answer.advice:
+            click.echo(clean_text(f"  {answer.advice}"), err=True)
+        click.get_current_context().exit(2)
+    elif as_json:
+        click.echo(json.dumps(explain_document(answer), ensure_ascii=False, indent=2))
+    else:
+        width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+        click.echo("\n".join(explain_text(answer, width)))
+
+
+async def _take(targets: Sequence[LocalTarget], pid: int | None, fingerprint: str) -> Explanation | Refusal:
+    async with LocalSource(targets) as source:
+        wanted = await wanted_workers(source, pid)
+        return await take_explanation(source, [worker.id for worker in wanted], fingerprint)
