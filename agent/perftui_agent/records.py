@@ -279,10 +279,17 @@ class Upstream(msgspec.Struct, eq=False):
     method: str
     library: str
     call_site_wanted: bool = True
-    """Set on the agent's thread, cleared on the app's by the next call, which brings its call site."""
+    """Set on the agent's thread, cleared on the app's by the next call, which brings its call site …"""
+    run_wanted: bool = True
+    """… and by the next that goes on with a run of them."""
     run_of: int = 0
     """Which request called it last (by when that began), and how many times more in a row."""
     run: int = 0
+    key: tuple[str, str, str] = ("", "", "")
+    """The first three: made once, since each call is told by it."""
+
+    def __post_init__(self) -> None:
+        self.key = (self.host, self.method, self.library)
 
 
 class CallRecord(SpanRecord, eq=False, gc=False):

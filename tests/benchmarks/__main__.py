@@ -7,6 +7,7 @@ import sys
 from tests.benchmarks import (
     actions,
     caches,
+    calls,
     connections,
     felt,
     memory,
@@ -23,6 +24,7 @@ BENCHMARKS = {
     "felt": felt.main,
     "statements": statements.main,
     "caches": caches.main,
+    "calls": calls.main,
     "runtime": runtime.main,
     "memory": memory.main,
     "connections": connections.main,

@@ -9,6 +9,7 @@ again and again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from perftui_agent.records import CallRecord, RequestRecord, Upstream
 from perftui_agent.sketch import LatencySketch
@@ -109,23 +110,29 @@ class Calls:
     def add(self, key: Key, record: CallRecord) -> bool:
         """Add one; say whether it repeats one that had failed."""
         self.count += 1
-        self.held_ns += max(record.held_ns, 0)
-        self.busy.add(record.started_ns, record.ended_ns)
+        began_ns, ended_ns = record.started_ns, record.ended_ns
+        if record.held_ns > 0:
+            self.held_ns += record.held_ns
+        self.busy.add(began_ns, ended_ns)
         same = self.same.get(key)
         if same is None:
             same = self.same[key] = _Same()
         same.count += 1
-        same.spent_ns += record.ended_ns - record.started_ns
-        same.busy.add(record.started_ns, record.ended_ns)
+        same.spent_ns += ended_ns - began_ns
+        same.busy.add(began_ns, ended_ns)
         if len(same.targets) < MAX_TARGETS:
             same.targets.add(record.target)
         if record.call_site:
             same.call_site = record.call_site
-        again = (key, record.target) in self.failed
+        return bool(record.failed or self.failed) and self._again(key, record)
+
+    def _again(self, key: Key, record: CallRecord) -> bool:
+        asked = (key, record.target)
+        again = asked in self.failed
         if record.failed:
-            self.failed.add((key, record.target))
+            self.failed.add(asked)
         elif again:
-            self.failed.discard((key, record.target))
+            self.failed.discard(asked)
         return again
 
 
@@ -203,46 +210,34 @@ class UpstreamLedger:
                 _count_repeats(row, label, same)
 
     def _fold(self, record: CallRecord) -> UpstreamFrame:
-        """Count a call, but for whose it is."""
-        key = _key_of(record.upstream)
-        whole = self._row(key)
+        """Count a call, but for whose it is. Written out, as what most calls have none of is apart."""
+        upstream = record.upstream
+        key = _OTHER_KEY if upstream is None else upstream.key
+        whole = self._rows.get(key) or self._row(key)
         row = whole.frame
-        if record.cancelled:
-            row.cancelled += 1
         whole.latency.add(record.ended_ns - record.started_ns)
         if record.answered_ns:
-            self._count_answer(whole, record)
-        if record.failed:
-            row.errors += 1
-            row.timeouts += record.timed_out
-            row.pool_timeouts += record.pool_timed_out
-            _count(row.failures, record.error or str(record.status), 1)
-        if record.pool_wait_ns:
-            row.pool_wait = row.pool_wait or LatencySketch()
-            row.pool_wait.add(record.pool_wait_ns)
-        if record.connect_ns:
-            row.connect = row.connect or LatencySketch()
-            row.connect.add(record.connect_ns)
-            row.tls_ns += record.tls_ns
-            row.opened += record.opened
-        row.retries += record.retries
-        row.clients += record.new_client
+            took_ns = record.answered_ns - record.ready_ns
+            if record.held_ns:
+                row.held += record.held_ns > 0
+                row.held_unknown += record.held_ns < 0
+                held_ns = max(record.held_ns, 0)
+                row.held_ns += held_ns
+                took_ns -= held_ns
+            whole.answer.add(max(0, took_ns))
+            row.body_ns += record.body_ns
+            row.received_bytes += record.received_bytes
+        if record.failed or record.cancelled:
+            _count_failure(row, record)
+        if record.pool_wait_ns or record.connect_ns:
+            _count_opening(row, record)
+        if record.new_client:
+            row.clients += 1
         if record.call_site:
             _count(row.call_sites, record.call_site, 1)
-        if record.upstream is not None:
-            self._targets.note(record.upstream.host, record.target, record.status)
+        if upstream is not None:
+            self._targets.note(upstream.host, record.target, record.status)
         return row
-
-    def _count_answer(self, whole: _Row, record: CallRecord) -> None:
-        row = whole.frame
-        held_ns = max(record.held_ns, 0)
-        whole.answer.add(max(0, record.answered_ns - record.ready_ns - held_ns))
-        row.body_ns += record.body_ns
-        row.received_bytes += record.received_bytes
-        if record.held_ns:
-            row.held_ns += held_ns
-            row.held += record.held_ns > 0
-            row.held_unknown += record.held_ns < 0
 
     def _row(self, key: Key) -> _Row:
         row = self._rows.get(key)
@@ -265,11 +260,31 @@ class UpstreamLedger:
 
 
 def _key_of(upstream: Upstream | None) -> Key:
-    return _OTHER_KEY if upstream is None else (upstream.host, upstream.method, upstream.library)
+    return _OTHER_KEY if upstream is None else upstream.key
 
 
-def _began(record: CallRecord) -> int:
-    return record.started_ns
+_began = attrgetter("started_ns")
+
+
+def _count_failure(row: UpstreamFrame, record: CallRecord) -> None:
+    row.cancelled += record.cancelled
+    if record.failed:
+        row.errors += 1
+        row.timeouts += record.timed_out
+        row.pool_timeouts += record.pool_timed_out
+        _count(row.failures, record.error or str(record.status), 1)
+
+
+def _count_opening(row: UpstreamFrame, record: CallRecord) -> None:
+    if record.pool_wait_ns:
+        row.pool_wait = row.pool_wait or LatencySketch()
+        row.pool_wait.add(record.pool_wait_ns)
+    if record.connect_ns:
+        row.connect = row.connect or LatencySketch()
+        row.connect.add(record.connect_ns)
+        row.tls_ns += record.tls_ns
+        row.opened += record.opened
+        row.retries += record.retries
 
 
 def _count(counts: dict[str, int], name: str, times: int) -> None:

@@ -225,9 +225,8 @@ class AiohttpProbe:
                 if len(self._connectors) < MAX_CONNECTORS:
                     self._connectors[id(connector)] = weakref.ref(connector)
             url = req.url
-            record = self._exchanges.begin(
-                url.scheme, url.raw_host, url.port, req.method, url.raw_path_qs, new_client=new
-            )
+            key = (url.raw_host, req.method, url.port, url.scheme)
+            record = self._exchanges.begin(key, url.raw_path_qs, new)
             return (
                 _Call(record, self._exchanges, getattr(req, "_timer", None)) if record is not None else None
             )

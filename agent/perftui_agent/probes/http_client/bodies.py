@@ -66,7 +66,8 @@ class CountedBody(_Body):
             except StopIteration:
                 if (record := self._record) is not None:
                     record.body_ns += perf_counter_ns() - started_ns
-                    self._over()
+                    self._record = None
+                    self._exchanges.over(record)
                 return
             except BaseException as error:
                 if (record := self._record) is not None:
@@ -84,7 +85,8 @@ class CountedBody(_Body):
             if hasattr(self._body, "close"):
                 self._body.close()
         finally:
-            self._over()
+            if self._record is not None:
+                self._over()
 
 
 class CountedAsyncBody(_Body):
@@ -101,7 +103,8 @@ class CountedAsyncBody(_Body):
             if hasattr(self._body, "aclose"):
                 await self._body.aclose()
         finally:
-            self._over()
+            if self._record is not None:
+                self._over()
 
 
 class _AsyncParts:
@@ -127,7 +130,8 @@ class _AsyncParts:
         except StopAsyncIteration:
             if (record := body._record) is not None:
                 record.body_ns += perf_counter_ns() - started_ns
-                body._over()
+                body._record = None
+                body._exchanges.over(record)
             raise
         except BaseException as error:
             if (record := body._record) is not None:

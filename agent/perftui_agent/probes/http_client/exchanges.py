@@ -9,15 +9,15 @@ long it had been lying there: that is no time of the upstream's.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from perftui_agent.guard import Guard
 from perftui_agent.handover import hand_over
 from perftui_agent.probes.call_sites import call_site
 from perftui_agent.probes.tcp_info import last_data, least_ns
-from perftui_agent.records import CallRecord, Upstream
+from perftui_agent.records import CallRecord, Upstream, current_request
 from perftui_agent.whose import request_now
 from perftui_agent.wire.frames import Frame, UpstreamFrame
 
@@ -28,9 +28,11 @@ SLOW_NS = 100_000_000
 """A call that takes so long brings its call site: next to it a walk along the stack costs nothing."""
 
 RUN_WITH_CALL_SITE = 2
-"""So does the third in a row by one request: that is where repetition begins."""
+"""So does the third in a row by one request, where repetition begins: once a second."""
 
 UNKNOWN = -1
+
+_current = current_request.get
 
 POOL_TIMEOUT = "PoolTimeout"
 """What failed is called so whichever library it was: each has a name of its own for it, or none."""
@@ -38,6 +40,10 @@ POOL_TIMEOUT = "PoolTimeout"
 _LEAST_NS = least_ns()
 
 _DEFAULT_PORTS = {("http", 80), ("https", 443), ("http", None), ("https", None)}
+
+
+Asked: TypeAlias = tuple[Any, Any, Any, Any]
+"""Host, method, port and scheme, as the library has them."""
 
 
 class CallSink(Protocol):
@@ -58,21 +64,20 @@ class Exchanges:
         self.attached = False
         self._guard = guard
         self._place = f"probes.{library}"
-        self._upstreams: dict[Hashable, Upstream] = {}
+        self._upstreams: dict[Asked, Upstream] = {}
         self._known = self._upstreams.get
         self._under_way: set[CallRecord] = set()
         """Without an answer yet."""
         self.waiting: set[CallRecord] = set()
         """Those of them that wait for a connection of their client's own."""
 
-    def begin(
-        self, scheme: Any, host: Any, port: Any, method: Any, target: str | bytes, *, new_client: bool = False
-    ) -> CallRecord | None:
+    def begin(self, key: Asked, target: str | bytes, new_client: bool = False) -> CallRecord | None:
         """Begin an exchange; None if that fails: then nothing more is asked about it."""
         try:
-            key = (host, method, port, scheme)
             upstream = self._known(key) or self._meet(key)
-            request = request_now()
+            request = _current()
+            if request is not None and (request.ended_ns or request.doubted):
+                request = request_now()
             started_ns = perf_counter_ns()
             record = CallRecord(request, "http", "", started_ns, 0, False, upstream, target)
             record.ready_ns = started_ns
@@ -82,7 +87,8 @@ class Exchanges:
                     upstream.run = 0
                 else:
                     upstream.run += 1
-                record.new_client = new_client
+                if new_client:
+                    record.new_client = True
             self._under_way.add(record)
             return record
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a call
@@ -98,18 +104,18 @@ class Exchanges:
             self._under_way.discard(record)
             record.answered_ns = record.ended_ns = now_ns
             record.status = status
-            waited_ns = now_ns - record.ready_ns
-            if waited_ns >= _LEAST_NS:
-                record.held_ns = _held_ns(socket_of, carrier, waited_ns)
             upstream = record.upstream
+            if now_ns - record.ready_ns >= _LEAST_NS:
+                record.held_ns = _held_ns(socket_of, carrier, now_ns - record.ready_ns)
             if upstream is not None and (
                 upstream.call_site_wanted
                 or status >= 500
                 or record.new_client
-                or upstream.run == RUN_WITH_CALL_SITE
+                or (upstream.run_wanted and upstream.run >= RUN_WITH_CALL_SITE)
                 or now_ns - record.started_ns >= SLOW_NS
             ):
                 upstream.call_site_wanted = False
+                upstream.run_wanted &= upstream.run < RUN_WITH_CALL_SITE
                 record.call_site = call_site()
         except Exception as error:  # noqa: BLE001 - as above
             self._guard.fault(self._place, error)
@@ -138,19 +144,29 @@ class Exchanges:
     def over(self, record: CallRecord, ended_ns: int = 0) -> None:
         """Hand over a record of an exchange that is over, once."""
         try:
-            self._under_way.discard(record)
-            self.waiting.discard(record)
-            if ended_ns:
-                record.ended_ns = ended_ns
-            elif record.answered_ns:
-                record.ended_ns = record.answered_ns + record.body_ns
-            record.failed = record.failed or record.status >= 500
-            request, record.request = record.request, None
-            if request is None or not hand_over(request, record):
+            if record.answered_ns:
+                record.ended_ns = ended_ns or record.answered_ns + record.body_ns
+                if record.status >= 500:
+                    record.failed = True
+            else:
+                self._under_way.discard(record)
+                self.waiting.discard(record)
+                record.ended_ns = ended_ns or perf_counter_ns()
+            request = record.request
+            if request is None:
+                self.sink.put(record)
+                return
+            record.request = None
+            if not hand_over(request, record):
                 record.request = request
                 self.sink.put(record)
         except Exception as error:  # noqa: BLE001 - as above
             self._guard.fault(self._place, error)
+
+    def lost(self, record: CallRecord, error: BaseException) -> None:
+        """Count a fault of ours, amid an exchange that is not seen any further."""
+        self._guard.fault(self._place, error)
+        self.over(record)
 
     def fault(self, error: BaseException) -> None:
         """Count a fault of ours."""
@@ -166,7 +182,7 @@ class Exchanges:
         now_ns = perf_counter_ns()
         rows = {(row.host, row.method): row for row in frame.upstreams if row.library == self.library}
         for upstream in list(self._upstreams.values()):
-            upstream.call_site_wanted = True
+            upstream.call_site_wanted = upstream.run_wanted = True
         for record in list(self._under_way):
             row = self.row(frame, rows, record.upstream)
             row.under_way += 1
@@ -192,7 +208,7 @@ class Exchanges:
             frame.upstreams.append(row)
         return row
 
-    def _meet(self, key: tuple[Any, ...]) -> Upstream:
+    def _meet(self, key: Asked) -> Upstream:
         host, method, port, scheme = key
         verb = _text(method).upper()
         if len(self._upstreams) >= MAX_UPSTREAMS:

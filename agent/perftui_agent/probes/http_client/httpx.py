@@ -29,7 +29,8 @@ MAX_POOLS = 200
 """Clients whose connections are looked at."""
 
 _now: ContextVar[CallRecord | None] = ContextVar("perftui_exchange", default=None)
-"""The exchange that goes on here, from the call to the first byte of the answer."""
+"""The exchange that was begun last here: it goes on as long as it has no end. To put it back with each call
+would cost as much as to put it there."""
 
 
 class HttpxProbe:
@@ -93,7 +94,10 @@ class HttpxProbe:
                 row.limit = limit or None
 
     def _timed(self, original: Any) -> Callable[..., Any]:
-        """Return `handle_request` with a record of each call."""
+        """Return `handle_request` with a record of each call.
+
+        Written out here and below: a function more costs as much as what it does.
+        """
         handle, exchanges = bound_first(original), self._exchanges
 
         @functools.wraps(original)
@@ -107,9 +111,12 @@ class HttpxProbe:
             except BaseException as error:
                 self._failed(record, error)
                 raise
-            finally:
-                _now.set(None)
-            self._answered(record, response, CountedBody)
+            try:
+                exchanges.answered(record, response.status_code, _socket_of, response)
+                stream = response.stream
+                stream._httpcore_stream = CountedBody(stream._httpcore_stream, record, exchanges)
+            except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a call
+                exchanges.lost(record, error)
             return response
 
         return handle_request
@@ -129,24 +136,26 @@ class HttpxProbe:
             except BaseException as error:
                 self._failed(record, error)
                 raise
-            finally:
-                # Not reset by its token: a coroutine that is thrown away is closed in another context.
-                _now.set(None)
-            self._answered(record, response, CountedAsyncBody)
+            try:
+                exchanges.answered(record, response.status_code, _socket_of, response)
+                stream = response.stream
+                stream._httpcore_stream = CountedAsyncBody(stream._httpcore_stream, record, exchanges)
+            except Exception as error:  # noqa: BLE001 - as above
+                exchanges.lost(record, error)
             return response
 
         return handle_async_request
 
     def _begin(self, transport: Any, request: Any) -> CallRecord | None:
         try:
-            new = not getattr(transport, "_perftui_met", False)
+            new = "_perftui_met" not in transport.__dict__
             if new or not self._core_is_wrapped:
                 self._meet(transport)
-            url = request.url
-            return self._exchanges.begin(
-                url.raw_scheme, url.raw_host, url.port, request.method, url.raw_path, new_client=new
-            )
-        except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a call
+            # What `raw_scheme` and the others encode anew with each call.
+            url = request.url._uri_reference
+            target = url.path if url.query is None else f"{url.path}?{url.query}"
+            return self._exchanges.begin((url.host, request.method, url.port, url.scheme), target, new)
+        except Exception as error:  # noqa: BLE001 - as above
             self._exchanges.fault(error)
             return None
 
@@ -168,18 +177,6 @@ class HttpxProbe:
             pool_timed_out=isinstance(error, self._pool_timeout),
         )
 
-    def _answered(
-        self, record: CallRecord, response: Any, counted: type[CountedBody | CountedAsyncBody]
-    ) -> None:
-        exchanges = self._exchanges
-        try:
-            exchanges.answered(record, response.status_code, _socket_of, response)
-            stream = response.stream
-            stream._httpcore_stream = counted(stream._httpcore_stream, record, exchanges)
-        except Exception as error:  # noqa: BLE001 - as above
-            exchanges.fault(error)
-            exchanges.over(record)
-
     def _wrap_core(self) -> None:
         """Wrap what tells of waits and connections; where there is none of it, they are not told apart."""
         for flavour, prefix in (("_sync", ""), ("_async", "Async")):
@@ -197,13 +194,18 @@ class HttpxProbe:
                 self._patches.replace(connection, "_connect", timed_connect(connects))
 
 
+def _going_on() -> CallRecord | None:
+    record = _now.get()
+    return None if record is None or record.ended_ns else record
+
+
 def _socket_of(response: Any) -> Any:
     return response.extensions["network_stream"].get_extra_info("socket")
 
 
 def _timed_wait(wait: Callable[..., Any], exchanges: Exchanges) -> Callable[..., Any]:
     def wait_for_connection(pool_request: Any, timeout: float | None = None) -> Any:
-        record = _now.get() if pool_request.connection is None else None
+        record = _going_on() if pool_request.connection is None else None
         if record is None:
             return wait(pool_request, timeout=timeout)
         started_ns = _begin_wait(record, exchanges)
@@ -224,7 +226,7 @@ def _timed_async_wait(wait: Callable[..., Any], exchanges: Exchanges) -> Callabl
             _end_wait(record, exchanges, started_ns)
 
     def wait_for_connection(pool_request: Any, timeout: float | None = None) -> Coroutine[Any, Any, Any]:
-        record = _now.get() if pool_request.connection is None else None
+        record = _going_on() if pool_request.connection is None else None
         if record is None:
             waits: Coroutine[Any, Any, Any] = wait(pool_request, timeout=timeout)
             return waits
@@ -289,7 +291,7 @@ async def _nothing() -> None:
 
 def _timed_connect(connect: Callable[..., Any]) -> Callable[..., Any]:
     def timed_connect(connection: Any, request: Any) -> Any:
-        record = _now.get()
+        record = _going_on()
         if record is None:
             return connect(connection, request)
         opening = _Opening(record, request)
@@ -306,7 +308,7 @@ def _timed_connect(connect: Callable[..., Any]) -> Callable[..., Any]:
 
 def _timed_async_connect(connect: Callable[..., Any]) -> Callable[..., Any]:
     async def timed_connect(connection: Any, request: Any) -> Any:
-        record = _now.get()
+        record = _going_on()
         if record is None:
             return await connect(connection, request)
         opening = _Opening(record, request)

@@ -146,7 +146,7 @@ class Urllib3Probe:
             if new:
                 self._meet(pool)
                 new = getattr(pool, "_perftui_manager_is_new", True)
-            record = self._exchanges.begin(pool.scheme, pool.host, pool.port, method, url, new_client=new)
+            record = self._exchanges.begin((pool.host, method, pool.port, pool.scheme), url, new)
             return _Call(record) if record is not None else None
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a call
             self._exchanges.fault(error)
