@@ -6,10 +6,11 @@ What was taken then is in the recording, and on its timeline.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from perftui.model.database import Databases
 from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
+from perftui_agent.wire.explain import Explanation
 from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
 
 REFUSED = "this is a recording: nothing can be asked of a service that was"
@@ -61,6 +62,14 @@ class Refusing:
         told: Callable[[Progress], None],  # noqa: ARG002
         finish: asyncio.Event,  # noqa: ARG002
     ) -> Functions | Refusal:
+        """Refuse."""
+        return _refused()
+
+    async def explain(
+        self,
+        workers: Sequence[WorkerId],  # noqa: ARG002 - as a feed
+        fingerprint: str,  # noqa: ARG002
+    ) -> Explanation | Refusal:
         """Refuse."""
         return _refused()
 
