@@ -110,7 +110,7 @@ class Agent:
         self.guard = Guard()
         self.window = Window()
         self.engines = Engines()
-        self.holders = Holders()
+        self.holders = Holders(lambda: self._run.loop_probe.loop if self._run is not None else None)
         self.pace = LoopPace()
         self.sides = ServerSides(self.guard)
         self.arrivals = Arrivals(self.pace, self.window, self.guard)
@@ -179,6 +179,8 @@ class Agent:
                 run.forget_parent()
         self._lifespans = 0
         self.window.empty()
+        with self.guard.guarding("agent.fork"):
+            self.holders.forget()
 
 
 class _Run:

@@ -141,7 +141,7 @@ def _told(view: DatabaseView, row: LockRow) -> dict[str, Any]:
 
 def _of_sqlite(view: DatabaseView, writer: Holder, standing: Standing) -> Finding | None:
     waiting = view.waiting_for_writer
-    longest_ms = waiting[0].held.age_ns / 1e6
+    longest_ms = (waiting[0].held.writing_ns or 0) / 1e6
     subject = writer.held.route or view.name
     key = f"{view.name} {subject}"
     if not WAITS_MS.reached(longest_ms, key in standing):
@@ -167,7 +167,7 @@ def _of_sqlite(view: DatabaseView, writer: Holder, standing: Standing) -> Findin
                 {
                     "worker": each.pid,
                     "route": each.held.route or None,
-                    "waits_ms": _round(each.held.age_ns / 1e6),
+                    "waits_ms": _round((each.held.writing_ns or 0) / 1e6),
                 }
                 for each in waiting[:MAX_TOLD]
             ],

@@ -38,6 +38,10 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
                 yield _finding(view, route, idle, key, standing.get(key))
 
 
+def _over(number: int) -> str:
+    return "its request is over" if number == 1 else f"{number} of their requests are over"
+
+
 def _finding(
     view: DatabaseView, route: str, rows: list[SessionRow], key: str, was: Severity | None
 ) -> Finding:
@@ -46,7 +50,7 @@ def _finding(
     statement = longest.session.statement
     after = f" after {quoted(statement)}" if statement else ""
     over = sum(not row.in_flight for row in rows)
-    left = f"; {plural(over, 'request')} of these over" if over and route != OUTSIDE else ""
+    left = f"; {_over(over)}" if over and route != OUTSIDE else ""
     return Finding(
         kind=KIND,
         severity=graded(longest_ms, MEDIUM_MS, HIGH_MS, was),

@@ -25,8 +25,8 @@ from perftui_agent.wire.frames import Frame, Refusal, RouteLabel, WorkerId
 
 IDLE_WITHIN = "idle in transaction"
 
-SEEMS_TO_WAIT_NS = 1_000_000_000
-"""SQLite tells nobody who waits: a request that has its connection out for so long, and writes nothing."""
+SEEMS_TO_WAIT_NS = 300_000_000
+"""SQLite tells nobody who waits: somebody else has the lock, and a statement that needs it takes so long."""
 
 
 class Holder(Record, frozen=True):
@@ -147,31 +147,28 @@ class DatabaseView(Record, frozen=True):
 
     @property
     def writer(self) -> Holder | None:
-        """The connection that has SQLite's write lock: of its process's, the one in a transaction."""
+        """The connection that has SQLite's write lock: of its process's, the one in a transaction.
+
+        Of several the one that isn't about to write: who waits for the lock has begun one as well.
+        """
         if self.sqlite is None or not self.sqlite.writer:
             return None
         within = [
             each for each in self.holders if each.pid == self.sqlite.writer and each.held.in_transaction
         ]
-        return max(within, key=lambda each: each.held.age_ns, default=None)
+        return max(within, key=lambda each: (each.held.writing_ns is None, each.held.age_ns), default=None)
 
     @property
     def waiting_for_writer(self) -> tuple[Holder, ...]:
-        """The connections that seem to wait for it: out for long, for a request, and in no transaction."""
+        """The connections that seem to wait for it: a statement that needs the lock is under way for long."""
         writer = self.writer
-        if writer is None:
-            return ()
         waiting = [
             each
             for each in self.holders
-            if each.held.held and each.held.in_flight and each.held.in_transaction is False
+            if each is not writer and (each.held.writing_ns or 0) >= SEEMS_TO_WAIT_NS
         ]
-        return tuple(
-            sorted(
-                (each for each in waiting if SEEMS_TO_WAIT_NS <= each.held.age_ns <= writer.held.age_ns),
-                key=lambda each: -each.held.age_ns,
-            )
-        )
+        waiting.sort(key=lambda each: -(each.held.writing_ns or 0))
+        return tuple(waiting) if writer is not None else ()
 
     @property
     def roots(self) -> tuple[int, ...]:

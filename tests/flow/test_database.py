@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -55,10 +58,17 @@ instrument(app, service="shop")
 '''
 
 
+def connected(url: str, application: str = "", user: str = "shop") -> psycopg.Connection[tuple[Any, ...]]:
+    """Return a session of another application's."""
+    return psycopg.connect(
+        f"host={url.partition('host=')[2]} user={user} dbname=postgres application_name='{application}'"
+    )
+
+
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
     with postgres() as url:
-        with psycopg.connect(f"host={url.partition('host=')[2]} user=shop dbname=postgres") as connection:
+        with connected(url) as connection:
             connection.execute("CREATE TABLE items (id integer PRIMARY KEY, stock integer)")
             connection.execute("INSERT INTO items SELECT n, 10 FROM generate_series(1, 100) n")
             connection.execute("CREATE ROLE plain LOGIN")
@@ -143,3 +153,142 @@ def test_a_queue_for_a_lock(shop: Service, database: str) -> None:
     assert "idle in transaction" in finding["sentence"]
     assert "▲ GET /held/{item}/{seconds}  worker" in text
     assert "└ GET /report/{item}  worker" in text
+
+
+def test_a_lock_of_another_application(shop: Service, database: str) -> None:
+    """It has its name and no route; what a role without rights may not see is left out, the right named."""
+    with connected(database, "billing") as billing:
+        billing.execute("UPDATE items SET stock = 0 WHERE id = 11")
+        with asking(shop, "/waits/11"):
+            view = viewed(shop)
+            findings = found(shop, "4s")
+            billing.rollback()
+    (lock,) = view["locks"]
+    assert (lock["route"], lock["by_route"], lock["by_application"]) == (
+        "GET /waits/{item}",
+        None,
+        "billing",
+    )
+    holder = next(each for each in view["sessions"] if each["pid"] == lock["by"])
+    assert (holder["ours"], holder["hidden"], holder["statement"], holder["state"]) == (
+        False,
+        True,
+        None,
+        None,
+    )
+    assert any("pg_read_all_stats" in each and "pg_monitor" in each for each in view["left_out"])
+    assert (findings["db-lock"]["subject"], set(findings)) == ("GET /waits/{item}", {"db-lock"})
+    assert "billing" in findings["db-lock"]["sentence"]
+
+
+def test_near_misses(shop: Service, database: str) -> None:
+    """A long query, a short wait, and another application that idles in a transaction are no finding."""
+    with connected(database, "reporting", "plain") as reporting:
+        reporting.execute("SELECT 1")
+        with asking(shop, "/analysis/9", "/held/21/0.9", "/waits/21", apart_s=0.2):
+            findings = found(shop, "6s")
+            view = viewed(shop)
+        reporting.rollback()
+    assert findings == {}
+    (analysis,) = [each for each in view["sessions"] if each["route"] == "GET /analysis/{seconds}"]
+    assert (analysis["state"], analysis["statement"]) == ("active", "SELECT pg_sleep(?), count(*) FROM items")
+    (idle,) = [each for each in view["sessions"] if each["application"] == "reporting"]
+    assert (idle["route"], idle["worker"], idle["state"]) == (None, None, "idle in transaction")
+
+
+def test_a_transaction_that_idles(shop: Service) -> None:
+    """Nobody waits for it: it is told all the same, by the route that left it so and what it did last."""
+    with asking(shop, "/held/31/16"):
+        time.sleep(5)
+        findings = found(shop, "4s")
+    finding = findings["idle-in-transaction"]
+    assert set(findings) == {"idle-in-transaction"}
+    assert finding["subject"] == "GET /held/{item}/{seconds}"
+    assert "after UPDATE items SET stock = stock - ? WHERE id = ?" in finding["sentence"]
+    assert finding["evidence"]["sessions"][0]["request_goes_on"] is True
+
+
+def test_connections_run_out(shop: Service, database: str) -> None:
+    """A worker that can't open one is a reason to ask, and the server says that there are none left."""
+    with ExitStack() as others:
+        with contextlib.suppress(psycopg.OperationalError):
+            for _ in range(100):
+                others.enter_context(connected(database, "batch", "plain"))
+        with asking(shop, *["/analysis/5"] * 12, apart_s=0.02):
+            findings = found(shop, "4s")
+    finding = findings["db-connections"]
+    assert (finding["subject"], finding["severity"]) == ("postgres", "high")
+    assert "takes no more connections" in finding["sentence"] or "connections used" in finding["sentence"]
+
+
+def test_a_healthy_service_is_not_asked(shop: Service, database: str) -> None:
+    """Without a reason no connection of the agent's is made; the log has a line for each that was."""
+    shop.get("/analysis/0", times=2)
+    with connected(database) as watching:
+        watching.autocommit = True
+        before = watching.execute(
+            "SELECT sessions FROM pg_stat_database WHERE datname = 'postgres'"
+        ).fetchone()
+        for _ in range(40):
+            shop.get("/analysis/0.01", times=2)
+        time.sleep(1.5)  # the server tells of a session when it is over, and at most once a second
+        after = watching.execute(
+            "SELECT sessions FROM pg_stat_database WHERE datname = 'postgres'"
+        ).fetchone()
+    assert before is not None
+    assert after is not None
+    assert after[0] - before[0] <= 0
+
+
+SQLITE_APP = """
+import os, time
+from fastapi import FastAPI
+from sqlalchemy import create_engine, text
+from perftui_agent import instrument
+
+app = FastAPI()
+engine = create_engine(os.environ["DATABASE"], connect_args={"timeout": 20})
+
+@app.get("/writes/{seconds}")
+def writes(seconds: float) -> str:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE items SET stock = stock + 1"))
+        time.sleep(seconds)
+    return "done"
+
+@app.get("/reads")
+def reads() -> int:
+    with engine.connect() as connection:
+        return connection.execute(text("SELECT count(*) FROM items")).scalar_one()
+
+instrument(app, service="small")
+"""
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_sqlites_write_lock(journal: str, tmp_path: Path) -> None:
+    """Which worker and route have it, who seems to wait for it, and what the file is like."""
+    file = tmp_path / "small.db"
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+        connection.execute("CREATE TABLE items (id integer PRIMARY KEY, stock integer)")
+        connection.execute("INSERT INTO items VALUES (1, 1)")
+        connection.commit()
+    app = write_app(tmp_path, SQLITE_APP)
+    with running(app, workers=2, env={"DATABASE": f"sqlite:///{file}"}) as service:
+        service.wait_registered()
+        service.get("/reads", times=20)
+        assert viewed(service)["sqlite"]["writer"] is None
+        with asking(service, "/writes/10", "/writes/0"):
+            time.sleep(2.5)
+            view = viewed(service)
+            findings = found(service, "3s")
+    sqlite = view["sqlite"]
+    assert view["kind"] == "sqlite"
+    assert (sqlite["journal_mode"], sqlite["busy_timeout_ms"]) == (journal, 20_000)
+    assert sqlite["bytes"] >= 8192
+    assert sqlite["writer"]["route"] == "GET /writes/{seconds}"
+    assert sqlite["writer"]["worker"] in {each["worker"] for each in view["sessions"]}
+    (lock,) = view["locks"]
+    assert (lock["by"], lock["by_route"]) == (sqlite["writer"]["worker"], "GET /writes/{seconds}")
+    assert findings["db-lock"]["subject"] == "GET /writes/{seconds}"

@@ -37,7 +37,9 @@ class HeldConnection(_Value, frozen=True):
     age_ns: Count = 0
     """Since it was checked out last."""
     in_transaction: bool | None = None
-    """Where the driver itself can tell: SQLite's."""
+    """As far as the driver itself can tell; a server tells more."""
+    writing_ns: Count | None = None
+    """Of SQLite: for how long a statement has been under way that takes the write lock."""
 
 
 class DatabaseSession(_Value, frozen=True):

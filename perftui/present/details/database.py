@@ -248,7 +248,10 @@ def _file(view: DatabaseView, file: SqliteFile, width: int) -> list[Line]:
         who = f"worker {file.writer}" if writer is None else _holder(writer)
         lines.append(fit_line((Cell("▲ ", "medium"), Cell(f"{who} holds it", "bright")), width))
         lines += [
-            fit_line((Cell("  └ ", "dim"), Cell(f"{_holder(each)}: seems to wait", "text")), width)
+            fit_line(
+                (Cell("  └ ", "dim"), Cell(f"{_holder(each, each.held.writing_ns)}: seems to wait", "text")),
+                width,
+            )
             for each in view.waiting_for_writer[:MOST]
         ]
     out = [each for each in view.holders if each.held.held]
@@ -267,9 +270,10 @@ def _file(view: DatabaseView, file: SqliteFile, width: int) -> list[Line]:
     return lines
 
 
-def _holder(holder: Holder) -> str:
+def _holder(holder: Holder, for_ns: int | None = None) -> str:
     route = holder.held.route or "no request"
-    return clean(f"{shortened(route, 30)}  worker {holder.pid}  {ms(holder.held.age_ns / 1e6)}")
+    for_ms = (holder.held.age_ns if for_ns is None else for_ns) / 1e6
+    return clean(f"{shortened(route, 30)}  worker {holder.pid}  {ms(for_ms)}")
 
 
 def _head(text: str, width: int) -> Line:

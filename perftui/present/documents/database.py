@@ -47,7 +47,7 @@ def _document(view: DatabaseView, databases: Databases) -> dict[str, Any]:
         "cache_hit_ratio": None if look.cache_hit is None else round(look.cache_hit, 4),
         "deadlocks": look.deadlocks,
         "sessions": (
-            [_sqlite_session(each) for each in view.holders]
+            [_sqlite_session(each, view.waiting_for_writer) for each in view.holders]
             if view.sqlite is not None
             else [_session(row) for row in view.sessions]
         ),
@@ -137,7 +137,7 @@ def _lock(view: DatabaseView, row: LockRow) -> dict[str, Any]:
     }
 
 
-def _sqlite_session(holder: Holder) -> dict[str, Any]:
+def _sqlite_session(holder: Holder, waiting: tuple[Holder, ...]) -> dict[str, Any]:
     held = holder.held
     state = "idle" if not held.held else "in transaction" if held.in_transaction else "open"
     return {
@@ -145,7 +145,7 @@ def _sqlite_session(holder: Holder) -> dict[str, Any]:
         "worker": holder.pid,
         "route": held.route or None,
         "state": state,
-        "waits_for": None,
+        "waits_for": "the write lock" if holder in waiting else None,
         "age_ms": _ms(held.age_ns / 1e6),
         "statement": None,
         "ours": True,
@@ -166,7 +166,7 @@ def _sqlite_locks(view: DatabaseView) -> list[dict[str, Any]]:
             "by_route": writer.held.route or None,
             "on": "the write lock",
             "mode": "write",
-            "waits_ms": _ms(each.held.age_ns / 1e6),
+            "waits_ms": _ms((each.held.writing_ns or 0) / 1e6),
             "estimated": True,
         }
         for each in view.waiting_for_writer

@@ -203,25 +203,26 @@ def test_a_lock_silences_what_comes_of_it() -> None:
 def test_sqlites_write_lock() -> None:
     """Who has it is known, who waits is estimated, and it is said which is which."""
 
-    def out(pid: int, seconds: float, within: bool, route: str) -> Holder:
+    def out(pid: int, seconds: float, writing: float | None, route: str) -> Holder:
         held = HeldConnection(
             database="shop.db",
             route=route,
             held=True,
             in_flight=True,
             age_ns=int(seconds * SECOND),
-            in_transaction=within,
+            in_transaction=True,
+            writing_ns=None if writing is None else int(writing * SECOND),
         )
         return Holder(f"host/{pid}", pid, held)
 
     file = SqliteFile(writer=41, busy_timeout_ms=5000)
     look = DatabaseLook(engine="shop.db", kind="sqlite", database="shop.db", sqlite=file)
-    held_up = joined(look, [out(41, 4, True, "POST /pay"), out(42, 3, False, "PUT /stock")])
+    held_up = joined(look, [out(41, 4, None, "POST /pay"), out(42, 3, 3, "PUT /stock")])
     finding = only("db-lock", seen(held_up))
     assert (finding.subject, finding.evidence["estimated"]) == ("POST /pay", True)
     assert finding.sentence == (
         "1 connection seems to wait up to 3.0 s for the write lock of shop.db: worker 41 has it, with a "
         "connection that is out for 4.0 s; they give up after 5.0 s"
     )
-    alone = joined(look, [out(41, 40, True, "POST /pay"), out(42, 50, False, "GET /reads")])
-    assert found("db-lock", seen(alone)) == [], "who was there before it does not wait for it"
+    alone = joined(look, [out(41, 40, None, "POST /pay"), out(42, 50, None, "GET /reads")])
+    assert found("db-lock", seen(alone)) == [], "who only reads does not wait for it"

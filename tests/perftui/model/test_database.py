@@ -142,9 +142,11 @@ def test_the_newest_look_of_all_workers() -> None:
 
 
 def test_sqlites_writer() -> None:
-    """Of the worker that has the lock it is the connection in a transaction; others seem to wait for it."""
+    """Of the process that has the lock it is who has a transaction; who needs it for long waits for it."""
 
-    def out(pid: int, seconds: float, within: bool, route: str = "GET /") -> Holder:
+    def out(
+        pid: int, seconds: float, within: bool, writing: float | None = None, route: str = "GET /"
+    ) -> Holder:
         held = HeldConnection(
             database="shop.db",
             route=route,
@@ -152,19 +154,22 @@ def test_sqlites_writer() -> None:
             in_flight=True,
             age_ns=int(seconds * 1e9),
             in_transaction=within,
+            writing_ns=None if writing is None else int(writing * 1e9),
         )
         return Holder(f"host/{pid}", pid, held)
 
     look = DatabaseLook(engine="shop.db", kind="sqlite", database="shop.db", sqlite=SqliteFile(writer=41))
     holders = [
-        out(41, 9, False, "GET /reads"),
-        out(41, 5, True, "POST /pay"),
-        out(42, 7, True, "GET /reads-too"),
-        out(42, 3, False, "PUT /stock"),
-        out(42, 0.01, False, "GET /quick"),
+        out(41, 9, False, route="GET /reads"),
+        out(41, 5, True, route="POST /pay"),
+        out(41, 6, True, 4, route="PUT /price"),
+        out(42, 7, True, route="GET /reads-too"),
+        out(42, 3, True, 3, route="PUT /stock"),
+        out(42, 0.01, True, 0.01, route="PUT /quick"),
     ]
     view = joined(look, holders)
     assert view.writer is not None
     assert (view.writer.pid, view.writer.held.route) == (41, "POST /pay")
-    assert [each.held.route for each in view.waiting_for_writer] == ["PUT /stock"]
+    assert [each.held.route for each in view.waiting_for_writer] == ["PUT /price", "PUT /stock"]
     assert joined(a_look(), holders).writer is None
+    assert joined(a_look(), holders).waiting_for_writer == ()

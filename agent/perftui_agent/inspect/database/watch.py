@@ -1,10 +1,11 @@
 """Looks at a database by itself, where a worker has a reason to, so that who is blocked need not be asked.
 
 The reasons are in the worker: a connection that has been checked out for seconds (its statement waits or is
-slow, or its transaction idles), requests that wait for a pool, connections that could not be opened, or a
-pool in its overflow. Without one of them no connection is made. With one, the server is asked at once and
-then every five seconds while it tells of trouble; where it doesn't, ever more seldom, up to once a minute.
-Siblings share one look. In each frame meanwhile: what was seen last, and which sessions are whose here.
+slow, or its transaction idles) or went back to its pool within a transaction, requests that wait for a pool,
+connections that could not be opened, or a pool in its overflow. Without one of them no connection is made.
+With one, the server is asked at once and then every four seconds while it tells of trouble; where it doesn't,
+ever more seldom, up to once a minute. Siblings share one look. In each frame meanwhile: what was seen last,
+and which sessions are whose here.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ HELD_NS = 2_000_000_000
 WAITED_NS = 1_000_000_000
 """So is a request that waits so long for one."""
 
-EVERY_S = 5.0
+EVERY_S = 4.0
 
 MOST_SELDOM_S = 60.0
 
@@ -39,7 +40,7 @@ TOLD_NS = 9_000_000_000
 FULL = 0.8
 """Of the connections that the server has: from here on it is looked at again soon."""
 
-IDLES_NS = 2_000_000_000
+IDLES_NS = 1_000_000_000
 
 MAX_HELD = 50
 MAX_TOLD_SESSIONS = 30
@@ -131,7 +132,8 @@ class DatabaseWatch:
             if pool.timeouts or (pool.waiting and pool.longest_wait_ns >= WAITED_NS):
                 found[pool.name] = "requests wait for a connection", EVERY_S
         for each in long:
-            found[each.pool] = f"a connection held for {each.age_ns / 1e9:.0f} s", EVERY_S
+            what = "held" if each.held else "back in its pool within a transaction"
+            found[each.pool] = f"a connection {what} for {each.age_ns / 1e9:.0f} s", EVERY_S
         refused = dict(self._refused())
         for name, count in refused.items():
             if count > self._known_refused.get(name, 0):

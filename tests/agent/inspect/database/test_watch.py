@@ -106,11 +106,11 @@ def test_no_reason() -> None:
 
 
 def test_a_connection_that_is_held() -> None:
-    """It is a reason when it has been out for two seconds, every five while the server tells of trouble."""
+    """It is a reason after two seconds, and then every four while the server tells of trouble."""
     played = Played()
     played.held = [out(3)]
     news = played.goes_on(21)
-    assert [second for second, _ in played.looks] == [1, 6, 11, 16, 21]
+    assert [second for second, _ in played.looks] == [1, 5, 9, 13, 17, 21]
     assert played.looks[0][1] == "the agent itself: a connection held for 3 s"
     assert news is not None
     assert (news.looks, news.held) == ([LOCKED], [out(3)])
@@ -122,8 +122,8 @@ def test_a_long_query_in_peace() -> None:
     played.held = [out(2)]
     news = played.goes_on(300, ageing=True)
     seconds = [second for second, _ in played.looks]
-    assert seconds[:2] == [1, 6]
-    assert len(seconds) <= 11
+    assert seconds[:2] == [1, 5]
+    assert len(seconds) <= 12
     assert seconds == sorted(seconds)
     assert max(later - earlier for earlier, later in pairwise(seconds)) <= 61
     assert news is not None

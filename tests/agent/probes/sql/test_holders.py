@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, TextClause, create_engine, text
+from sqlalchemy.util import greenlet_spawn
 
 from perftui_agent.probes.sql.holders import Holders
+from perftui_agent.probes.sql.running import takes_the_lock
 from perftui_agent.wire.database import HeldConnection
+from tests.agent.probes.sql.conftest import filled
 from tests.support.databases import Database, Seen
+from tests.support.servers import wait_until
 
 
 def told_within(database: Database, seen: Seen, look: Callable[[int | None], None]) -> None:
@@ -126,3 +132,125 @@ def test_what_is_known_is_bounded(
         assert len(seen.pool.holders.told()) == 1
     engine.dispose()
     assert isinstance(seen.pool.holders, Holders)
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg", "psycopg_async", "pysqlite"])
+def test_a_transaction_that_is_left_open(
+    driver: str, request: pytest.FixtureRequest, tmp_path: Path, seen: Seen
+) -> None:
+    """A pool that rolls nothing back keeps what a request has begun: it is told of, with who left it so."""
+    database = filled(request, driver, tmp_path)
+
+    def leave(engine: Engine) -> list[HeldConnection]:
+        connection = engine.raw_connection()
+        connection.cursor().execute("UPDATE books SET title = 'left'")
+        connection.close()
+        return seen.pool.holders.told(1)
+
+    async def in_loop() -> list[HeldConnection]:
+        engine = database.async_engine(pool_reset_on_return=None)
+        with seen.request("POST /leaves"):
+            told: list[HeldConnection] = await greenlet_spawn(leave, engine.sync_engine)
+        await engine.dispose()
+        return told
+
+    if database.is_async:
+        (held,) = asyncio.run(in_loop())
+    else:
+        engine = database.sync_engine(pool_reset_on_return=None)
+        with seen.request("POST /leaves"):
+            (held,) = leave(engine)
+        engine.dispose()
+    assert (held.held, held.in_transaction) == (False, True)
+
+
+def test_a_forked_child_knows_nothing(sync_database: Database, seen: Seen) -> None:
+    """What it uses of its parent's connections it meets anew."""
+    engine = sync_database.sync_engine(pool_size=1)
+    with engine.connect():
+        pass
+    seen.pool.holders.forget()
+    assert seen.pool.holders.told() == []
+    with seen.request("GET /child"), engine.connect():
+        (held,) = seen.pool.holders.told()
+    assert held.held
+    engine.dispose()
+
+
+@pytest.mark.parametrize("driver", ["pysqlite", "aiosqlite"])
+def test_a_write_that_waits(driver: str, tmp_path: Path, seen: Seen) -> None:
+    """While somebody has SQLite's write lock, a statement that needs it is seen where it runs."""
+    database = Database(f"sqlite+{driver}:///{tmp_path}/shop.db")
+    database.fill()
+    holder = create_engine(f"sqlite:///{tmp_path}/shop.db")
+    write = text("UPDATE books SET title = 'waits'")
+    told: list[HeldConnection] = []
+
+    def look(loop: asyncio.AbstractEventLoop | None, release: Callable[[], None]) -> None:
+        holders = seen.pool.holders
+        holders._loop = lambda: loop
+        try:
+            wait_until(
+                lambda: any((each.writing_ns or 0) > 50_000_000 for each in holders.told()), "a write", str
+            )
+            told.extend(holders.told())
+        finally:
+            release()
+
+    with holder.connect() as locking:
+        locking.execute(text("BEGIN IMMEDIATE"))
+
+        async def in_loop() -> None:
+            engine = database.async_engine()
+            loop = asyncio.get_running_loop()
+            looking = threading.Thread(target=look, args=(loop, lambda: None))
+            looking.start()
+            async with engine.connect() as connection:
+                writing = asyncio.create_task(connection.execute(write))
+                await asyncio.to_thread(looking.join)
+                locking.rollback()
+                await writing
+                await connection.rollback()
+            await engine.dispose()
+
+        if database.is_async:
+            asyncio.run(in_loop())
+        else:
+            engine = database.sync_engine(connect_args={"check_same_thread": False})
+            free = threading.Event()
+            looking = threading.Thread(target=look, args=(None, free.set))
+            looking.start()
+            writer = threading.Thread(target=lambda: _written(engine, write))
+            writer.start()
+            free.wait(10)
+            locking.rollback()
+            writer.join(10)
+            looking.join(10)
+            engine.dispose()
+    holder.dispose()
+    waiting = [each for each in told if each.writing_ns]
+    assert len(waiting) == 1
+    assert [each.writing_ns for each in told if each not in waiting] == [None]
+
+
+def _written(engine: Engine, write: TextClause) -> None:
+    with engine.begin() as connection:
+        connection.execute(write)
+
+
+@pytest.mark.parametrize(
+    ("statement", "takes"),
+    [
+        ("UPDATE a SET b = 1", True),
+        ("  insert into a values (1)", True),
+        ("BEGIN IMMEDIATE", True),
+        ("WITH x AS (SELECT 1) INSERT INTO a SELECT * FROM x", True),
+        ("BEGIN", False),
+        ("SELECT 1", False),
+        ("WITH x AS (SELECT 1) SELECT * FROM x", False),
+        ("", False),
+    ],
+)
+def test_what_takes_the_write_lock(statement: str, takes: bool) -> None:
+    """Reading takes none, and a deferred BEGIN none yet."""
+    assert takes_the_lock(statement) == takes
