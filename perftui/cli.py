@@ -22,6 +22,7 @@ DONE, FAILED, IMPOSSIBLE, INTERRUPTED = 0, 1, 2, 130
 VERBS: Mapping[str, str] = MappingProxyType(
     {
         "check": "Hold a service against what it promises, for a script.",
+        "compare": "Tell route by route how two services or versions differ.",
         "connect": "Open the dashboard on running services.",
         "database": "Tell what the databases say of sessions, waits and locks.",
         "demo": "Start a demo shop with known faults, and the dashboard on it.",
@@ -50,7 +51,7 @@ TARGET is what a service is found by:
   localhost:8000 or 8000    the port it serves
   unix:/path/to.sock        the Unix socket it serves
   pid:1234                  a worker or its supervisor
-  service:shop              its name
+  service:shop              its name; service:shop@1.4.2: the workers that run this version
   incident.perftui          a recording, where a verb can look at one
   (none)                    the only instrumented service on this host
 

@@ -87,10 +87,14 @@ class Objective(Record, frozen=True):
     for_s: float | None = None
     """The length of every stretch of time that is to keep it; None: the whole time it is watched."""
     source: str = "the command line"
+    said: str = ""
+    """What is promised in words, where it is no expression."""
 
     @property
     def slo(self) -> str:
         """What is promised, without of whom: `p95<200ms for 30s`."""
+        if self.said:
+            return self.said
         lasting = "" if self.for_s is None else f" for {self.for_s:g}s"
         return f"{self.metric}{self.sign}{self.written}{lasting}"
 

@@ -7,17 +7,17 @@ is in nobody's latency but its own.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from perftui.check.grammar import Objective
 from perftui.findings.rule import RANK
 from perftui.model.intervals import Interval, Ranked, effect_of, rate_interval, share_interval
-from perftui.model.packed import NOTHING, Packed
+from perftui.model.packed import Packed
 from perftui.model.quantiles import together
 from perftui.model.slo import ALL
-from perftui.model.summary import Finding, RouteSummary, Step, Summary
+from perftui.model.stretches import beyond, stretches_of
+from perftui.model.summary import Finding, RouteSummary, Summary
 from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import RouteLabel
@@ -110,7 +110,7 @@ def _share(objective: Objective, rows: Sequence[RouteSummary]) -> Measured:
         return NO_MEASURE
     if not objective.bound:  # that there was none is a count
         return Measured(errors / requests, requests)
-    effect = effect_of([(step.requests, step.errors) for step in _steps(rows)])
+    effect = effect_of([(step.requests, step.errors) for step in stretches_of(rows)])
 
     def bounds(z: float, each: float) -> Interval:
         return share_interval(errors / each, requests / each, z)
@@ -149,8 +149,8 @@ def _quantile(objective: Objective, rows: Sequence[RouteSummary]) -> Measured:
         return None if low is None else low / unit, None if high is None else high / unit
 
     # Whether the quantile is beyond the bound is whether the share beyond the bound is larger than it may be.
-    beyond = _beyond(_steps(rows), objective.bound * unit) if objective.quantity == "latency" else []
-    return Measured(value / unit, ranked.number, bounds, effect_of(beyond))
+    late = beyond(stretches_of(rows), objective.bound * unit) if objective.quantity == "latency" else []
+    return Measured(value / unit, ranked.number, bounds, effect_of(late))
 
 
 def _sketch(objective: Objective, row: RouteSummary) -> Sketch:
@@ -165,32 +165,3 @@ def _sketch(objective: Objective, row: RouteSummary) -> Sketch:
             return row.sketches.sizes
         case _:
             return row.sketch
-
-
-def _steps(rows: Sequence[RouteSummary]) -> list[Step]:
-    """Return the stretches of the time, each with what all of `rows` did in it."""
-    at: dict[float, list[Step]] = {}
-    for row in rows:
-        for step in row.steps:
-            at.setdefault(step.at, []).append(step)
-    return [
-        Step(
-            moment,
-            together(step.latency for step in steps),
-            requests=sum(step.requests for step in steps),
-            errors=sum(step.errors for step in steps),
-        )
-        for moment, steps in sorted(at.items())
-    ]
-
-
-def _beyond(steps: Iterable[Step], value: float) -> list[tuple[int, int]]:
-    """Return of each stretch how many requests it had, and how many of them took longer than `value`."""
-    return [(step.latency.count, count_beyond(step.latency, value)) for step in steps]
-
-
-def count_beyond(sketch: Sketch, value: float) -> int:
-    """Return how many values of a sketch lie in buckets beyond that of `value`."""
-    if sketch is NOTHING:
-        return 0
-    return sum(count for low, _, count in sketch.ranges() if low > math.floor(value))

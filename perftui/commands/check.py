@@ -10,21 +10,21 @@ from pathlib import Path
 
 import click
 
+from perftui.check.against import held_against
 from perftui.check.grammar import Objective, ObjectiveError, none_of, parse_objective
 from perftui.check.judge import Judged, Verdict, judge_all, overall
 from perftui.check.reasons import explained
 from perftui.commands.arguments import json_option, seconds, targets_argument
-from perftui.commands.folding import watched
 from perftui.commands.project import NAME, read_project
 from perftui.commands.stretches import Stretches
+from perftui.commands.watching import picture_of
 from perftui.findings.find import find
-from perftui.model.dashboard import Dashboard
+from perftui.model.comparison import compare
 from perftui.model.summary import Summary
 from perftui.present.documents.annotations import workflow_commands
 from perftui.present.documents.junit import junit
 from perftui.present.documents.verdicts import verdicts_document, verdicts_text
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui.sources.target import TargetError
 
 USUAL_S = 30.0
 
@@ -55,7 +55,7 @@ def _unwanted(text: str) -> tuple[Objective, ...]:
     "for_s",
     type=seconds,
     metavar="TIME",
-    help="How long to watch: 10s, 2m.  [default: 30s, or as long as a target asks for]",
+    help="How long to watch: 10s, 2m.  [default: 30s, or as long as a target asks for; of a recording all]",
 )
 @click.option(
     "--slo",
@@ -75,6 +75,12 @@ def _unwanted(text: str) -> tuple[Objective, ...]:
     help="A kind of finding there is to be none of ('n-plus-one'), a severity and worse ('high'), or 'any'.",
 )
 @click.option(
+    "--against",
+    "other",
+    metavar="TARGET",
+    help="What it is to be no worse than: another service, a version (service:shop@v1), a recording.",
+)
+@click.option(
     "--undecided",
     type=click.Choice(["pass", "fail"]),
     help="What the exit code is where too few requests came to tell: 0 or 1, instead of 2.",
@@ -88,11 +94,12 @@ def check(
     for_s: float | None,
     promised: tuple[Objective, ...],
     unwanted: tuple[tuple[Objective, ...], ...],
+    other: str | None,
     undecided: str | None,
     junit_file: str | None,
     as_json: bool,
 ) -> None:
-    """Watch the services that TARGET names and hold them against what they promise.
+    """Watch the services that TARGET names, or read a recording, and hold them against what they promise.
 
     That is what the service itself promises (`instrument(…, slo=…)`), what perftui.toml says beside the code
     or above it, and what --slo and --fail-on say; of the same figure of the same route the last of these
@@ -100,8 +107,7 @@ def check(
     """
     own = tuple(dict.fromkeys((*promised, *(each for several in unwanted for each in several))))
     own = (*read_project(Path.cwd()).objectives, *own)
-    for_s = _time(own, for_s)
-    summary, judged = asyncio.run(_watch(parse_local(targets), own, for_s))
+    summary, judged = asyncio.run(_judged(targets, own, for_s, other))
     told = [explained(each, summary, find(summary)) for each in judged]
     if junit_file:
         _write(junit_file, junit(summary, told, undecided))
@@ -113,14 +119,14 @@ def check(
         click.echo("\n".join(verdicts_text(summary, told)))
     if not summary.totals.requests:
         raise TargetError(
-            f"no request came to {summary.target} within {for_s:g} s: nothing could be judged",
+            f"no request came to {summary.target} within {summary.window_s:.0f} s: nothing could be judged",
             "send some while it watches",
         )
     click.get_current_context().exit(_code(overall(told), undecided))
 
 
 def _time(objectives: Iterable[Objective], for_s: float | None) -> float:
-    """Return how long to watch; a stretch that a target asks for takes at least its own length."""
+    """Return how long to watch at least; a stretch that a target asks for takes its own length."""
     longest = max((each.for_s for each in objectives if each.for_s), default=0.0)
     if for_s is None:
         return max(USUAL_S, longest + 1.0)
@@ -133,28 +139,25 @@ def _time(objectives: Iterable[Objective], for_s: float | None) -> float:
     return for_s
 
 
-async def _watch(
-    targets: tuple[LocalTarget, ...], own: Sequence[Objective], for_s: float
-) -> tuple[Summary, tuple[Judged, ...]]:
-    def ready(dashboard: Dashboard) -> None:
-        joined = sum(track.joined_at is not None for track in dashboard.alive)
-        workers = f"{joined} of {len(dashboard.alive)} workers"
-        click.echo(f"watching {source.name} for {for_s:g} s ({workers})", err=True)
-
+async def _judged(
+    targets: tuple[str, ...], own: Sequence[Objective], for_s: float | None, other: str | None
+) -> tuple[Summary, list[Judged]]:
+    usual_s = _time(own, for_s)
     stretches = Stretches({each.for_s for each in own if each.for_s is not None})
-    async with LocalSource(targets) as source:
-        summary = await watched(source, for_s, ready, stretches.follow)
-    if not any(row.last_seen for row in summary.workers):
-        raise TargetError(
-            f"none of the workers of {source.name} answered", f"what they do: perftui dump {source.name}"
-        )
+    pictures = [picture_of(targets, for_s, usual_s=usual_s, follow=stretches.follow)]
+    if other:
+        pictures.append(picture_of([other], for_s, usual_s=usual_s))
+    summary, *others = await asyncio.gather(*pictures)
     objectives = every_objective(summary, own)
-    if not objectives:
+    if not objectives and not others:
         raise TargetError(
-            f"{source.name} promises nothing, and neither {NAME} nor --slo says what it should",
+            f"{summary.target} promises nothing, and neither {NAME} nor --slo says what it should",
             "like this: --slo 'p95<200ms' --slo 'errors<1%'",
         )
-    return summary, judge_all(objectives, summary, find(summary), stretches.pictures())
+    judged = list(judge_all(objectives, summary, find(summary), stretches.pictures()))
+    for each in others:
+        judged += held_against(compare(each, summary), each)
+    return summary, judged
 
 
 def every_objective(summary: Summary, own: Sequence[Objective]) -> tuple[Objective, ...]:

@@ -62,6 +62,13 @@ async def watched(
     return summarize(dashboard, ended, ended - began + _MARGIN_S)
 
 
+async def recalled(source: LocalSource, for_s: float) -> tuple[Dashboard, float]:
+    """Follow `source` for `for_s`; return what came, with what its workers remember, and until when."""
+    dashboard = await _fold(source, Dashboard(source.name), 0.0, LATE_S, _all_connected)
+    dashboard = await _fold(source, dashboard, 0.0, for_s)
+    return dashboard, float(dashboard.history.newest)
+
+
 def _all_connected(dashboard: Dashboard) -> bool:
     return bool(dashboard.workers) and all(track.joined_at is not None for track in dashboard.alive)
 

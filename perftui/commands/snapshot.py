@@ -11,10 +11,9 @@ from dataclasses import replace
 import click
 
 from perftui.commands.arguments import json_option, row_filter, seconds, targets_argument
-from perftui.commands.folding import watched
 from perftui.commands.moments import moment_in
 from perftui.commands.recordings import recording_in, stretch, tell_damage
-from perftui.model.dashboard import Dashboard
+from perftui.commands.watching import watch_for
 from perftui.model.filter import Filter
 from perftui.model.summary import Summary
 from perftui.model.timeline import CLOCK_STEPPED
@@ -23,8 +22,7 @@ from perftui.present.documents.shape import json_schema
 from perftui.present.documents.snapshot import document
 from perftui.recording.looking import summary_between
 from perftui.recording.reader import Recording
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui.sources.target import LocalTarget, parse_local
 
 WATCHED_S = 10.0
 
@@ -96,17 +94,7 @@ def _of_recording(recording: Recording, for_s: float | None, moment: str | None)
 
 
 async def _watch(targets: tuple[LocalTarget, ...], for_s: float) -> Summary:
-    def ready(dashboard: Dashboard) -> None:
-        joined = sum(track.joined_at is not None for track in dashboard.alive)
-        workers = f"{joined} of {len(dashboard.alive)} workers"
-        click.echo(f"watching {source.name} for {for_s:g} s ({workers})", err=True)
-
-    async with LocalSource(targets) as source:
-        summary = await watched(source, for_s, ready)
-    if not any(row.last_seen for row in summary.workers):
-        raise TargetError(
-            f"none of the workers of {source.name} answered", f"what they do: perftui dump {source.name}"
-        )
+    summary = await watch_for(targets, for_s)
     for event in summary.events:
         if event.kind == CLOCK_STEPPED:
             click.echo(event.sentence, err=True)

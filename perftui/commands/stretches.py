@@ -39,7 +39,10 @@ class Stretches:
         if not self._pictures or not blocks:
             return
         if self._first is None:
-            self._first = min(second for block in blocks for second in block.seconds)
+            seconds = [second for block in blocks for second in block.seconds]
+            if not seconds:
+                return
+            self._first = min(seconds)
             self._done = self._first - 1
         for second in range(self._done + 1, last + 1):
             for length, taken in self._pictures.items():

@@ -1,66 +1,65 @@
 """Two pictures of a service route by route, before and after: what has changed, and what is noise.
 
-A change is believed if the intervals in which the two true values lie with 99 % certainty (see `intervals`)
-stay clear of each other, and if it is large enough to matter. Two of 99 % that stay clear are a chance of 1
-in 3,700 where nothing has changed: among 200 routes with five figures each, one in four comparisons has a
-false one. Requests aren't independent, as the intervals have it (they queue behind each other): hence the
-least differences.
+A change is believed if chance alone would hardly make it, and if it is large enough to matter. How likely
+chance makes a difference is told figure by figure (see `intervals`); among 200 routes of eight figures some
+would differ by chance every time, so all of them are held to one probability together (Holm, 1979). Requests
+that wait for each other are no independent draws: where the stretches of a window differ by more than chance,
+so many fewer of them count. What lies between two windows (another neighbour, a warmer cache) no window can
+tell: hence the least differences.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from perftui.model.intervals import Interval, quantile_intervals, rate_interval, share_interval
-from perftui.model.packed import Packed
+import msgspec
+
+from perftui.model.changes import (
+    ALONE,
+    UNKNOWN,
+    Chance,
+    Change,
+    Side,
+    alone,
+    count_change,
+    latency_change,
+    queued_change,
+    rate_change,
+    share_change,
+    sizes_change,
+    told,
+)
+from perftui.model.intervals import holm, p_value
 from perftui.model.quantiles import together
+from perftui.model.renames import renamed
+from perftui.model.stretches import stretches_of
 from perftui.model.summary import RouteSummary, Summary, WorkerTrends
 from perftui.record import Record
-from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import RouteLabel
 
-LEAST_LATENCY = 0.05
-"""A quantile that moved by less is no news, whatever the number of requests …"""
-LEAST_LATENCY_MS = 0.1
-LEAST_RATE = 0.10
-"""… nor a rate …"""
-LEAST_SHARE = 0.001
-"""… nor a share of errors, in absolute terms."""
+FAMILY = 0.005
+"""How likely a comparison of any number of routes marks at least one of them where nothing has changed."""
 
-Verdict: TypeAlias = Literal["up", "down", "noise", "unknown"]
-"""`noise`: the two may well be the same. `unknown`: there are too few requests to tell."""
+NOT_CHANCE = 0.01
+"""A route without a request in one of two pictures is new or gone if that is as unlikely by its rate."""
+
+RouteVerdict: TypeAlias = Literal["worse", "better", "same", "noise", "too-few", "new", "gone"]
+"""`same`: nothing has moved by as much as matters. `noise`: something has, and it may be chance."""
 
 ALL: RouteLabel = "all"
 """The row of all routes together."""
 
+JUDGED = ("p50", "p95", "p99", "error_rate", "sql_per_request", "http_per_request")
+"""The figures that make a route worse where they rise."""
 
-class Change(Record, frozen=True):
-    """One figure before and after."""
-
-    before: float | None
-    after: float | None
-    verdict: Verdict
-
-    @property
-    def delta(self) -> float | None:
-        """By how much it has changed, in its own unit."""
-        return None if self.before is None or self.after is None else self.after - self.before
-
-    @property
-    def ratio(self) -> float | None:
-        """By how much, as a part of what it was: 0.5 is half as much again."""
-        delta = self.delta
-        return None if delta is None or not self.before else delta / self.before
-
-    @property
-    def is_real(self) -> bool:
-        """Whether it is more than noise."""
-        return self.verdict in {"up", "down"}
+FIGURES = (*JUDGED, "queue_p95", "bytes_p95")
+"""Those that are held to one probability."""
 
 
 class RouteChange(Record, frozen=True):
-    """One route before and after; latencies in ms, `error_rate` from 0 to 1."""
+    """One route before and after; latencies in ms, sizes in bytes, `error_rate` from 0 to 1."""
 
     route: RouteLabel
     requests: tuple[int, int]
@@ -69,19 +68,42 @@ class RouteChange(Record, frozen=True):
     p99: Change
     rps: Change
     error_rate: Change
+    sql_per_request: Change = UNKNOWN
+    http_per_request: Change = UNKNOWN
+    queue_p95: Change = UNKNOWN
+    bytes_p95: Change = UNKNOWN
     there: Literal["both", "before", "after"] = "both"
-    """When it had requests at all."""
+    """When it had requests at all …"""
+    is_chance: bool = False
+    """… which may be chance, as few as they are."""
+    was: RouteLabel = ""
+    """What it was called before, if it was renamed."""
 
     @property
     def is_worse(self) -> bool:
-        """Whether it got slower or fails more often."""
-        return "up" in {self.p50.verdict, self.p95.verdict, self.p99.verdict, self.error_rate.verdict}
+        """Whether it got slower, fails more often or asks for more."""
+        return any(self.figure(name).verdict == "up" for name in JUDGED)
 
     @property
     def is_better(self) -> bool:
-        """Whether it got faster or fails less often, and nothing of it worse."""
-        verdicts = {self.p50.verdict, self.p95.verdict, self.p99.verdict, self.error_rate.verdict}
-        return "down" in verdicts and not self.is_worse
+        """Whether it got faster, fails less often or asks for less, and nothing of it worse."""
+        return any(self.figure(name).verdict == "down" for name in JUDGED) and not self.is_worse
+
+    @property
+    def verdict(self) -> RouteVerdict:
+        """What is to be said of it in a word."""
+        if self.there != "both":
+            return "too-few" if self.is_chance else "new" if self.there == "after" else "gone"
+        if self.is_worse or self.is_better:
+            return "worse" if self.is_worse else "better"
+        if self.p95.verdict == "unknown":
+            return "too-few"
+        return "noise" if any(self.figure(name).matters for name in JUDGED) else "same"
+
+    def figure(self, name: str) -> Change:
+        """Return one of `FIGURES`."""
+        found: Change = getattr(self, name)
+        return found
 
 
 class Comparison(Record, frozen=True):
@@ -120,33 +142,23 @@ def compare(before: Summary, after: Summary) -> Comparison:
     """Return what has changed from one picture to the other, route by route."""
     old = {row.route: row for row in before.routes}
     new = {row.route: row for row in after.routes}
-    changes = [
-        compare_route(label, old.get(label), new.get(label), before.window_s, after.window_s)
-        for label in {**new, **old}
-    ]
+    names = renamed(old, new)
     cost = {label: row.total_ms for label, row in {**old, **new}.items()}
-    changes.sort(key=lambda each: (not each.is_worse, not each.is_better, -cost[each.route], each.route))
+    changes = [_all(before, after)]
+    for label in {**new, **old}:
+        if label not in names.values():
+            was = old.get(names.get(label, label))
+            changes.append(_route(label, was, new.get(label), before.window_s, after.window_s))
+    everything, *routes = _together(changes)
+    routes.sort(key=lambda each: (not each.is_worse, not each.is_better, -cost[each.route], each.route))
     return Comparison(
         before_at=before.at,
         before_s=before.window_s,
         after_at=after.at,
         after_s=after.window_s,
-        all_routes=_all(before, after),
-        routes=tuple(changes),
+        all_routes=everything,
+        routes=tuple(routes),
     )
-
-
-def _all(before: Summary, after: Summary) -> RouteChange:
-    sides = [
-        _Side(
-            each.totals.requests,
-            each.totals.errors,
-            each.window_s,
-            together(row.sketch for row in each.routes if not row.long_poll),
-        )
-        for each in (before, after)
-    ]
-    return _change(ALL, *sides)
 
 
 def compare_route(
@@ -156,71 +168,103 @@ def compare_route(
     before_s: float,
     after_s: float,
 ) -> RouteChange:
-    """Return what has changed in one route from one picture to the other, and over which times they go."""
-    sides = [
-        _Side(row.requests, row.errors, seconds, row.sketch) if row else _Side(0, 0, seconds, Packed())
-        for row, seconds in ((before, before_s), (after, after_s))
+    """Return what has changed in one route from one picture to the other, and over which times they go.
+
+    By itself, and without a look at the stretches of the window: it is asked for at every picture.
+    """
+    old, new = (replace(row, steps=()) if row else None for row in (before, after))
+    change = _route(label, old, new, before_s, after_s, alone)
+    return _with_verdicts(change, {name: (change.figure(name).p or 0.0) <= ALONE for name in FIGURES})
+
+
+def _together(changes: Sequence[RouteChange]) -> list[RouteChange]:
+    """Return the changes with verdicts, all of them held to one probability."""
+    known = [
+        (place, name, p)
+        for place, change in enumerate(changes)
+        for name in FIGURES
+        if (p := change.figure(name).p) is not None
     ]
-    change = _change(label, *sides)
-    if before is None:
-        return replace(change, there="after")
-    return replace(change, there="before") if after is None else change
+    stand = holm([p for _, _, p in known], FAMILY)
+    marked: dict[int, dict[str, bool]] = {}
+    for (place, name, _), stands in zip(known, stand, strict=True):
+        marked.setdefault(place, {})[name] = stands
+    return [_with_verdicts(change, marked.get(place, {})) for place, change in enumerate(changes)]
 
 
-class _Side(Record, frozen=True):
-    requests: int
-    errors: int
-    seconds: float
-    sketch: LatencySketch | Packed
+def _with_verdicts(change: RouteChange, stand: Mapping[str, bool]) -> RouteChange:
+    marked = {name: told(change.figure(name), stand.get(name, False)) for name in FIGURES}
+    return msgspec.structs.replace(change, **marked)
 
 
-def _change(label: RouteLabel, before: _Side, after: _Side) -> RouteChange:
-    old, new = (quantile_intervals(side.sketch, (0.5, 0.95, 0.99)) for side in (before, after))
-    p50, p95, p99 = map(_quantile_change, old, new)
+def _all(before: Summary, after: Summary) -> RouteChange:
+    return _change(ALL, _side_of_all(before), _side_of_all(after), p_value)
+
+
+def _side_of_all(summary: Summary) -> Side:
+    rows = [row for row in summary.routes if not row.long_poll]
+    return Side(
+        seconds=summary.window_s,
+        requests=summary.totals.requests,
+        errors=summary.totals.errors,
+        sketch=together(row.sketch for row in rows),
+        queue=together(row.sketches.queue for row in rows),
+        queue_known=sum(row.queued.known for row in rows),
+        steps=stretches_of(rows),
+    )
+
+
+def _route(
+    label: RouteLabel,
+    before: RouteSummary | None,
+    after: RouteSummary | None,
+    before_s: float,
+    after_s: float,
+    chance: Chance = p_value,
+) -> RouteChange:
+    change = _change(label, _side(before, before_s), _side(after, after_s), chance)
+    if before is None and after is not None:
+        return replace(change, there="after", is_chance=_is_chance(after.requests, before_s, after_s))
+    if after is None and before is not None:
+        return replace(change, there="before", is_chance=_is_chance(before.requests, after_s, before_s))
+    return replace(change, was=before.route) if before is not None and before.route != label else change
+
+
+def _is_chance(requests: int, without_s: float, with_s: float) -> bool:
+    """Say whether all of a route's requests may well have come in one of two times by chance."""
+    both_s = without_s + with_s
+    return not both_s or (with_s / both_s) ** requests > NOT_CHANCE
+
+
+def _side(row: RouteSummary | None, seconds: float) -> Side:
+    if row is None:
+        return Side(seconds)
+    return Side(
+        seconds=seconds,
+        requests=row.requests,
+        errors=row.errors,
+        sketch=row.sketch,
+        queue=row.sketches.queue,
+        queue_known=row.queued.known,
+        sizes=row.sketches.sizes,
+        sql_per_request=row.sql_per_request,
+        http_per_request=row.http_per_request,
+        steps=row.steps,
+    )
+
+
+def _change(label: RouteLabel, before: Side, after: Side, chance: Chance) -> RouteChange:
+    p50, p95, p99 = (latency_change(q, before, after, chance) for q in (0.5, 0.95, 0.99))
     return RouteChange(
         route=label,
         requests=(before.requests, after.requests),
         p50=p50,
         p95=p95,
         p99=p99,
-        rps=_rate_change(before, after),
-        error_rate=_share_change(before, after),
+        rps=rate_change(before, after),
+        error_rate=share_change(before, after, chance),
+        sql_per_request=count_change("sql_per_request", "statements", before, after),
+        http_per_request=count_change("http_per_request", "calls", before, after),
+        queue_p95=queued_change(before, after, chance),
+        bytes_p95=sizes_change(before, after, chance),
     )
-
-
-def _quantile_change(before: tuple[Interval, float | None], after: tuple[Interval, float | None]) -> Change:
-    (old, old_ns), (new, new_ns) = before, after
-    if old_ns is None or new_ns is None:
-        return Change(_ms(old_ns), _ms(new_ns), "unknown")
-    least_ns = max(LEAST_LATENCY * old_ns, LEAST_LATENCY_MS * 1e6)
-    return Change(old_ns / 1e6, new_ns / 1e6, _verdict(old, new, abs(new_ns - old_ns) >= least_ns))
-
-
-def _rate_change(before: _Side, after: _Side) -> Change:
-    old, new = (each.requests / each.seconds if each.seconds else None for each in (before, after))
-    if old is None or new is None:
-        return Change(old, new, "unknown")
-    matters = abs(new - old) >= LEAST_RATE * max(old, new)
-    first, then = (rate_interval(each.requests, each.seconds) for each in (before, after))
-    return Change(old, new, _verdict(first, then, matters))
-
-
-def _share_change(before: _Side, after: _Side) -> Change:
-    old, new = (each.errors / each.requests if each.requests else None for each in (before, after))
-    if old is None or new is None:
-        return Change(old, new, "unknown")
-    first, then = (share_interval(each.errors, each.requests) for each in (before, after))
-    return Change(old, new, _verdict(first, then, abs(new - old) >= LEAST_SHARE))
-
-
-def _verdict(before: Interval, after: Interval, matters: bool) -> Verdict:
-    (old_low, old_high), (new_low, new_high) = before, after
-    if old_high is not None and new_low is not None and old_high < new_low:
-        return "up" if matters else "noise"
-    if old_low is not None and new_high is not None and new_high < old_low:
-        return "down" if matters else "noise"
-    return "unknown" if None in {old_low, old_high, new_low, new_high} else "noise"
-
-
-def _ms(nanoseconds: float | None) -> float | None:
-    return None if nanoseconds is None else nanoseconds / 1e6

@@ -38,9 +38,6 @@ how far out sums of chances in floating point still say something."""
 LEAST_STRETCHES = 4
 """Fewer stretches of time say nothing of how they differ."""
 
-BY_CHANCE_Z = 2.326
-"""Stretches of independent requests differ by more in 1 of 100 times."""
-
 Interval: TypeAlias = tuple[float | None, float | None]
 """Where the true value lies; None: no bound can be told."""
 
@@ -177,45 +174,42 @@ def mean_of(stretches: Sequence[tuple[int, int]]) -> Mean | None:
 def effect_of(stretches: Sequence[tuple[int, int]]) -> float:
     """Return how many requests count as one draw, from (requests, those beyond a value) of stretches of time.
 
-    It is 1 unless the stretches differ by more than independent requests would in 1 of 100 times.
+    It is 1 where they differ no more than independent requests would.
     """
     known = [each for each in stretches if each[0]]
     requests = sum(each[0] for each in known)
     share = sum(each[1] for each in known) / requests if requests else 0.0
     if len(known) < LEAST_STRETCHES or not 0.0 < share < 1.0:
         return 1.0
-    freedom = len(known) - 1
     squares = sum((beyond - share * number) ** 2 / (number * share * (1 - share)) for number, beyond in known)
-    part = 2 / (9 * freedom)
-    by_chance = freedom * (1 - part + BY_CHANCE_Z * math.sqrt(part)) ** 3  # Wilson and Hilferty
-    return squares / freedom if squares > by_chance else 1.0
+    return max(1.0, squares / (len(known) - 1))
 
 
 def p_value(before: Bounds, was: float, after: Bounds, now: float) -> float:
-    """Return how likely chance alone sets two values so far apart, whichever is the larger.
+    """Return how likely chance alone sets two values so far apart, whichever is the larger."""
+    low, high = 0.0, FARTHEST_Z
+    if was == now:
+        return 1.0
+    if are_apart(before, was, after, now, high):
+        return two_sided(high)
+    while high - low > 0.005:
+        middle = (low + high) / 2
+        low, high = (middle, high) if are_apart(before, was, after, now, middle) else (low, middle)
+    return two_sided(low)
+
+
+def are_apart(before: Bounds, was: float, after: Bounds, now: float, z: float) -> bool:
+    """Say whether two values are farther apart than chance sets them within `z` standard deviations.
 
     The two intervals are added as the sides of a right angle (Zou and Donner, 2008): what is between the
     values, squared, against the halves that face each other, squared and summed.
     """
-    apart = abs(now - was)
-    if not apart:
-        return 1.0
-
-    def clear(z: float) -> bool:
-        (old_low, old_high), (new_low, new_high) = before(z), after(z)
-        upper, lower = (old_high, new_low) if now > was else (new_high, old_low)
-        if upper is None or lower is None:
-            return False
-        small, large = min(was, now), max(was, now)
-        return apart > math.hypot(upper - small, large - lower)
-
-    low, high = 0.0, FARTHEST_Z
-    if clear(high):
-        return two_sided(high)
-    while high - low > 0.005:
-        middle = (low + high) / 2
-        low, high = (middle, high) if clear(middle) else (low, middle)
-    return two_sided(low)
+    (old_low, old_high), (new_low, new_high) = before(z), after(z)
+    upper, lower = (old_high, new_low) if now > was else (new_high, old_low)
+    if upper is None or lower is None:
+        return False
+    small, large = min(was, now), max(was, now)
+    return large - small > math.hypot(upper - small, large - lower)
 
 
 def p_value_of_means(before: Mean, after: Mean) -> float:

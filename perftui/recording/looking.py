@@ -5,7 +5,7 @@ Takes an open recording, gives what a live source gives once its events are merg
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import FrameReceived, HistoryReceived, SourceEvent
@@ -44,9 +44,14 @@ def dashboard_steps(recording: Recording, at: float, *, fine_s: float = FINE_S) 
     return (yield from _merged(Dashboard(recording.head.target), events))
 
 
-def summary_between(recording: Recording, since: float, until: float) -> Summary:
+def summary_between(
+    recording: Recording,
+    since: float,
+    until: float,
+    follow: Callable[[Dashboard], None] = lambda _: None,
+) -> Summary:
     """Return the state over a stretch, of which every frame is told apart; at most the last `LONGEST_S` of
-    it.
+    it. `follow` sees all that comes.
 
     What it begins with counts if it was watched: of the frames that agents remembered from before, none that
     began earlier.
@@ -54,7 +59,7 @@ def summary_between(recording: Recording, since: float, until: float) -> Summary
     since = max(since, until - LONGEST_S)
     length_s = until - since + MARGIN_S
     events = _within(recording.until(until, fine_s=length_s), since, recording.began_at)
-    dashboard = finished(_merged(Dashboard(recording.head.target), events))
+    dashboard = finished(_merged(Dashboard(recording.head.target), events, follow))
     return summarize(dashboard, until, length_s)
 
 
@@ -70,9 +75,12 @@ def _within(events: Iterable[SourceEvent], since: float, began_at: float) -> Ite
         yield event
 
 
-def _merged(dashboard: Dashboard, events: Iterable[SourceEvent]) -> Steps[Dashboard]:
+def _merged(
+    dashboard: Dashboard, events: Iterable[SourceEvent], follow: Callable[[Dashboard], None] = lambda _: None
+) -> Steps[Dashboard]:
     for count, event in enumerate(events, 1):
         dashboard = merge(dashboard, event)
+        follow(dashboard)
         if count % EVERY == 0:
             yield
     return dashboard

@@ -187,6 +187,15 @@ def _variable_of(pid: int, name: str) -> str:
 
 
 def _no_service(target: ServiceTarget, found: Sequence[Service]) -> TargetError:
+    versions = {row.worker.version for each in found if each.name == target.name for row in each.workers}
+    if target.version and versions:
+        known = ", ".join(f"service:{target.name}@{version}" for version in sorted(versions - {""}))
+        told = (
+            f"there is {known}"
+            if known
+            else "say which they run: instrument(app, version=…), PERFTUI_VERSION"
+        )
+        return TargetError(f"no worker of {target.name} runs version {target.version}", told)
     names = ", ".join(dict.fromkeys(f"service:{each.name}" for each in found))
     return TargetError(f"no service here is called {target.name}", f"there is {names}" if names else _LS)
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 import psutil
 
 from perftui.sources.target import LOOPBACK_NAMES, LocalTarget, PidTarget, PortTarget, ServiceTarget
+from perftui_agent.wire.frames import WorkerIdentity
 from perftui_agent.wire.registration import Registration
 from perftui_agent.wire.texts import encodable_text
 
@@ -22,11 +23,19 @@ def matches(target: LocalTarget, registration: Registration) -> bool:
     if isinstance(target, PidTarget):
         return target.pid in {registration.worker.pid, registration.worker.supervisor_pid}
     if isinstance(target, ServiceTarget):
-        return encodable_text(target.name) == registration.worker.service
+        return _is_service(target, registration.worker)
     if isinstance(target, PortTarget):
         return any(serves(target, address) for address in registration.tcp)
     path = os.path.realpath(target.path)
     return path in map(os.path.realpath, registration.unix) or encodable_text(path) in registration.unix
+
+
+def _is_service(target: ServiceTarget, worker: WorkerIdentity) -> bool:
+    name, version = encodable_text(target.name), encodable_text(target.version)
+    if not version:
+        return worker.service == name
+    # A name may have an @ in it as well.
+    return (worker.service, worker.version) == (name, version) or worker.service == f"{name}@{version}"
 
 
 def matching(targets: Iterable[LocalTarget], registrations: Iterable[Registration]) -> list[Registration]:

@@ -68,12 +68,13 @@ class PidTarget(Record, frozen=True):
 
 
 class ServiceTarget(Record, frozen=True):
-    """All workers of a service, by the name it goes by."""
+    """All workers of a service, by the name it goes by, or those that run one version of it."""
 
     name: str
+    version: str = ""
 
     def __str__(self) -> str:
-        return f"service:{self.name}"
+        return f"service:{self.name}@{self.version}" if self.version else f"service:{self.name}"
 
 
 class RemoteTarget(Record, frozen=True):
@@ -142,7 +143,8 @@ def _named(word: str, kind: str, rest: str) -> LocalTarget:
     if not rest:
         raise TargetError(f"{word} names nothing", f"try one of: {FORMS}")
     if kind == "service":
-        return ServiceTarget(rest)
+        name, at, version = rest.rpartition("@")
+        return ServiceTarget(name, version) if at and name and version else ServiceTarget(rest)
     if kind == "unix":
         if "\0" in rest:
             raise TargetError("a path can't hold a NUL", "unix:/path/to.sock")

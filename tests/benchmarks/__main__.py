@@ -10,6 +10,7 @@ from tests.benchmarks import (
     calls,
     connections,
     felt,
+    judgements,
     memory,
     model,
     overhead,
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "servers": servers.main,
     "actions": actions.main,
     "model": model.main,
+    "judgements": judgements.main,
     "terminal": terminal.main,
 }
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from perftui.model.comparison import Change, RouteChange, compare_route
+from perftui.model.changes import Change
+from perftui.model.comparison import RouteChange, compare_route
 from perftui.model.summary import RouteSummary, Summary
 from perftui.present.text.blocks import pairs
 from perftui.present.text.cells import Cell, Line

@@ -38,10 +38,11 @@ def picture(**parts: Any) -> Summary:
     parts.setdefault("at", float(T))
     parts.setdefault("window_s", WINDOW_S)
     parts.setdefault("totals", Totals(requests, requests / parts["window_s"]))
+    target = parts.pop("target", "localhost:8000")
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in parts.items()
     }
-    return Summary("localhost:8000", "shop", routes=tuple(routes), **given)
+    return Summary(target, "shop", routes=tuple(routes), **given)
 
 
 def found(kind: str, summary: Summary, standing: Mapping[str, Severity] | None = None) -> list[Finding]:

@@ -7,11 +7,13 @@ import random
 import weakref
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perftui.model.comparison import Comparison, baseline, compare
+from perftui.model.comparison import Comparison, RouteChange, baseline, compare
+from perftui.model.events import SourceEvent
 from perftui.model.intervals import Interval, quantile_intervals, rate_interval, share_interval
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
@@ -118,12 +120,53 @@ def test_rates_are_compared_whatever_the_lengths_of_the_windows() -> None:
 def test_routes_that_came_and_went_are_told() -> None:
     """They have nothing to be compared with, and no figure of theirs is said to have changed but the rate."""
     comparison = compare(served(drawn(1), label="GET /old"), served(drawn(2), label="GET /new"))
-    assert {row.route: row.there for row in comparison.routes} == {"GET /old": "before", "GET /new": "after"}
+    assert {row.route: (row.there, row.verdict) for row in comparison.routes} == {
+        "GET /old": ("before", "gone"),
+        "GET /new": ("after", "new"),
+    }
     new = comparison.route("GET /new")
     assert new is not None
     assert (new.p95.before, new.p95.verdict, new.error_rate.verdict) == (None, "unknown", "unknown")
     assert new.rps.verdict == "up"
     assert comparison.route("GET /never") is None
+
+
+def test_a_route_that_nobody_happened_to_ask_for_is_not_gone() -> None:
+    """Of three requests all may have come before by chance; of ten they have not."""
+    nothing = served(drawn(1, 100), label="GET /other")
+    for requests, verdict in ((3, "too-few"), (10, "gone")):
+        found = compare(served(drawn(1, requests)), nothing).route("GET /")
+        assert found is not None
+        assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_one"),
+    [
+        ("GET /items/{id}", "GET /items/{item_id}", True),
+        ("GET /api/v1/items/{id}", "GET /api/v2/items/{id}", True),
+        ("GET /f/{path:path}", "GET /f/{rest:path}", True),
+        ("GET /f/{path:path}", "GET /f/{path}", False),
+        ("GET /items/{id}", "POST /items/{id}", False),
+        ("GET /old", "GET /new", False),
+    ],
+)
+def test_a_renamed_route_is_compared_with_what_it_was(old: str, new: str, is_one: bool) -> None:
+    """The names of parameters and versions of an interface are no other route."""
+    comparison = compare(served(drawn(1), label=old), served(drawn(2, times=2.0), label=new))
+    if is_one:
+        (row,) = comparison.routes
+        assert (row.route, row.was, row.verdict, row.there) == (new, old, "worse", "both")
+    else:
+        assert {row.verdict for row in comparison.routes} == {"new", "gone"}
+
+
+def test_of_several_that_a_route_could_have_been_it_was_none() -> None:
+    """Nothing is guessed."""
+    parts = [route(label, [10.0] * 100) for label in ("GET /a/{x}", "GET /a/{y}")]
+    before = summarize(dashboard_of(joined(A), received(A, frame(1, T + 10, parts, span_s=10.0))), T + 10.5)
+    rows = compare(before, served(drawn(1), label="GET /a/{z}")).routes
+    assert sorted(row.verdict for row in rows) == ["gone", "gone", "new"]
 
 
 def test_the_worse_come_first() -> None:
@@ -191,3 +234,82 @@ def test_a_baseline_is_the_picture_of_its_moment_and_holds_no_history() -> None:
     del dashboard
     gc.collect()
     assert block() is None
+
+
+def busy(seed: int, label: str = "GET /orders", statements: float = 3.0, calls: float = 0.0) -> Summary:
+    """Return the picture of half a minute: in each second some requests, each with some statements."""
+    rng = random.Random(seed)
+    events: list[SourceEvent] = [joined(A)]
+    for second in range(1, 31):
+        number = rng.randrange(20, 40)
+        one = route(label, [rng.lognormvariate(3.0, 0.5) for _ in range(number)])
+        asked = sum(max(0, round(rng.gauss(statements, 2.0))) for _ in range(number))
+        one = msgspec.structs.replace(one, sql_count=asked, http_count=round(calls * number))
+        sent = frame(second, T + second, [one])
+        sent.probes["sqlalchemy"] = sent.probes["httpx"] = "on"
+        events.append(received(A, sent))
+    return summarize(dashboard_of(*events), T + 30.5, 30)
+
+
+def test_statements_and_calls_of_a_request_are_held_against_how_they_differ_anyhow() -> None:
+    """A request in three more is told, a fiftieth more is noise, and so is what differs by chance."""
+
+    def said(before: Summary, after: Summary) -> RouteChange:
+        return compare(before, after).routes[0]
+
+    assert said(busy(1), busy(2)).sql_per_request.verdict == "noise"
+    more = said(busy(1), busy(2, statements=5.0))
+    assert (more.sql_per_request.verdict, more.verdict) == ("up", "worse")
+    fewer = said(busy(1, statements=20.0), busy(2, statements=1.0))
+    assert (fewer.sql_per_request.verdict, fewer.verdict) == ("down", "better")
+    assert said(busy(1, calls=1.0), busy(2, calls=3.0)).http_per_request.verdict == "up"
+    assert said(busy(1, calls=1.0), busy(2, calls=1.0)).http_per_request.verdict == "noise"
+
+
+def test_among_many_routes_a_change_has_to_be_less_likely_to_be_chance() -> None:
+    """What one route by itself would be marked for, one of hundreds is not: some differ so by chance."""
+
+    def many(seed: int, slower: float, others: int) -> Summary:
+        rng = random.Random(seed)
+        parts = [route("GET /slower", [slower * rng.lognormvariate(3.0, 0.5) for _ in range(250)])]
+        parts += [
+            route(f"GET /r{n}", [rng.lognormvariate(3.0, 0.5) for _ in range(60)]) for n in range(others)
+        ]
+        return summarize(dashboard_of(joined(A), received(A, frame(1, T + 1, parts))), T + 1.5)
+
+    def found(others: int) -> RouteChange | None:
+        return compare(many(1, 1.0, others), many(5, 1.25, others)).route("GET /slower")
+
+    few, crowd = found(0), found(300)
+    assert few is not None
+    assert crowd is not None
+    assert (few.verdict, crowd.verdict) == ("worse", "noise")
+
+
+def test_stretches_that_differ_make_a_change_harder_to_believe() -> None:
+    """A minute with one bad spell is no slower version: the spell may as well have come in the other."""
+
+    def spells(seed: int, bad: set[int]) -> Summary:
+        rng = random.Random(seed)
+        events: list[SourceEvent] = [joined(A)]
+        for second in range(1, 31):
+            times = 20.0 if second in bad else 1.0
+            one = route("GET /", [times * rng.lognormvariate(3.0, 0.5) for _ in range(60)])
+            events.append(received(A, frame(second, T + second, [one])))
+        return summarize(dashboard_of(*events), T + 30.5, 30)
+
+    (row,) = compare(spells(1, set()), spells(2, {11, 12})).routes
+    assert row.p95.matters
+    assert row.verdict in {"noise", "too-few"}
+    (row,) = compare(spells(1, set()), spells(2, set(range(31)))).routes
+    assert row.verdict == "worse"
+
+
+def test_a_verdict_in_a_word() -> None:
+    """Nothing that matters is the same; what may be chance is noise; what can't be told is told as that."""
+    (row,) = compare(served(drawn(1, 5000)), served([1.01 * each for each in drawn(1, 5000)])).routes
+    assert row.verdict == "same"
+    (row,) = compare(served(drawn(1, 200)), served(drawn(9, 200))).routes
+    assert row.verdict in {"noise", "same"}
+    (row,) = compare(served(drawn(1, 12)), served(drawn(9, 12))).routes
+    assert row.verdict == "too-few"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from perftui.sources.match import local_addresses, matches
@@ -81,3 +82,25 @@ def test_a_pid_means_a_worker_or_its_supervisor(text: str, meant: bool) -> None:
 def test_a_service_is_meant_by_its_exact_name(text: str, meant: bool) -> None:
     """Names are names, not patterns."""
     assert matches(target(text), registered()) is meant
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("service:shop@v1", True),
+        ("service:shop", True),
+        ("service:shop@v2", False),
+        ("service:shop@", False),
+        ("service:other@v1", False),
+    ],
+)
+def test_a_version_means_the_workers_that_run_it(text: str, meant: bool) -> None:
+    """Two of them may run side by side during a deploy."""
+    running = msgspec.structs.replace(worker(101), version="v1")
+    assert matches(target(text), Registration(wire=1, worker=running, socket="/run/x.sock")) is meant
+
+
+def test_a_service_may_have_an_at_sign_in_its_name() -> None:
+    """What could be a version is then part of the name, as long as nobody runs such a version."""
+    running = msgspec.structs.replace(worker(101), service="shop@eu")
+    assert matches(target("service:shop@eu"), Registration(wire=1, worker=running, socket="/run/x.sock"))

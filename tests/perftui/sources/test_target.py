@@ -28,7 +28,8 @@ targets: st.SearchStrategy[Target] = st.one_of(
     st.builds(PortTarget, ports, st.ip_addresses(v=6).map(str)),
     st.builds(UnixTarget, words.map(lambda word: f"/{word}")),
     st.builds(PidTarget, st.integers(1, 2**31 - 1)),
-    st.builds(ServiceTarget, words),
+    st.builds(ServiceTarget, words.filter(lambda name: "@" not in name)),
+    st.builds(ServiceTarget, words, words.filter(lambda version: "@" not in version)),
 )
 
 
@@ -42,6 +43,10 @@ targets: st.SearchStrategy[Target] = st.one_of(
         ("unix:/run/shop.sock", UnixTarget("/run/shop.sock")),
         ("pid:1234", PidTarget(1234)),
         ("service:shop: EU", ServiceTarget("shop: EU")),
+        ("service:shop@v1", ServiceTarget("shop", "v1")),
+        ("service:team@shop@1.4.2", ServiceTarget("team@shop", "1.4.2")),
+        ("service:@shop", ServiceTarget("@shop")),
+        ("service:shop@", ServiceTarget("shop@")),
         ("incident.perftui", RecordingTarget("incident.perftui")),
         ("./a/incident.perftui", RecordingTarget("./a/incident.perftui")),
         ("https://shop.example/api", RemoteTarget("https://shop.example/api", "shop.example", 443)),
