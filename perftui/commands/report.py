@@ -8,7 +8,6 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,10 +15,16 @@ import click
 
 from perftui.clock import now
 from perftui.commands.arguments import seconds, targets_argument
+from perftui.commands.moments import moment_in
+from perftui.commands.recordings import recording_in, stretch, tell_damage
+from perftui.commands.snapshot import averaged
 from perftui.feed import LiveFeed
 from perftui.findings.over_time import stood
 from perftui.model.history import KEPT_S
+from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
+from perftui.recording.looking import dashboard_at
+from perftui.recording.reader import Recording
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local
 
@@ -49,7 +54,10 @@ ENDINGS = (".html", ".md")
     "--last", "last_s", type=seconds, default="15m", show_default=True, metavar="TIME",
     help="How far to look back, as far as the workers remember.",
 )  # fmt: skip
-def report(targets: tuple[str, ...], output: str | None, for_s: float, last_s: float) -> None:
+@click.option("--at", "moment", metavar="MOMENT", help="Of a recording: when the time ends, 14:02:31.")
+def report(
+    targets: tuple[str, ...], output: str | None, for_s: float, last_s: float, moment: str | None
+) -> None:
     """Write one page about what TARGET did: what was wrong, since when, whom it hurt, why, and what was done.
 
     The page needs no network and no script to be read; what it shows is what the dashboard shows, and no
@@ -59,7 +67,16 @@ def report(targets: tuple[str, ...], output: str | None, for_s: float, last_s: f
         raise click.BadParameter(f"{output}: its name ends in none of {', '.join(ENDINGS)}", param_hint="-o")
     if output is not None and not Path(output).absolute().parent.is_dir():
         raise click.BadParameter(f"{output}: there is no such directory", param_hint="-o")
-    summary, pictures = asyncio.run(_watch(parse_local(targets), for_s, last_s))
+    recording = recording_in(targets)
+    if recording is not None:
+        with recording:
+            at = moment_in(recording, moment, "--at") if moment is not None else None
+            summary, pictures = _of_recording(recording, last_s, at)
+            tell_damage(recording)
+    elif moment is not None:
+        raise click.BadParameter("only a recording has other moments than this one", param_hint="--at")
+    else:
+        summary, pictures = asyncio.run(_watch(parse_local(targets), for_s, last_s))
     # The templates take 60 ms to import, which errors should not have to wait for.
     from perftui.present.documents.page.render import html, markdown  # noqa: PLC0415
     from perftui.present.documents.page.taken import taken_by_triggers  # noqa: PLC0415
@@ -71,6 +88,16 @@ def report(targets: tuple[str, ...], output: str | None, for_s: float, last_s: f
     _put(Path(path), text.encode("utf-8", "replace"))
     click.echo(path)
     click.echo(f"{len(found)} findings, {len(text.encode()) / 1000:.0f} kB", err=True)
+
+
+def _of_recording(recording: Recording, last_s: float, moment: float | None) -> tuple[Summary, list[Summary]]:
+    """Return the same of a recording, as of a moment of it, else of its end."""
+    since, until = stretch(recording, last_s, moment)
+    dashboard = dashboard_at(recording, until)
+    since = max(since, recording.first_at)
+    whole = averaged(summarize(dashboard, until, until - since, until))
+    moments = [*_moments(since, until), until]
+    return whole, [summarize(dashboard, until, PICTURE_S, at) for at in moments]
 
 
 async def _watch(
@@ -96,8 +123,7 @@ async def _watch(
         first = max(first, last - min(last_s, KEPT_S))
         whole = feed.summary(last - first)
         pictures = [feed.summary(PICTURE_S, at) for at in _moments(first, last)]
-        workers = tuple(replace(row, cpu_percent=row.cpu_mean_percent) for row in whole.workers)
-        return replace(whole, workers=workers), [*pictures, feed.summary(PICTURE_S)]
+        return averaged(whole), [*pictures, feed.summary(PICTURE_S)]
 
 
 async def _until_settled(feed: LiveFeed) -> None:

@@ -44,11 +44,15 @@ def test_the_page_names_cause_and_route_and_holds_no_secret(tmp_path: Path) -> N
         done = service.perftui("report", service.target, "-o", str(page), "--for", "2s")
         assert (done.returncode, done.stdout.strip()) == (0, str(page)), done.stderr
         assert service.perftui("report", service.target, "-o", str(short), "--for", "1s").returncode == 0
+        kept, later = tmp_path / "kept.perftui", tmp_path / "later.md"
+        assert service.perftui("record", service.target, "-o", str(kept), "--for", "1s").returncode == 0
+        done = service.perftui("report", str(kept), "-o", str(later))
+        assert (done.returncode, done.stdout.strip()) == (0, str(later)), done.stderr
         wrong = service.perftui("report", service.target, "-o", str(tmp_path / "incident.pdf"))
         assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 2)
     text = page.read_text()
     assert "reports" in text.partition("</h1>")[0].rpartition("<h1")[2]
-    for told in (text, short.read_text()):
+    for told in (text, short.read_text(), later.read_text()):
         assert "loop-blocked" in told
         assert "GET /reports/{name}" in told.replace("\\", "")
         assert "ValueError" in told
