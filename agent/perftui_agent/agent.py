@@ -44,6 +44,7 @@ from perftui_agent.probes.caches.redis import RedisProbe
 from perftui_agent.probes.http import routes
 from perftui_agent.probes.http.arrival import Arrivals
 from perftui_agent.probes.http.changes import RoutesProbe
+from perftui_agent.probes.http.channels import ChannelProbe
 from perftui_agent.probes.http.detour import Detour
 from perftui_agent.probes.http.in_flight import InFlightProbe
 from perftui_agent.probes.http.long_polls import LongPolls
@@ -209,6 +210,7 @@ class _Run:
         self.process_probe = ProcessProbe()
         self.pool_probe = PoolProbe(agent.window, agent.guard, agent.engines, agent.holders)
         self._accept_queue = AcceptQueueProbe(self._listening)
+        self._channel_probe = ChannelProbe(agent.window)
         probes: list[Probe] = [
             self.loop_probe,
             agent.arrivals,
@@ -220,6 +222,7 @@ class _Run:
             ThreadpoolProbe(agent.window, agent.guard, self.loop_probe),
             GarbageProbe(),
             InFlightProbe(agent.window, self.loop_probe, LongPolls(agent.settings.long_polls)),
+            self._channel_probe,
             RoutesProbe(agent.guard),
             SerializationProbe(),
             SqlAlchemyProbe(agent.window, agent.guard, agent.settings.slow_query_ms),
@@ -297,6 +300,7 @@ class _Run:
             watched = self.loop_probe.loop
             self.loop_probe.look()
             self._accept_queue.look(drains=self.loop_probe.turns_in_time)
+            self._channel_probe.look()
             if watched is not None and self.loop_probe.loop is None:
                 # It was closed: the next request wakes the agent again and brings the one it runs in.
                 self._window.open = False

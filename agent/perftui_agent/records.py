@@ -79,6 +79,8 @@ class RequestRecord:
     streaming: int | None = None
     """None until a part of the body says that more will come. Then PLAIN: of known length all the same;
     CHUNKED: of unknown length; EVENTS: `text/event-stream`."""
+    channel: Any = None
+    """Of a stream: what goes over it."""
     doubted: bool = False
     """Whether what it has started may outlive it: it streams, or is long under way. See `whose`."""
     task_id: int = 0

@@ -37,7 +37,7 @@ MAX_FRAMES = 200
 MAX_WAITERS = 20
 """Tasks that wait for each other, from one up to the request's own."""
 
-_WRAPPER = "perftui_agent/probes/http/timing.py"
+_WRAPPERS = ("perftui_agent/probes/http/timing.py", "perftui_agent/probes/http/channels.py")
 
 _current = current_request.get
 
@@ -145,13 +145,13 @@ def _frames_of(task: asyncio.Task[Any]) -> Iterator[FrameType]:
 
 
 def _is_call_of(frame: FrameType, request: RequestRecord) -> bool:
-    """Tell the frame in which a request is timed, which its own task alone has."""
+    """Tell the frame in which a request, or a WebSocket, is timed, which its own task alone has."""
     return _is_call(frame.f_code) and frame.f_locals.get("record") is request
 
 
 @functools.lru_cache(4_096)
 def _is_call(code: CodeType) -> bool:
-    return code.co_name == "call" and code.co_filename.endswith(_WRAPPER)
+    return code.co_name == "call" and code.co_filename.endswith(_WRAPPERS)
 
 
 def waiters_of(future: asyncio.Future[Any]) -> Iterator[asyncio.Task[Any]]:

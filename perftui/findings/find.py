@@ -30,6 +30,7 @@ from perftui.findings import (
     queueing,
     repeated_query,
     slo_breach,
+    slow_messages,
     slow_query,
     slow_serialization,
     stuck_request,
@@ -74,6 +75,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         client_pool_exhausted.KIND: client_pool_exhausted.check,
         chatty_upstream.KIND: chatty_upstream.check,
         client_per_request.KIND: client_per_request.check,
+        slow_messages.KIND: slow_messages.check,
         worker_gone.LOST: worker_gone.check_lost,
         worker_gone.RESTARTED: worker_gone.check_restarted,
     }

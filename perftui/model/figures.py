@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
 
-from perftui.model.after import BackgroundSummary
+from perftui.model.after import BackgroundSummary, ChannelSummary
 from perftui.model.summary import (
     Event,
     EvidenceRow,
@@ -32,6 +32,7 @@ Row: TypeAlias = (
     | CacheFrame
     | UpstreamSummary
     | BackgroundSummary
+    | ChannelSummary
     | FlightRow
     | SlowRow
     | IncidentRow
@@ -91,7 +92,13 @@ def _latency(name: str, others: Getters = MappingProxyType({})) -> Figure:
 FIGURES: Mapping[str, Figure] = MappingProxyType(
     {
         "p50": _latency("p50_ms", {BackgroundSummary: lambda row: row.p50_ms}),
-        "p95": _latency("p95_ms", {BackgroundSummary: lambda row: row.p95_ms}),
+        "p95": _latency(
+            "p95_ms",
+            {
+                BackgroundSummary: lambda row: row.p95_ms,
+                ChannelSummary: lambda row: row.handling_p95_ms,
+            },
+        ),
         "p99": _latency("p99_ms"),
         "max": _latency("max_ms", {BackgroundSummary: lambda row: row.max_ms}),
         "queued": Figure(
@@ -106,6 +113,7 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
             _COUNT,
             {
                 BackgroundSummary: lambda row: row.count,
+                ChannelSummary: lambda row: row.received + row.sent,
                 RouteSummary: lambda row: row.requests,
                 WorkerSummary: lambda row: row.requests,
                 QuerySummary: lambda row: row.count,
@@ -169,7 +177,7 @@ def routes_of(row: Row) -> tuple[str | None, ...] | None:
             return row.routes
         case UpstreamSummary():
             return tuple(row.routes)
-        case BackgroundSummary():
+        case BackgroundSummary() | ChannelSummary():
             return (row.route,)
         case FlightRow() | SlowRow():
             return (row.request.route,)
@@ -214,6 +222,8 @@ def texts_of(row: Row) -> tuple[str | None, ...]:
             return (row.host, row.method, row.library, *row.call_sites, *row.failures, *row.routes)
         case BackgroundSummary():
             return (row.name, row.kind, row.route, *row.failures)
+        case ChannelSummary():
+            return (row.route, row.kind, *row.failures)
         case PoolSummary() | CacheFrame():
             return (row.name, row.kind)
         case FlightRow():

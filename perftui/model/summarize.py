@@ -9,6 +9,7 @@ import math
 
 from perftui.model.axis import axis_of
 from perftui.model.background import background_rows
+from perftui.model.channels import channel_rows
 from perftui.model.dashboard import Dashboard
 from perftui.model.database import from_frames
 from perftui.model.evidence import evidence_at, silences
@@ -72,6 +73,7 @@ def summary_steps(
         pools=pool_rows(tally, frames),
         caches=cache_rows(tally, frames),
         upstreams=upstream_rows(tally.upstreams, frames),
+        channels=channel_rows(tally.channels, frames, tally.covered_s),
         background=background_rows(tally.background, frames),
         databases=from_frames(last_frames, {row.identity.id: row.pid for row in workers}),
         in_flight=_in_flight(last_frames, workers),

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from perftui.model.after import BackgroundSummary
+from perftui.model.after import BackgroundSummary, ChannelSummary
 from perftui.model.database import DatabaseView
 from perftui.model.packed import NOTHING, Packed
 from perftui.record import Record
@@ -45,7 +45,17 @@ Severity: TypeAlias = Literal["high", "medium", "low"]
 LinkState: TypeAlias = Literal["connecting", "live", "stale", "lost"]
 """How the whole target stands: `stale` when nothing has arrived from anyone for a while."""
 
-TABLES = ("statements", "texts", "routes", "paths", "caches", "commands", "upstreams", "background")
+TABLES = (
+    "statements",
+    "texts",
+    "routes",
+    "paths",
+    "caches",
+    "commands",
+    "upstreams",
+    "background",
+    "channels",
+)
 """What an agent keeps a bounded number of, by name; of `texts`, executions that nobody had time to read."""
 
 NO_STATUS: Mapping[str, int] = MappingProxyType({"2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, "disconnected": 0})
@@ -536,6 +546,7 @@ class Finding(Record, frozen=True):
     pool: str | None = None
     cache: str | None = None
     upstream: str | None = None
+    channel: str | None = None
     """The key of one."""
 
     @property
@@ -590,6 +601,8 @@ class Summary(Record, frozen=True):
     caches: tuple[CacheFrame, ...] = ()
     upstreams: tuple[UpstreamSummary, ...] = ()
     """What other services were asked over HTTP; the costliest first."""
+    channels: tuple[ChannelSummary, ...] = ()
+    """What went over WebSockets and streams; those whose messages take most first."""
     background: tuple[BackgroundSummary, ...] = ()
     """What functions did after the response; the costliest first."""
     databases: tuple[DatabaseView, ...] = ()

@@ -14,6 +14,10 @@ from perftui.model.background import OTHER_KEY as OTHER_BACKGROUND
 from perftui.model.background import BackgroundPart, background_of, background_sum
 from perftui.model.background import Key as BackgroundKey
 from perftui.model.background import cost_of as cost_of_background
+from perftui.model.channels import OTHER_KEY as OTHER_CHANNEL
+from perftui.model.channels import ChannelPart, channel_of, channel_sum
+from perftui.model.channels import Key as ChannelKey
+from perftui.model.channels import cost_of as cost_of_channel
 from perftui.model.packed import Packed, merged
 from perftui.model.parts import (
     RoutePart,
@@ -46,7 +50,7 @@ from perftui.record import Record
 from perftui_agent.wire.boxes import THINNED_FROM_NS
 from perftui_agent.wire.explain import PlanNote
 from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
-from perftui_agent.wire.merging import background_key
+from perftui_agent.wire.merging import background_key, channel_key
 
 OTHER = "(other)"
 """The route, statement or pool of those for which there was no room, as agents call it too."""
@@ -93,6 +97,8 @@ class Tally(Record, frozen=True):
     caches: Mapping[tuple[str, str], CachePart] = msgspec.field(default_factory=dict)
     """By name and kind."""
     upstreams: Mapping[UpstreamKey, UpstreamPart] = msgspec.field(default_factory=dict)
+    channels: Mapping[ChannelKey, ChannelPart] = msgspec.field(default_factory=dict)
+    """What went over WebSockets and streams."""
     background: Mapping[BackgroundKey, BackgroundPart] = msgspec.field(default_factory=dict)
     """Work after the response."""
     plans: Mapping[str, PlanNote] = msgspec.field(default_factory=dict)
@@ -220,6 +226,16 @@ def tally_of(frames: Sequence[Counted]) -> Steps[Tally]:
                 upstream_sum,
             )
         ),
+        channels=(
+            yield from _folded(
+                ((channel_key(row), row) for frame in all_frames for row in frame.channels),
+                channel_of,
+                MAX_POOLS_OR_CACHES,
+                OTHER_CHANNEL,
+                cost_of_channel,
+                channel_sum,
+            )
+        ),
         background=(
             yield from _folded(
                 ((background_key(row), row) for frame in all_frames for row in frame.background),
@@ -293,6 +309,15 @@ def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Steps[Tally]:
                 MAX_POOLS_OR_CACHES,
                 OTHER_UPSTREAM,
                 cost_of_upstream,
+            )
+        ),
+        channels=(
+            yield from _added(
+                [tally.channels for tally in some],
+                channel_sum,
+                MAX_POOLS_OR_CACHES,
+                OTHER_CHANNEL,
+                cost_of_channel,
             )
         ),
         background=(

@@ -12,6 +12,7 @@ from perftui.screens.requests import RequestsView
 from perftui.screens.resource import (
     BackgroundView,
     CacheView,
+    ChannelView,
     PlaceView,
     PoolView,
     StatementView,
@@ -36,6 +37,7 @@ _DETAILS: Mapping[SubjectKind, Callable[[Host, str, tuple[str, ...]], View[None]
     "cache": CacheView,
     "upstream": UpstreamView,
     "background": BackgroundView,
+    "channel": ChannelView,
     "place": PlaceView,
     "evidence": evidence_view,
 }

@@ -6,6 +6,7 @@ from perftui.keys import Place
 from perftui.present.details.background import background_rows
 from perftui.present.details.block import block_rows
 from perftui.present.details.cache import cache_rows
+from perftui.present.details.channel import channel_rows
 from perftui.present.details.pool import pool_rows
 from perftui.present.details.statement import statement_rows
 from perftui.present.details.upstream import upstream_rows
@@ -107,6 +108,22 @@ class BackgroundView(EvidenceView, inherit_bindings=True):
     def rows(self, width: int, height: int) -> list[Row]:
         """Return all that is known of it."""
         return background_rows(self.picture, self._key, width, height)
+
+
+class ChannelView(EvidenceView, inherit_bindings=True):
+    """The connections of one route."""
+
+    def __init__(self, host: Host, key: str, trail: tuple[str, ...] = ()) -> None:
+        super().__init__(host, trail)
+        self._key = key
+
+    def name_here(self) -> str:
+        """Return the route."""
+        return clean(self._key.partition(" ")[2])
+
+    def rows(self, width: int, height: int) -> list[Row]:
+        """Return all that is known of what goes over them."""
+        return channel_rows(self.picture, self._key, width, height)
 
 
 class PlaceView(EvidenceView, inherit_bindings=True):

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.websockets import WebSocket
 
 from perftui_agent.await_chain import request_of
+from perftui_agent.channels import SocketRecord
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.whose import request_at, request_in_context, request_now
 from tests.support.requests import begin, end
@@ -91,7 +92,7 @@ def test_a_websocket_is_no_earlier_request_of_its_connection() -> None:
 
     with timed(app) as instrumented:
         instrumented.call(http_scope())
-    assert seen[0] is None
+    assert isinstance(seen[0], SocketRecord)
     assert seen[1] is not None
 
 

@@ -173,6 +173,16 @@ class StoryLedger:
         self._blocks.append((began_ns, ended_ns, name, by))
         self.held_until_ns = max(self.held_until_ns, ended_ns)
 
+    def held_between(self, since_ns: int, until_ns: int, by: RequestRecord) -> int:
+        """Return for how long anybody but `by` has held the loop between two moments."""
+        held_ns = 0
+        for began_ns, ended_ns, _, holder in reversed(self._blocks):
+            if ended_ns <= since_ns:
+                break
+            if holder is not by:
+                held_ns += max(0, min(ended_ns, until_ns) - max(began_ns, since_ns))
+        return held_ns
+
     def fold_request(self, record: RequestRecord, tally: RouteTally) -> None:
         """Keep a request if it is among the slowest; it may have waited for a block of the loop, too."""
         if record.started_ns < self.held_until_ns:

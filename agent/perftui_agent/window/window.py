@@ -16,6 +16,7 @@ from collections.abc import Callable
 from time import perf_counter_ns, thread_time_ns
 from typing import Any
 
+from perftui_agent.channels import Channel
 from perftui_agent.records import (
     HEADERS_FROM_BYTES,
     MAX_PENDING,
@@ -35,6 +36,7 @@ from perftui_agent.records import (
 from perftui_agent.window.background import BackgroundLedger
 from perftui_agent.window.bodies import fold_bodies
 from perftui_agent.window.caches import CacheLedger
+from perftui_agent.window.channels import ChannelLedger
 from perftui_agent.window.gathered import SETTLED_AT_ONCE
 from perftui_agent.window.parts import PIECE, PartLedger
 from perftui_agent.window.pools import PoolLedger
@@ -81,6 +83,8 @@ class Window:
         # Not the app's: that may have been seeded.
         self._draw = random.Random().random  # noqa: S311 - no secret
         self.open_websockets = 0
+        self.touched: deque[Channel] = deque()
+        """Connections that have something new to tell; written on the app's threads."""
         self.works: dict[int, WorkRecord] = {}
         """What goes on that requests have given away, by id; written on the app's threads."""
         self.queue_is_known = False
@@ -126,6 +130,17 @@ class Window:
         What alternates with the requests, as a health check between two others, would fool any counting.
         """
         return self._draw() * self.one_in < 1.0
+
+    def channel(self, kind: str, record: RequestRecord, opened_ns: int) -> Channel:
+        """Return a new connection that messages go over."""
+        channel = Channel(kind, record, self.touched, opened_ns)
+        channel.touch()
+        return channel
+
+    @property
+    def busy_channels(self) -> list[Channel]:
+        """Connections whose app has a message right now; for the agent's thread."""
+        return self._channels.busy()
 
     def put(self, record: Record | WorkRecord) -> None:
         """Hand a record over, which is not written to afterwards; called on the app's threads."""
@@ -199,6 +214,7 @@ class Window:
         )
         self._parts.settle()
         self._background.close(frame)
+        self._channels.close(frame)
         self._statements.close(frame)
         self._pools.close(frame)
         self._caches.close(frame)
@@ -214,6 +230,7 @@ class Window:
             "commands": self._caches.costs.forgotten,
             "upstreams": self._upstreams.costs.forgotten,
             "background": self._background.costs.forgotten,
+            "channels": self._channels.costs.forgotten,
         }
         return frame
 
@@ -245,6 +262,7 @@ class Window:
         self.bounded.clear()
         self.forgotten.clear()
         self.works.clear()
+        self.touched.clear()
         self.records_dropped = self.open_websockets = 0
         self.shapes.clear()
         self._start_ledgers()
@@ -259,6 +277,7 @@ class Window:
         self._stories = StoryLedger(self.bounded, targets)
         self._parts = PartLedger(self._routes, self._statements, self._upstreams, self._stories)
         self._background = BackgroundLedger(self.bounded, self._parts, self.works)
+        self._channels = ChannelLedger(self.bounded, self._parts, self._stories, self.touched)
         self._folds = {
             WorkRecord: self._background.fold,
             FailureRecord: self._routes.fold_failure,

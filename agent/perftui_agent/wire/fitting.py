@@ -16,6 +16,7 @@ import msgspec
 
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.after import BackgroundFrame
+from perftui_agent.wire.channels import ChannelFrame
 from perftui_agent.wire.codec import encode, encode_part
 from perftui_agent.wire.frames import (
     MAX_MESSAGE_BYTES,
@@ -29,6 +30,7 @@ from perftui_agent.wire.frames import (
 from perftui_agent.wire.merging import (
     merge_background,
     merge_cache,
+    merge_channel,
     merge_route,
     merge_statement,
     merge_upstream,
@@ -179,6 +181,23 @@ def _cut_upstreams(frame: Frame) -> int:
     return sum(row.latency.count for row in cut)
 
 
+def _cut_channels(frame: Frame) -> int:
+    kept, cut = _halves(frame.channels, lambda row: row.handling.total, lambda row: row.route == OTHER)
+    if not cut:
+        for row in kept:
+            row.failures, row.codes, row.route = {}, {}, short(row.route)
+        return len(kept)
+    other = next((row for row in kept if row.route == OTHER), None)
+    if other is None:
+        other = ChannelFrame(route=OTHER, kind="")
+        kept.append(other)
+    for row in cut:
+        row.open += other.open
+        merge_channel(other, row)
+    frame.channels = kept
+    return sum(row.received + row.sent for row in cut)
+
+
 def _cut_background(frame: Frame) -> int:
     kept, cut = _halves(frame.background, lambda row: row.latency.total, lambda row: row.name == OTHER)
     if not cut:
@@ -230,6 +249,7 @@ _CUTS: dict[str, Callable[[Frame], int]] = {
     "caches": _cut_caches,
     "upstreams": _cut_upstreams,
     "background": _cut_background,
+    "channels": _cut_channels,
     "texts": _cut_texts,
     "evidence": _cut_evidence,
     **{

@@ -16,6 +16,7 @@ import msgspec
 
 from perftui_agent.sketch import Count, LatencySketch
 from perftui_agent.wire.after import BackgroundFrame
+from perftui_agent.wire.channels import ChannelFrame
 from perftui_agent.wire.database import DatabaseNews
 from perftui_agent.wire.explain import PlanNote
 
@@ -556,6 +557,8 @@ class Frame(_Part, tag="frame"):
     pools: list[PoolFrame] = []
     caches: list[CacheFrame] = []
     upstreams: list[UpstreamFrame] = []
+    channels: list[ChannelFrame] = []
+    """What went over WebSockets and streams."""
     background: list[BackgroundFrame] = []
     """What functions did after the response."""
     slowest: list[SlowRequest] = []

@@ -13,6 +13,7 @@ import msgspec
 
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.after import BackgroundFrame
+from perftui_agent.wire.channels import ChannelFrame
 from perftui_agent.wire.explain import PlanNote
 from perftui_agent.wire.frames import (
     CacheFrame,
@@ -94,6 +95,29 @@ _BACKGROUND_SUMS = (
     "http_count",
     "http_ns",
 )
+_CHANNEL_SUMS = (
+    "opened",
+    "closed",
+    "received",
+    "received_bytes",
+    "sent",
+    "sent_bytes",
+    "unjudged",
+    "replies",
+    "queued",
+    "held_ns",
+    "news_ns",
+    "blocked_ns",
+    "errors",
+    "sql_count",
+    "sql_ns",
+    "transaction_ns",
+    "cache_count",
+    "cache_ns",
+    "http_count",
+    "http_ns",
+)
+_CHANNEL_GAUGES = ("open", "under_way", "longest_ns", "sending", "sending_longest_ns")
 _REPEATED_SUMS = ("requests", "calls", "distinct", "ns")
 _CACHE_SUMS = ("hits", "misses", "expirations", "stampedes", "errors")
 
@@ -108,6 +132,7 @@ def merge_into(older: Frame, newer: Frame) -> None:
     _merge_parts(
         older.upstreams, newer.upstreams, lambda row: (row.host, row.method, row.library), merge_upstream
     )
+    _merge_parts(older.channels, newer.channels, channel_key, merge_channel)
     _merge_parts(older.background, newer.background, background_key, merge_background)
     if older.loop is not None and newer.loop is not None:
         newer.loop.lag.merge(older.loop.lag)
@@ -307,6 +332,22 @@ def merge_background(older: BackgroundFrame, newer: BackgroundFrame) -> None:
     _add(older, newer, _BACKGROUND_SUMS)
     older.failures = _most(older.failures, newer.failures)
     older.running, older.oldest_ns = newer.running, newer.oldest_ns
+
+
+def channel_key(row: ChannelFrame) -> tuple[str, str]:
+    """Return what tells connections from others."""
+    return row.kind, row.route
+
+
+def merge_channel(older: ChannelFrame, newer: ChannelFrame) -> None:
+    """Add what `newer` has counted to `older`, which takes its gauges."""
+    for field in ("first", "lasted", "handling", "blocked"):
+        getattr(older, field).merge(getattr(newer, field))
+    _add(older, newer, _CHANNEL_SUMS)
+    for field in _CHANNEL_GAUGES:
+        setattr(older, field, getattr(newer, field))
+    older.failures = _most(older.failures, newer.failures)
+    older.codes = _most(older.codes, newer.codes)
 
 
 def merge_repeated_calls(older: list[RepeatedCalls], newer: list[RepeatedCalls]) -> None:

@@ -395,6 +395,51 @@ class FindingDocument(TypedDict):
     advice: str
 
 
+class ChannelDocument(TypedDict):
+    """What went over the connections of one route: WebSockets, event streams, other streams."""
+
+    route: Label
+    kind: Annotated[str, msgspec.Meta(description="websocket, events, stream")]
+    open: Number
+    opened: Number
+    closed: Number
+    received: Number
+    received_per_s: PerSecond | None
+    received_bytes_per_s: PerSecond | None
+    sent: Number
+    sent_per_s: PerSecond | None
+    sent_bytes_per_s: PerSecond | None
+    first_message_p95_ms: Ms | None
+    lasted_p50_ms: Ms | None
+    handled: Number
+    handling_p50_ms: Ms | None
+    handling_p95_ms: Ms | None
+    handling_max_ms: Ms | None
+    handling_ms: Ms
+    replies: Number
+    queued: Number
+    unjudged: Number
+    held_ms: Ms
+    news_ms: Ms
+    under_way: Number
+    longest_ms: Ms
+    send_blocked: Number
+    send_blocked_p95_ms: Ms | None
+    send_blocked_max_ms: Ms | None
+    send_blocked_ms: Ms
+    sending: Number
+    sending_longest_ms: Ms
+    errors: Number
+    failures: dict[str, Number]
+    codes: dict[str, Number]
+    sql: Number
+    sql_ms: Ms
+    cache: Number
+    cache_ms: Ms
+    http: Number
+    http_ms: Ms
+
+
 class BackgroundDocument(TypedDict):
     """What one function did for one route's requests after they had been answered."""
 
@@ -439,6 +484,7 @@ class SnapshotDocument(TypedDict):
     pools: list[PoolDocument]
     caches: list[CacheDocument]
     upstreams: list[UpstreamDocument]
+    channels: list[ChannelDocument]
     background: list[BackgroundDocument]
     in_flight: list[InFlightDocument]
     slowest: list[SlowDocument]

@@ -29,7 +29,7 @@ from perftui.model.summary import (
 )
 from perftui.model.timeline import NOTED
 from perftui.model.waiting import fullness
-from perftui.present.documents.after import background
+from perftui.present.documents.after import background, channel
 from perftui.present.documents.shape import (
     SCHEMA,
     BacklogDocument,
@@ -91,6 +91,7 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> SnapshotDocument:
         "pools": [_pool(row) for row in wanted.of(summary.pools)],
         "caches": [_cache(row) for row in wanted.of(summary.caches)],
         "upstreams": [_upstream(row) for row in wanted.of(summary.upstreams)],
+        "channels": [channel(row) for row in wanted.of(summary.channels)],
         "background": [background(row) for row in wanted.of(summary.background)],
         "in_flight": [_in_flight(row) for row in wanted.of(summary.in_flight)],
         "slowest": [_slow(row) for row in wanted.of(summary.slowest)],

@@ -22,11 +22,13 @@ SubjectKind: TypeAlias = Literal[
     "cache",
     "upstream",
     "background",
+    "channel",
     "place",
     "evidence",
 ]
-"""`background`: a function that works after the response. `place`: a function that held the loop. `flight`: a
-request that has not ended. `view`: by its digit. `evidence`: what was taken of its own accord, by its id."""
+"""`background`: a function that works after the response. `channel`: the connections of a route. `place`: a
+function that held the loop. `flight`: a request that has not ended. `view`: by its digit. `evidence`: what
+was taken of its own accord, by its id."""
 
 SPACED = 30
 """From this height on empty lines part the blocks of a detail screen."""
@@ -70,6 +72,8 @@ def subject_of(finding: Finding) -> Subject:
         return Subject("pool", finding.pool)
     if finding.cache:
         return Subject("cache", finding.cache)
+    if finding.channel:
+        return Subject("channel", finding.channel)
     if finding.upstream:
         return Subject("upstream", finding.upstream)
     if finding.worker:

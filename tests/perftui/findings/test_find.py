@@ -46,6 +46,7 @@ PROMISED = {
     "client-pool-exhausted",
     "chatty-upstream",
     "client-per-request",
+    "slow-messages",
     "db-lock",
     "idle-in-transaction",
     "db-connections",

@@ -21,6 +21,9 @@ INSIDE = ("app", "_app", "asgi_app", "application", "wrapped", "inner")
 """What middleware calls the app that it is around."""
 
 
+SOCKET = frozenset({"WS"})
+"""What stands for the methods of a WebSocket's route."""
+
 _FILES_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -82,7 +85,7 @@ class RouteTree:
         return id(endpoint) in self._mounted
 
     def leaves(self) -> Iterator[Leaf]:
-        """Yield every route."""
+        """Yield every route, those of WebSockets included."""
         for leaves in list(self._by_route.values()):
             yield from leaves
 
@@ -168,8 +171,11 @@ class _Walk:
         pattern = getattr(route, "path_regex", None)
         if hasattr(route, "host_regex"):
             yield from self.below(*_routes_of(route), prefix, depth + 1)
-        elif path_format is None or not isinstance(pattern, re.Pattern) or _is_websocket(route):
+        elif path_format is None or not isinstance(pattern, re.Pattern):
             return
+        elif _is_websocket(route):
+            # Found by what its scope names, here the route itself: no path of a request leads there.
+            self._leaf(route, route.endpoint, prefix, route, SOCKET)
         elif (endpoint := getattr(route, "endpoint", None)) is not None:
             methods = getattr(route, "methods", None)
             yield self._leaf(named, endpoint, prefix, route, frozenset(methods) if methods else None)

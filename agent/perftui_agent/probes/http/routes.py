@@ -19,7 +19,7 @@ from time import perf_counter_ns
 from types import CodeType
 from typing import Any
 
-from perftui_agent.probes.http.route_tree import Leaf, RouteTree, routes_of
+from perftui_agent.probes.http.route_tree import SOCKET, Leaf, RouteTree, routes_of
 from perftui_agent.records import OpenEnded, Scope
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
@@ -78,6 +78,8 @@ class RouteLabels:
         """Return the label of a request; with no `status`, of one that is still in flight."""
         if not self._tree.walked:
             self._walk()
+        if scope["type"] == "websocket":
+            return self._label_of_socket(scope, bool(status))
         method = method_of(scope)
         endpoint = scope.get("endpoint")
         if endpoint is None or self._tree.is_mounted(endpoint):
@@ -95,6 +97,20 @@ class RouteLabels:
                 self._open_ended.clear()
             self._open_ended[label] = OpenEnded(_root_path(scope), leaf.template[: leaf.open_from])
         return label
+
+    def _label_of_socket(self, scope: Scope, is_known: bool) -> str:
+        endpoint = scope.get("endpoint")
+        if endpoint is None or self._tree.is_mounted(endpoint):
+            return f"WS {UNMATCHED}"
+        route = scope.get("route")
+        if getattr(route, "endpoint", None) is not endpoint:
+            route = None  # of a router further out
+        leaves = [leaf for leaf in self._ways(scope, route, endpoint, is_known) if leaf.methods is SOCKET]
+        if not leaves:
+            return f"WS {self._told_by_scope(scope)}" if route is not None else f"WS {UNMATCHED}"
+        path = route_path(scope)
+        fits = (leaf for leaf in leaves if _may_lead_to(leaf.template, path))
+        return f"WS {next(fits, leaves[0]).template}"
 
     def endpoint_codes(self) -> Iterator[tuple[CodeType, str]]:
         """Yield the code of each endpoint that is a function, and the label that it is counted under."""
@@ -117,13 +133,17 @@ class RouteLabels:
         if template == UNMATCHED:
             return True
         return any(
-            leaf.template == template and (leaf.methods is None or method in leaf.methods or method == ODD)
+            leaf.template == template
+            and leaf.methods is not SOCKET
+            and (leaf.methods is None or method in leaf.methods or method == ODD)
             for leaf in self._tree.leaves()
         )
 
     def labels(self) -> Iterator[str]:
-        """Yield the labels of all routes that are known."""
+        """Yield the labels of all routes of requests that are known."""
         for leaf in self._tree.leaves():
+            if leaf.methods is SOCKET:
+                continue
             for method in sorted((leaf.methods or {"GET"}) - {"HEAD"}):
                 yield f"{method} {leaf.template}"
 
@@ -231,6 +251,14 @@ def _root_path(scope: Scope) -> str:
     path: str = scope["path"]
     root: str = scope.get("app_root_path", scope.get("root_path", "")) or ""
     return root if path.startswith(root) and (len(path) == len(root) or path[len(root)] == "/") else ""
+
+
+def _may_lead_to(template: str, path: str) -> bool:
+    """Tell, of several ways to one endpoint, those with the same fixed parts as a path."""
+    ours, theirs = template.split("/"), path.split("/")
+    return len(ours) == len(theirs) and all(
+        part == other or "{" in part for part, other in zip(ours, theirs, strict=True)
+    )
 
 
 def _function(endpoint: Any) -> Any:

@@ -11,16 +11,19 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import Token
 from time import perf_counter_ns
 from types import MethodType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from perftui_agent.channels import Channel
 from perftui_agent.guard import Guard
 from perftui_agent.places import where_raised
+from perftui_agent.probes.http import channels
 from perftui_agent.probes.http.answers import Message, has_no_body, is_preflight, kind_of_body, promised_bytes
 from perftui_agent.probes.http.arrival import Arrivals
+from perftui_agent.probes.http.channels import send_part, stream_of
 from perftui_agent.probes.http.routes import UNMATCHED, RouteLabels
 from perftui_agent.probes.http.server_side import ServerSides
 from perftui_agent.records import (
@@ -81,6 +84,13 @@ class RequestSink(Protocol):
 
     def follows(self) -> bool:
         """Decide whether one is."""
+
+    def channel(self, kind: str, record: RequestRecord, opened_ns: int) -> Channel:
+        """Return a connection that messages go over."""
+
+    @property
+    def busy_channels(self) -> Iterable[Channel]:
+        """Those whose app has a message right now."""
 
     def put(self, record: Record) -> None:
         """Take a record that will not be written to any more."""
@@ -181,7 +191,10 @@ async def observed_body(
     """Hand over what comes after a response's start: a part of its body, the last one most often."""
     # Before it is handed over: what a client does that has the whole answer is its own affair.
     has_left = client.disconnected
-    await send(message)
+    if record.streaming:
+        await send_part(record.channel, send, message)
+    else:
+        await send(message)
     if record.ended_ns:
         return
     kind = message["type"]
@@ -204,6 +217,8 @@ async def observed_body(
         record.first_byte_ns = perf_counter_ns()
         record.streaming = kind_of_body(head)
         record.doubted = True
+        if record.streaming:
+            record.channel = stream_of(record, probe.sink, record.body_bytes)
     elif has_left or _connection_is_lost(client):
         record.disconnected = True
 
@@ -264,13 +279,7 @@ class HttpProbe:
             return
         if not self.sink.open:
             self.wake()
-        self.sink.open_websockets += 1
-        # Its task may have been made by what an earlier request on its connection has left behind.
-        current_request.set(None)
-        try:
-            await app(scope, receive, send)
-        finally:
-            self.sink.open_websockets -= 1
+        await channels.call(app, scope, receive, send, self.sink, self.labels, self._guard)
 
     def ask(self, record: RequestRecord, client: Any) -> None:
         """Have it found out for how long a request has waited that is called now."""
@@ -325,6 +334,8 @@ class HttpProbe:
             record.route = UNMATCHED
             self._guard.fault("probes.http", error)
         record.ended_ns = ended_ns
+        if record.streaming and record.channel is not None:
+            record.channel.close()
 
     def failed(self, record: RequestRecord, error: BaseException, client: Any) -> None:
         """Note how the app failed; the exception itself is neither kept nor changed."""

@@ -74,7 +74,7 @@ async def websocket(socket: WebSocket):
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_through_the_door(tmp_path: Path, loop: Loop) -> None:
-    """Jobs are their route's; what a stream's consumer and a socket on a used connection do is nobody's."""
+    """Jobs are their route's, a stream's consumer is nobody, a socket on a used connection has its own."""
     with (
         running(write_app(tmp_path, APP), loop=loop, workers=1) as service,
         watching(service) as frames,
@@ -101,7 +101,7 @@ def test_through_the_door(tmp_path: Path, loop: Loop) -> None:
         "SELECT ? AS of_emit": {"GET /emit": 3},
         "SELECT ? AS of_a_job": {"GET /jobs": 10},
         "SELECT ? AS in_the_background": {"POST /goes-on": 1},
-        "SELECT ? AS of_the_socket": {outside: 1},
+        "SELECT ? AS of_the_socket": {"WS /socket": 1},
     }
 
 

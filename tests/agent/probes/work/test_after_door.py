@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.support.servers import Loop, running, write_app
 from tests.support.snapshots import snapshot_of
@@ -106,3 +109,95 @@ def test_work_after_the_response_is_told_by_function(tmp_path: Path, loop: Loop)
     assert set(query["routes"]) == set(routes)
     assert query["count"] == 10 * (1 + 3 + 4 + 4 + 4)
     assert not [row for row in told["background"] if row["route"] == "GET /awaited"]
+
+
+SOCKETS = """
+import asyncio, time
+from fastapi import FastAPI, WebSocket
+from fastapi.responses import StreamingResponse
+from perftui_agent import instrument
+
+app = instrument(FastAPI())
+news = asyncio.Queue()
+
+@app.websocket("/slow/{room}")
+async def slow(socket: WebSocket, room: str):
+    await socket.accept()
+    async for message in socket.iter_text():
+        await asyncio.sleep(0.25)
+        await socket.send_text(message)
+
+@app.websocket("/echo")
+async def echo(socket: WebSocket):
+    await socket.accept()
+    async for message in socket.iter_text():
+        await socket.send_text(message)
+
+@app.websocket("/broadcast")
+async def broadcast(socket: WebSocket):
+    await socket.accept()
+    async for message in socket.iter_text():
+        await socket.send_text(await asyncio.wait_for(news.get(), 30))
+
+@app.get("/tell")
+async def tell():
+    await news.put("news")
+
+@app.get("/hold")
+async def hold():
+    time.sleep(0.4)
+
+@app.get("/events")
+async def events():
+    async def parts():
+        for number in range(10):
+            yield f"data: {number}\\n\\n"
+            await asyncio.sleep(0.05)
+    return StreamingResponse(parts(), media_type="text/event-stream")
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_an_endpoint_that_is_slow_for_a_message_is_a_finding_and_its_neighbours_are_none(
+    tmp_path: Path, loop: Loop
+) -> None:
+    """An echo, an idle client, one that waits for a broadcast, a loop that others hold are no slowness."""
+    with running(write_app(tmp_path, SOCKETS), workers=1, loop=loop) as service:
+        service.wait_registered()
+        base = f"ws://127.0.0.1:{service.port}"
+        with (
+            service.client() as client,
+            connect(f"{base}/slow/7", proxy=None) as slow,
+            connect(f"{base}/echo", proxy=None) as echo,
+            connect(f"{base}/broadcast", proxy=None) as listening,
+            snapshot_of(service, 7) as told,
+        ):
+            for _ in range(8):
+                listening.send("subscribe")
+                for socket in (slow, echo):
+                    socket.send("hello")
+                    assert socket.recv() == "hello"
+                assert client.get("/tell").is_success
+                assert listening.recv() == "news"
+            holding = threading.Thread(target=client.get, args=("/hold",))
+            holding.start()
+            time.sleep(0.1)
+            echo.send("amid")
+            assert echo.recv() == "amid"
+            holding.join()
+            assert client.get("/events").text.count("data:") == 10
+    rows = {row["route"]: row for row in told["channels"]}
+    passed = {route: (row["kind"], row["open"], row["received"], row["sent"]) for route, row in rows.items()}
+    assert passed == {
+        "WS /slow/{room}": ("websocket", 1, 8, 8),
+        "WS /echo": ("websocket", 1, 9, 9),
+        "WS /broadcast": ("websocket", 1, 8, 8),
+        "GET /events": ("events", 0, 0, 10),
+    }
+    assert 230 <= rows["WS /slow/{room}"]["handling_p50_ms"] <= 400
+    assert rows["WS /echo"]["handling_p95_ms"] < 100
+    assert rows["WS /broadcast"]["news_ms"] > 1_000
+    slow_ones = [each["subject"] for each in told["findings"] if each["kind"] == "slow-messages"]
+    assert slow_ones == ["WS /slow/{room}"]
+    assert told["totals"]["open_websockets"] == 3
+    assert {row["route"] for row in told["routes"]} == {"GET /tell", "GET /hold", "GET /events"}
