@@ -17,7 +17,10 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from perftui.feed import LiveFeed
+from perftui.findings.differences import differences
+from perftui.model.comparison import compare
 from perftui.model.filter import EVERYTHING, Filter, parse_filter
+from perftui.present.documents.comparison import comparison_document
 from perftui.present.documents.shape import SnapshotDocument
 from perftui.present.documents.snapshot import document
 from perftui.sources.local import LocalSource
@@ -44,6 +47,9 @@ Words: TypeAlias = Annotated[
     str, Field(description="Rows that meet all words alone: 'route:/orders p95>200ms', 'errors>1%'.")
 ]
 """Which rows."""
+
+Ago: TypeAlias = Annotated[float, Field(ge=1, le=840, description="How many seconds back the earlier ends.")]
+"""How long ago."""
 
 Limit: TypeAlias = Annotated[int, Field(ge=1, le=MOST_ROWS, description="At most so many rows.")]
 """How many rows."""
@@ -91,6 +97,19 @@ class Assistant:
         asked = sorted([*whole["queries"], *whole["transactions"]], key=lambda row: -row["total_ms"])
         return {**_head(whole), **_cut("statements", asked, limit)}
 
+    def compare(self, ago_s: Ago = 300, window_s: Window = 60) -> Json:
+        """Return route by route what has changed against so long ago, and what is noise: over two windows of
+        the same length, of which the later ends now. Findings that came and went are named."""
+        after = self._feed.summary(window_s)
+        if ago_s < window_s:
+            raise ToolError(
+                f"windows of {window_s:g} s that end {ago_s:g} s apart overlap: ago_s is to be more"
+            )
+        before = self._feed.summary(window_s, after.at - ago_s)
+        if not before.totals.requests:
+            raise ToolError(f"of {ago_s:g} s ago nothing is known: the workers remember less")
+        return comparison_document(compare(before, after), before, after, differences(before, after))
+
     def _document(self, window_s: float, words: str = "") -> SnapshotDocument:
         return document(self._feed.summary(window_s), _filter(words))
 
@@ -117,7 +136,13 @@ async def serve(source: LocalSource) -> None:
     feed.look_back()
     assistant = Assistant(feed)
     server = MCPServer("perftui", version=version("perftui"), instructions=INSTRUCTIONS, log_level="WARNING")
-    for tool in (assistant.state, assistant.findings, assistant.routes, assistant.statements):
+    for tool in (
+        assistant.state,
+        assistant.findings,
+        assistant.routes,
+        assistant.statements,
+        assistant.compare,
+    ):
         server.add_tool(tool, annotations=READ_ONLY, structured_output=True)
     following = asyncio.create_task(feed.run(lambda _: None))
     try:

@@ -42,7 +42,7 @@ async def scenario(directory: Path) -> None:
     )
     async with fake_agent(directory) as agent, Client(server) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        assert {"state", "findings", "routes", "statements"} <= set(tools)
+        assert {"state", "findings", "routes", "statements", "compare"} == set(tools)
         assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools.values())
 
         routes = [route("GET /orders", [20.0] * 20), route("GET /pay", [4.0] * 5)]
@@ -63,6 +63,10 @@ async def scenario(directory: Path) -> None:
         assert [row["route"] for row in chosen["routes"]] == ["GET /pay"]
         assert told(await client.call_tool("findings", {}))["findings"] == []
         assert told(await client.call_tool("statements", {}))["statements"] == []
+
+        unknown = await client.call_tool("compare", {"ago_s": 300})
+        assert unknown.is_error
+        assert "nothing is known" in str(unknown.content)
 
         wrong = await client.call_tool("routes", {"rows": "p95>soon"})
         assert wrong.is_error
