@@ -11,7 +11,7 @@ from perftui_agent.wire.database import (
     StatementCost,
     TableUse,
 )
-from tests.support.frames import T
+from tests.support.fake_feed import NOON
 
 SECOND = 1_000_000_000
 
@@ -37,7 +37,7 @@ def locked() -> Databases:
         engine="db:5432/main",
         kind="postgresql",
         database="db:5432/main",
-        taken_at=int(T * 1e9),
+        taken_at=int(NOON * 1e9),
         took_ns=31_000_000,
         version="18.1 (Debian)",
         user="shop",
@@ -104,4 +104,4 @@ def locked() -> Databases:
         )
         for session, (pid, route) in routes.items()
     ]
-    return Databases((joined(look, holders),), 4, 4, {}, float(T))
+    return Databases((joined(look, holders),), 4, 4, {}, NOON)

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from perftui.app import Dashboard
+from tests.support.fake_database import locked
 from tests.support.fake_evidence import ShopFeed
 from tests.support.fake_feed import NOON
 
@@ -30,6 +31,7 @@ PICTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "routes": ("2",),
         "requests": ("3",),
         "sql": ("4",),
+        "database": ("4", "d"),
         "caches": ("5",),
         "workers": ("6",),
         "timeline": ("7",),
@@ -47,7 +49,19 @@ PICTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """A name for each picture, and the keys that lead there."""
 
-TEXTS = ("triage", "routes", "requests", "sql", "caches", "workers", "timeline", "route", "request", "dump")
+TEXTS = (
+    "triage",
+    "routes",
+    "requests",
+    "sql",
+    "database",
+    "caches",
+    "workers",
+    "timeline",
+    "route",
+    "request",
+    "dump",
+)
 """Those that are pinned as text at 80×24, too."""
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -59,7 +73,7 @@ PRESSES = MappingProxyType({">": "greater_than_sign"})
 
 async def _at(size: tuple[int, int], keys: tuple[str, ...]) -> tuple[str, str]:
     """Return the screen after these keys, as SVG and as text."""
-    feed = ShopFeed(troubles=TROUBLES, clock=lambda: NOON)
+    feed = ShopFeed(troubles=TROUBLES, clock=lambda: NOON, database=locked())
     app = Dashboard(feed, depth="full", clock=lambda: 0.0)
     async with app.run_test(size=size) as pilot:
         app.repaint()
