@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from perftui.keys import Place
 from perftui.model.database import Databases
-from perftui.present.details.database import database_lines, nothing_lines, waiting_lines
-from perftui.present.text.cells import BLANK, Cell, Line, fit_line
+from perftui.present.details.database import database_rows, nothing_rows, waiting_rows
+from perftui.present.text.cells import BLANK, Cell, fit_line
+from perftui.present.text.evidence import Row
 from perftui.present.text.units import clock
-from perftui.screens.detail import DetailView
+from perftui.screens.evidence import EvidenceView
 from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings
 
 
-class DatabaseScreen(DetailView, inherit_bindings=True):
+class DatabaseScreen(EvidenceView, inherit_bindings=True):
     """What the databases say of the service's sessions, waits and locks."""
 
     BINDINGS = bindings("database")
-    PLACES: tuple[Place, ...] = ("database", "detail", "everywhere")
+    PLACES: tuple[Place, ...] = ("database", "evidence", "rows", "everywhere")
 
-    def __init__(self, host: Host) -> None:
-        super().__init__(host)
+    def __init__(self, host: Host, _name: str = "", trail: tuple[str, ...] = ("SQL",)) -> None:
+        super().__init__(host, trail)
         self._answer: Databases | None = None
         self._asking = False
 
@@ -27,27 +28,23 @@ class DatabaseScreen(DetailView, inherit_bindings=True):
         """Ask."""
         self.action_again()
 
-    def crumbs(self) -> tuple[str, ...]:
-        """Return where this is."""
-        return ("SQL", "database")
+    def name_here(self) -> str:
+        """Return what this is."""
+        return "database"
 
-    def scope(self) -> str:
-        """Return no route: the targets are not what this is about."""
-        return ""
-
-    def lines(self, width: int, _height: int) -> list[Line]:
+    def rows(self, width: int, _height: int) -> list[Row]:
         """Return what they said, and when; or that they are being asked."""
         answer = self._answer
         if answer is None:
-            return waiting_lines(width)
+            return waiting_rows(width)
         if not answer.views:
-            return nothing_lines(
+            return nothing_rows(
                 [f"worker {pid}: {each.reason}" for pid, each in answer.refusals.items()], width
             )
         said = f"  as of {clock(answer.at)}, {answer.answered} of {answer.known} workers heard"
         asking = "  asking again …" if self._asking else ""
         told = fit_line((Cell(said, "label"), Cell(asking, "medium")), width)
-        return [told, BLANK, *database_lines(answer, width)]
+        return [Row(told), Row(BLANK), *database_rows(answer, width)]
 
     def action_again(self) -> None:
         """Ask, unless they are being asked."""

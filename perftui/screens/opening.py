@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from perftui.present.text.evidence import Subject, SubjectKind
 from perftui.screens.caches import CachesView
+from perftui.screens.database import DatabaseScreen
 from perftui.screens.evidence_taken import evidence_view
 from perftui.screens.request import FlightView, RequestView
 from perftui.screens.requests import RequestsView
@@ -33,6 +34,7 @@ _DETAILS: Mapping[SubjectKind, Callable[[Host, str, tuple[str, ...]], View[None]
     "request": RequestView,
     "flight": FlightView,
     "statement": StatementView,
+    "database": DatabaseScreen,
     "pool": PoolView,
     "cache": CacheView,
     "upstream": UpstreamView,

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from perftui.model.database import Databases, DatabaseView, Holder, LockRow, SessionRow
-from perftui.present.details.database import database_lines
+from perftui.present.details.database import database_rows
+from perftui.present.text.cells import text_of
 
 
 def database_document(databases: Databases, target: str) -> dict[str, Any]:
@@ -22,8 +23,7 @@ def database_document(databases: Databases, target: str) -> dict[str, Any]:
 
 def database_text(databases: Databases, width: int) -> list[str]:
     """Return the lines of all databases."""
-    lines = database_lines(databases, width)
-    return ["".join(cell.text for cell in line).rstrip() for line in lines]
+    return [text_of(row.line).rstrip() for row in database_rows(databases, width)]
 
 
 def _document(view: DatabaseView, databases: Databases) -> dict[str, Any]:

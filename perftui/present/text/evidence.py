@@ -18,6 +18,7 @@ SubjectKind: TypeAlias = Literal[
     "request",
     "flight",
     "statement",
+    "database",
     "pool",
     "cache",
     "upstream",
@@ -27,8 +28,8 @@ SubjectKind: TypeAlias = Literal[
     "evidence",
 ]
 """`background`: a function that works after the response. `channel`: the connections of a route. `place`: a
-function that held the loop. `flight`: a request that has not ended. `view`: by its digit. `evidence`: what
-was taken of its own accord, by its id."""
+function that held the loop. `flight`: a request that has not ended. `view`: by its digit. `database`: what it
+says itself, asked as it is opened. `evidence`: what was taken of its own accord, by its id."""
 
 SPACED = 30
 """From this height on empty lines part the blocks of a detail screen."""
@@ -64,8 +65,13 @@ def stacked(blocks: Iterable[Sequence[Row]], height: int) -> list[Row]:
     return rows
 
 
+_OF_DATABASES = frozenset({"db-lock", "idle-in-transaction", "db-connections"})
+
+
 def subject_of(finding: Finding) -> Subject:
     """Return where the evidence of a finding is seen."""
+    if finding.kind in _OF_DATABASES:
+        return Subject("database", str(finding.evidence.get("database", "")))
     if finding.kind == "loop-blocked":
         return Subject("place", finding.key or finding.subject)
     if finding.pool:

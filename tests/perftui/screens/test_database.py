@@ -15,13 +15,18 @@ def test_the_route_that_holds_everybody_up_comes_first() -> None:
     lines = look(FakeFeed(database=locked()), "4", "d").splitlines()
     head = next(line for line in lines if line.startswith(" database"))
     assert head.startswith(" database db:5432/main · PostgreSQL 18.1 · 41/97 connections · cache hit 99%")
-    tree = [line for line in lines if line.lstrip().startswith(("▲", "├", "└"))]
-    assert tree[0].startswith("▲ POST /checkout  worker 102")
+    tree = [line for line in lines if line.lstrip(" ›").startswith(("▲", "├", "└"))]
+    assert tree[0].startswith("›▲ POST /checkout  worker 102")
     assert tree[0].rstrip().endswith("idle in transaction 12.4s  holds a row of items")
     assert tree[1].startswith("  └ POST /checkout  worker 101")
     assert "waits  11.9s  UPDATE items SET stock" in tree[1]
     assert tree[2].startswith("    └ GET /report  worker 104")
     assert any("41.0s  GET /days  worker 103" in line for line in lines)
+
+
+def test_a_session_leads_to_its_route() -> None:
+    """⏎ on the one that holds everybody up opens the route."""
+    assert "POST /checkout" in look(FakeFeed(database=locked()), "4", "d", "enter").splitlines()[0]
 
 
 def test_it_is_asked_again_on_demand() -> None:
