@@ -77,6 +77,7 @@ from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.settings import Settings
 from perftui_agent.siblings.aftermath import Aftermath
+from perftui_agent.siblings.endings import Endings
 from perftui_agent.siblings.lookout import Lookout
 from perftui_agent.siblings.neighbours import Neighbour, Neighbours
 from perftui_agent.siblings.routes_of_stacks import RoutesOfStacks
@@ -424,7 +425,9 @@ class _Run:
                 evidence=self.evidence,
                 note=partial(_each, notes),
             )
-            await asyncio.gather(rhythm.run(), presence.run(), triggers.run(), watch.run(), attention.run())
+            endings = Endings(neighbours, self.evidence, self._guard)
+            others = (triggers.run(), watch.run(), attention.run(), endings.run())
+            await asyncio.gather(rhythm.run(), presence.run(), *others)
         finally:
             self._watch.close()
             await stream.close()

@@ -8,6 +8,7 @@ import sys
 import click
 
 from perftui.commands.arguments import targets_argument
+from perftui.commands.dead import opened_instead
 from perftui.commands.opening import dashboard_options, need_terminal, open_dashboard, open_replay, settled
 from perftui.commands.recordings import open_recording, recordings_among, tell_damage
 from perftui.sources.local import find
@@ -21,7 +22,7 @@ def connect(targets: tuple[str, ...], slow: bool, ascii_only: bool) -> None:
     """Open the dashboard on the services that TARGET names (see `perftui --help`).
 
     `q` leaves, `?` shows the keys. Nothing done in it stops or changes the service. A recording is opened as
-    perftui replay opens it.
+    perftui replay opens it, and so are the last minutes of workers that are no more.
     """
     config = settled()
     if not targets and config.target:
@@ -35,7 +36,16 @@ def connect(targets: tuple[str, ...], slow: bool, ascii_only: bool) -> None:
             tell_damage(recording)
         sys.exit(code)
     # Before the screen is taken over: whatever is wrong with the targets is told on a plain terminal.
-    wanted, _ = asyncio.run(find(parse_local(targets)))
+    local = parse_local(targets)
+    try:
+        wanted, _ = asyncio.run(find(local))
+    except TargetError:
+        last_minutes = opened_instead(local)
+        if last_minutes is None:
+            raise
+        with last_minutes:
+            need_terminal(instead=f"perftui snapshot {' '.join(targets)}")
+            sys.exit(open_replay(last_minutes, None, config, slow=slow, ascii_only=ascii_only))
     names = [str(target) for target in wanted]
     need_terminal(instead=f"perftui snapshot {' '.join(names)}")
     sys.exit(open_dashboard(names, config, slow=slow, ascii_only=ascii_only))

@@ -14,9 +14,12 @@ from perftui.commands.folding import folded
 from perftui.model.dashboard import Dashboard
 from perftui.model.summary import WorkerSummary
 from perftui.model.text import clean_text
+from perftui.postmortem import ends_of
 from perftui.present.documents.snapshot import moment
 from perftui.present.documents.table import Column, table
 from perftui.present.text.units import NO_DATA, age
+from perftui.recording.reader import clock_time
+from perftui.sources.dead import Dead, dead_workers
 from perftui.sources.discovery import Discovery, Service, discover, services
 from perftui.sources.local import LocalSource
 from perftui.sources.target import PidTarget, TargetError
@@ -40,15 +43,57 @@ def ls(as_json: bool) -> None:
     for reason in discovery.elsewhere:
         click.echo(f"not reached from here: {reason}", err=True)
     states = asyncio.run(_states(discovery)) if found else {}
+    dead = dead_workers()
     if as_json:
-        document = {"schema": 1, "services": [_document(service, states) for service in found]}
+        document = {
+            "schema": 1,
+            "services": [_document(service, states) for service in found],
+            "gone": _gone_document(dead),
+        }
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
-    elif found:
-        click.echo("\n".join(_table(found, states)))
+    elif found or dead:
+        alive = _table(found, states) if found else []
+        click.echo("\n".join([*alive, *_gone_table(dead, after=bool(found))]))
     else:
         click.echo(
             "no instrumented service runs here: add `instrument(app)` to one, or see perftui demo", err=True
         )
+
+
+def _gone_table(dead: Sequence[Dead], *, after: bool) -> list[str]:
+    """Return the workers that are no more and have left their last minutes."""
+    if not dead:
+        return []
+    ends = ends_of(dead)
+    columns = (Column("gone"), Column("to look at it"), Column("last heard"), Column("how it ended"))
+    rows = [
+        (
+            one.hello.worker.service,
+            f"perftui connect pid:{one.hello.worker.pid}",
+            clock_time(one.last_at),
+            ended.text if (ended := ends.get(one.hello.worker.id)) is not None else "nobody has seen",
+        )
+        for one in dead
+    ]
+    return [*([""] if after else []), *table(columns, rows)]
+
+
+def _gone_document(dead: Sequence[Dead]) -> list[dict[str, Any]]:
+    ends = ends_of(dead) if dead else {}
+    return [
+        {
+            "service": one.hello.worker.service,
+            "target": f"pid:{one.hello.worker.pid}",
+            "pid": one.hello.worker.pid,
+            "host": one.hello.worker.host,
+            "version": one.hello.worker.version or None,
+            "last_heard_at": moment(one.last_at),
+            "ended": ended.text if (ended := ends.get(one.hello.worker.id)) is not None else None,
+            "verdict": ended.verdict if ended is not None else None,
+            "in_flight": one.frames[-1].in_flight if one.frames else None,
+        }
+        for one in dead
+    ]
 
 
 async def _states(discovery: Discovery) -> dict[WorkerId, WorkerSummary]:

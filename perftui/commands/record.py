@@ -8,17 +8,20 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from perftui.clock import now
 from perftui.commands.arguments import seconds, targets_argument
+from perftui.commands.dead import dead_instead, fates
 from perftui.model.text import clean_text
+from perftui.postmortem import write_post_mortem
 from perftui.present.text.units import size
 from perftui.recorder import SUFFIX, Recorder, default_name
 from perftui.recording.reader import clock_time
+from perftui.sources.dead import Dead
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local
 
@@ -48,7 +51,28 @@ def record(targets: tuple[str, ...], output: str | None, for_s: float | None) ->
     wanted = parse_local(targets)
     if output is not None:
         check_output(output)
-    asyncio.run(_record(wanted, output, for_s))
+    try:
+        asyncio.run(_record(wanted, output, for_s))
+    except TargetError:
+        dead = dead_instead(wanted)
+        if not dead:
+            raise
+        _record_the_dead(dead, " ".join(map(str, wanted)), output)
+
+
+def _record_the_dead(dead: Sequence[Dead], target: str, output: str | None) -> None:
+    """Write what workers have left that are no more."""
+    for sentence in fates(dead):
+        click.echo(sentence, err=True)
+    service = dead[0].hello.worker.service
+    path = output or default_name(service)
+    try:
+        written = write_post_mortem(dead, target or service, Path(path))
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise TargetError(f"{path} can't be written: {said}", "name another file: -o FILE") from None
+    click.echo(clean_text(f"wrote {path}: {len(dead)} workers that are gone, {size(written)}"), err=True)
+    click.echo(clean_text(f"  to look at it: perftui replay {shlex.quote(path)}"), err=True)
 
 
 def check_output(output: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 import click
 
 from perftui.commands.arguments import json_option, row_filter, seconds, targets_argument
+from perftui.commands.dead import opened_instead
 from perftui.commands.moments import moment_in
 from perftui.commands.recordings import recording_in, stretch, tell_damage
 from perftui.commands.watching import watch_for
@@ -22,7 +23,7 @@ from perftui.present.documents.shape import json_schema
 from perftui.present.documents.snapshot import document
 from perftui.recording.looking import summary_between
 from perftui.recording.reader import Recording
-from perftui.sources.target import LocalTarget, parse_local
+from perftui.sources.target import LocalTarget, TargetError, parse_local
 
 WATCHED_S = 10.0
 
@@ -78,12 +79,23 @@ def snapshot(
     elif moment is not None:
         raise click.BadParameter("only a recording has other moments than this one", param_hint="--at")
     else:
-        summary = asyncio.run(_watch(parse_local(targets), for_s or WATCHED_S))
+        summary = _of_service(parse_local(targets), for_s)
     if as_json:
         click.echo(json.dumps(document(summary, wanted), ensure_ascii=False, indent=2))
     else:
         width = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
         click.echo("\n".join(report(summary, wanted, width)))
+
+
+def _of_service(targets: tuple[LocalTarget, ...], for_s: float | None) -> Summary:
+    try:
+        return asyncio.run(_watch(targets, for_s or WATCHED_S))
+    except TargetError:
+        recording = opened_instead(targets)
+        if recording is None:
+            raise
+        with recording:
+            return _of_recording(recording, for_s, None)
 
 
 def _of_recording(recording: Recording, for_s: float | None, moment: str | None) -> Summary:

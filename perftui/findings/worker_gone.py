@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from perftui.findings.figures import ms, percent, plural, size, span
 from perftui.findings.rule import Standing, quoted
 from perftui.findings.workers import name_of
-from perftui.model.evidence import SILENT, advice_on, how_it_ended, what_it_was
+from perftui.model.evidence import SILENT, advice_on, how_it_ended, serving, what_it_was
 from perftui.model.summary import Event, Finding, Severity, Summary, WorkerSummary
+from perftui_agent.wire.endings import ENDED, OUT_OF_MEMORY
 from perftui_agent.wire.frames import Evidence, Incident
 
 LOST = "worker-lost"
@@ -69,13 +70,17 @@ def _replaced(summary: Summary) -> dict[str, Event]:
 def _finding(summary: Summary, worker: WorkerSummary, kind: str, severity: Severity, what: str) -> Finding:
     since = worker.gone_since or summary.at
     silence = worker.silence
+    ended = _ended(summary, worker)
     block = None if silence is not None else _last_block(summary, worker)
     return Finding(
         kind=kind,
         severity=severity,
         subject=name_of(worker, summary),
         sentence=_sentence(
-            what, silence, f"{span(max(0.0, summary.at - since))} ago after {span(worker.uptime_s or 0.0)}"
+            what,
+            silence,
+            ended,
+            f"{span(max(0.0, summary.at - since))} ago after {span(worker.uptime_s or 0.0)}",
         )
         + _last_words(worker, block),
         evidence={
@@ -88,9 +93,16 @@ def _finding(summary: Summary, worker: WorkerSummary, kind: str, severity: Sever
             "lost_in_flight": worker.lost_in_flight,
             "last_block": None if block is None else {"where": block.where, "ms": round(block.ns / 1e6, 3)},
             "silence": _told(silence),
+            "ended": None
+            if ended is None
+            else {
+                "verdict": ended.verdict,
+                "sentence": ended.text,
+                "in_flight": [{"route": row.route, "path": row.path} for row in ended.in_flight[:MAX_STACK]],
+            },
             "events": [event.sentence for event in summary.events if event.subject == str(worker.pid)][-3:],
         },
-        advice=_advice(worker, block) if silence is None else advice_on(silence),
+        advice=_advice(worker, block, ended) if silence is None else advice_on(silence),
         impact=float(worker.lost_in_flight or 0),
         key=worker.identity.id,
         since=since,
@@ -99,8 +111,18 @@ def _finding(summary: Summary, worker: WorkerSummary, kind: str, severity: Sever
     )
 
 
-def _sentence(fate: str, silence: Evidence | None, ago: str) -> str:
+def _ended(summary: Summary, worker: WorkerSummary) -> Evidence | None:
+    """Return how it ended, if somebody has seen that."""
+    rows = [
+        each for each in summary.evidence if each.worker == worker.identity.id and each.evidence.kind == ENDED
+    ]
+    return rows[-1].evidence if rows else None
+
+
+def _sentence(fate: str, silence: Evidence | None, ended: Evidence | None, ago: str) -> str:
     """Return what happened; of one that was silent the line first, which is what to look at."""
+    if silence is None and ended is not None:
+        return f"{ended.text}{serving(ended)}; {fate}, {ago}"
     if silence is None:
         return f"{fate}, {ago}"
     return f"{what_it_was(silence)}; {how_it_ended(silence)}, {ago}, and {fate}"
@@ -136,7 +158,7 @@ def _of_before(summary: Summary, *, replaced: bool) -> Iterator[Finding]:
             kind=RESTARTED if replaced else LOST,
             severity="medium" if ago_s <= max(summary.window_s, 60.0) else "low",
             subject=f"worker {row.pid}",
-            sentence=_sentence(fate, each, f"{span(max(0.0, ago_s))} ago"),
+            sentence=_sentence(fate, each, None, f"{span(max(0.0, ago_s))} ago"),
             evidence={"pid": row.pid, "gone_since": row.until, "silence": _told(each)},
             advice=advice_on(each),
             key=row.worker,
@@ -176,7 +198,11 @@ def _last_words(worker: WorkerSummary, block: Incident | None) -> str:
     return f"; last seen: {', '.join(words)}" if words else ""
 
 
-def _advice(worker: WorkerSummary, block: Incident | None) -> str:
+def _advice(worker: WorkerSummary, block: Incident | None, ended: Evidence | None) -> str:
+    if ended is not None and ended.verdict == OUT_OF_MEMORY:
+        return "Give it more memory, or find what grows: perftui memory, before it is full again."
+    if ended is not None and ended.text.startswith("crashed"):
+        return "C code has crashed: python -X faulthandler tells where, and dmesg in which library."
     if _near_limit(worker):
         return "It was close to its memory limit: look for an OOM kill in the kernel's log (dmesg)."
     if block is not None:

@@ -82,6 +82,17 @@ def what_it_was(evidence: Evidence) -> str:
             return f"silent{at}{serving}"
 
 
+MOST_SERVED = 3
+
+
+def serving(evidence: Evidence) -> str:
+    """Return which requests a worker had as it ended: `, serving GET /pay (1.2 s)`; empty for none."""
+    rows = evidence.in_flight
+    told = ", ".join(f"{row.route} ({row.age_ns / 1e9:.1f} s)" for row in rows[:MOST_SERVED])
+    more = f" and {len(rows) - MOST_SERVED} more" if len(rows) > MOST_SERVED else ""
+    return f", serving {told}{more}" if told else ""
+
+
 def how_it_ended(evidence: Evidence) -> str:
     """Return how a silent worker ended: `ended by uvicorn (pid 4100) after 5.3 s of silence`."""
     by = f"ended by {evidence.ended_by}" if evidence.ended_by else "ended, by whom is not known,"

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from perftui.model.dashboard import MAX_EVENTS, Dashboard, WorkerTrack
-from perftui.model.evidence import SILENT, TAKEN, evidence_at, how_it_ended, what_it_was
+from perftui.model.evidence import SILENT, TAKEN, evidence_at, how_it_ended, serving, what_it_was
 from perftui.model.summary import Event, EvidenceRow, IncidentRow, LinkState
+from perftui_agent.wire.endings import ENDED
 from perftui_agent.wire.explain import PLAN_CHANGED
 from perftui_agent.wire.frames import WorkerId
 
@@ -210,7 +211,9 @@ def _plans_changed(dashboard: Dashboard, at: float) -> Iterator[Event]:
 
 def with_silences(happened: list[Event], evidence: Iterable[EvidenceRow]) -> list[Event]:
     """Return what happened with the silences of workers, and who ended whom for it: also before the watch."""
-    for row in evidence:
+    rows = list(evidence)
+    happened = _with_endings(happened, rows)
+    for row in rows:
         each = row.evidence
         if each.kind != SILENT:
             continue
@@ -218,6 +221,21 @@ def with_silences(happened: list[Event], evidence: Iterable[EvidenceRow]) -> lis
         if each.outcome != "ended":
             continue
         sentence = f"{how_it_ended(each)}, {what_it_was(each)}"
+        known = [event for event in happened if event.kind == "worker-lost" and event.worker == row.worker]
+        if known:
+            happened = [replace(event, sentence=sentence) if event in known else event for event in happened]
+        else:
+            happened.append(Event(row.until, "worker-lost", str(row.pid), sentence, each.route, row.worker))
+    return happened
+
+
+def _with_endings(happened: list[Event], evidence: Iterable[EvidenceRow]) -> list[Event]:
+    """Return what happened with how workers ended that did not stop in order."""
+    for row in evidence:
+        each = row.evidence
+        if each.kind != ENDED:
+            continue
+        sentence = f"worker {row.pid} {each.text}{serving(each)}"
         known = [event for event in happened if event.kind == "worker-lost" and event.worker == row.worker]
         if known:
             happened = [replace(event, sentence=sentence) if event in known else event for event in happened]

@@ -73,9 +73,9 @@ class Recording:
         }
 
     @classmethod
-    def open(cls, path: str | Path) -> Recording:
-        """Open a file; `RecordingError` if it is no recording, or can't be read."""
-        name = os.fspath(path)
+    def open(cls, path: str | Path, *, name: str = "") -> Recording:
+        """Open a file, under another name if it has one; `RecordingError` if it is none, or can't be read."""
+        name = name or os.fspath(path)
         try:
             # Of a pipe that nobody writes into, `open` would not return.
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

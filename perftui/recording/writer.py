@@ -50,8 +50,14 @@ class _Moment(NamedTuple):
 class RecordingWriter:
     """An open recording. Belongs to one thread."""
 
-    def __init__(self, path: Path, target: str, began_at: float, *, cut: str = "") -> None:
-        """Make the file; FileExistsError if there is one: nobody's evidence is written over."""
+    def __init__(
+        self, path: Path, target: str, began_at: float, *, cut: str = "", packs: bool = True
+    ) -> None:
+        """Make the file; FileExistsError if there is one: nobody's evidence is written over.
+
+        What is to be read at once and then forgotten need not be packed.
+        """
+        self._packs = packs
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self.size = 0
@@ -125,14 +131,14 @@ class RecordingWriter:
         self._write_past()
         if self._packing is not None and self._packing.done():
             self._put_in_place()
-        if self._packing is None and self._covered_s() >= BLOCK_S:
+        if self._packs and self._packing is None and self._covered_s() >= BLOCK_S:
             self._pack(now)
 
     def close(self, now: float) -> None:
         """Write the rest and the index, and close the file."""
         try:
             self.flush(now)
-            while self._packing is not None or self._loose:
+            while self._packs and (self._packing is not None or self._loose):
                 if self._packing is None:
                     self._pack(float("inf"))
                 self._put_in_place()

@@ -45,7 +45,7 @@ def evidence_left(
             continue
         for path in paths:
             try:
-                hello, evidence = read_evidence(path) if _believable(path) else (None, [])
+                hello, evidence = read_evidence(path) if believable(path) else (None, [])
             except (OSError, WireError):
                 continue
             if hello is None or not evidence or hello.wire != WIRE_VERSION:
@@ -64,7 +64,7 @@ def frames_left_by(
         path = directory / name
         try:
             check_private(directory)
-            if not _believable(path):
+            if not believable(path):
                 continue
             hello, frames = read_box(path)
         except (OSError, UnsafeRuntimeDirError, WireError):
@@ -74,7 +74,8 @@ def frames_left_by(
     return ()
 
 
-def _believable(path: Path) -> bool:
+def believable(path: Path) -> bool:
+    """Tell whether a box is a plain file of this user (or root), of a size that can be."""
     info, parent = os.lstat(path), os.lstat(path.parent)
     trusted = {os.getuid(), 0} | ({parent.st_uid} if os.getuid() == 0 else set())
     return stat.S_ISREG(info.st_mode) and info.st_uid in trusted and info.st_size <= MAX_BOX_BYTES

@@ -165,7 +165,7 @@ def test_a_host_without_services_is_an_empty_list(directory: Path) -> None:
     """Nothing to list is a result, and scripts get it as JSON."""
     done = perftui(directory, "ls", "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout) == {"schema": 1, "services": []}
+    assert json.loads(done.stdout) == {"schema": 1, "services": [], "gone": []}
     done = perftui(directory, "ls")
     assert (done.returncode, done.stdout) == (0, "")
     assert "instrument(app)" in done.stderr

@@ -21,6 +21,8 @@ NO_MEMORY_LIMIT = 1 << 60
 
 _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB$", re.MULTILINE)
 
+_KILLED = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
+
 _MAX_FILE_BYTES = 64 * 1024
 
 
@@ -40,6 +42,42 @@ class Room(NamedTuple):
     bytes: int
     within: str
     """`container` or `host`."""
+
+
+class Kills(NamedTuple):
+    """How many processes the kernel has ended for lack of memory; None where it does not count."""
+
+    in_group: int | None
+    """In this process's group and all it is in, …"""
+    on_host: int | None
+    """… and on the whole host."""
+
+    def in_group_since(self, before: Kills) -> bool:
+        """Tell whether that in the group has risen."""
+        return self.in_group is not None and before.in_group is not None and self.in_group > before.in_group
+
+    def on_host_since(self, before: Kills) -> bool:
+        """Tell whether that on the host has."""
+        return self.on_host is not None and before.on_host is not None and self.on_host > before.on_host
+
+
+def read_kills(root: str = "/") -> Kills:
+    """Return the counters that rise when the kernel ends a process for lack of memory."""
+    found: list[int] = []
+    for controllers, path in _own_groups(root):
+        if not controllers:
+            mounts = [os.path.join(root, base) for base in ("sys/fs/cgroup", "sys/fs/cgroup/unified")]
+            files = [
+                os.path.join(group, "memory.events") for mount in mounts for group in _upwards(mount, path)
+            ]
+        elif "memory" in controllers:
+            mount = _mounted(root, controllers, "memory")
+            files = [os.path.join(group, "memory.oom_control") for group in _upwards(mount, path)]
+        else:
+            continue
+        found += [int(each[1]) for file in files if (each := _KILLED.search(_read(file)))]
+    host = _KILLED.search(_read(os.path.join(root, "proc/vmstat")))
+    return Kills(sum(found) if found else None, int(host[1]) if host else None)
 
 
 def read_limits(root: str = "/") -> Limits:
