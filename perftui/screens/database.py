@@ -37,6 +37,11 @@ class DatabaseScreen(EvidenceView, inherit_bindings=True):
         answer = self._answer
         if answer is None:
             return waiting_rows(width)
+        seen = self.picture.summary.databases
+        if not answer.views and seen:
+            # A recording, or nobody who may be asked: frames tell of what agents saw by themselves.
+            told = fit_line((Cell("  as an agent saw it of its own accord", "label"),), width)
+            return [Row(told), Row(BLANK), *database_rows(Databases(seen), width)]
         if not answer.views:
             return nothing_rows(
                 [f"worker {pid}: {each.reason}" for pid, each in answer.refusals.items()], width

@@ -30,7 +30,7 @@ from perftui_agent.wire.registration import (
     runtime_dir,
 )
 
-_OUR_SUFFIXES = (".json", ".sock", ".ring", ".stacks", ".pulse", ".claim", ".new")
+_OUR_SUFFIXES = (".json", ".sock", ".ring", ".stacks", ".pulse", ".claim", ".look", ".new")
 
 KEPT_BOXES = 8
 KEPT_BOX_S = 3600.0
@@ -165,6 +165,11 @@ class Rendezvous:
                 for claim in directory.glob(f"{stem}.*.claim"):
                     with contextlib.suppress(OSError):
                         claim.unlink()
+        for turn in self._directory.glob("*.look"):
+            # When somebody looked at a database last: of no use for longer than seconds.
+            if self._age_s(turn) > OLD_S:
+                with contextlib.suppress(OSError):
+                    turn.unlink()
         self._sweep_boxes()
         return len(dead)
 

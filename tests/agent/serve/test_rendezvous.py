@@ -350,3 +350,16 @@ def test_promise_20_an_entry_that_is_none_is_passed_over(runtime_dir: Path, cont
     (runtime_dir / "1-1.00.json").write_bytes(content)
     ((_, entry),) = read_registrations(runtime_dir)
     assert entry.worker == me()
+
+
+def test_turns_that_nobody_takes_any_more(runtime_dir: Path) -> None:
+    """A file that says when a database was looked at last is of no use after an hour."""
+    mine = Rendezvous(me())
+    mine.publish()
+    old, new = runtime_dir / "a.look", runtime_dir / "b.look"
+    for turn in (old, new):
+        turn.write_text("1")
+    long_ago = time.time() - 2 * OLD_S
+    os.utime(old, (long_ago, long_ago))
+    mine.sweep()
+    assert (old.exists(), new.exists()) == (False, True)

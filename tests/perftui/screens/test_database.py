@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from perftui.model.database import Databases, joined
+from perftui.model.summary import Summary
 from perftui_agent.wire.database import DatabaseLook
 from perftui_agent.wire.frames import Refusal
 from tests.perftui.screens.seen import look
@@ -48,3 +51,15 @@ def test_what_can_not_be_told() -> None:
     other = DatabaseLook(engine="a", kind="mysql", database="a", refused="this database is of the kind mysql")
     screen = look(FakeFeed(database=Databases((joined(other, ()),), 4, 4)), "4", "d")
     assert "✗ this database is of the kind mysql" in screen
+
+
+def test_what_an_agent_saw_by_itself() -> None:
+    """Where nobody can be asked, as in a recording, frames tell of it all the same."""
+
+    class Recorded(FakeFeed):
+        def summary(self, window_s: float, cursor: float | None = None) -> Summary:
+            return replace(super().summary(window_s, cursor), databases=locked().views)
+
+    screen = look(Recorded(), "4", "d")
+    assert "as an agent saw it of its own accord" in screen
+    assert "▲ POST /checkout  worker 102" in screen

@@ -146,7 +146,8 @@ def look_at_postgres(
         locks=_named(waits, about, sessions)[:MAX_LOCKS],
     )
     involved = {pid for wait in look.locks for pid in (wait.blocked, *wait.by)}
-    sessions.sort(key=lambda each: _importance(each, involved))
+    roots = involved - {wait.blocked for wait in look.locks}
+    sessions.sort(key=lambda each: (each.pid not in roots, *_importance(each, involved)))
     if brief:
         kept = [each for each in sessions if each.pid in involved or _is_idle_within(each)]
         return msgspec.structs.replace(look, sessions=kept[:MAX_SESSIONS], left_out=left_out)

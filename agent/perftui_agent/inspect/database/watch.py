@@ -44,6 +44,10 @@ IDLES_NS = 1_000_000_000
 
 MAX_HELD = 50
 MAX_TOLD_SESSIONS = 30
+MAX_TOLD_LOCKS = 50
+MAX_TOLD_LOOKS = 4
+MAX_TOLD_STATEMENT = 300
+"""Characters of a statement: thirty whole ones would be more than all else in a frame."""
 
 
 class Looks(Protocol):
@@ -112,7 +116,7 @@ class DatabaseWatch:
                 frame.database = DatabaseNews(
                     why=[why for why, _ in reasons.values()],
                     held=long[:MAX_HELD],
-                    looks=[look for _, look in self._looks.values()],
+                    looks=[look for _, look in self._looks.values()][:MAX_TOLD_LOOKS],
                 )
 
     async def run(self) -> None:
@@ -171,12 +175,20 @@ class DatabaseWatch:
         pace = self._paces.setdefault(database, _Pace())
         if says_something(look):
             pace.quiet = 0
-            kept = look.sessions[:MAX_TOLD_SESSIONS]
-            self._looks[database] = self._now_ns(), msgspec.structs.replace(look, sessions=kept)
+            self._looks[database] = self._now_ns(), _short(look)
         else:
             pace.quiet += 1
             pace.quiet_at_ns = self._now_ns()
             self._looks.pop(database, None)
+
+
+def _short(look: DatabaseLook) -> DatabaseLook:
+    """Return a look as frames take it: whoever wants the whole asks for it."""
+    sessions = [
+        msgspec.structs.replace(each, statement=each.statement[:MAX_TOLD_STATEMENT])
+        for each in look.sessions[:MAX_TOLD_SESSIONS]
+    ]
+    return msgspec.structs.replace(look, sessions=sessions, locks=look.locks[:MAX_TOLD_LOCKS])
 
 
 def says_something(look: DatabaseLook) -> bool:
