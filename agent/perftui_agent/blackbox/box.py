@@ -70,6 +70,7 @@ class BlackBox:
         else:
             merge_into(self._growing, frame)
         if self._growing.span_ns >= COARSE_NS:
+            self._growing.thinned = True
             merged = fitted(self._growing, self.frame_bytes)
             kept = self._coarse.append(self._growing.moment_ns, merged) and kept
             self._growing = None

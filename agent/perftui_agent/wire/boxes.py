@@ -24,7 +24,7 @@ _ENVELOPE = struct.Struct("<4sII")
 ENVELOPE_BYTES = _ENVELOPE.size
 
 THINNED_FROM_NS = 5_000_000_000
-"""A frame that covers more is one of several merged."""
+"""What a black box has made of several covers more."""
 
 MAX_BOX_BYTES = 256 * 1024 * 1024
 """No box that is read is larger."""
@@ -67,7 +67,7 @@ def read_box(path: Path) -> tuple[Hello | None, list[Frame]]:
         except WireError:
             continue
         if isinstance(message, Frame):
-            (coarse if message.span_ns >= THINNED_FROM_NS else fine)[message.moment_ns] = message
+            (coarse if message.thinned else fine)[message.moment_ns] = message
         elif isinstance(message, Hello):
             hello = hello or message
     if hello is None and not fine and not coarse:

@@ -536,6 +536,8 @@ class Frame(_Part, tag="frame"):
     span_ns: Nanoseconds
     steady_ns: Nanoseconds = 0
     """When it ended on the clock that nobody sets, `wire.clock`; 0 from who has none."""
+    thinned: bool = False
+    """Whether a black box has made it of several. That of a worker that was silent is as long, and is one."""
     routes: list[RouteFrame] = []
     in_flight: Count = 0
     in_flight_rows: list[InFlight] = []

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from perftui_agent.blackbox.box import BlackBox
@@ -229,6 +230,23 @@ def test_frames_of_any_size_come_back_as_they_were_however_often_the_ring_has_tu
         assert stamps == list(range(stamps[0], stamp + 1))
     assert not ring.append(500, bytes(4_000))
     os.close(descriptor)
+
+
+@pytest.mark.parametrize("silent_s", [7, 12, 60])
+def test_the_long_second_of_a_worker_that_was_silent_is_read_as_any_other(
+    box: BlackBox, tmp_path: Path, silent_s: int
+) -> None:
+    """What it tells of the silence is in it; it is none of those that stand for several."""
+    fill(box, 20)
+    after = 20 + silent_s
+    long = msgspec.structs.replace(frame(after, requests=5), span_ns=silent_s * SECOND_NS)
+    box.add(long, encode(long))
+    for second in range(after + 1, after + 6):
+        box.add(frame(second), encode(frame(second)))
+    _, frames = read_box(tmp_path / "w.ring")
+    assert requests_in(frames) == 20 + 5 + 5
+    assert requests_in(history(box, after + 5)) == 20 + 5 + 5
+    assert sum(one.span_ns for one in frames) == (after + 5) * SECOND_NS
 
 
 def test_evidence_outlasts_the_frames_it_was_told_in(tmp_path: Path) -> None:
