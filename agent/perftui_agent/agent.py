@@ -77,6 +77,7 @@ from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.settings import Settings
 from perftui_agent.siblings.aftermath import Aftermath
+from perftui_agent.siblings.alarm import rest_s
 from perftui_agent.siblings.endings import Endings
 from perftui_agent.siblings.lookout import Lookout
 from perftui_agent.siblings.neighbours import Neighbour, Neighbours
@@ -203,6 +204,7 @@ class _Run:
         self._own = OwnConnections(agent.engines)
         self.evidence = EvidenceTray()
         """Where whatever is seen of its own accord is told."""
+        self._rest_s = rest_s()
         self._listeners = Listeners()
         agent.window.shapes.show_text = agent.settings.sql_text == "shape"
         agent.arrivals.believe(agent.settings.queue_header)
@@ -258,6 +260,7 @@ class _Run:
         """Let go, in a forked child, of what is the parent's and goes on there."""
         self._rendezvous = None
         self.probes.detach()
+        self.loop_probe.timer.close()
         self._watch.leave_to_parent()
         if self._stream is not None:
             self._stream.leave_to_parent()
@@ -284,17 +287,28 @@ class _Run:
             self._agent.ended(self)
             if self._rendezvous is not None:
                 self._rendezvous.withdraw()
+            self.loop_probe.timer.close()
 
     def finish(self) -> None:
         """Wait until the thread has ended."""
         self._thread.join(FINISH_WITHIN_S)
 
     def _new_loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.SelectorEventLoop(BeatingSelector(self._beat, self.loop_probe.beat_s))
+        return asyncio.SelectorEventLoop(BeatingSelector(self._beat, self.loop_probe.timer.open()))
 
-    def _beat(self) -> bool:
-        if self._stream is None:
-            return False
+    def _beat(self) -> float:
+        """Do what is due; return after how many seconds something is again, 0 if there is more to do."""
+        pause_s = self.loop_probe.beat_s
+        if self._stream is not None:
+            folded = self._look_and_fold()
+            if folded >= FOLD_AT_ONCE:
+                pause_s = 0.0
+            elif not folded and self.loop_probe.may_rest:
+                pause_s = max(pause_s, self._rest_s)
+        self.loop_probe.rests(int(pause_s * 1e9))
+        return pause_s
+
+    def _look_and_fold(self) -> int:
         # Before all that lets go of the GIL, as a write does: who held it is found where he was.
         # Written out: at twenty times a second, each out of cold caches, two guards would cost 0.02 %.
         try:
@@ -309,10 +323,10 @@ class _Run:
             self._guard.fault("agent.beat", error)
         self._watch.beat()
         try:
-            return self._window.fold_pending(FOLD_AT_ONCE) >= FOLD_AT_ONCE
+            return self._window.fold_pending(FOLD_AT_ONCE)
         except Exception as error:  # noqa: BLE001 - as above
             self._guard.fault("window", error)
-            return True
+            return FOLD_AT_ONCE
 
     def _listens(self) -> bool:
         """Tell whether stacks are written on our signal still."""

@@ -74,10 +74,10 @@ class Presence:
                     with self._guard.guarding("inspect.on_signal"):
                         stacks = self._stacks.look_after(self._rendezvous.stacks_path)
                     self._rendezvous.stacks = stacks
-                # Who reads the entry finds the socket.
+                with self._guard.guarding("siblings"):
+                    self._look_after_pulse(self._rendezvous.pulse_path, self._rendezvous.stacks)
+                # Who reads the entry finds the socket, and signs of life.
                 self._rendezvous.publish(self._listeners.found)
-            with self._guard.guarding("siblings"):
-                self._look_after_pulse(self._rendezvous.pulse_path, self._rendezvous.stacks)
             box = self._box
             if box is not None and not (box.is_there() and box.path == self._rendezvous.box_path):
                 with self._guard.guarding("blackbox"):

@@ -1,4 +1,4 @@
-"""The rhythm of the agent's thread: a beat every 50 ms, a frame every second.
+"""The rhythm of the agent's thread: a beat every 50 ms, seldom where nothing happens; a frame every second.
 
 A beat folds what waits and asks the app's event loop for a sign of life; a frame closes the span, has
 the probes read what is read rather than counted, and goes to the clients and into the black box.
@@ -38,15 +38,18 @@ class BeatingSelector(selectors.DefaultSelector):
     """What the thread's asyncio loop waits in; it beats while it waits, and while the loop is busy.
 
     A timer of asyncio's costs 160 µs a wake, beside the beat itself; a selector that wakes by itself
-    costs 45, and twenty of them a second are what an idle agent mostly does.
+    costs 45, and twenty of them a second are what an idle agent mostly did.
     """
 
-    def __init__(self, beat: Callable[[], bool], beat_s: float) -> None:
+    def __init__(self, beat: Callable[[], float], wakes: int | None = None) -> None:
         super().__init__()
-        self._beat_s = beat_s
         self._beat = beat
-        """Returns True if it wants to go on at once, as soon as others have had the GIL."""
+        """Returns after how many seconds it is to be called again; 0: as soon as others have had the GIL."""
+        self._wakes = wakes
+        """A descriptor that has it called at once when it can be read."""
         self._next = time.monotonic()
+        if wakes is not None:
+            self.register(wakes, selectors.EVENT_READ)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for what the loop waits for, as its own selector would."""
@@ -54,8 +57,14 @@ class BeatingSelector(selectors.DefaultSelector):
         while True:
             now = time.monotonic()
             if now >= self._next:
-                self._next = now if self._beat() else now + self._beat_s
+                self._next = now + self._beat()
             ready = super().select(max(0.0, min(until, self._next) - now))
+            if ready and self._wakes is not None:
+                others = [each for each in ready if each[0].fd != self._wakes]
+                if len(others) < len(ready):
+                    # Before anything that lets go of the GIL.
+                    ready, now = others, time.monotonic()
+                    self._next = now + self._beat()
             if ready or time.monotonic() >= until:
                 return ready
 

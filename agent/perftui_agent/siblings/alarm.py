@@ -39,6 +39,9 @@ AFTER_NS = 2_000_000_000
 A_CPU_NS = 100_000_000
 """What threads without the GIL may have had of each CPU between two beats, of which the second was late."""
 
+REST_S = 0.26
+"""How long a beat is put off at most where nothing happens: signs of life are due every 250 ms."""
+
 PUT_OFF_NS = 100_000_000
 """Of CPU: a process that has had less since the last time need not put it off, as an idle one never does."""
 
@@ -142,7 +145,7 @@ class Alarm:
         if self._prefers_who_runs:
             # To none that sleeps: a signal wakes it early from `sleep`, `poll` and their like.
             clock, event = time.CLOCK_PROCESS_CPUTIME_ID, _SigEvent(None, number, _SIGEV_SIGNAL)
-            after_ns = max(AFTER_NS, A_CPU_NS * len(os.sched_getaffinity(0)))
+            after_ns = _after_ns(len(os.sched_getaffinity(0)))
         else:
             clock = time.pthread_getcpuclockid(main.ident)
             event = _SigEvent(None, number, _SIGEV_THREAD_ID, main.native_id or os.getpid())
@@ -155,6 +158,16 @@ class Alarm:
         self._timer, self._signal, self.status = timer, number, "on"
         self._clock, self._put_off_ns = clock, -PUT_OFF_NS
         self.put_off(time.monotonic_ns())
+
+
+def rest_s(cpus: int | None = None) -> float:
+    """Return how far apart beats may be without the alarm taking threads that need no GIL for a hang."""
+    cpus = cpus or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cpus or 1
+    return min(REST_S, 0.8 * _after_ns(cpus) / 1e9 / cpus)
+
+
+def _after_ns(cpus: int) -> int:
+    return max(AFTER_NS, A_CPU_NS * cpus)
 
 
 def version_of(release: str) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from perftui_agent.siblings.alarm import Alarm, version_of
+from perftui_agent.siblings.alarm import A_CPU_NS, AFTER_NS, REST_S, Alarm, rest_s, version_of
 from perftui_agent.siblings.written import take_text
 from perftui_agent.wire.stacks_on_signal import read_written
 from tests.agent.inspect.processes import python, run_host, stop
@@ -152,6 +152,14 @@ def test_without_a_signal_there_is_no_alarm() -> None:
     alarm.put_off(1)
     alarm.end()
     assert alarm.status.startswith("off")
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 8, 16, 64, 256])
+def test_threads_that_need_no_gil_can_not_have_the_alarms_time_while_nothing_happens(cpus: int) -> None:
+    """However many CPUs they have between two beats; one that hangs is told of while that is of use."""
+    apart_s = rest_s(cpus)
+    assert 0.05 <= apart_s <= REST_S
+    assert apart_s * cpus < max(AFTER_NS, A_CPU_NS * cpus) / 1e9
 
 
 @pytest.mark.parametrize(

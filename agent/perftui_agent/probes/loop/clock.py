@@ -13,6 +13,8 @@ from contextvars import Context
 from time import perf_counter_ns
 from typing import NamedTuple, Protocol
 
+from perftui_agent.probes.loop.overdue import OverdueTimer
+
 MAX_TICKS = 4_096
 """Ticks that wait for the agent's thread: minutes."""
 
@@ -34,7 +36,13 @@ class Pace(Protocol):
 class LoopClock:
     """Ticks on one loop; made and started on its thread, read on the agent's."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, period_ns: int, pace: Pace) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        period_ns: int,
+        pace: Pace,
+        timer: OverdueTimer | None = None,
+    ) -> None:
         self.period_ns = period_ns
         self.due_ns = 0
         """When the next tick is due."""
@@ -42,6 +50,8 @@ class LoopClock:
         self._loop = loop
         self._period_s = period_ns / 1e9
         self._pace = pace
+        self._timer = timer
+        """Wakes the agent's thread where a tick does not come."""
         # That of a request would live on here.
         self._context = Context()
         self._stopped = False
@@ -57,6 +67,8 @@ class LoopClock:
     def _schedule(self, now_ns: int) -> None:
         self.due_ns = now_ns + self.period_ns
         self._loop.call_later(self._period_s, self._tick, context=self._context)
+        if self._timer is not None:
+            self._timer.put_off(self.due_ns)
 
     def _tick(self) -> None:
         if self._stopped:

@@ -8,6 +8,8 @@ turn all the same, it waits for the GIL: then the app's other threads are looked
 to cause is lag, and no incident; nor is what holds the loop while the app starts up, as loading a model does:
 until the first request it keeps nobody waiting.
 
+While ticks come in time nobody looks: one that does not wakes the agent's thread (`overdue`).
+
 The clock ticks every 50 ms, so a block began up to 50 ms before the tick that it delays was due: where the
 request that blocks began within that time, its beginning is taken for that of the block. Whoever wants blocks
 shorter than 100 ms named has ticks at half of that.
@@ -36,6 +38,7 @@ from perftui_agent.probes.loop.block import (
 )
 from perftui_agent.probes.loop.clock import LoopClock, Tick
 from perftui_agent.probes.loop.gap import FROM_NS, Gap, asked_for_gil
+from perftui_agent.probes.loop.overdue import OverdueTimer
 from perftui_agent.probes.loop.pace import LoopPace
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import RequestRecord
@@ -49,6 +52,9 @@ SHORTEST_BEAT_NS = 5_000_000
 
 OVERDUE_NS = 5_000_000
 """Timers come a millisecond or so late; what is later than this is waiting for something."""
+
+WAKES_AFTER = 5
+"""A tick that is overdue for this part of a beat wakes the agent's thread."""
 
 STARTING_NS = 60_000_000_000
 """A worker that has had no request yet starts up, for a minute at most."""
@@ -93,11 +99,25 @@ class LoopProbe:
         self._told = told
         self._pace = pace
         self._watch: LoopWatch | None = None
+        self.timer = OverdueTimer(max(OVERDUE_NS, beat_ns(block_ms) // WAKES_AFTER))
+        """For the agent's thread to open and to close, and to wake by."""
 
     @property
     def beat_s(self) -> float:
-        """How often `look` is to be called."""
+        """How often `look` is to be called while the loop does not turn in time."""
         return beat_ns(self._block_ms) / 1e9
+
+    @property
+    def may_rest(self) -> bool:
+        """Whether it needs no call until the timer wakes somebody."""
+        return self.timer.file is not None and self.turns_in_time
+
+    def rests(self, pause_ns: int) -> None:
+        """Take that the next look is meant to be so much later, or when the timer wakes somebody."""
+        watch = self._watch
+        if watch is not None:
+            watch.pause_ns = pause_ns
+            self.timer.has_woken(watch.clock.due_ns)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
@@ -142,7 +162,7 @@ class LoopProbe:
             if watch is not None:
                 watch.clock.stop()
             self._pace.follow_this_thread()
-            self._watch = LoopWatch(loop, self._block_ms, self._told, self._pace)
+            self._watch = LoopWatch(loop, self._block_ms, self._told, self._pace, self.timer)
 
     def attach(self) -> ProbeStatus:
         """Say whether there is a loop to watch."""
@@ -174,13 +194,23 @@ class LoopProbe:
 class LoopWatch:
     """Watches one event loop. Made on the loop's own thread, used on the agent's."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, block_ms: float, told: Told, pace: LoopPace) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        block_ms: float,
+        told: Told,
+        pace: LoopPace,
+        timer: OverdueTimer,
+    ) -> None:
         self.loop = loop
         self.thread_id = threading.get_ident()
-        self.clock = LoopClock(loop, beat_ns(block_ms), pace)
+        self.clock = LoopClock(loop, beat_ns(block_ms), pace, timer)
+        self._timer = timer
         self.base = base_of(sys._getframe())
         self._block_ns = int(block_ms * 1_000_000)
         self._beat_ns = beat_ns(block_ms)
+        self.pause_ns = self._beat_ns
+        """How much later than the last one the next look is meant to be."""
         self._told = told
         self._serves_from_ns = perf_counter_ns() + STARTING_NS
         """Blocks that began before belong to the app's start-up."""
@@ -209,21 +239,29 @@ class LoopWatch:
         self.gap = (
             Gap(apart_ns, switches - self._switches, len(self.clock.ticks)) if apart_ns >= FROM_NS else None
         )
-        was_late_ns = self._take_ticks()
+        was_late_ns, late_due_ns = self._take_ticks()
         overdue_ns = now - self.clock.due_ns
-        held_ns = apart_ns - self._beat_ns
+        meant_ns = self._meant_ns(self.clock.due_ns if overdue_ns >= OVERDUE_NS else late_due_ns)
+        held_ns = now - meant_ns
         self.turns_in_time = overdue_ns < OVERDUE_NS and was_late_ns < OVERDUE_NS
         if overdue_ns >= OVERDUE_NS and (self._block is not None or held_ns < overdue_ns / 2):
             self._look(self.clock.due_ns)
         elif overdue_ns >= OVERDUE_NS:
-            self._look_who_held_us(now, switches - self._switches)
+            self._look_who_held_us(meant_ns, now, switches - self._switches)
         elif min(held_ns, was_late_ns) >= self._block_ns * SURE_SHARE:
             # The loop has come before us; who held us both may be where it was all the same.
             turned_ns = self._turned_ns
-            self._look_who_held_us(now, switches - self._switches)
+            self._look_who_held_us(meant_ns, now, switches - self._switches)
             self._turned(turned_ns)
         self._woke_ns, self._switches = now, switches
         return True
+
+    def _meant_ns(self, missed_ns: int) -> int:
+        """Return when this look was meant to be, given when the tick was due that was missed, if one was."""
+        planned_ns = self._woke_ns + self.pause_ns
+        if missed_ns and self._timer.file is not None:
+            return min(planned_ns, missed_ns + self._timer.after_ns)
+        return planned_ns
 
     def close_span(self) -> tuple[LoopStats, list[Incident]]:
         """Return what this span's ticks have shown, and start the next."""
@@ -257,18 +295,19 @@ class LoopWatch:
     def _is_start_up(self, block: Block) -> bool:
         return block.request is None and block.began_ns < self._serves_from_ns
 
-    def _take_ticks(self) -> int:
-        """Take in the ticks since the last time; return how late the latest of them was."""
-        ticks, late_ns = self.clock.ticks, 0
+    def _take_ticks(self) -> tuple[int, int]:
+        """Take in the ticks since the last time; return how late the latest was, and when due if it was."""
+        ticks, late_ns, due_ns = self.clock.ticks, 0, 0
         while ticks:
             tick = ticks.popleft()
             late_ns = tick.ran_ns - tick.due_ns
+            due_ns = tick.due_ns
             if late_ns <= self._beat_ns:
                 self._stats.lag.add(late_ns)
             else:
                 self._stats.lag.add_all(list(_waits(tick, self._beat_ns)))
             self._turned(tick.ran_ns)
-        return late_ns
+        return late_ns, due_ns if late_ns >= OVERDUE_NS else 0
 
     def _turned(self, turned_ns: int) -> None:
         block, self._block = self._block, None
@@ -313,13 +352,12 @@ class LoopWatch:
             return request_of(task) if task is not None else None
         return None
 
-    def _look_who_held_us(self, now: int, switches: int) -> None:
+    def _look_who_held_us(self, since_ns: int, now: int, switches: int) -> None:
         """Find C code that held the GIL: it stops the agent's thread along with the loop, and both come late.
 
         As soon as it is done, this thread runs, and finds the caller where it was. If the loop had turned,
         requests would have ended.
         """
-        since_ns = self._woke_ns + self._beat_ns
         if not asked_for_gil(now - since_ns, switches):
             return
         if any(record.ended_ns > since_ns for record in self._told.unfolded):

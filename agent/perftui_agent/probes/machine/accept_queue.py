@@ -25,8 +25,8 @@ from perftui_agent.wire.frames import Frame, Listener
 
 HOST_EVERY_S = 5.0
 
-DRAINS_FOR = 5
-"""Of so many beats one is looked at while the loop turns."""
+DRAINS_S = 0.25
+"""How long a queue is not looked at while the loop turns."""
 
 FILLING = 0.5
 """From this part of its limit on, it is asked at once what the host has refused."""
@@ -62,11 +62,12 @@ class AcceptQueueProbe:
 
     name = "accept queue"
 
-    def __init__(self, found: Found) -> None:
+    def __init__(self, found: Found, now: Callable[[], float] = time.monotonic) -> None:
         self._found = found
         self._most: dict[str, int] = {}
         self._fills = False
-        self._passed_over = 0
+        self._looked_at = float("-inf")
+        self._now = now
         self._overflows: int | None = None
         self._host_read_at = float("-inf")
 
@@ -79,10 +80,10 @@ class AcceptQueueProbe:
 
     def look(self, *, drains: bool = False) -> None:
         """Note how many wait at this moment; now and then, if the loop `drains` the queues."""
-        if drains and self._passed_over < DRAINS_FOR - 1:
-            self._passed_over += 1
+        now = self._now()
+        if drains and now - self._looked_at < DRAINS_S:
             return
-        self._passed_over = 0
+        self._looked_at = now
         for each in self._found():
             if each.family != socket.AF_UNIX:
                 self._note(each.address, *tcp_queue(each.descriptor))

@@ -13,7 +13,7 @@ import pytest
 from perftui_agent.listeners import ListeningSocket
 from perftui_agent.probes.machine import accept_queue
 from perftui_agent.probes.machine.accept_queue import (
-    DRAINS_FOR,
+    DRAINS_S,
     AcceptQueueProbe,
     host_overflows,
     tcp_queue,
@@ -112,19 +112,17 @@ def test_the_fullest_moment_between_two_frames_is_told(opened: ExitStack) -> Non
 def test_while_the_loop_turns_in_time_a_queue_is_looked_at_now_and_then(opened: ExitStack) -> None:
     """It drains by itself then; as soon as the loop is late it is looked at with every beat."""
     listener = listening(opened, ("127.0.0.1", 0))
-    looks: list[None] = []
+    now, looks = [100.0], list[float]()
 
     def found_now() -> list[ListeningSocket]:
-        looks.append(None)
+        looks.append(now[0])
         return found(listener)
 
-    probe = AcceptQueueProbe(found_now)
-    for _ in range(2 * DRAINS_FOR):
-        probe.look(drains=True)
-    assert len(looks) == 2
-    for _ in range(DRAINS_FOR):
-        probe.look(drains=False)
-    assert len(looks) == 2 + DRAINS_FOR
+    probe = AcceptQueueProbe(found_now, lambda: now[0])
+    for drains in [True] * 10 + [False] * 3:
+        probe.look(drains=drains)
+        now[0] += DRAINS_S / 5
+    assert looks == pytest.approx([100.0, 100.25, 100.5, 100.55, 100.6])
 
 
 def test_what_the_host_refused_is_a_difference(opened: ExitStack) -> None:
