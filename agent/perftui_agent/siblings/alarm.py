@@ -33,8 +33,8 @@ from typing import Any
 
 from perftui_agent.wire.registration import StacksOnSignal
 
-AFTER_NS = 2_000_000_000
-"""Of CPU: when a sibling would look, too. Beside other hogs it takes longer, and supervisors do not wait."""
+AFTER_NS = 1_500_000_000
+"""Of CPU: beside other hogs that takes some times as long, and a supervisor does not wait."""
 
 A_CPU_NS = 100_000_000
 """What threads without the GIL may have had of each CPU between two beats, of which the second was late."""

@@ -170,7 +170,8 @@ class Lookout:
         neighbour = silence.neighbour
         beat_ns = read_beat(neighbour.pulse)
         if not neighbour.is_alive():
-            is_told = silence.evidence is not None
+            # One that could not be looked at may have written its own stacks.
+            is_told = silence.evidence is not None and bool(silence.evidence.stack)
             if is_told:
                 # Before the claim goes: who comes to look finds one or the other gone.
                 drop_what_is_left_by(neighbour)

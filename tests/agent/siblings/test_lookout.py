@@ -368,6 +368,25 @@ def test_what_a_worker_has_written_is_told_by_nobody_once_a_sibling_has_told_of_
     run(test())
 
 
+def test_what_a_worker_has_written_is_told_where_its_sibling_came_too_late_to_look(next_one: Next) -> None:
+    """It was ended before its dump was taken, or may not be traced: as the same silence, with its stack."""
+
+    async def test() -> None:
+        next_one.answer = lambda: Refusal(id="1", reason="pid 5 is gone")
+        watching = Watching(next_one)
+        began_ns = beat(next_one, watching)
+        await watching.for_s(3)
+        next_one.writes("Thread 0x1 (most recent call first):\n")
+        next_one.process.kill()
+        next_one.process.wait()
+        [over] = await watching.for_s(0.3)
+        assert (over.outcome, over.stack) == ("ended", [])
+        [left] = watching.left
+        assert left.sign.beat_ns == began_ns
+
+    run(test())
+
+
 @pytest.mark.parametrize("is_old", [False, True], ids=["of this silence", "of one before"])
 def test_what_a_worker_has_written_is_told_of_its_last_silence_alone(next_one: Next, is_old: bool) -> None:
     """What had been written before its last sign of life is of another one."""

@@ -196,7 +196,7 @@ def test_one_that_is_alone_tells_of_its_own_silence_when_it_goes_on(app: str) ->
 
 def test_one_that_is_alone_and_ended_for_its_silence_is_told_of_by_who_takes_its_place(app: str) -> None:
     """gunicorn ends it and starts another, which finds what it has left."""
-    with running(app, server="gunicorn", workers=1, options=["--timeout", "4"]) as service:
+    with running(app, server="gunicorn", workers=1, options=["--timeout", "6"]) as service:
         [before] = service.wait_registered()
         ask(service, ENDLESS)
         told = told_of(service, lambda each: each.outcome == "ended")
