@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from types import CodeType
 
 import msgspec
 
@@ -41,21 +42,26 @@ class Stack(msgspec.Struct, frozen=True):
     cut: int
 
 
-def own_threads() -> list[SpyThread]:
+def own_threads(stacks: Mapping[int, Sequence[tuple[CodeType, int]]] | None = None) -> list[SpyThread]:
     """Return the stacks of every Python thread of this process, as it sees itself (6 µs and no pause).
 
-    Whether a thread runs and who holds the GIL can't be told from inside: the GIL is always ours.
+    `stacks`: what they were before, by thread and innermost first, instead of what they are now. Whether a
+    thread runs and who holds the GIL can't be told from inside: the GIL is always ours.
     """
     known = {thread.ident: thread for thread in threading.enumerate()}
     main = threading.main_thread().ident
     pid = os.getpid()
     threads = []
-    for ident, frame in sys._current_frames().items():
+    if stacks is None:
+        stacks = {
+            ident: [(f.f_code, f.f_lineno or 0) for f in stack_of(frame, _MAX_WALKED)]
+            for ident, frame in sys._current_frames().items()
+        }
+    for ident, stack in stacks.items():
         thread = known.get(ident)
         native = pid if ident == main else (thread.native_id if thread else None)
         frames = [
-            SpyFrame(f.f_code.co_qualname, f.f_code.co_filename, f.f_lineno or f.f_code.co_firstlineno)
-            for f in stack_of(frame, _MAX_WALKED)
+            SpyFrame(code.co_qualname, code.co_filename, line or code.co_firstlineno) for code, line in stack
         ]
         threads.append(
             SpyThread(pid, ident, frames, thread_name=thread.name if thread else None, os_thread_id=native)

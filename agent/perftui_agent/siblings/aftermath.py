@@ -28,7 +28,7 @@ from perftui_agent.siblings.pulse import Sign, read_pulse
 from perftui_agent.siblings.supervision import Supervisor
 from perftui_agent.siblings.toll import Account, Shares, account_of, shares
 from perftui_agent.siblings.verdict import NOBODY, STARVED, STARVED_WAITED, STOPPED, Verdict, blamed, judge
-from perftui_agent.siblings.written import Stacks, Text, dump_of, stacks_here, stacks_in, take_text
+from perftui_agent.siblings.written import Stacks, Text, dump_of, stacks_after, stacks_in, take_text
 from perftui_agent.wire.frames import Dump, Evidence, Refusal, WorkerIdentity
 from perftui_agent.wire.registration import StacksOnSignal
 
@@ -105,8 +105,7 @@ class Aftermath:
         """Tell of a silence of this worker's that is over, unless a sibling has looked."""
         if stacks is None:
             return
-        # Before anything lets go of the GIL: who held it is where he was.
-        here = stacks_here() if gap is not None and gap.waited_for_gil else None
+        here = stacks_after(gap) if gap is not None and gap.waited_for_gil else None
         # Taken in any case: left there, it would be told as the next silence's.
         text = take_text(Path(stacks.path))
         if claim.claim_of(directory, self._stem, sign.beat_ns).exists():
@@ -198,6 +197,12 @@ class Aftermath:
             who = blamed(answer)
             route = await self._route_of([(frame.file, frame.line) for frame in who.frames])
             verdict = judge(who, spent, is_stopped=False)
+            if who.waits_for_events:
+                answer, who, route = (
+                    Refusal(id="", reason="it had gone on before it was looked at"),
+                    NOBODY,
+                    "",
+                )
         found = Found(
             id=f"{worker.id}@{sign.beat_ns}",
             worker=told_as,

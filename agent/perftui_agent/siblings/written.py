@@ -25,6 +25,7 @@ from perftui_agent.inspect.stacks import (
     wanted_lines,
 )
 from perftui_agent.inspect.targets import started_at
+from perftui_agent.probes.loop.gap import Gap
 from perftui_agent.wire.frames import Dump
 from perftui_agent.wire.stacks_on_signal import FAULTHANDLER, MAX_BYTES, limits_of, read_written
 
@@ -82,9 +83,9 @@ def stacks_in(text: Text, pid: int, main_thread: int) -> Stacks:
     return Stacks(signalled_threads(pid, written), text.written_at, FAULTHANDLER, note)
 
 
-def stacks_here() -> Stacks:
-    """Return the stacks of this process as they are now."""
-    return Stacks(own_threads(), time.time_ns(), PYTHON)
+def stacks_after(gap: Gap) -> Stacks:
+    """Return the stacks of this process as they were when somebody let go of the GIL."""
+    return Stacks(own_threads(gap.stacks), time.time_ns(), PYTHON)
 
 
 async def dump_of(found: Stacks, pid: int, sources: SourceReader) -> Dump:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import selectors
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from perftui_agent.evidence import EvidenceTray
 from perftui_agent.guard import Guard
-from perftui_agent.probes.loop.gap import Gap
+from perftui_agent.probes.loop.gap import Gap, gap
 from perftui_agent.siblings import claim
 from perftui_agent.siblings.aftermath import Aftermath
 from perftui_agent.siblings.pulse import Sign
@@ -23,12 +25,16 @@ SILENT_NS = 3_000_000_000
 
 WRITTEN = 'Thread 0x1 (most recent call first):\n  File "/srv/app.py", line 7 in match\n'
 
-ASKED_FOR_THE_GIL = Gap(SILENT_NS, switches=600, ticks=1)
 SLEPT = Gap(SILENT_NS, switches=2, ticks=1)
 LOOP_TURNED = Gap(SILENT_NS, switches=2, ticks=58)
 
 
-def told(folder: Path, gap: Gap | None, *, written: str = "", is_claimed: bool = False) -> list[Evidence]:
+def asked_for_the_gil() -> Gap:
+    """Return what there was before now."""
+    return gap(SILENT_NS, 600, 1)
+
+
+def told(folder: Path, between: Gap | None, *, written: str = "", is_claimed: bool = False) -> list[Evidence]:
     """Return what is told after three silent seconds, at the end of which something may have been written."""
     own = WorkerIdentity(
         host="box", pid=os.getpid(), started_at=1.0, service="shop", supervisor_pid=1, start_ticks=1
@@ -47,7 +53,7 @@ def told(folder: Path, gap: Gap | None, *, written: str = "", is_claimed: bool =
     async def test() -> None:
         aftermath = Aftermath(own, "x", tray=tray, route_of=route_of, supervisor=lambda: None, guard=guard)
         aftermath.note()
-        aftermath.tell_own(sign, stacks, folder, now_ns, gap)
+        aftermath.tell_own(sign, stacks, folder, now_ns, between)
         await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
 
     asyncio.run(test())
@@ -58,16 +64,27 @@ def told(folder: Path, gap: Gap | None, *, written: str = "", is_claimed: bool =
 
 def test_what_it_has_written_says_where_it_hung(tmp_path: Path) -> None:
     """In the thread that computed, while the agent's asked for the GIL."""
-    [evidence] = told(tmp_path, ASKED_FOR_THE_GIL, written=WRITTEN)
+    [evidence] = told(tmp_path, asked_for_the_gil(), written=WRITTEN)
     assert (evidence.verdict, evidence.where, evidence.route) == ("hung", "srv/app.py:7 match", "GET /rx")
     assert (evidence.outcome, evidence.how) == ("went on", "faulthandler by itself")
 
 
 def test_one_that_held_the_gil_and_waited_has_written_nothing_and_is_where_it_was(tmp_path: Path) -> None:
     """The agent's thread sees it as the first thing it does."""
-    [evidence] = told(tmp_path, ASKED_FOR_THE_GIL)
+    [evidence] = told(tmp_path, asked_for_the_gil())
     assert (evidence.verdict, evidence.how) == ("hung", "python by itself")
     assert any("test_aftermath.py" in line for line in evidence.stack)
+    assert "loop/gap.py" in evidence.stack[0], "and not what it did later"
+
+
+def test_one_that_had_gone_on_before_it_was_looked_at_hung_in_no_line_that_is_known(tmp_path: Path) -> None:
+    """What waits for events by then did not hold the GIL."""
+    main = threading.main_thread().ident
+    assert main is not None
+    waits = selectors.SelectSelector.select.__code__
+    [evidence] = told(tmp_path, asked_for_the_gil()._replace(stacks={main: [(waits, 5)]}))
+    assert (evidence.verdict, evidence.where, evidence.stack) == ("hung", "", [])
+    assert "it had gone on before it was looked at" in evidence.text
 
 
 def test_one_that_did_not_run_at_all_was_stopped_and_no_line_is_to_blame(tmp_path: Path) -> None:
@@ -85,7 +102,7 @@ def test_a_silence_of_the_agent_alone_is_none_of_the_apps(tmp_path: Path, writte
 
 def test_what_a_sibling_has_looked_at_is_its_to_tell(tmp_path: Path) -> None:
     """And what was written meanwhile is not left for the next silence."""
-    assert told(tmp_path, ASKED_FOR_THE_GIL, written=WRITTEN, is_claimed=True) == []
+    assert told(tmp_path, asked_for_the_gil(), written=WRITTEN, is_claimed=True) == []
 
 
 def test_without_a_loop_to_tell_by_it_goes_by_what_is_written(tmp_path: Path) -> None:

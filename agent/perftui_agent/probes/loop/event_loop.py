@@ -37,7 +37,7 @@ from perftui_agent.probes.loop.block import (
     stack_on_loop,
 )
 from perftui_agent.probes.loop.clock import LoopClock, Tick
-from perftui_agent.probes.loop.gap import FROM_NS, Gap, asked_for_gil
+from perftui_agent.probes.loop.gap import FROM_NS, Gap, asked_for_gil, gap
 from perftui_agent.probes.loop.overdue import OverdueTimer
 from perftui_agent.probes.loop.pace import LoopPace
 from perftui_agent.probes.probe import ON, ProbeStatus
@@ -233,12 +233,11 @@ class LoopWatch:
         if self.loop.is_closed():
             return False
         now, switches = perf_counter_ns(), _switches_of_this_thread()
+        apart_ns = now - self._woke_ns
+        asked = switches - self._switches
+        self.gap = gap(apart_ns, asked, len(self.clock.ticks)) if apart_ns >= FROM_NS else None
         if now < self._serves_from_ns:
             self._serves_from_ns = self._first_visit_ns()
-        apart_ns = now - self._woke_ns
-        self.gap = (
-            Gap(apart_ns, switches - self._switches, len(self.clock.ticks)) if apart_ns >= FROM_NS else None
-        )
         was_late_ns, late_due_ns = self._take_ticks()
         overdue_ns = now - self.clock.due_ns
         meant_ns = self._meant_ns(self.clock.due_ns if overdue_ns >= OVERDUE_NS else late_due_ns)
@@ -247,11 +246,11 @@ class LoopWatch:
         if overdue_ns >= OVERDUE_NS and (self._block is not None or held_ns < overdue_ns / 2):
             self._look(self.clock.due_ns)
         elif overdue_ns >= OVERDUE_NS:
-            self._look_who_held_us(meant_ns, now, switches - self._switches)
+            self._look_who_held_us(meant_ns, now, asked)
         elif min(held_ns, was_late_ns) >= self._block_ns * SURE_SHARE:
             # The loop has come before us; who held us both may be where it was all the same.
             turned_ns = self._turned_ns
-            self._look_who_held_us(meant_ns, now, switches - self._switches)
+            self._look_who_held_us(meant_ns, now, asked)
             self._turned(turned_ns)
         self._woke_ns, self._switches = now, switches
         return True

@@ -7,7 +7,15 @@ Or it was held up alone, by a slow disk, and the app's loop has turned all the w
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
+from types import CodeType
+from typing import NamedTuple, TypeAlias
+
+from perftui_agent.places import stack_of
+
+Stack: TypeAlias = list[tuple[CodeType, int]]
+"""What a thread ran, and at which lines: innermost first. A frame itself would move on."""
+
+MAX_DEPTH = 5_000
 
 FROM_NS = 1_000_000_000
 """What is shorter is told of by nobody."""
@@ -24,6 +32,8 @@ class Gap(NamedTuple):
     """How often the thread has gone to wait."""
     ticks: int
     """Of the loop's clock."""
+    stacks: dict[int, Stack] = {}  # noqa: RUF012 - nobody writes to it
+    """By thread, if it was the GIL: taken as soon as there was one, so who held it is where it was."""
 
     @property
     def waited_for_gil(self) -> bool:
@@ -34,6 +44,15 @@ class Gap(NamedTuple):
     def loop_turned(self) -> bool:
         """Whether the app went on meanwhile."""
         return self.ticks > MOST_AFTERWARDS
+
+
+def gap(ns: int, switches: int, ticks: int) -> Gap:
+    """Return what there was, with the stacks as they are now if it was the GIL."""
+    stacks: dict[int, Stack] = {}
+    if asked_for_gil(ns, switches):
+        for ident, frame in sys._current_frames().items():
+            stacks[ident] = [(f.f_code, f.f_lineno or 0) for f in stack_of(frame, MAX_DEPTH)]
+    return Gap(ns, switches, ticks, stacks)
 
 
 def asked_for_gil(ns: int, switches: int) -> bool:
