@@ -469,11 +469,12 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
             self.remark("no shell would bring it back from the background: q quits")
 
     def action_help(self) -> None:
-        """Show the keys."""
+        """Show the keys, and on a route first why it has no finding."""
         from perftui.screens.help import HelpView  # noqa: PLC0415 - see `_go_on`
 
         if not isinstance(self.screen, HelpView):
-            self.push_screen(HelpView(self))
+            route = self.screen.route_here() if isinstance(self.screen, View) else None
+            self.push_screen(HelpView(self, route))
 
     async def action_quit(self) -> None:
         """Leave; a recording ends with it."""

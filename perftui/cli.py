@@ -30,6 +30,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "dump": "Print the stacks of every thread of the workers.",
         "evidence": "List or open what triggers and silent workers have left.",
         "explain": "Tell how the database goes about a statement.",
+        "findings": "Tell what each kind of finding goes by.",
         "functions": "Tell which functions the requests of a route call.",
         "ls": "List the instrumented services on this host.",
         "memory": "Tell what grows in a worker's memory, by line and by type.",
@@ -39,6 +40,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "replay": "Open the dashboard on a recording.",
         "report": "Write one page about what happened, for who was not there.",
         "snapshot": "Watch for some seconds, then print the state.",
+        "watch": "Say when a finding begins and ends; no screen.",
     }
 )
 """Each verb and what `--help` says of it; `commands/<verb>.py` holds the rest."""

@@ -3,7 +3,7 @@
 An objective is *missed* only where the true value is beyond its bound with a certainty of 99.5 % (for all
 objectives of one check together: each of several has a stricter share of that), *met* where it is within
 with 95 %, and undecided between the two. Counts have no noise and are what they are, as is a rate that was
-delivered.
+delivered. Errors are counted as well: they are within where one more of them would still keep the bound.
 
 `for 30s`: every stretch of 30 s within the time that is watched, second by second, is judged by the figure
 over all its requests. One that misses it is a miss; a single bad second is none as long as the 30 s around
@@ -138,6 +138,8 @@ def _interval(
     # Of those that depend on each other several are one draw, and a miss is said of them the later. That it
     # is met is said of this time alone, whatever the next may be.
     strict, easy = believed(z, measured.effect / times), believed(deviate(MET_BY_CHANCE), 1 / times)
+    if objective.quantity == "share" and measured.value is not None:
+        easy = (easy[0], min(1.0, measured.value + 1 / (measured.n * times)))
     return (strict[0], easy[1]) if objective.is_upper else (easy[0], strict[1])
 
 

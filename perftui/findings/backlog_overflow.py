@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.cost import FAILED_MS
+from perftui.findings.criteria import At, Criteria
 from perftui.findings.figures import ms, plural, span
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, quoted
 from perftui.findings.workers import at_work
@@ -81,7 +83,7 @@ def _finding(
             "workers": [worker.pid for worker in workers],
         },
         advice=_advice(limit, lag_ms, len(workers)),
-        impact=1000.0 * refused / max(summary.window_s, 1.0) + most,
+        impact=FAILED_MS * refused / max(summary.window_s, 1.0) + most,
         key=key,
         worker=workers[0].identity.id if len(workers) == 1 else None,
         workers=tuple(worker.identity.id for worker in workers),
@@ -96,3 +98,15 @@ def _advice(limit: int, lag_ms: float, workers: int) -> str:
     )
     capped = f" ({limit} looks like it)" if limit in CAPS else ""
     return f"{first} Only then make the queue longer: --backlog, capped by net.core.somaxconn{capped}."
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="connections wait to be accepted near the limit, or were refused at it",
+    subject="listening socket",
+    when=(
+        At("of the limit of the accept queue, at its fullest", NEAR, "share"),
+        f"or connections that were refused while it was {FILLING:.0%} full and more",
+        f"{MIN_WAITING} connections and more that waited",
+    ),
+)

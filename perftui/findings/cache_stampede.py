@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import percent, times
 from perftui.findings.low_hit_ratio import cache_evidence
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
@@ -50,3 +51,16 @@ def _finding(summary: Summary, cache: CacheFrame, standing: Standing) -> Finding
         key=cache.name,
         cache=cache.name,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="many requests miss the same key at once, and all of them do the work",
+    subject="cache",
+    when=(
+        At("misses of a key that another request was fetching already", STAMPEDES, "count"),
+        At("of all misses", SHARE, "share"),
+    ),
+    medium=graded_by(MEDIUM_SHARE, "share"),
+    high=f"from {HIGH_PER_SECOND:g} a second on",
+)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import percent, rate
 from perftui.findings.low_hit_ratio import cache_evidence
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
@@ -58,3 +59,17 @@ def _finding(summary: Summary, cache: CacheFrame, evictions: int, standing: Stan
         key=cache.name,
         cache=cache.name,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="a cache evicts as fast as it fills",
+    subject="cache",
+    when=(
+        f"{MIN_EVICTIONS} evictions and more",
+        At("evictions for each miss", EVICTIONS_PER_MISS, "count"),
+        At("of the lookups that miss", MISS_RATIO, "share"),
+    ),
+    medium=graded_by(MEDIUM_PER_SECOND, "a second"),
+    high=graded_by(HIGH_PER_SECOND, "a second"),
+)

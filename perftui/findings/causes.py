@@ -145,6 +145,22 @@ def settled(found: Iterable[Finding], summary: Summary) -> list[Finding]:
     return [_naming(each, summary, causes) if each.kind == BREACH else each for each in left]
 
 
+def causes_first(ordered: Sequence[Finding]) -> list[Finding]:
+    """Return findings with what a missed target begins with before that target, however severe it is."""
+    left = list(ordered)
+    for breach in ordered:
+        named = breach.evidence.get("cause") if breach.kind == BREACH else None
+        cause = next((each for each in left if _is_named(each, named)), None)
+        if cause is not None and left.index(cause) > left.index(breach):
+            left.remove(cause)
+            left.insert(left.index(breach), cause)
+    return left
+
+
+def _is_named(finding: Finding, named: Mapping[str, str] | None) -> bool:
+    return named is not None and (finding.kind, finding.subject) == (named["kind"], named["subject"])
+
+
 def _is_explained(symptom: Finding, by_kind: Mapping[str, Sequence[Finding]]) -> bool:
     on = _workers(symptom)
     explained: set[str] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted, worst
 from perftui.findings.upstreams import by_host
@@ -86,3 +87,16 @@ def _finding(
         routes=routes,
         upstream=row.key,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="single requests call one host many times: an N+1 over HTTP",
+    subject="host",
+    when=(
+        f"{MIN_REQUESTS_REPEATING} requests and more that did so",
+        At("calls of one host in such a request", CALLS, "count", lambda row, _: row.http_per_request),
+    ),
+    medium=f"{graded_by(MEDIUM_MS, 'ms')}, or {graded_by(MEDIUM_CALLS, 'count')} calls",
+    high=f"{graded_by(HIGH_MS, 'ms')}, or {graded_by(HIGH_CALLS, 'count')} calls",
+)

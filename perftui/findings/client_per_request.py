@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent, plural
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.findings.upstreams import by_host, routes_of
@@ -69,3 +70,16 @@ def _finding(summary: Summary, row: UpstreamSummary, subject: str, was: Severity
         routes=routes,
         upstream=row.key,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="each request makes an HTTP client of its own, and so connects anew each time",
+    subject="call site, or host",
+    when=(
+        f"{MIN_CLIENTS} clients made within requests and more, and more than there are workers",
+        At("of the requests that call", SHARE, "share"),
+    ),
+    medium=f"{graded_by(MEDIUM_MS, 'ms')} of connecting for each request",
+    high=f"{graded_by(HIGH_MS, 'ms')} of connecting for each request",
+)

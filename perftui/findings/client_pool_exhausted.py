@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.cost import FAILED_MS
+from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, plural
 from perftui.findings.rule import MAX_SUBJECT, MIN_REQUESTS, Bar, Standing, graded, quoted
 from perftui.findings.upstreams import by_host, routes_of
@@ -73,9 +75,22 @@ def _finding(summary: Summary, host: str, rows: list[UpstreamSummary], was: Seve
         },
         advice="Calls are held up here, before the upstream sees them. See who holds connections long: a "
         "slow upstream, or answers whose body is never read nor closed. Then raise the client's limit.",
-        impact=sum(row.pool_wait_ms for row in rows) / max(summary.window_s, 1.0) + 1000.0 * timeouts,
+        impact=(sum(row.pool_wait_ms for row in rows) + FAILED_MS * timeouts) / max(summary.window_s, 1.0),
         key=host,
         route=routes[0] if routes else None,
         routes=routes,
         upstream=worst.key,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="outgoing calls wait for one of their client's own connections, or give up",
+    subject="host",
+    when=(
+        At("p95 of the wait for a connection", WAIT_P95_MS, "ms"),
+        f"or a call that waits for {written(STUCK_MS, 'ms')} now, or one that gave up",
+    ),
+    medium=graded_by(MEDIUM_MS, "ms"),
+    high=graded_by(HIGH_MS, "ms"),
+)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.cost import waited_for_loops
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent
 from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded
 from perftui.findings.workers import at_work, name_of
@@ -76,7 +78,21 @@ def _finding(summary: Summary, worker: WorkerSummary, share: float, was: Severit
         },
         advice=f"Profile worker {worker.pid} to see what burns it. If that is the work itself: more workers, "
         "as long as the host has cores to spare.",
-        impact=lag_ms * (worker.rps or 0.0),
+        impact=waited_for_loops(summary, {worker.identity.id}),
         key=worker.identity.id,
         worker=worker.identity.id,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="a worker has no CPU left, and work queues",
+    subject="worker",
+    when=(
+        At("of a core, or of the container's share", SHARE, "share"),
+        At("p99 of how late its loop answers", LAG_P99_MS, "ms"),
+        f"over {MIN_COVERED_S:g} s and more, with {MIN_REQUESTS} requests and more",
+    ),
+    medium=graded_by(MEDIUM_LAG_MS, "ms"),
+    high=graded_by(HIGH_LAG_MS, "ms"),
+)

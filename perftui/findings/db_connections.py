@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import percent
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, quoted
 from perftui.model.database import DatabaseView
@@ -64,3 +65,12 @@ def _finding(summary: Summary, view: DatabaseView, share: float | None, was: Sev
         key=view.name,
         pool=next((pool.name for pool in summary.pools if pool.name == view.look.engine), None),
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="the server's connections run out",
+    subject="database",
+    when=(At("of its connections that are used", USED, "share"), "or it refuses one"),
+    high=graded_by(HIGH, "share"),
+)

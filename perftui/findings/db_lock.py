@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, plural
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.model.database import DatabaseView, Holder, LockRow, SessionRow
@@ -184,3 +185,13 @@ def _of_sqlite(view: DatabaseView, writer: Holder, standing: Standing) -> Findin
 
 def _round(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="sessions wait for a lock of ours, or one of ours for theirs",
+    subject="route, statement or session",
+    when=(At("the longest wait", WAITS_MS, "ms"),),
+    medium=graded_by(MEDIUM_MS, "ms"),
+    high=graded_by(HIGH_MS, "ms"),
+)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.cost import FAILED_MS
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import percent, span
 from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded, quoted
 from perftui.model.summary import Finding, RouteSummary, Summary
@@ -69,7 +71,7 @@ def _finding(summary: Summary, route: RouteSummary, standing: Standing) -> Findi
             ],
         },
         advice=_advice(first, pool),
-        impact=1000.0 * route.errors / window_s,
+        impact=FAILED_MS * route.errors / window_s,
         route=route.route,
         pool=pool,
     )
@@ -87,3 +89,17 @@ def _advice(first: ExceptionCount | None, pool: str | None) -> str:
     if pool is not None:
         return f"Begin with the pool {quoted(pool)}: checkouts time out there, which looks like this here."
     return f"Open {first.place}: handle what is expected there with a 4xx, and mend what is not."
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="a route answers with 5xx, or exceptions leave it unhandled",
+    subject="route",
+    when=(
+        At("of the requests that fail", RATE, "share", lambda row, _: row.error_rate),
+        At("failures", Bar(MIN_ERRORS, MIN_ERRORS), "count", lambda row, _: float(row.errors)),
+        f"of {MIN_REQUESTS} requests and more, or half of fewer",
+    ),
+    medium=graded_by(MEDIUM_RATE, "share"),
+    high=graded_by(HIGH_RATE, "share"),
+)

@@ -40,7 +40,7 @@ from perftui.findings import (
     worker_gone,
     worker_imbalance,
 )
-from perftui.findings.causes import settled
+from perftui.findings.causes import causes_first, settled
 from perftui.findings.rule import MAX_SUBJECT, NONE_STANDS, RANK, Rule, Standing, quoted
 from perftui.model.summary import Finding, Summary
 
@@ -90,7 +90,7 @@ MAX_OF_A_KIND = 20
 
 
 def find(summary: Summary, standing: Mapping[str, Standing] = MappingProxyType({})) -> tuple[Finding, ...]:
-    """Return everything that is wrong in `summary`: by severity, then by impact.
+    """Return everything that is wrong in `summary`: by severity, then by what it costs, causes first.
 
     `standing` says which findings were there before (`steady.Steady` keeps it): they stay until they
     fall under a lower threshold than the one at which they appear.
@@ -100,7 +100,7 @@ def find(summary: Summary, standing: Mapping[str, Standing] = MappingProxyType({
         # A rule that fails takes its own judgement with it, and no other's.
         with FAULTS.spared(f"the finding {kind}"):
             found += sorted(check(summary, standing.get(kind, NONE_STANDS)), key=_order)[:MAX_OF_A_KIND]
-    return tuple(_bounded(finding) for finding in sorted(settled(found, summary), key=_order))
+    return tuple(_bounded(each) for each in causes_first(sorted(settled(found, summary), key=_order)))
 
 
 def _bounded(finding: Finding) -> Finding:

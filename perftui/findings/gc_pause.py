@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.cost import under_way
+from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, percent, span, times
 from perftui.findings.rule import Bar, Standing, graded, worst
 from perftui.findings.workers import at_work, name_of
@@ -76,7 +78,20 @@ def _finding(
         },
         advice="Call gc.freeze() once the app has started, raise gc.set_threshold(), "
         "and keep fewer objects alive for long.",
-        impact=share * 1000.0 * (worker.rps or 0.0),
+        impact=share * 1000.0 * under_way(worker),
         key=worker.identity.id,
         worker=worker.identity.id,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="garbage collection stops every thread of a worker for too long, or too often",
+    subject="worker",
+    when=(
+        At(f"pauses beyond {written(LONG_MS, 'ms')}", LONG_PAUSES, "count"),
+        f"or {written(SHARE.enter, 'share')} of the worker's time and more, in however short pauses",
+    ),
+    medium=f"{graded_by(MEDIUM_MS, 'ms')}, or {graded_by(MEDIUM_SHARE, 'share')} of its time",
+    high=f"{graded_by(HIGH_MS, 'ms')}, or {graded_by(HIGH_SHARE, 'share')} of its time",
+)

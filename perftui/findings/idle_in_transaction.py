@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, plural
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.model.database import DatabaseView, SessionRow
@@ -82,3 +83,14 @@ def _finding(
         workers=tuple(dict.fromkeys(row.worker for row in rows if row.worker is not None)),
         statement=longest.session.fingerprint or None,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="a session of ours holds a transaction and does nothing",
+    subject="route",
+    when=(At("for so long", IDLES_MS, "ms"),),
+    medium=graded_by(MEDIUM_MS, "ms"),
+    high=graded_by(HIGH_MS, "ms"),
+    never="sessions of other applications",
+)

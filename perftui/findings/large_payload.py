@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import percent, rate, size
 from perftui.findings.rule import Bar, Standing, graded
 from perftui.model.summary import Finding, RouteSummary, Summary
@@ -73,3 +74,18 @@ def _finding(route: RouteSummary, factor: float, standing: Standing) -> Finding:
         impact=bytes_per_s / 100_000,  # at the 10 ms per megabyte that JSON costs
         route=route.route,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="a route's bodies are big as a habit: not compressed, not paginated, or neither",
+    subject="route",
+    when=(
+        At("median of its bodies", P50_BYTES, "bytes", lambda row, _: row.bytes_p50),
+        f"or a p95 of {written(P95_BYTES.enter, 'bytes')} and more, of {MIN_BODIES_P95} bodies and more",
+        f"compressed bodies count for {COMPRESSED_FACTOR:g} times as little",
+    ),
+    medium=graded_by(MEDIUM_BYTES, "bytes"),
+    high=graded_by(HIGH_BYTES, "bytes"),
+    never="streams, exports and files, which are meant to be large",
+)

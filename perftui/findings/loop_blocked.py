@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from perftui.findings.cost import waited_for_loops
+from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, span, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted, worst
 from perftui.findings.workers import at_work
@@ -112,7 +114,7 @@ def _finding(summary: Summary, function: str, rows: Sequence[IncidentRow], was: 
             "stack": list(longest.incident.stack[:MAX_STACK]),
         },
         advice=_advice(longest, alone=sum(1 for _ in at_work(summary)) < 2),
-        impact=total_ms / window_s,
+        impact=total_ms / window_s + waited_for_loops(summary, {worker for worker, _ in of_worker_ns}),
         key=function,
         since=min(row.incident.at for row in rows) / 1e9,
         route=routes.most_common(1)[0][0] if routes else None,
@@ -147,3 +149,23 @@ def _advice(longest: IncidentRow, *, alone: bool) -> str:
             f"py-spy dump --pid {longest.pid} in a shell, or by a sibling, with --workers 2."
         )
     return f"{mend} A dump of worker {longest.pid} shows it at work."
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="code on the event loop held it, so that no other request of that worker went on",
+    subject="file and function",
+    when=(
+        At(
+            "times that one function held it beyond the agent's threshold (PERFTUI_BLOCK_MS)",
+            Bar(OFTEN, OFTEN),
+            "count",
+            lambda row, summary: float(
+                sum(each.incident.route == row.route for each in _held(summary.incidents))
+            ),
+        ),
+        f"or once for {written(LONG_MS, 'ms')} and more",
+    ),
+    medium=f"{graded_by(MEDIUM_MS, 'ms')}, or {graded_by(MEDIUM_SHARE, 'share')} of a worker's time",
+    high=f"{graded_by(HIGH_MS, 'ms')}, or {graded_by(HIGH_SHARE, 'share')} of a worker's time",
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import percent
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.findings.workers import at_work
@@ -115,3 +116,18 @@ def _advice(cache: CacheFrame) -> str:
     if cache.evictions:
         return "Entries are evicted before they are asked for again: a larger maxsize, or fewer keys."
     return "Look at its key: something in it differs from call to call. If that must be, drop the cache."
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="a cache seldom hits: it costs memory and a lookup, and saves little",
+    subject="cache",
+    when=(
+        At("of the lookups that miss", MISS_RATIO, "share"),
+        f"{MIN_LOOKUPS} lookups and more",
+        At("of the misses in another process that were made and stored", MADE, "share"),
+    ),
+    medium=f"{graded_by(MEDIUM_MISS_RATIO, 'share')} of misses",
+    never=f"caches that are still filling, and keys noted for their own sake: locks, bans, sessions; "
+    f"workers younger than {written(WARM_AFTER_S, 's')}",
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import size, span
 from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded, worst
 from perftui.findings.workers import at_work, name_of
@@ -212,3 +213,22 @@ def _finding(
         key=worker.identity.id,
         worker=worker.identity.id,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="a worker's memory climbs and does not level off",
+    subject="worker",
+    when=(
+        At("growth of its floor", GROWN_BYTES, "bytes"),
+        At("of that floor at the beginning", GROWN_SHARE, "share"),
+        (
+            f"in every quarter of what is known at least {EACH_QUARTER:.0%} of it, over "
+            f"{written(MIN_SPAN_S, 's')} and more"
+        ),
+        f"or a climb at whose pace what is left lasts less than {written(ENDS_IN_S, 's')}",
+    ),
+    medium=graded_by(MEDIUM_SHARE, "share"),
+    high=f"{graded_by(HIGH_SHARE, 'share')}, or used up within {written(LIMIT_SOON_S, 's')}",
+    never=f"the first {written(WARM_AFTER_S, 's')} of a worker",
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.model.plans import advice_on, subject_of
@@ -75,3 +76,16 @@ def _finding(
         routes=query.routes,
         statement=query.fingerprint,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="the plan of a slow statement scans a table by a filter without an index",
+    subject="table and columns",
+    when=(
+        "a plan that reads a table whole, or sorts it, for want of an index (SQLite, PostgreSQL)",
+        At("of the statement's executions beyond the agent's threshold", SHARE, "share"),
+    ),
+    medium=f"p95 {graded_by(MEDIUM_P95_MS, 'ms')}",
+    high=f"p95 {graded_by(HIGH_P95_MS, 'ms')}",
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, times
 from perftui.findings.rule import Bar, Standing, graded, quoted, worst
 from perftui.model.summary import Finding, RouteSummary, Severity, Summary
@@ -93,3 +94,25 @@ def _finding(
         route=route.route,
         statement=shape.fingerprint,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="one request runs the same SELECT shape many times with other binds, from one call site",
+    subject="route",
+    when=(
+        At(
+            "times one shape in a request",
+            REPEATS,
+            "count",
+            lambda row, _: max(
+                (each.executions / each.requests for each in row.repeats if each.requests), default=0.0
+            ),
+        ),
+        f"{MIN_REQUESTS_REPEATING} requests and more that did so",
+        f"{OTHER_BINDS:.0%} of the executions and more with binds of their own",
+    ),
+    medium=f"{graded_by(MEDIUM_MS, 'ms')}, or {graded_by(MEDIUM_REPEATS, 'count')} times",
+    high=f"{graded_by(HIGH_MS, 'ms')}, or {graded_by(HIGH_REPEATS, 'count')} times",
+    never="batched inserts, executemany, the IN of a selectinload",
+)

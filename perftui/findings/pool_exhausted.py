@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.cost import FAILED_MS
+from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, plural
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.model.summary import Finding, PoolSummary, Severity, Summary
@@ -67,7 +69,12 @@ def _finding(summary: Summary, pool: PoolSummary, was: Severity | None) -> Findi
         },
         advice="See who holds connections long: a route that awaits something else while it has one "
         "should give it back first. Then size the pool for the requests that need one at once.",
-        impact=(wait_ms or 0.0) * pool.checkouts / max(summary.window_s, 1.0) + 1000.0 * pool.timeouts,
+        impact=(
+            sum((route.pool_wait_ms_per_request or 0.0) * route.requests for route in routes)
+            + (pool.waiting or 0) * min(longest_ms, summary.window_s * 1e3)
+            + FAILED_MS * pool.timeouts
+        )
+        / max(summary.window_s, 1.0),
         key=pool.name,
         route=routes[0].route if routes else None,
         routes=tuple(route.route for route in routes),
@@ -79,3 +86,27 @@ def _usage(pool: PoolSummary) -> str:
     if pool.checked_out is None or pool.max is None:
         return ""
     return f"{pool.checked_out} of {pool.max} connections out"
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="requests wait for, or time out on, a database connection",
+    subject="pool",
+    when=(
+        At(
+            "p95 of the wait for a connection",
+            WAIT_P95_MS,
+            "ms",
+            lambda row, summary: (
+                max((each.wait_p95_ms or 0.0 for each in summary.pools), default=0.0)
+                if row.pool_wait_ms_per_request is not None
+                else None
+            ),
+        ),
+        f"of {MIN_CHECKOUTS} checkouts and more",
+        f"or one that waits for {written(STUCK_MS, 'ms')} now, or one that gave up",
+    ),
+    medium=graded_by(MEDIUM_MS, "ms"),
+    high=f"{graded_by(HIGH_MS, 'ms')}, or a time-out",
+    never="a full pool that nobody waits for",
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent
 from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded
 from perftui.findings.workers import at_work, name_of
@@ -94,3 +95,17 @@ def _advice(busiest: float) -> str:
         f"At {percent(busiest / 100)} CPU it is not the app's own work: many short steps on the loop, or a "
         "process that gets no CPU. Look at the host's load, a CPU quota, swapping; then at a profile."
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="requests wait longer before the app than in it",
+    subject="worker, or all",
+    when=(
+        At("of the latency, before the app", SHARE, "share", lambda row, _: queued_share(row)),
+        At("p95 of that wait", P95_MS, "ms", lambda row, _: row.queued.p95_ms),
+        f"{MIN_REQUESTS} requests and more of which it is known",
+    ),
+    medium=graded_by(MEDIUM_MS, "ms"),
+    high=graded_by(HIGH_MS, "ms"),
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, percent, rate, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.model.summary import Finding, QuerySummary, Summary
@@ -145,3 +146,23 @@ def _finding(
         route=saved.route or (query.routes[0] if query.routes else None),
         statement=query.fingerprint,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="the same statement with the same binds again and again across requests: a cache would take it",
+    subject="statement",
+    when=(
+        At("of its executions whose binds another request had", SHARE, "share"),
+        (
+            f"{written(OF_A_ROUTE.enter, 'share')} of a route's latency and "
+            f"{written(MS_PER_REQUEST.enter, 'ms')} a request, of {MIN_REPEATS} repeats and more"
+        ),
+        (
+            f"or {written(OF_THE_DATABASE.enter, 'share')} of the database's time and "
+            f"{MS_PER_SECOND.enter:g} ms a second, of {MIN_COSTLY_REPEATS} and more"
+        ),
+    ),
+    medium=graded_by(MEDIUM_MS_PER_SECOND, "ms a second"),
+    high=graded_by(HIGH_MS_PER_SECOND, "ms a second"),
+)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from perftui.findings.cost import FAILED_MS, sum_beyond
+from perftui.findings.criteria import Criteria, written
 from perftui.findings.figures import ms, percent, rate, span
 from perftui.findings.rule import MIN_REQUESTS, Standing, quoted
 from perftui.model.slo import ALL
@@ -82,9 +84,20 @@ def _finding(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> Findin
             **({"paths": paths} if paths else {}),
         },
         advice=_advice(verdicts, scope, paths),
-        impact=requests / max(summary.window_s, 1.0) * off,
+        impact=_cost(summary, scope, verdicts),
         route=route.route if route else None,
     )
+
+
+def _cost(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> float:
+    """Return by how much requests were beyond the target that is missed most, each second."""
+    first, window_s = verdicts[0], max(summary.window_s, 1.0)
+    rows = [row for row in summary.routes if row.route == scope or (scope == ALL and not row.long_poll)]
+    if first.slo.startswith("err"):
+        return FAILED_MS * sum(row.errors for row in rows) / window_s
+    if first.slo.startswith("rps"):
+        return 0.0  # nobody waited who did not come
+    return sum_beyond((row.sketch for row in rows), first.bound or 0.0) / window_s
 
 
 def _paths(route: RouteSummary | None, verdicts: list[SloVerdict]) -> list[dict[str, Any]]:
@@ -150,3 +163,22 @@ def _advice(verdicts: list[SloVerdict], scope: str, paths: list[dict[str, Any]])
     if scope == ALL:
         return "Open the route with the highest cost: the findings about it say where its time goes."
     return "Open the route: its breakdown says whether SQL, waiting or its own code takes the time."
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="a target is missed over the window",
+    subject="route, or all",
+    when=(
+        (
+            f"a target of the service (instrument(slo=…)) that is missed; then, until the value is within "
+            f"{LEAVES_AT:.0%} of it"
+        ),
+        (
+            f"{MIN_REQUESTS} requests and more, {MIN_P99_REQUESTS} for a p99; a rate over "
+            f"{written(MIN_RATE_WINDOW_S, 's')} and more"
+        ),
+    ),
+    medium="of a route",
+    high=f"of all routes, or at {written(FAR_OFF, 'times')} the target and more; a rate is low",
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent, plural
 from perftui.findings.rule import Bar, Standing, graded
 from perftui.model.after import ChannelSummary
@@ -80,3 +81,17 @@ def _asked(row: ChannelSummary) -> str:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="a WebSocket endpoint takes long for a message",
+    subject="route",
+    when=(
+        At("p95 of a message, by the handler's own time", P95_MS, "ms"),
+        f"{MIN_MESSAGES} messages and more",
+    ),
+    medium=graded_by(MEDIUM_MS, "ms"),
+    high=graded_by(HIGH_MS, "ms"),
+    never="waiting for others' news, for the next message, or for a client that does not read",
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, percent, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.model.plans import advice_on
@@ -108,3 +109,25 @@ def _advice(summary: Summary, query: QuerySummary) -> str:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="statements beyond the agent's threshold (PERFTUI_SLOW_QUERY_MS) as a habit",
+    subject="statement",
+    when=(
+        At(
+            "of its executions beyond the threshold",
+            SHARE,
+            "share",
+            lambda row, summary: max(
+                (each.slow / each.count for each in summary.asked if row.route in each.routes and each.count),
+                default=0.0,
+            ),
+        ),
+        f"{MIN_SLOW} and more of them; {written(SHARE_BESIDE_BLOCKS.enter, 'share')} while the loop is held",
+    ),
+    medium=f"p95 {graded_by(MEDIUM_P95_MS, 'ms')}",
+    high=f"p95 {graded_by(HIGH_P95_MS, 'ms')}",
+    never="statements of routes that keep a latency target of their own",
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent
 from perftui.findings.rule import Bar, Standing, graded
 from perftui.model.summary import Finding, RouteSummary, Summary
@@ -58,3 +59,26 @@ def _finding(
         impact=spent_ms * route.requests / max(summary.window_s, 1.0),
         route=route.route,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="building the response costs more than the work",
+    subject="route",
+    when=(
+        At("for each request", MS, "ms", lambda row, _: row.serialize_ms_per_request),
+        At(
+            "of its latency",
+            SHARE,
+            "share",
+            lambda row, _: (
+                (row.serialize_ms_per_request or 0.0) / row.latency.mean_ms
+                if row.serialize_ms_per_request is not None and row.latency.mean_ms
+                else None
+            ),
+        ),
+        f"{MIN_REQUESTS} requests and more",
+    ),
+    medium=graded_by(MEDIUM_MS, "ms"),
+    high=graded_by(HIGH_MS, "ms"),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, plural
 from perftui.findings.pool_exhausted import STUCK_MS
 from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded, quoted
@@ -121,8 +122,34 @@ def _finding(summary: Summary, label: str, rows: list[FlightRow], standing: Stan
         },
         advice=f"Open what it waits at; a dump of worker {oldest.pid} shows the whole stack. "
         "What is awaited there wants a time-out.",
-        impact=sum(row.request.age_ns for row in rows) / 1e6 / max(summary.window_s, 1.0),
+        impact=sum(min(row.request.age_ns / 1e6, summary.window_s * 1e3) for row in rows)
+        / max(summary.window_s, 1.0),
         since=summary.at - age_ms / 1e3,
         route=label,
         worker=oldest.worker,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="in flight far beyond its route's p99",
+    subject="route",
+    when=(
+        At(
+            "age of a request in flight",
+            Bar(MIN_AGE_MS, MIN_AGE_MS),
+            "ms",
+            lambda row, summary: max(
+                (each.request.age_ns / 1e6 for each in summary.in_flight if each.request.route == row.route),
+                default=0.0,
+            ),
+        ),
+        (
+            f"{written(TIMES_P99, 'times')} the p99 of its route and more; "
+            f"{written(MIN_AGE_UNKNOWN_MS, 'ms')} where that is not known"
+        ),
+    ),
+    medium=graded_by(MEDIUM_AGE_MS, "ms"),
+    high=graded_by(HIGH_AGE_MS, "ms"),
+    never="streams, WebSockets, and long polls whose own time is not over twice",
+)

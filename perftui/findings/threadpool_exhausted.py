@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, plural
 from perftui.findings.rule import Bar, Standing, graded
 from perftui.findings.workers import at_work, name_of
@@ -83,3 +84,21 @@ def _finding(
         routes=tuple(route.route for route in routes),
         worker=worker.identity.id,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="sync endpoints wait for a thread",
+    subject="worker",
+    when=(
+        At(
+            "p95 of the wait for a thread",
+            WAIT_P95_MS,
+            "ms",
+            lambda row, _: row.threadpool_wait_ms_per_request,
+        ),
+        f"{MIN_WAITS} waits and more, or {MIN_WAITING} that wait now while all threads are taken",
+    ),
+    medium=graded_by(MEDIUM_MS, "ms"),
+    high=graded_by(HIGH_MS, "ms"),
+)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.cost import FAILED_MS
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import percent, plural
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.findings.upstreams import by_host, failures_of, routes_of
@@ -66,9 +68,23 @@ def _finding(
         },
         advice=f"See whether {host} is well, and whether its routes here do without it: a fallback, a "
         "time-out below their own target, and retries that are few and spread out.",
-        impact=1000.0 * errors / max(summary.window_s, 1.0),
+        impact=FAILED_MS * errors / max(summary.window_s, 1.0),
         key=host,
         route=routes[0] if routes else None,
         routes=routes,
         upstream=worst.key,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="outgoing calls fail: no answer, a time-out, a 5xx",
+    subject="host",
+    when=(
+        At("of the calls that fail", SHARE, "share"),
+        f"{MIN_ERRORS} failures and more",
+    ),
+    medium=graded_by(MEDIUM, "share"),
+    high=graded_by(HIGH, "share"),
+    never="calls that their caller gave up, and time-outs at the client's own pool",
+)

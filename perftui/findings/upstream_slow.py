@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent, plural
 from perftui.findings.rule import MAX_SUBJECT, MIN_REQUESTS, Bar, Standing, graded, quoted
 from perftui.findings.upstreams import by_host
@@ -100,3 +101,26 @@ def _finding(
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="an outgoing call dominates a route",
+    subject="host",
+    when=(
+        At("p95 of the answers, by the upstream's own time", ANSWER_P95_MS, "ms"),
+        At(
+            "of the time of a route",
+            SHARE,
+            "share",
+            lambda row, _: (
+                (row.http_ms_per_request or 0.0) / row.latency.mean_ms
+                if row.http_ms_per_request is not None and row.latency.mean_ms
+                else None
+            ),
+        ),
+        f"{MIN_REQUESTS} answers and more",
+    ),
+    medium=graded_by(MEDIUM_MS, "ms"),
+    high=graded_by(HIGH_MS, "ms"),
+)

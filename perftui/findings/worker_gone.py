@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.cost import FAILED_MS
+from perftui.findings.criteria import Criteria, written
 from perftui.findings.figures import ms, percent, plural, size, span
 from perftui.findings.rule import Standing, quoted
 from perftui.findings.workers import name_of
@@ -103,7 +105,7 @@ def _finding(summary: Summary, worker: WorkerSummary, kind: str, severity: Sever
             "events": [event.sentence for event in summary.events if event.subject == str(worker.pid)][-3:],
         },
         advice=_advice(worker, block, ended) if silence is None else advice_on(silence),
-        impact=float(worker.lost_in_flight or 0),
+        impact=FAILED_MS * (worker.lost_in_flight or 0) / max(summary.window_s, 1.0),
         key=worker.identity.id,
         since=since,
         route=silence.route if silence is not None else None,
@@ -208,3 +210,27 @@ def _advice(worker: WorkerSummary, block: Incident | None, ended: Evidence | Non
     if block is not None:
         return "Its loop was held at the end: a supervisor or health check may have ended it."
     return "Its log, the supervisor's and the kernel's (dmesg) say what ended it; its last seconds are kept."
+
+
+CRITERIA = (
+    Criteria(
+        kind=LOST,
+        means="a worker vanished, and nothing has taken its place",
+        subject="worker",
+        when=(
+            (
+                "a process that is gone within the window, or had fallen silent and was ended "
+                f"{written(REMEMBERED_S, 's')} before at most"
+            ),
+        ),
+        high="always",
+    ),
+    Criteria(
+        kind=RESTARTED,
+        means="a worker was replaced",
+        subject="worker",
+        when=("a process that is gone within the window, and one that has taken its place",),
+        medium="if it had requests in flight, hardly any memory left, had fallen silent or held its loop",
+        high="never: a deploy replaces workers as well",
+    ),
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent
 from perftui.findings.rule import Bar, Standing, graded
 from perftui.findings.workers import at_work, name_of
@@ -139,7 +140,24 @@ def _finding(
         },
         advice="Open the worker: what holds its loop, or what it lacks that its siblings have, shows there. "
         "If it only gets more requests, spread connections (a proxy, shorter keep-alive).",
-        impact=(worker.latency.p95_ms or 0.0) * (worker.rps or 0.0) / 10,
+        impact=max(
+            0.0, (worker.latency.mean_ms or 0.0) - (_median(each.latency.mean_ms for each in siblings) or 0.0)
+        )
+        * (worker.rps or 0.0),
         key=worker.identity.id,
         worker=worker.identity.id,
     )
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="one worker serves or suffers far more than its siblings",
+    subject="worker",
+    when=(
+        At("what its siblings have, of latency (p95) or of failures", TIMES, "times"),
+        f"{SLOWER_MS:g} ms and more more than they, or {MIN_ERRORS} errors; {MIN_REQUESTS} requests each",
+        f"or so many times their requests, {MIN_LOAD} at least, at {BUSY_PERCENT.enter:g} % CPU",
+    ),
+    medium=graded_by(MEDIUM_TIMES, "times"),
+    high=graded_by(HIGH_TIMES, "times"),
+)

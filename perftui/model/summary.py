@@ -529,7 +529,7 @@ class Finding(Record, frozen=True):
     """What the sentence can be checked against: names, numbers and texts that JSON can hold."""
     advice: str
     impact: float = 0.0
-    """Compares findings of one severity: roughly the ms of waiting it costs in a second."""
+    """Compares findings of one severity: by how many ms requests took longer for it, in a second."""
     key: str = ""
     """What makes it the same finding from one picture to the next; empty: the subject does."""
     since: float | None = None

@@ -1,14 +1,17 @@
-"""All keys, from the one table they all derive from, and the words of a filter."""
+"""All keys, from the one table they all derive from, and the words of a filter; on a route, why not."""
 
 from __future__ import annotations
 
 from perftui.keys import TITLES, Place, keys_of
 from perftui.model.filter import FORMS
+from perftui.present.details.why_not import why_not_lines
 from perftui.present.text.blocks import section
 from perftui.present.text.cells import Cell, Line, fit, fit_line
 from perftui.present.text.statements import wrapped
 from perftui.screens.detail import DetailView
+from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings
+from perftui_agent.wire.frames import RouteLabel
 
 _COLUMN = 60
 """The least width of a column of keys."""
@@ -20,13 +23,21 @@ class HelpView(DetailView, inherit_bindings=True):
     BINDINGS = bindings("help")
     PLACES: tuple[Place, ...] = ("help", "detail")
 
+    def __init__(self, host: Host, route: RouteLabel | None = None) -> None:
+        super().__init__(host)
+        self._route = route
+
     def crumbs(self) -> tuple[str, ...]:
         """Return where this is."""
         return ("keys",)
 
     def lines(self, width: int, _height: int) -> list[Line]:
-        """Return every key and every word."""
-        return help_lines(width)
+        """Return why the route has no finding, if it was opened on one; then every key and every word."""
+        if self._route is None:
+            return help_lines(width)
+        picture = self.picture
+        told = why_not_lines(self._route, picture.summary, picture.findings, width)
+        return [*told, (), *help_lines(width)]
 
 
 def help_lines(width: int) -> list[Line]:

@@ -31,6 +31,10 @@ class RouteView(EvidenceView, inherit_bindings=True):
         """Return the route: its own targets count here."""
         return self._route
 
+    def route_here(self) -> RouteLabel:
+        """Return the route."""
+        return self._route
+
     def rows(self, width: int, height: int) -> list[Row]:
         """Return all that is known of the route."""
         return route_rows(self.picture, self._route, width, height)

@@ -18,6 +18,7 @@ from perftui.screens.tables import TablesView
 from perftui.widgets.bindings import bindings
 from perftui.widgets.lines import Lines, Panel
 from perftui.widgets.table import Table
+from perftui_agent.wire.frames import RouteLabel
 
 
 class RoutesView(TablesView, inherit_bindings=True):
@@ -49,6 +50,10 @@ class RoutesView(TablesView, inherit_bindings=True):
     def filtered_rows(self) -> Iterable[Sequence[Row]]:
         """Return the routes."""
         return (self.picture.summary.routes,)
+
+    def route_here(self) -> RouteLabel | None:
+        """Return the route under the cursor."""
+        return self._table.pointed
 
     def action_profile(self) -> None:
         """Ask, then profile all workers, to show the route under the cursor."""

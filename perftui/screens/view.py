@@ -146,6 +146,10 @@ class View(Spared, Screen[Result], inherit_bindings=False):
         """Return a remark for the header."""
         return ""
 
+    def route_here(self) -> RouteLabel | None:
+        """Return the route one has selected, of which the help tells why it has no finding."""
+        return None
+
     def scope(self) -> str:
         """Return the route whose targets the header tells, `all` for the service's."""
         return "all"

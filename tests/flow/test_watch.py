@@ -1,0 +1,129 @@
+"""`perftui watch` beside a service: before it is there, while it fails, and after it has been mended."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+from tests.support.servers import Service, private_dir, running, wait_until, write_app
+
+SHOP = """
+import os
+from fastapi import FastAPI, Response
+from perftui_agent import instrument
+
+app = instrument(FastAPI(title="shop"), service="shop")
+
+@app.get("/pay")
+async def pay(response: Response, fail: bool = False) -> str:
+    response.status_code = 500 if fail else 200
+    return "paid"
+"""
+
+
+@contextmanager
+def receiver() -> Iterator[tuple[str, list[bytes]]]:
+    """Serve a webhook that fails the first time; yield its address and what it got."""
+    got: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(503 if len(got) == 1 else 204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", got
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def watching(runtime_dir: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """Run `perftui watch`; yield its process and its lines as they come."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "perftui", "watch", *arguments],
+        env={**os.environ, "PERFTUI_RUNTIME_DIR": str(runtime_dir)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    lines: list[str] = []
+
+    def read() -> None:
+        # What is not written line by line would not come before the end.
+        assert process.stdout is not None
+        lines.extend(process.stdout)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield process, lines
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()
+
+
+def test_a_finding_is_told_when_it_begins_and_when_it_ends(tmp_path: Path) -> None:
+    """To stdout, to a command and to a webhook; a hook that fails is told of on stderr and ends nothing."""
+    runtime_dir = private_dir()
+    said = tmp_path / "said"
+    command = f'echo "$PERFTUI_EVENT $PERFTUI_KIND $PERFTUI_SUBJECT" >> {said}; cat >> {said}.json; exit 3'
+    try:
+        with (
+            receiver() as (url, got),
+            watching(runtime_dir, "service:shop", "--exec", command, "--webhook", url, "--json") as (
+                process,
+                lines,
+            ),
+        ):
+            env = {"PERFTUI_RUNTIME_DIR": str(runtime_dir)}
+            with running(write_app(tmp_path, SHOP), workers=1, env=env) as service:
+                wait_until(lambda: _ask(service, fail=True) and bool(lines), "the finding", lambda: "")
+                wait_until(
+                    lambda: _ask(service, fail=False) and len(lines) > 1, "its end", lambda: "", timeout_s=70
+                )
+                wait_until(lambda: len(got) > 2, "the hooks", lambda: "")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+            assert process.stderr is not None
+            told = process.stderr.read()
+    finally:
+        shutil.rmtree(runtime_dir, ignore_errors=True)
+    begin, end = map(json.loads, lines)
+    assert [each["event"] for each in (begin, end)] == ["begin", "end"]
+    assert {(each["finding"]["kind"], each["finding"]["subject"]) for each in (begin, end)} == {
+        ("error-burst", "GET /pay")
+    }
+    assert end["lasted_s"] > 0
+    assert [json.loads(each)["event"] for each in got] == ["begin", "begin", "end"]
+    assert said.read_text().splitlines() == ["begin error-burst GET /pay", "end error-burst GET /pay"]
+    assert "waiting for it" in told
+    assert "ended with 3" in told
+    assert "Traceback" not in told
+
+
+def _ask(service: Service, *, fail: bool) -> bool:
+    service.get(f"/pay?fail={fail}", times=4)
+    time.sleep(0.2)
+    return True
