@@ -39,7 +39,7 @@ matrix: .tools/bin/uv  ## what depends on versions, on other Pythons that are he
 versions: .tools/bin/uv  ## the quick part of it, two minutes
 	@$(RUN) python -m tests.matrix --quick
 
-upstream: .tools/bin/uv  ## Starlette's and FastAPI's own tests, with the agent in every app they build
+upstream: .tools/bin/uv  ## Other projects' own tests, with the agent in their apps or watching their calls
 	@$(RUN) python -m tests.upstream
 
 pictures: .tools/bin/uv  ## the pictures in docs, and the keys in the README

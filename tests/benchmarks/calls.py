@@ -46,7 +46,8 @@ REQUESTS_A_ROUND = 60
 CALLS_A_REQUEST = 5
 BUDGET_US = 5.0
 
-URL = "http://there.example/users/7/orders"
+PATH = "/users/7/orders"
+URL = f"http://there.example{PATH}"
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n" + b'{"orders": 7}'
 
 
@@ -226,7 +227,7 @@ class Urllib3(Library):
         return _Pool("there.example", 80)
 
     async def call(self, client: Any) -> None:
-        assert client.request("GET", URL).status == 200
+        assert client.request("GET", PATH).status == 200
 
     @contextmanager
     def watch_by_peer(self, client: Any) -> Iterator[None]:

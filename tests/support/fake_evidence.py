@@ -20,6 +20,7 @@ from perftui.model.summary import (
     SlowRow,
     Step,
     Summary,
+    UpstreamSummary,
 )
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.frames import CacheFrame, Incident, InFlight, RepeatedShape, SlowRequest, Span
@@ -66,6 +67,7 @@ def _with_evidence(summary: Summary) -> Summary:
         queries=queries(),
         pools=(a_pool(),),
         caches=caches(),
+        upstreams=upstreams(),
         slowest=(SlowRow(worker, 4121, slow_orders(at_ns)), SlowRow(worker, 4121, slow_report(at_ns))),
         incidents=tuple(IncidentRow(worker, 4121, block(at_ns, ago)) for ago in (40, 25, 8)),
         in_flight=(FlightRow(worker, 4121, flight()), *summary.in_flight),
@@ -135,6 +137,58 @@ def a_pool() -> PoolSummary:
         waiting=7,
         longest_wait_ms=412.0,
     )
+
+
+def upstreams() -> tuple[UpstreamSummary, ...]:
+    """Return a service that is slow and at times does not answer, and one that is asked often and well."""
+    rates = UpstreamSummary(
+        host="rates.internal:8080",
+        method="GET",
+        library="httpx",
+        count=400,
+        errors=8,
+        timeouts=8,
+        failures={"ReadTimeout": 8},
+        latency=Latency(400, 310.0, 640.0, 900.0, 1000.0, 320.0),
+        total_ms=128_000.0,
+        answer_p95_ms=600.0,
+        answers=392,
+        answer_ms=110_000.0,
+        pool_wait_p95_ms=4.0,
+        held_ms=16_000.0,
+        opened=12,
+        reused=380,
+        routes={"GET /orders": 400},
+        spent_ms={"GET /orders": 128_000.0},
+        call_sites={"app/rates.py:12 load": 9},
+    )
+    payments = UpstreamSummary(
+        host="payments.example",
+        method="POST",
+        library="aiohttp",
+        count=180,
+        latency=Latency(180, 21.0, 38.0, 55.0, 71.0, 23.0),
+        total_ms=4_140.0,
+        answer_p95_ms=31.0,
+        answers=180,
+        answer_ms=3_400.0,
+        connect_p95_ms=18.0,
+        connects=4,
+        connect_ms=70.0,
+        tls_ms=52.0,
+        body_ms=380.0,
+        received_bytes=83_000,
+        opened=4,
+        reused=176,
+        requests=180,
+        connections=4,
+        idle=3,
+        limit=100,
+        routes={"POST /checkout": 180},
+        spent_ms={"POST /checkout": 4_140.0},
+        call_sites={"app/pay.py:31 charge": 6},
+    )
+    return rates, payments
 
 
 def caches() -> tuple[CacheFrame, ...]:

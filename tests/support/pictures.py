@@ -35,11 +35,13 @@ PICTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "caches": ("5",),
         "workers": ("6",),
         "timeline": ("7",),
+        "upstreams": ("8",),
         "route": ("2", "enter"),
         "request": ("3", "enter"),
         "statement": ("4", "enter"),
         "pool": ("4", "tab", "enter"),
         "worker": ("6", "enter"),
+        "upstream": ("8", "enter"),
         "dump": ("6", "D", "y"),
         "rewound": ("left_curly_bracket",),
         "filter": ("slash", *"p95>100ms"),
@@ -50,17 +52,8 @@ PICTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """A name for each picture, and the keys that lead there."""
 
 TEXTS = (
-    "triage",
-    "routes",
-    "requests",
-    "sql",
-    "database",
-    "caches",
-    "workers",
-    "timeline",
-    "route",
-    "request",
-    "dump",
+    *("triage", "routes", "requests", "sql", "database", "caches", "workers", "timeline", "upstreams"),
+    *("route", "request", "upstream", "dump"),
 )
 """Those that are pinned as text at 80×24, too."""
 

@@ -1,8 +1,10 @@
-"""Run Starlette's and FastAPI's own tests with and without the agent: `python -m tests.upstream [name …]`.
+"""Run other projects' own tests with and without the agent: `python -m tests.upstream [name …]`.
 
 The source distributions on PyPI contain the tests. Each is unpacked into an environment of its own, with
-what its tests need, and run twice: as it is, and as `python -m perftui_agent run` would run it, so that
-the agent is in every app that is built. What fails with the agent alone is a defect of ours.
+what its tests need, and run twice. Those of Starlette and FastAPI: as they are, and as `python -m
+perftui_agent run` would run them, so that the agent is in every app that is built. Those of the libraries
+that call other services: as they are, and with the probes of such calls attached. What fails with the agent
+alone is a defect of ours.
 """
 
 from __future__ import annotations
@@ -29,11 +31,38 @@ class Suite:
     group: str
     """Dependency groups of its pyproject.toml that its tests need."""
     options: tuple[str, ...]
+    wanted: tuple[str, ...] = ()
+    """What its tests need and no group of its says."""
+    folder: str = "tests"
+    calls: bool = False
+    """Whether it is watched as what calls other services, not as an app."""
 
 
 SUITES = {
     "starlette": Suite("full", "dev", ("-p", "no:codspeed")),
     "fastapi": Suite("all", "tests", ("-p", "no:codspeed", "-p", "no:sugar", "-n", "2", "--timeout=120")),
+    "httpx": Suite(
+        "brotli,cli,http2,socks,zstd",
+        "",
+        (),
+        ("chardet<6", "cryptography", "pytest<9", "trio", "trustme", "uvicorn"),
+        calls=True,
+    ),
+    "requests": Suite(
+        "socks",
+        "",
+        ("--timeout=60",),
+        ("httpbin~=0.10.0", "pytest<10", "pytest-httpbin==2.1.0", "pytest-mock", "pytest-timeout", "trustme"),
+        calls=True,
+    ),
+    "urllib3": Suite(
+        "h2,socks",
+        "test",
+        ("--timeout=60", "-m", "not requires_network"),
+        ("cryptography", "idna", "pyopenssl", "trustme"),
+        folder="test",
+        calls=True,
+    ),
 }
 
 Outcomes = dict[str, set[str]]
@@ -75,12 +104,8 @@ def environment(name: str, source: Path) -> Path:
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, str(source / ".venv")], check=True)
     python = source / ".venv/bin/python"
     install = [UV, "pip", "install", "--quiet", "--python", str(python)]
-    wanted = [
-        "--group",
-        f"{source}/pyproject.toml:{suite.group}",
-        f"{source}[{suite.extra}]",
-        str(ROOT / "agent"),
-    ]
+    group = ["--group", f"{source}/pyproject.toml:{suite.group}"] if suite.group else []
+    wanted = [*group, f"{source}[{suite.extra}]", *suite.wanted, str(ROOT / "agent")]
     subprocess.run([*install, *wanted], check=True, cwd=source)
     return python
 
@@ -89,11 +114,16 @@ def run(name: str, source: Path, python: Path, *, with_agent: bool) -> Outcomes:
     """Run the tests; return what became of each."""
     report = source / f"report-{with_agent}.xml"
     pytest = [str(python), "-m", "pytest", "-q", "--tb=no", f"--junitxml={report}"]
-    command = [*pytest, *SUITES[name].options, "tests"]
-    if with_agent:
+    suite = SUITES[name]
+    command = [*pytest, *suite.options, suite.folder]
+    path = ""
+    if with_agent and suite.calls:
+        command += ["-p", "watched_calls"]
+        path = str(Path(__file__).parent)
+    elif with_agent:
         command = [str(python), "-m", "perftui_agent", "run", "--", *command]
     with tempfile.TemporaryDirectory(prefix="ptui-", dir="/tmp") as runtime_dir:
-        variables = os.environ | {"PERFTUI_RUNTIME_DIR": runtime_dir}
+        variables = os.environ | {"PERFTUI_RUNTIME_DIR": runtime_dir, "PYTHONPATH": path}
         subprocess.run(command, cwd=source, env=variables, check=False, stdout=subprocess.DEVNULL)
     return outcomes(report)
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
-from perftui.model.summary import Latency, Summary, UpstreamSummary
+from perftui.model.summary import Summary
 from tests.perftui.screens.seen import HUGE, LARGE, SMALL, Seen, look, opened
 from tests.support.fake_evidence import HOSTILE, ShopFeed, a_pool, caches, many_queries, queries, slow_orders
 from tests.support.fake_feed import NOON, FakeFeed
@@ -27,6 +27,7 @@ WALKS = (
     ("5", "enter"),
     ("6", "enter"),
     ("7", "enter"),
+    ("8", "enter"),
 )
 """Keys that lead to each kind of detail."""
 
@@ -82,36 +83,10 @@ def test_a_digit_opens_a_view(digit: str, crumb: str, words: tuple[str, ...]) ->
         assert word in text
 
 
-def calling(summary: Summary) -> Summary:
-    """Return the shop as it asks another service for rates, which is slow."""
-    rates = UpstreamSummary(
-        host="rates.internal:8080",
-        method="GET",
-        library="httpx",
-        count=400,
-        errors=8,
-        timeouts=8,
-        failures={"ReadTimeout": 8},
-        latency=Latency(400, 310.0, 640.0, 900.0, 1000.0, 320.0),
-        total_ms=128_000.0,
-        answer_p95_ms=600.0,
-        answers=392,
-        answer_ms=110_000.0,
-        pool_wait_p95_ms=4.0,
-        held_ms=16_000.0,
-        opened=12,
-        reused=380,
-        routes={"GET /orders": 400},
-        spent_ms={"GET /orders": 128_000.0},
-        call_sites={"app/rates.py:12 load": 9},
-    )
-    return replace(summary, upstreams=(rates,))
-
-
 def test_upstreams_tell_who_is_called_and_open_to_where_the_time_goes() -> None:
     """The table, and one of its rows: the upstream's own time apart, with routes and places."""
-    table = look(shop(calling), "8", size=LARGE)
-    detail = look(shop(calling), "8", "enter", size=LARGE)
+    table = look(shop(), "8", size=LARGE)
+    detail = look(shop(), "8", "enter", size=LARGE)
 
     for word in ("UPSTREAMS", "GET rates.internal:8080", "640ms", "2.0%", "600ms"):
         assert word in table

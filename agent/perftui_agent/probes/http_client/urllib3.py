@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from time import perf_counter_ns
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 from perftui_agent.guard import Guard
 from perftui_agent.probes.http_client.blocking_bodies import CountedFile
@@ -146,7 +147,13 @@ class Urllib3Probe:
             if new:
                 self._meet(pool)
                 new = getattr(pool, "_perftui_manager_is_new", True)
-            record = self._exchanges.begin((pool.host, method, pool.port, pool.scheme), url, new)
+            if url[:1] == "/":
+                record = self._exchanges.begin((pool.host, method, pool.port, pool.scheme), url, new)
+            else:  # through a proxy, whose the pool is; or somebody's own way to spell it
+                whole = urlsplit(url)
+                target = f"{whole.path}?{whole.query}"
+                key = (whole.hostname or pool.host, method, whole.port, whole.scheme or pool.scheme)
+                record = self._exchanges.begin(key, target, new)
             return _Call(record) if record is not None else None
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a call
             self._exchanges.fault(error)

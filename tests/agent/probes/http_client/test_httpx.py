@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
+import uvloop
 
 from perftui_agent.guard import Guard
 from perftui_agent.probes.http_client.httpx import HttpxProbe
@@ -148,7 +149,10 @@ def test_time_at_the_pool_shows_before_it_is_over(watched: Watched, there: Other
     assert row.oldest_ns > row.longest_wait_ns > 30_000_000
 
 
-def test_an_answer_that_lies_here_is_no_slow_upstream(watched: Watched, there: OtherService) -> None:
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_an_answer_that_lies_here_is_no_slow_upstream(
+    watched: Watched, there: OtherService, run: Callable[..., Any]
+) -> None:
     """While the loop is held the answer waits in the kernel: that is told apart from the upstream's time."""
 
     async def main() -> None:
@@ -160,7 +164,7 @@ def test_an_answer_that_lies_here_is_no_slow_upstream(watched: Watched, there: O
             await call
 
     with watched.request():
-        asyncio.run(main())
+        run(main())
     frame = watched.frame()
     (row,) = frame.upstreams
     (route,) = frame.routes
