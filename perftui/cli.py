@@ -25,6 +25,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "compare": "Tell route by route how two services or versions differ.",
         "connect": "Open the dashboard on running services.",
         "database": "Tell what the databases say of sessions, waits and locks.",
+        "cut": "Cut a piece out of a recording, to share.",
         "demo": "Start a demo shop with known faults, and the dashboard on it.",
         "doctor": "Tell what stands in the way here, each with its mend.",
         "dump": "Print the stacks of every thread of the workers.",

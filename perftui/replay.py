@@ -76,6 +76,7 @@ class ReplayFeed(Refusing):
         self.at = recording.ended_at if at is None else at
         """The moment that is shown, on the recording's time axis."""
         self._dashboard = Dashboard(recording.head.target)
+        self._as_of = self.at
         self._refining: Steps[Dashboard] | None = None
         self._things = tuple(things_in(recording))
         self.seek(self.at)
@@ -115,7 +116,7 @@ class ReplayFeed(Refusing):
         """Show another moment, as well as it can be shown at once."""
         self.at = min(max(at, self.recording.began_at), self.recording.ended_at)
         with FAULTS.spared("the recording"):
-            self._dashboard = rough_dashboard(self.recording, self.at, self._window_s)
+            self._dashboard, self._as_of = rough_dashboard(self.recording, self.at, self._window_s)
             self._refining = dashboard_steps(self.recording, self.at)
 
     def settle(self) -> None:
@@ -146,7 +147,8 @@ class ReplayFeed(Refusing):
     def summary_steps(self, window_s: float, cursor: float | None = None) -> Steps[Summary]:
         """Return what `summary` does now, in steps."""
         self._window_s = window_s
-        return summary_steps(self._dashboard, self.at, window_s, cursor)
+        # A rough picture is that of a moment just before: at this one everybody in it would seem silent.
+        return summary_steps(self._dashboard, self._as_of if self.is_rough else self.at, window_s, cursor)
 
     def look_back(self) -> None:
         """Do nothing: the past is there."""

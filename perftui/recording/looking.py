@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import FrameReceived, HistoryReceived, SourceEvent
+from perftui.model.history import BLOCK_S
 from perftui.model.merge import merge
 from perftui.model.steps import Steps, finished
 from perftui.model.summarize import summarize
@@ -30,11 +31,14 @@ def dashboard_at(recording: Recording, at: float, *, fine_s: float = FINE_S) -> 
     return finished(dashboard_steps(recording, at, fine_s=fine_s))
 
 
-def rough_dashboard(recording: Recording, at: float, window_s: float) -> Dashboard:
-    """Return what was known of the window before a moment, of merged frames as far as there are any: at
-    once."""
-    events = recording.until(at, fine_s=0.0, kept_s=window_s)
-    return finished(_merged(Dashboard(recording.head.target), events))
+def rough_dashboard(recording: Recording, at: float, window_s: float) -> tuple[Dashboard, float]:
+    """Return at once what was known of the window before a moment, and of which moment that is.
+
+    It is made of merged frames, as far as there are any: up to ten seconds earlier.
+    """
+    as_of = max(at // BLOCK_S * BLOCK_S, recording.began_at)
+    events = recording.until(as_of, fine_s=0.0, kept_s=window_s)
+    return finished(_merged(Dashboard(recording.head.target), events)), as_of
 
 
 def dashboard_steps(recording: Recording, at: float, *, fine_s: float = FINE_S) -> Steps[Dashboard]:

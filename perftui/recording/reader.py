@@ -12,7 +12,7 @@ import stat
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -34,6 +34,9 @@ from perftui_agent.wire.frames import WIRE_VERSION
 FINE_S = 100
 """So much before a moment is told second by second, as an agent tells it to whoever connects; what is
 older in tens of seconds."""
+
+TOLD_WITHIN_S = 1.5
+"""A frame is told so soon after it has ended; one that came later is among those that agents remembered."""
 
 KEPT_BLOCKS = 16
 """Unpacked blocks that are kept for whoever steps back and forth."""
@@ -129,7 +132,7 @@ class Recording:
         there = {_ten(each) for each in merged}
         frames = [
             each
-            for each in self._frames(oldest, at)
+            for each in self._frames(oldest, at, there)
             if _ten(each) not in there and moment_of(each) <= at and _ten(each) >= oldest - BLOCK_S
         ]
         return self._in_order([*self._told(float("-inf"), at), *merged, *frames])
@@ -180,7 +183,7 @@ class Recording:
         """Return the frames of ten seconds that lie in between."""
         found = []
         for place in self._places:
-            if place.header.kind == "C" and _meets(place, oldest, until):
+            if place.header.kind == "C" and _meets(place, oldest, until - 0.001):
                 found += [
                     each
                     for each in self._entries(place)
@@ -190,12 +193,19 @@ class Recording:
                 ]
         return found
 
-    def _frames(self, since: float, until: float) -> Iterator[FrameReceived | HistoryReceived]:
+    def _frames(
+        self, since: float, until: float, there: Collection[float] = ()
+    ) -> Iterator[FrameReceived | HistoryReceived]:
+        """Yield the frames of blocks that tell of a stretch, but for those of tens of seconds that are
+        there."""
         for place in self._places:
-            if place.header.kind in {"T", "S", "P"} and _meets(place, since, until):
-                for each in self._entries(place):
-                    if isinstance(each, FrameReceived | HistoryReceived):
-                        yield each
+            if place.header.kind not in {"T", "S", "P"} or not _meets(place, since, until):
+                continue
+            if there and _tens_of(place, since, until) <= set(there):
+                continue
+            for each in self._entries(place):
+                if isinstance(each, FrameReceived | HistoryReceived):
+                    yield each
 
     def _entries(self, place: Place) -> list[Entry]:
         """Return what a block holds; nothing, and that is noted, if it can't be read."""
@@ -303,6 +313,14 @@ def _unreadable(name: str, error: Exception) -> RecordingError:
 def _meets(place: Place, since: float, until: float) -> bool:
     header = place.header
     return header.first_ns / 1e9 <= until and header.last_ns / 1e9 >= since
+
+
+def _tens_of(place: Place, since: float, until: float) -> set[float]:
+    """Return the tens of seconds that a block's frames may have ended in, within a stretch."""
+    first = max(place.header.first_ns / 1e9 - TOLD_WITHIN_S, since)
+    last = min(place.header.last_ns / 1e9, until - 0.001)  # nothing is told before it has ended
+    start = first // BLOCK_S * BLOCK_S
+    return {start + BLOCK_S * number for number in range(int((last - start) // BLOCK_S) + 1)}
 
 
 def _ten(event: FrameReceived | HistoryReceived) -> float:

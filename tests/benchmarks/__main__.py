@@ -14,6 +14,7 @@ from tests.benchmarks import (
     memory,
     model,
     overhead,
+    recordings,
     runtime,
     servers,
     statements,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "servers": servers.main,
     "actions": actions.main,
     "model": model.main,
+    "recordings": recordings.main,
     "judgements": judgements.main,
     "terminal": terminal.main,
 }

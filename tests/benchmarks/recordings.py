@@ -1,0 +1,154 @@
+"""What a recording takes: megabytes an hour, CPU while it is written, and the time until a minute is shown.
+
+An hour is told from two minutes in which every frame is another. A day is two minutes of frames behind as
+many blocks as a day has: what lies between is found by the index, or by going from header to header.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from perftui.model.events import SourceEvent
+from perftui.model.summarize import summarize
+from perftui.recording.blocks import Kind, block
+from perftui.recording.entries import moment_of
+from perftui.recording.looking import dashboard_at, rough_dashboard
+from perftui.recording.reader import Recording
+from perftui.recording.writer import RecordingWriter
+from perftui_agent.wire.frames import RouteFrame, StatementFrame
+from tests.support.frames import T, frame, joined, received, route, sketch, worker
+
+WORKERS, ROUTES, SECONDS = 4, 60, 120
+
+RATES = (1, 5)
+"""Requests of each route on each worker in each second, on average."""
+
+BUDGET_MB, BUDGET_MS = 30.0, 200.0
+
+DAY_S = 24 * 3600
+
+
+def traffic(requests: int) -> Iterator[SourceEvent]:
+    """Yield seconds that are all different."""
+    rng = random.Random(5)
+    identities = [worker(pid=1000 + number) for number in range(WORKERS)]
+    for identity in identities:
+        yield joined(identity, T)
+    for second in range(1, SECONDS + 1):
+        for number, identity in enumerate(identities):
+            made = frame(second, T + second + 0.01 * number, list(_routes(rng, requests)), in_flight=2)
+            made.statements = list(_statements(rng, requests))
+            yield received(identity, made)
+
+
+def _routes(rng: random.Random, requests: int) -> Iterator[RouteFrame]:
+    for place in range(ROUTES):
+        count = rng.randint(0, 2 * requests)
+        if count:
+            values = [rng.lognormvariate(2.0 + place % 3, 0.6) for _ in range(count)]
+            made = route(f"GET /r{place}/{{item_id}}", values)
+            made.body_bytes = sketch([rng.lognormvariate(1.0, 0.3) for _ in values])
+            made.sql_count, made.sql_ns = count, count * rng.randint(900_000, 1_500_000)
+            yield made
+
+
+def _statements(rng: random.Random, requests: int) -> Iterator[StatementFrame]:
+    for place in range(ROUTES // 2):
+        yield StatementFrame(
+            fingerprint=f"f{place}",
+            statement=f"SELECT * FROM t{place} WHERE id = ?",
+            latency=sketch([rng.lognormvariate(0.5, 0.6) for _ in range(requests)]),
+            routes={f"GET /r{place}/{{item_id}}": requests},
+            call_site=f"app/crud.py:{place} get",
+        )
+
+
+def written(path: Path, requests: int) -> tuple[float, float]:
+    """Write a recording; return its megabytes an hour, and the CPU it took in percent of a core."""
+    events = list(traffic(requests))
+    writer = RecordingWriter(path, "localhost:8000", T)
+    began = time.process_time()
+    for event in events:
+        if writer.flush_due(moment_of(event)) and writer._packing is not None:
+            writer._packing.result()
+        writer.add(event)
+    writer.close(T + SECONDS)
+    cpu_s = time.process_time() - began
+    return writer.size / 1e6 * 3600 / SECONDS, 100 * cpu_s / SECONDS
+
+
+def made_a_day(path: Path, day: Path, *, ended: bool) -> None:
+    """Put as many blocks before a recording as a day has."""
+    data = path.read_bytes()
+    if not ended:
+        data = data[: -len(data) // 200]  # the index, and a little more
+    kinds: tuple[tuple[Kind, int], ...] = (("S", 10), ("C", 60))
+    filler = b"".join(
+        block(
+            kind,
+            b"\x90",
+            first_ns=(T - DAY_S + second) * 10**9,
+            last_ns=(T - DAY_S + second + every) * 10**9,
+            first=10**6 + second,
+            last=10**6 + second,
+        )
+        for kind, every in kinds
+        for second in range(0, DAY_S - 60, every)
+    )
+    day.write_bytes(filler + data)
+
+
+def took_ms(work: object, times: int = 5) -> float:
+    """Return the median of what a call takes, in ms of CPU."""
+    assert callable(work)
+    measured = []
+    for _ in range(times):
+        began = time.process_time_ns()
+        work()
+        measured.append((time.process_time_ns() - began) / 1e6)
+    return statistics.median(measured)
+
+
+def main() -> None:
+    """Print the tables."""
+    with tempfile.TemporaryDirectory() as directory:
+        print(f"{WORKERS} workers × {ROUTES} routes (budget: {BUDGET_MB:g} MB an hour)")
+        for rate in RATES:
+            path = Path(directory) / f"{rate}.perftui"
+            megabytes, percent = written(path, rate)
+            told = f"{megabytes:6.1f} MB an hour, {percent:4.1f} % of a core"
+            print(f"  {rate * WORKERS * ROUTES:>5} requests/s  {told}")
+        day = Path(directory) / "day.perftui"
+        made_a_day(path, day, ended=False)
+
+        def opened() -> None:
+            with Recording.open(day) as recording:
+                summarize(*rough_dashboard(recording, T + 60.0, 60.0), 60.0)
+
+        def walked() -> None:
+            Recording.open(day).close()
+
+        def whole() -> None:
+            with Recording.open(day) as recording:
+                summarize(dashboard_at(recording, T + 110.0), T + 110.0, 60.0)
+
+        print(f"a minute of a day (budget: {BUDGET_MS:g} ms), in ms of CPU")
+        print(f"  going through its headers, without an index  {took_ms(walked):7.1f}")
+        with Recording.open(Path(directory) / "5.perftui") as recording:
+
+            def shown() -> None:
+                recording._unpacked.clear()
+                summarize(*rough_dashboard(recording, T + 60.0, 60.0), 60.0)
+
+            print(f"  the first picture of a minute                {took_ms(shown):7.1f}")
+        print(f"  both together                                {took_ms(opened):7.1f}")
+        print(f"  every second of it, in the background        {took_ms(whole, 3):7.1f}")
+
+
+if __name__ == "__main__":
+    main()

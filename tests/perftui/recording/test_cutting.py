@@ -1,0 +1,108 @@
+"""A piece of a recording holds its time and nothing else, and what is redacted is nowhere in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+from click.testing import CliRunner
+
+from perftui.commands.cut import cut
+from perftui.model.events import FrameReceived, SourceEvent
+from perftui.recording.layout import layout_of, read_block
+from perftui.recording.looking import dashboard_at, summary_between
+from perftui.recording.reader import Recording
+from tests.support.frames import T
+from tests.support.recordings import record
+from tests.support.rich_service import rich_service
+
+
+def held_in(path: Path) -> bytes:
+    """Return all that a file holds, unpacked."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return b"".join(read_block(file, place) for place in layout_of(file).places)
+    finally:
+        os.close(file)
+
+
+def cut_to(source: Path, share: Path, *options: str) -> str:
+    """Cut, and return what is said."""
+    result = CliRunner().invoke(cut, [str(source), "-o", str(share), *options], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_piece_is_the_recording_over_its_time(tmp_path: Path) -> None:
+    """The figures of a stretch are the same in the piece, who is there is known, and its size is said."""
+    source = record(tmp_path / "a.perftui", rich_service(90))
+    said = cut_to(source, tmp_path / "b.perftui", "--from", "+20s", "--to", "+50s")
+    assert "to look at it: perftui replay" in said
+    assert " kB" in said
+    with Recording.open(source) as whole, Recording.open(tmp_path / "b.perftui") as share:
+        assert (share.began_at, share.head.target) == (T + 20, "localhost:8000")
+        of_whole, of_share = (summary_between(each, T + 20, T + 50) for each in (whole, share))
+        assert of_share.totals.requests == of_whole.totals.requests > 0
+        assert [row.pid for row in of_share.workers] == [row.pid for row in of_whole.workers]
+        assert [event.kind for event in of_share.events if event.at > T + 30] == [
+            event.kind for event in of_whole.events if event.at > T + 30
+        ]
+        assert share.damage == ()
+
+
+def test_what_is_redacted_is_nowhere_in_the_piece(tmp_path: Path) -> None:
+    """Paths, statements and hosts are replaced, in ids, spans and evidence too; every figure stays."""
+    secrets = [
+        b"/reports/",
+        b"SELECT * FROM t",
+        b"SELECT \xe2\x80\xa6",
+        b"api.example.com",
+        b"prod-17.internal",
+    ]
+    source = record(tmp_path / "a.perftui", on_host("prod-17.internal", rich_service(40)))
+    held = held_in(source)
+    assert all(secret in held for secret in secrets)
+    said = cut_to(source, tmp_path / "b.perftui", "--redact")
+    assert "without request paths, statement texts, host names" in said
+    held = held_in(tmp_path / "b.perftui")
+    assert [secret for secret in secrets if secret in held] == []
+    assert b"app/r.py" in held
+    with Recording.open(source) as whole, Recording.open(tmp_path / "b.perftui") as share:
+        one, other = dashboard_at(whole, T + 39.5), dashboard_at(share, T + 39.5)
+        assert len(one.workers) == len(other.workers) == 2
+        one_summary, other_summary = summary_between(whole, T, T + 40), summary_between(share, T, T + 40)
+        assert one_summary.totals == other_summary.totals
+        assert len(one_summary.queries) == len(other_summary.queries)
+        assert [row.route for row in one_summary.routes] == [row.route for row in other_summary.routes]
+        assert len({row.request.path for row in other_summary.slowest}) > 3
+
+
+def test_a_piece_of_no_time_is_refused(tmp_path: Path) -> None:
+    """From after to, and moments that are none, are told in a line."""
+    source = record(tmp_path / "a.perftui", rich_service(20))
+    for options in (["--from", "+10s", "--to", "+5s"], ["--from", "25:99"], ["--to", "yesterday"]):
+        result = CliRunner().invoke(cut, [str(source), "-o", str(tmp_path / "b.perftui"), *options])
+        assert result.exit_code == 2
+        assert "that is no time" in result.output or "is no moment of it" in result.output
+    assert not (tmp_path / "b.perftui").exists()
+
+
+def on_host(host: str, events: list[SourceEvent]) -> list[SourceEvent]:
+    """Return what workers of another host tell."""
+    moved: list[SourceEvent] = []
+    for event in events:
+        plain = msgspec.to_builtins(event, builtin_types=(bytes,))
+        moved.append(msgspec.convert(_moved(plain, host), type(event)))
+    assert any(isinstance(each, FrameReceived) and host in each.worker for each in moved)
+    return moved
+
+
+def _moved(value: object, host: str) -> object:
+    if isinstance(value, dict):
+        return {key: _moved(each, host) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_moved(each, host) for each in value]
+    if isinstance(value, str):
+        return host + value[3:] if value == "box" or value.startswith("box/") else value
+    return value
