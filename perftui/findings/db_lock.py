@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from perftui.findings.criteria import At, Criteria, graded_by
+from perftui.findings.databases import place_of
 from perftui.findings.figures import ms, plural
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.model.database import DatabaseView, Holder, LockRow, SessionRow
@@ -35,7 +36,7 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
             holder = view.session(root)
             if not any(each.ours for each in (*waiters, *filter(None, [holder]))):
                 continue
-            finding = _finding(view, root, holder, rows, waiters, standing)
+            finding = _finding(summary, view, root, holder, rows, waiters, standing)
             if finding is not None:
                 yield finding
         writer = view.writer
@@ -46,6 +47,7 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
 
 
 def _finding(
+    summary: Summary,
     view: DatabaseView,
     root: int,
     holder: SessionRow | None,
@@ -62,12 +64,13 @@ def _finding(
     if not WAITS_MS.reached(longest_ms, key in standing):
         return None
     first = next((each for each in waiters if each.pid == longest.blocked), None)
+    at = place_of(summary, holder) if holder is not None else None
     return Finding(
         kind=KIND,
         severity=graded(longest_ms, MEDIUM_MS, HIGH_MS, standing.get(key)),
         subject=quoted(subject, MAX_SUBJECT),
         sentence=f"{_count(rows)} up to {ms(longest_ms)} for {longest.on} in {view.name}: "
-        f"{_held_by(root, holder)}",
+        f"{_held_by(root, holder)}{f', now at {at}' if at else ''}",
         evidence={
             "database": view.name,
             "blocker": root,
@@ -76,6 +79,7 @@ def _finding(
             "blocker_state": holder.session.state if holder is not None else None,
             "blocker_statement": holder.session.statement if holder is not None else None,
             "blocker_application": holder.session.application if holder is not None else None,
+            "blocker_at": at,
             "in_transaction_ms": _round(holder.age_ms if holder is not None else None),
             "longest_wait_ms": _round(longest_ms),
             "waiting": [_told(view, row) for row in rows[:MAX_TOLD]],

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from perftui.findings.criteria import At, Criteria, graded_by
+from perftui.findings.databases import place_of
 from perftui.findings.figures import ms, plural
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.model.database import DatabaseView, SessionRow
@@ -36,7 +37,7 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
             key = f"{view.name} {route}"
             idle = [row for row in rows if IDLES_MS.reached(row.state_ms, key in standing)]
             if idle:
-                yield _finding(view, route, idle, key, standing.get(key))
+                yield _finding(summary, view, route, idle, key, standing.get(key))
 
 
 def _over(number: int) -> str:
@@ -44,7 +45,12 @@ def _over(number: int) -> str:
 
 
 def _finding(
-    view: DatabaseView, route: str, rows: list[SessionRow], key: str, was: Severity | None
+    summary: Summary,
+    view: DatabaseView,
+    route: str,
+    rows: list[SessionRow],
+    key: str,
+    was: Severity | None,
 ) -> Finding:
     longest = max(rows, key=lambda row: row.state_ms or 0.0)
     longest_ms = longest.state_ms or 0.0
@@ -52,12 +58,14 @@ def _finding(
     after = f" after {quoted(statement)}" if statement else ""
     over = sum(not row.in_flight for row in rows)
     left = f"; {_over(over)}" if over and route != OUTSIDE else ""
+    at = place_of(summary, longest)
+    now = f", now at {at}" if at else ""
     return Finding(
         kind=KIND,
         severity=graded(longest_ms, MEDIUM_MS, HIGH_MS, was),
         subject=quoted(route, MAX_SUBJECT),
         sentence=f"{plural(len(rows), 'session')} of {view.name} idle in transaction for up to "
-        f"{ms(longest_ms)}{after}, worker {longest.worker_pid}{left}",
+        f"{ms(longest_ms)}{after}, worker {longest.worker_pid}{now}{left}",
         evidence={
             "database": view.name,
             "sessions": [
@@ -73,6 +81,7 @@ def _finding(
                 for row in rows[:10]
             ],
             "statement": statement,
+            "at": at,
         },
         advice="Commit or roll back before the route calls another service, waits or renders: a transaction "
         "is for its statements. idle_in_transaction_session_timeout ends what is forgotten.",

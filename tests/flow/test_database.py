@@ -122,7 +122,7 @@ def found(service: Service, for_s: str = "2s") -> dict[str, dict[str, Any]]:
 
 def test_a_queue_for_a_lock(shop: Service, database: str) -> None:
     """Three deep: the tree, each route and worker, and the one that holds it all up, which idles."""
-    with asking(shop, "/held/7/9", "/waits/7", "/report/7"):
+    with asking(shop, "/held/7/12", "/waits/7", "/report/7"):
         view = viewed(shop)
         findings = found(shop, "4s")
         text = shop.perftui("database", shop.target).stdout
@@ -151,6 +151,7 @@ def test_a_queue_for_a_lock(shop: Service, database: str) -> None:
         "GET /report/{item}",
     ]
     assert "idle in transaction" in finding["sentence"]
+    assert finding["evidence"]["blocker_at"].endswith(" holds"), "the line at which it idles"
     assert "▲ GET /held/{item}/{seconds}  worker" in text
     assert "└ GET /report/{item}  worker" in text
 

@@ -8,7 +8,7 @@ import pytest
 
 from perftui.findings.find import find
 from perftui.model.database import DatabaseView, Holder, joined
-from perftui.model.summary import Summary
+from perftui.model.summary import FlightRow, Summary
 from perftui_agent.wire.database import (
     DatabaseLook,
     DatabaseSession,
@@ -16,6 +16,7 @@ from perftui_agent.wire.database import (
     LockWait,
     SqliteFile,
 )
+from perftui_agent.wire.frames import InFlight
 from tests.perftui.findings.pictures import a_query, a_route, found, only, picture
 
 SECOND = 1_000_000_000
@@ -182,6 +183,28 @@ def test_connections_are_refused() -> None:
     )
     finding = only("db-connections", seen(joined(look, ())))
     assert finding.sentence == "the server takes no more connections: sorry, too many clients already"
+
+
+def test_the_line_at_which_the_holder_idles() -> None:
+    """Of one request of the route in that worker it is known; of several it is not certain whose it is."""
+    flight = FlightRow(
+        "host/4001",
+        4001,
+        InFlight(
+            route="POST /checkout",
+            method="POST",
+            path="/checkout",
+            age_ns=12 * SECOND,
+            waiting_at="app/pay.py:12 pay",
+        ),
+    )
+    finding = only("db-lock", seen(queue(), in_flight=[flight]))
+    assert finding.sentence.endswith(", now at app/pay.py:12 pay")
+    assert finding.evidence["blocker_at"] == "app/pay.py:12 pay"
+    assert only("db-lock", seen(queue(), in_flight=[flight] * 2)).evidence["blocker_at"] is None
+    idle = view(session(1, "idle in transaction"), ours={1: "POST /checkout"})
+    finding = only("idle-in-transaction", seen(idle, in_flight=[flight]))
+    assert finding.sentence.endswith("worker 4001, now at app/pay.py:12 pay")
 
 
 def test_a_lock_silences_what_comes_of_it() -> None:
