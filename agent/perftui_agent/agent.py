@@ -68,7 +68,11 @@ from perftui_agent.probes.sql.databases import database_of
 from perftui_agent.probes.sql.holders import Holders
 from perftui_agent.probes.sql.pool import PoolProbe
 from perftui_agent.probes.sql.sqlalchemy import SqlAlchemyProbe
+from perftui_agent.probes.work.arq import ArqProbe
 from perftui_agent.probes.work.background_tasks import BackgroundTaskProbe
+from perftui_agent.probes.work.celery import CeleryProbe
+from perftui_agent.probes.work.outliving import OutlivingProbe
+from perftui_agent.probes.work.taskiq import TaskiqProbe
 from perftui_agent.records import Shape
 from perftui_agent.resident import risen_bytes
 from perftui_agent.rhythm import FOLD_AT_ONCE, BeatingSelector, Rhythm
@@ -214,6 +218,8 @@ class _Run:
         self.pool_probe = PoolProbe(agent.window, agent.guard, agent.engines, agent.holders)
         self._accept_queue = AcceptQueueProbe(self._listening)
         self._channel_probe = ChannelProbe(agent.window)
+        self._outliving = OutlivingProbe(agent.window, agent.guard, self.loop_probe)
+        agent.pace.at_each_tick = self._outliving.look_from_loop
         probes: list[Probe] = [
             self.loop_probe,
             agent.arrivals,
@@ -222,6 +228,10 @@ class _Run:
             self._accept_queue,
             ExecutorProbe(agent.window, agent.guard),
             BackgroundTaskProbe(agent.window, agent.guard),
+            self._outliving,
+            CeleryProbe(agent.window, agent.guard),
+            TaskiqProbe(agent.window, agent.guard),
+            ArqProbe(agent.window, agent.guard),
             ThreadpoolProbe(agent.window, agent.guard, self.loop_probe),
             GarbageProbe(),
             InFlightProbe(agent.window, self.loop_probe, LongPolls(agent.settings.long_polls)),
@@ -316,6 +326,7 @@ class _Run:
             self.loop_probe.look()
             self._accept_queue.look(drains=self.loop_probe.turns_in_time)
             self._channel_probe.look()
+            self._outliving.look_from_beside()
             if watched is not None and self.loop_probe.loop is None:
                 # It was closed: the next request wakes the agent again and brings the one it runs in.
                 self._window.open = False

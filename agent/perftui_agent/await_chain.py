@@ -25,7 +25,7 @@ _AWAITABLES = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 def request_of(task: asyncio.Task[Any]) -> RequestRecord | None:
     """Return the request a task works for, if that still lives: tasks made by a request's are its own."""
-    context = _context_of(task)
+    context = context_of(task)
     return request_in_context(context) if context is not None else None
 
 
@@ -36,7 +36,8 @@ def route_of(record: RequestRecord) -> str:
     return record.route or (record.labels.label(scope) if scope is not None else record.route)
 
 
-def _context_of(task: asyncio.Task[Any]) -> Context | None:
+def context_of(task: asyncio.Task[Any]) -> Context | None:
+    """Return the context that a task runs in."""
     get_context = getattr(task, "get_context", None)  # Python 3.12
     if get_context is not None:
         context: Context = get_context()

@@ -83,6 +83,7 @@ class Window:
         # Not the app's: that may have been seeded.
         self._draw = random.Random().random  # noqa: S311 - no secret
         self.open_websockets = 0
+        self._begun_taken = 0
         self.touched: deque[Channel] = deque()
         """Connections that have something new to tell; written on the app's threads."""
         self.works: dict[int, WorkRecord] = {}
@@ -103,6 +104,11 @@ class Window:
     def known_texts(self) -> dict[int, StatementText]:
         """What is known of a statement's text, by its hash; only the agent's thread writes to it."""
         return self.shapes.texts
+
+    @property
+    def begun_so_far(self) -> int:
+        """How many requests have begun; for the agent's thread."""
+        return self._begun_taken + len(self.begun)
 
     @property
     def unfolded(self) -> list[RequestRecord]:
@@ -172,6 +178,7 @@ class Window:
         Of those that go on, what they have done so far is folded as well, if that is at least a `piece`.
         """
         begun, requests, ended, busy = self.begun, self._open, self._ended, self._busy
+        self._begun_taken += min(len(begun), at_most)
         for _ in range(min(len(begun), at_most)):
             record = begun.popleft()
             if record.ended_ns:
@@ -191,6 +198,7 @@ class Window:
 
     def _take_begun(self) -> None:
         begun, requests = self.begun, self._open
+        self._begun_taken += len(begun)
         for _ in range(len(begun)):
             requests.append(begun.popleft())
 

@@ -9,6 +9,7 @@ tick was late or a request had waited, everybody asks for a while: thousands may
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import get_ident
 
 GRACE_NS = 8_000_000
@@ -30,6 +31,8 @@ class LoopPace:
         self.late_from_ns = 0
         """The same, where `ask_from_ns` is 0 because everybody is asked about something else as well."""
         self.everybody_asks = False
+        self.at_each_tick: Callable[[], None] | None = None
+        """What else is to be done on the loop when its clock ticks; it raises nothing."""
         self._late_until_ns = 0
         self._thread_id = 0
         self._is_one = True
@@ -45,6 +48,8 @@ class LoopPace:
         """Take a tick that was due then and runs now."""
         if self._thread_id == get_ident():
             self._turned(due_ns, now_ns)
+            if self.at_each_tick is not None:
+                self.at_each_tick()
 
     def called(self, arrived_ns: int, now_ns: int) -> None:
         """Take a request whose bytes arrived then and that is called now."""

@@ -48,6 +48,14 @@ async def forever():
     while True:
         await asyncio.sleep(60)
 
+@app.get("/fire")
+async def fire():
+    kept.add(asyncio.create_task(notify()))
+
+@app.get("/start")
+async def start():
+    kept.add(asyncio.create_task(forever()))
+
 @app.post("/orders")
 async def orders(tasks: BackgroundTasks):
     ask(1)
@@ -76,13 +84,15 @@ async def plain():
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_work_after_the_response_is_told_by_function(tmp_path: Path, loop: Loop) -> None:
-    """Background tasks and jobs of thread pools: how often, how long, whose, and what they ask."""
+    """Background tasks, jobs in threads, tasks that outlive: how often, how long, whose, what they ask."""
     with running(write_app(tmp_path, APP), workers=1, loop=loop) as service:
         service.wait_registered()
         calls = [("POST", "/orders"), ("GET", "/export"), ("GET", "/thread"), ("GET", "/awaited")]
+        calls += [("GET", "/fire"), ("GET", "/plain")]
         with snapshot_of(service) as told, service.client() as client:
             for method, path in calls * 10:
                 assert client.request(method, path).is_success
+            assert client.get("/start").is_success
     rows = {(row["name"].split()[-1], row["route"]): row for row in told["background"]}
     mail, resize = rows["send_mail", "POST /orders"], rows["resize", "POST /orders"]
     assert (mail["kind"], mail["count"], mail["running"], mail["errors"], mail["sql"]) == (
@@ -97,16 +107,23 @@ def test_work_after_the_response_is_told_by_function(tmp_path: Path, loop: Loop)
     for route in ("GET /export", "GET /thread"):
         job = rows["export", route]
         assert (job["kind"], job["count"], job["sql"]) == ("thread", 10, 40)
+    fired, started = rows["notify", "GET /fire"], rows["forever", "GET /start"]
+    assert (fired["kind"], fired["count"], fired["running"]) == ("task", 10, 0)
+    assert 150 <= fired["p50_ms"] <= 400
+    assert (started["count"], started["running"], started["oldest_ms"] > 1_000) == (0, 1, True)
     routes = {row["route"]: row for row in told["routes"]}
     assert {route: row["sql_per_request"] for route, row in routes.items()} == {
         "POST /orders": 1.0,
         "GET /export": 0.0,
         "GET /thread": 0.0,
         "GET /awaited": 4.0,
+        "GET /fire": 0.0,
+        "GET /plain": 0.0,
+        "GET /start": 0.0,
     }
-    assert routes["POST /orders"]["p95_ms"] < 100 < routes["POST /orders"]["background_p95_ms"]
+    assert routes["POST /orders"]["p50_ms"] < 100 < routes["POST /orders"]["background_p95_ms"]
     (query,) = told["queries"]
-    assert set(query["routes"]) == set(routes)
+    assert set(query["routes"]) == set(routes) - {"GET /fire", "GET /plain", "GET /start"}
     assert query["count"] == 10 * (1 + 3 + 4 + 4 + 4)
     assert not [row for row in told["background"] if row["route"] == "GET /awaited"]
 
