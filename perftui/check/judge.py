@@ -170,7 +170,7 @@ def _needs(objective: Objective, measured: Measured, z: float) -> int | None:
         few, many = many, 2 * many
         if many > ENDLESS:
             return None
-    while many - few > max(1, few // 50):
+    while many - few > max(1, few // 1000):
         middle = (few + many) // 2
         few, many = (few, middle) if tells(middle) else (middle, many)
     return many

@@ -151,7 +151,9 @@ def queued_change(before: Side, after: Side, chance: Chance) -> Change:
 def sizes_change(before: Side, after: Side, chance: Chance) -> Change:
     """Return the change of the p95 of the sizes of bodies, in bytes."""
     old, new = (_quantile_of(0.95, Ranked(side.sizes)) for side in (before, after))
-    return _quantile(old, new, chance, LEAST_BYTES, 1.0)
+    change = _quantile(old, new, chance, LEAST_BYTES, 1.0)
+    # What is as large as it was needs no number to show it.
+    return msgspec.structs.replace(change, verdict="noise") if change.delta == 0 else change
 
 
 def _quantile(old: _Quantile, new: _Quantile, chance: Chance, least: float, unit: float) -> Change:
