@@ -1,9 +1,10 @@
 """Keeps the last fifteen minutes of frames where they outlive the worker.
 
-Takes each frame as it is closed; gives those there are to a client that connects. The newest minutes
-are kept second by second, older ones as frames of ten seconds, each in half of the file: a busy worker
-whose frames are large keeps less time, never more bytes. Evidence is kept apart as well, in an eighth, until
-newer needs the room: what happened an hour ago is what one comes for.
+Takes each frame as it is closed; gives those there are to a client that connects. The newest minutes are kept
+second by second, older ones as frames of ten seconds, each in half of the file: a busy worker whose frames
+are large keeps less time, never more bytes. Evidence is kept apart as well, in an eighth, until newer needs
+the room: what happened an hour ago is what one comes for. And when something grave happens, the minute before
+and after it is kept second by second in a quarter of the box, where what goes on doesn't reach it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import contextlib
 import os
 from pathlib import Path
 
+from perftui_agent.blackbox.grave import is_grave
 from perftui_agent.blackbox.ring import Ring
 from perftui_agent.wire.boxes import envelope, turning_point
-from perftui_agent.wire.codec import encode
+from perftui_agent.wire.codec import encode, encode_history
 from perftui_agent.wire.fitting import MAX_FRAME_BYTES, fitted
 from perftui_agent.wire.frames import Frame, History
 from perftui_agent.wire.merging import merge_into
@@ -36,6 +38,15 @@ LEAST_FRAME_BYTES = 16 * 1024
 MAX_EVIDENCE_BYTES, EVIDENCE_SHARE = 1024 * 1024, 8
 """So much of a box, and no more than this part of it, is for evidence."""
 
+MAX_FROZEN_BYTES, FROZEN_SHARE = 2 * 1024 * 1024, 4
+"""The same for seconds around what was grave."""
+
+AROUND_NS = 60_000_000_000
+"""So much before and after it is kept."""
+
+LONGEST_NS = 180_000_000_000
+"""What goes on is kept from its beginning, for so long: its end is among the newest minutes anyway."""
+
 HISTORY_NS = 900_000_000_000
 """How far back history goes."""
 
@@ -53,10 +64,14 @@ class BlackBox:
         introduction = envelope(hello)
         os.pwrite(self._descriptor, introduction, 0)
         kept = min(MAX_EVIDENCE_BYTES, max(0, size_bytes - len(introduction)) // EVIDENCE_SHARE)
-        half = max(0, size_bytes - len(introduction) - kept) // 2
+        frozen = min(MAX_FROZEN_BYTES, max(0, size_bytes - len(introduction) - kept) // FROZEN_SHARE)
+        half = max(0, size_bytes - len(introduction) - kept - frozen) // 2
         self._fine = Ring(self._descriptor, len(introduction), half)
         self._coarse = Ring(self._descriptor, len(introduction) + half, half)
         self._evidence = Ring(self._descriptor, len(introduction) + 2 * half, kept)
+        self._frozen = Ring(self._descriptor, len(introduction) + 2 * half + kept, frozen)
+        self._grave_from = self._grave_at = self._frozen_until = 0
+        """Since when, and when last, there was something grave; until when seconds are kept for it."""
         self._growing: Frame | None = None
         self.frame_bytes = min(MAX_FRAME_BYTES, max(LEAST_FRAME_BYTES, half // FRAMES_AT_LEAST))
         """A frame that is to be kept has no more."""
@@ -64,6 +79,7 @@ class BlackBox:
     def add(self, frame: Frame, encoded: bytes) -> bool:
         """Keep `frame`, which is given up here; False if it, or those merged, are too large for the box."""
         kept = self._keep_evidence(frame)
+        self._freeze(frame, encoded)
         kept = self._fine.append(frame.moment_ns, encoded) and kept
         if self._growing is None:
             self._growing = frame
@@ -94,6 +110,20 @@ class BlackBox:
         """Keep what is known to its end: until then it is told again."""
         whole = [History(evidence=[each]) for each in frame.evidence if each.outcome]
         return sum(self._evidence.append(frame.moment_ns, encode(each)) for each in whole) == len(whole)
+
+    def _freeze(self, frame: Frame, encoded: bytes) -> None:
+        """Keep a frame that is near to something grave, and those before it once that has happened."""
+        at = frame.moment_ns
+        if is_grave(frame):
+            if at - self._grave_at > AROUND_NS:
+                self._grave_from = at
+                after = max(at - AROUND_NS, self._frozen_until)
+                for earlier in self._fine.messages(after=after, until=at - 1):
+                    self._frozen.append(at, encode_history([earlier], last=False))
+            self._grave_at = at
+            self._frozen_until = min(at + AROUND_NS, self._grave_from + LONGEST_NS)
+        if at <= self._frozen_until:
+            self._frozen.append(at, encode_history([encoded], last=False))
 
     def is_there(self) -> bool:
         """Tell whether whoever looks for the box would find this one."""

@@ -26,6 +26,9 @@ ENVELOPE_BYTES = _ENVELOPE.size
 THINNED_FROM_NS = 5_000_000_000
 """What a black box has made of several covers more."""
 
+WHOLE_SHARE = 0.97
+"""Seconds that cover so much of a thinned frame are all of those it was made of: one less is a tenth less."""
+
 MAX_BOX_BYTES = 256 * 1024 * 1024
 """No box that is read is larger."""
 
@@ -61,6 +64,7 @@ def read_box(path: Path) -> tuple[Hello | None, list[Frame]]:
     hello: Hello | None = None
     fine: dict[int, Frame] = {}
     coarse: dict[int, Frame] = {}
+    frozen: dict[int, Frame] = {}
     for bytes_ in whole_messages(data):
         try:
             message = decode_from_agent(bytes_)
@@ -68,14 +72,28 @@ def read_box(path: Path) -> tuple[Hello | None, list[Frame]]:
             continue
         if isinstance(message, Frame):
             (coarse if message.thinned else fine)[message.moment_ns] = message
+        elif isinstance(message, History):
+            frozen.update({frame.moment_ns: frame for frame in message.frames})
         elif isinstance(message, Hello):
             hello = hello or message
     if hello is None and not fine and not coarse:
         raise WireError(f"{path.name} is no black box: no whole message in its {len(data)} bytes")
     turn = turning_point(list(coarse), list(fine))
-    frames = [frame for moment, frame in coarse.items() if moment <= turn]
+    thinned = [frame for moment, frame in coarse.items() if moment <= turn]
+    frames = _with_frozen(thinned, [frame for moment, frame in frozen.items() if moment <= turn])
     frames += [frame for moment, frame in fine.items() if moment > turn]
     return hello, sorted(frames, key=lambda frame: frame.moment_ns)
+
+
+def _with_frozen(thinned: list[Frame], frozen: list[Frame]) -> list[Frame]:
+    """Return thinned frames, each replaced by the seconds it was made of where all of them were kept."""
+    frames: list[Frame] = []
+    for whole in thinned:
+        begin = whole.moment_ns - whole.span_ns
+        within = [each for each in frozen if begin < each.moment_ns - each.span_ns // 2 <= whole.moment_ns]
+        is_covered = sum(each.span_ns for each in within) >= WHOLE_SHARE * whole.span_ns
+        frames += within if is_covered else [whole]
+    return frames
 
 
 def read_evidence(path: Path) -> tuple[Hello | None, list[Evidence]]:

@@ -24,6 +24,7 @@ from perftui_agent.wire.frames import (
     Frame,
     Hello,
     History,
+    Incident,
     RouteFrame,
     StatusCounts,
     WorkerIdentity,
@@ -283,3 +284,33 @@ def test_the_latest_evidence_takes_the_place_of_the_oldest(tmp_path: Path) -> No
 
     assert kept == [str(number) for number in range(40 - len(kept), 40)]
     assert 5 <= len(kept) <= 7
+
+
+def test_the_seconds_around_what_was_grave_outlive_the_ring(box: BlackBox, tmp_path: Path) -> None:
+    """A minute before and after a held loop is told second by second when the ring has gone on for long."""
+    for second in range(1, 901):
+        one = frame(second, routes=40)
+        if second == 200:
+            held = Incident(
+                kind="loop-blocked", at=one.ended_at - 2 * SECOND_NS, ns=2 * SECOND_NS, where="a.py:1 f"
+            )
+            one.incidents = [held]
+        box.add(one, encode(one))
+    _, frames = read_box(tmp_path / "w.ring")
+    assert requests_in(frames) == sum(one.span_ns for one in frames) // SECOND_NS * 40
+    around = [one for one in frames if 150 < (one.ended_at - START_NS) // SECOND_NS <= 250]
+    assert [one.span_ns for one in around] == [SECOND_NS] * 100
+    before = [one for one in frames if (one.ended_at - START_NS) // SECOND_NS <= 130]
+    assert {one.span_ns for one in before} <= {10 * SECOND_NS}
+
+
+def test_what_goes_on_being_grave_is_kept_from_its_beginning(box: BlackBox, tmp_path: Path) -> None:
+    """Trouble that lasts does not overwrite how it began."""
+    for second in range(1, 901):
+        one = frame(second, routes=40)
+        if second >= 200:
+            one.routes[0].status.server_error = 60
+        box.add(one, encode(one))
+    _, frames = read_box(tmp_path / "w.ring")
+    began = [one for one in frames if 150 < (one.ended_at - START_NS) // SECOND_NS <= 370]
+    assert [one.span_ns for one in began] == [SECOND_NS] * 220
