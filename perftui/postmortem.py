@@ -173,4 +173,5 @@ def _as_evidence(one: Dead, ending: Ending) -> Evidence:
 
 
 def _is_past(frame: Frame, began_at: float) -> bool:
-    return (frame.ended_at - frame.span_ns) / 1e9 < began_at - 0.5
+    """Tell whether a frame is told of as one that an agent remembers: one that stands for several does so."""
+    return frame.span_ns >= THINNED_FROM_NS or (frame.ended_at - frame.span_ns) / 1e9 < began_at - 0.5
