@@ -22,10 +22,12 @@ _AFTER_A_CHUNK = b"\r\n"
 class CountedFile:
     """The body of an answer."""
 
-    __slots__ = ("__weakref__", "_body", "_exchanges", "_record")
+    __slots__ = ("__weakref__", "_body", "_exchanges", "_record", "isclosed")
 
     def __init__(self, body: Any, record: CallRecord, exchanges: Exchanges) -> None:
         self._body = body
+        self.isclosed = body.isclosed
+        """urllib3 asks for it up to four times an answer: looked up in vain here first, each took a µs."""
         self._record: CallRecord | None = record
         self._exchanges = exchanges
 
@@ -36,13 +38,19 @@ class CountedFile:
         return self._body.__reduce_ex__(protocol)  # a copy is one of theirs, if there can be any
 
     def __del__(self) -> None:
-        self._over()
+        if self._record is not None:
+            self._over()
 
     @property
     def fp(self) -> Any:
         """The connection's file, from which chunks are taken; None when the body is closed."""
         file = self._body.fp
         return file if file is None or self._record is None else _CountedLines(file, self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed, as files are asked."""
+        return self._body.closed  # type: ignore[no-any-return]
 
     def read(self, amount: int | None = None) -> bytes:
         """Read so much, or all."""
@@ -66,7 +74,8 @@ class CountedFile:
         try:
             self._body.close()
         finally:
-            self._over()
+            if self._record is not None:
+                self._over()
 
     def _counted(self, read: Callable[[Any], bytes], amount: int | None) -> bytes:
         started_ns = perf_counter_ns()
