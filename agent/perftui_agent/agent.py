@@ -56,9 +56,11 @@ from perftui_agent.probes.http_client.httpx2 import httpx2_probe
 from perftui_agent.probes.http_client.urllib3 import Urllib3Probe
 from perftui_agent.probes.loop.event_loop import LoopProbe
 from perftui_agent.probes.loop.executors import ExecutorProbe
+from perftui_agent.probes.loop.gil import GilProbe
 from perftui_agent.probes.loop.pace import LoopPace
 from perftui_agent.probes.loop.threadpool import ThreadpoolProbe
 from perftui_agent.probes.machine.accept_queue import AcceptQueueProbe
+from perftui_agent.probes.machine.contention import ContentionProbe
 from perftui_agent.probes.machine.footprint import Footprint
 from perftui_agent.probes.machine.garbage import GarbageProbe
 from perftui_agent.probes.machine.process import ProcessProbe
@@ -214,6 +216,7 @@ class _Run:
         agent.arrivals.believe(agent.settings.queue_header)
         self.loop_probe = LoopProbe(agent.settings.block_ms, agent.window, agent.pace)
         self._watch = Watch(agent.guard, self._listens, lambda: self.loop_probe.gap)
+        self._gil = GilProbe(self.loop_probe, agent.guard)
         self.process_probe = ProcessProbe()
         self.pool_probe = PoolProbe(agent.window, agent.guard, agent.engines, agent.holders)
         self._accept_queue = AcceptQueueProbe(self._listening)
@@ -222,9 +225,11 @@ class _Run:
         agent.pace.at_each_tick = self._outliving.look_from_loop
         probes: list[Probe] = [
             self.loop_probe,
+            self._gil,
             agent.arrivals,
             agent.sides,
             self.process_probe,
+            ContentionProbe(),
             self._accept_queue,
             ExecutorProbe(agent.window, agent.guard),
             BackgroundTaskProbe(agent.window, agent.guard),
@@ -304,7 +309,7 @@ class _Run:
         self._thread.join(FINISH_WITHIN_S)
 
     def _new_loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.SelectorEventLoop(BeatingSelector(self._beat, self.loop_probe.timer.open()))
+        return asyncio.SelectorEventLoop(BeatingSelector(self._beat, self._gil, self.loop_probe.timer.open()))
 
     def _beat(self) -> float:
         """Do what is due; return after how many seconds something is again, 0 if there is more to do."""
@@ -324,6 +329,7 @@ class _Run:
         try:
             watched = self.loop_probe.loop
             self.loop_probe.look()
+            self._gil.look()
             self._accept_queue.look(drains=self.loop_probe.turns_in_time)
             self._channel_probe.look()
             self._outliving.look_from_beside()

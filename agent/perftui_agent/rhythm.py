@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.evidence import EvidenceTray
 from perftui_agent.guard import Guard
+from perftui_agent.probes.loop.gil import GilProbe
 from perftui_agent.probes.machine.footprint import Footprint
 from perftui_agent.probes.probe_set import ProbeSet
 from perftui_agent.serve.worker_socket import WorkerSocket
@@ -41,10 +42,12 @@ class BeatingSelector(selectors.DefaultSelector):
     costs 45, and twenty of them a second are what an idle agent mostly did.
     """
 
-    def __init__(self, beat: Callable[[], float], wakes: int | None = None) -> None:
+    def __init__(self, beat: Callable[[], float], gil: GilProbe, wakes: int | None = None) -> None:
         super().__init__()
         self._beat = beat
         """Returns after how many seconds it is to be called again; 0: as soon as others have had the GIL."""
+        self._gil = gil
+        """Has it woken now and then to see whether somebody else holds the GIL."""
         self._wakes = wakes
         """A descriptor that has it called at once when it can be read."""
         self._next = time.monotonic()
@@ -58,13 +61,18 @@ class BeatingSelector(selectors.DefaultSelector):
             now = time.monotonic()
             if now >= self._next:
                 self._next = now + self._beat()
-            ready = super().select(max(0.0, min(until, self._next) - now))
+            slept_before = self._gil.asleep()
+            ready = super().select(max(0.0, min(until, self._next, self._gil.due_s) - now))
+            self._gil.woke(slept_before)
             if ready and self._wakes is not None:
                 others = [each for each in ready if each[0].fd != self._wakes]
                 if len(others) < len(ready):
                     # Before anything that lets go of the GIL.
                     ready, now = others, time.monotonic()
                     self._next = now + self._beat()
+            elif not ready and time.monotonic() < self._next:
+                # At a beat it is looked first what holds the loop.
+                self._gil.look()
             if ready or time.monotonic() >= until:
                 return ready
 

@@ -41,6 +41,19 @@ def _holds_most_of_the_time(cause: Finding, _symptom: Finding) -> bool:
     return isinstance(share, float) and share >= MOST
 
 
+def _is_mostly_stops(cause: Finding, symptom: Finding) -> bool:
+    cores, longest_ms = cause.evidence.get("quota_cores"), symptom.evidence.get("longest_ms")
+    if not isinstance(cores, float) or not isinstance(longest_ms, float):
+        return False
+    return min(cores, 1.0) * (longest_ms + PERIOD_MS) < A_BLOCK_MS
+
+
+PERIOD_MS = 100.0
+"""Of a quota, as nearly everybody has it: what may be used at once before the first stop."""
+
+A_BLOCK_MS = 100.0
+"""What holds the loop for less, by itself, is no block unless the app says so."""
+
 MOST = 0.5
 """Of a worker's time: its loop is held more often than not."""
 
@@ -59,6 +72,22 @@ class Pair(Record, frozen=True):
 
 
 PAIRS: tuple[Pair, ...] = (
+    Pair("cpu-throttled", "queueing", "worker", "requests wait for the next period of the quota"),
+    Pair("cpu-throttled", "cpu-saturated", "worker", "its quota is what it has no more of"),
+    Pair(
+        "cpu-throttled",
+        "loop-blocked",
+        "worker",
+        "what the quota stops in its midst takes longer",
+        _is_mostly_stops,
+    ),
+    Pair(
+        "cpu-throttled",
+        "worker-imbalance",
+        "worker",
+        "its requests wait for the next period of the quota",
+        _is_only_latency,
+    ),
     Pair("loop-blocked", "queueing", "worker", "requests wait for the loop that is held"),
     Pair("gc-pause", "queueing", "worker", "a collection stops the loop with all else"),
     Pair("cpu-saturated", "queueing", "worker", "the loop has no time left for what comes"),
@@ -118,6 +147,7 @@ CAUSES: tuple[str, ...] = (
     "client-pool-exhausted",
     "error-burst",
     "threadpool-exhausted",
+    "cpu-throttled",
     "cpu-saturated",
     "gc-pause",
     "backlog-overflow",
@@ -130,7 +160,9 @@ BREACH = "slo-breach"
 FAILS = frozenset({"error-burst", "upstream-errors"})
 """What makes requests fail, and not late."""
 
-OF_WHOLE_WORKERS = frozenset({"loop-blocked", "cpu-saturated", "gc-pause", "backlog-overflow", "queueing"})
+OF_WHOLE_WORKERS = frozenset(
+    {"loop-blocked", "cpu-throttled", "cpu-saturated", "gc-pause", "backlog-overflow", "queueing"}
+)
 """Causes that every route of a worker suffers from."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 
 import msgspec
 
@@ -21,6 +22,8 @@ from perftui_agent.wire.frames import (
     RouteFrame,
     WorkerId,
 )
+from perftui_agent.wire.gil import GilStats, merged_gil
+from perftui_agent.wire.machine import Machine, merged_machine
 
 MAX_EXCEPTIONS = 50
 MAX_REPEATS = 50
@@ -199,6 +202,8 @@ class WorkerPart(msgspec.Struct, frozen=True, gc=False):
     """Of its host, as far as it tells: its siblings tell of the same ones."""
     backlogs: tuple[Listener, ...] = ()
     """Its listening sockets, each with the most connections that were seen to wait."""
+    gil: GilStats | None = None
+    machine: Machine | None = None
 
     @property
     def covered_s(self) -> float:
@@ -230,6 +235,8 @@ def worker_of(frame: Frame, to_ns: int) -> WorkerPart:
         threadpool_wait=packed([frame.threadpool.wait]) if frame.threadpool else NOTHING,
         listen_overflows=frame.listen_overflows,
         backlogs=tuple(frame.listeners),
+        gil=frame.gil,
+        machine=frame.machine,
     )
 
 
@@ -255,13 +262,15 @@ def worker_sum(parts: Sequence[WorkerPart]) -> WorkerPart:
         if (told := [each for part in parts if (each := part.listen_overflows) is not None])
         else None,
         backlogs=_fullest([part.backlogs for part in parts]),
+        gil=reduce(merged_gil, [part.gil for part in parts]),
+        machine=reduce(merged_machine, [part.machine for part in parts]),
     )
 
 
 def without_counts(frame: Frame) -> Frame:
     """Return what the frame says of its last moment: gauges, and who was in flight."""
     return msgspec.structs.replace(
-        frame, routes=[], statements=[], slowest=[], incidents=[], evidence=[], plans=[]
+        frame, routes=[], statements=[], slowest=[], incidents=[], evidence=[], plans=[], gil=None
     )
 
 

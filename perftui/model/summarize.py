@@ -14,6 +14,7 @@ from perftui.model.dashboard import Dashboard
 from perftui.model.database import from_frames
 from perftui.model.evidence import evidence_at, silences
 from perftui.model.history import sum_of
+from perftui.model.machine import machines_of
 from perftui.model.quantiles import latency_of
 from perftui.model.resources import cache_rows, pool_rows, query_rows
 from perftui.model.routes import route_rows
@@ -76,6 +77,11 @@ def summary_steps(
         channels=channel_rows(tally.channels, frames, tally.covered_s),
         background=background_rows(tally.background, frames),
         databases=from_frames(last_frames, {row.identity.id: row.pid for row in workers}),
+        machines=machines_of(
+            (row.identity.host, row.pid, row.last_seen, row.contention)
+            for row in workers
+            if row.state != "gone"
+        ),
         in_flight=_in_flight(last_frames, workers),
         slowest=tally.slowest,
         incidents=incidents,

@@ -15,6 +15,8 @@ import msgspec
 
 from perftui.model.after import BackgroundSummary, ChannelSummary
 from perftui.model.database import DatabaseView
+from perftui.model.gil import Gil
+from perftui.model.machine import NO_CONTENTION, Contention, MachineSummary
 from perftui.model.packed import NOTHING, Packed
 from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
@@ -309,6 +311,9 @@ class WorkerSummary(Record, frozen=True):
     gc_pauses: LatencySketch | None = None
     """In nanoseconds, as `threadpool_wait`: how long it took to get a thread when none was free."""
     threadpool_wait: LatencySketch | None = None
+    gil: Gil | None = None
+    contention: Contention = NO_CONTENTION
+    """What its threads competed with for CPU and memory."""
     covered_s: float = 0.0
     """How much of the window its frames cover."""
     threadpool: ThreadpoolStats | None = None
@@ -607,6 +612,8 @@ class Summary(Record, frozen=True):
     """What functions did after the response; the costliest first."""
     databases: tuple[DatabaseView, ...] = ()
     """What agents have just seen at a database of their own accord, since they had a reason."""
+    machines: tuple[MachineSummary, ...] = ()
+    """Those that the workers run on, by name."""
     in_flight: tuple[FlightRow, ...] = ()
     slowest: tuple[SlowRow, ...] = ()
     incidents: tuple[IncidentRow, ...] = ()

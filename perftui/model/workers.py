@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from perftui.model.axis import Axis
 from perftui.model.dashboard import Dashboard, WorkerTrack
 from perftui.model.evidence import SILENT, evidence_at, is_going_on
+from perftui.model.gil import gil_of
+from perftui.model.machine import contention_of
 from perftui.model.parts import WorkerPart
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui.model.summary import EvidenceRow, WorkerState, WorkerSummary
@@ -110,6 +112,8 @@ def _row(
         gc_pause_p99_ms=quantile_ms(counted.gc_pauses, 0.99),
         gc_pauses=counted.gc_pauses.unpacked() if counted.gc_pauses.count else None,
         threadpool_wait=counted.threadpool_wait.unpacked() if counted.threadpool_wait.count else None,
+        gil=gil_of(counted.gil),
+        contention=contention_of(counted.machine, frame.machine if frame and not gone else None),
         covered_s=covered_s,
         threadpool=frame.threadpool if frame else None,
         agent_cpu_percent=agent.cpu_percent if agent else None,

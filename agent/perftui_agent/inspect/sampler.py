@@ -18,15 +18,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from contextvars import Context
 from time import perf_counter_ns
-from types import CodeType, FrameType
-from typing import Protocol, TypeAlias
+from types import FrameType
+from typing import Protocol
 
 import msgspec
 
-from perftui_agent.places import is_ours
-from perftui_agent.records import RequestRecord, current_request
+from perftui_agent.records import RequestRecord
+from perftui_agent.thread_stack import Line, cpu_of, request_in, walked
 
 MOST_SHARE = 0.02
 """Of a core."""
@@ -36,8 +35,6 @@ SWITCH_INTERVAL_S = 0.0005
 
 MAX_STACKS = 20_000
 """Distinct stacks; further ones are counted as one."""
-
-MAX_DEPTH = 200
 
 MAX_THREADS = 200
 
@@ -52,11 +49,6 @@ WAITING_FILES = (
     *("concurrent/futures/thread.py", "multiprocessing/connection.py", "socketserver.py"),
 )
 """Where a thread's innermost frame most likely waits, where the system does not tell what CPU it took."""
-
-_POOL = ("anyio/_backends/_asyncio.py", "concurrent/futures/thread.py")
-"""Files of the functions that run a job in a thread of a pool, and know its context."""
-
-Line: TypeAlias = tuple[CodeType, int]
 
 
 class Eyes(Protocol):
@@ -191,7 +183,7 @@ class Sampler:
             lines, context = walked(frame)
             record = None
             if not on_loop:
-                record = _request_in(context)
+                record = request_in(context)
             elif working:
                 record = eyes.request_on_loop()
             if record is not None and record.left_ns:
@@ -204,13 +196,8 @@ class Sampler:
 
     def _worked(self, native_id: int | None, since_ns: int) -> bool | None:
         """Tell whether a thread has taken CPU since the last sample; None where the system does not tell."""
-        if native_id is None or sys.platform != "linux":
-            return None
-        try:
-            # The kernel's clock of a thread, by its number: of one that has ended it is an error, where
-            # `pthread_getcpuclockid` would read what is there no more.
-            cpu_ns = time.clock_gettime_ns((~native_id << 3) | 6)
-        except OSError:
+        cpu_ns = cpu_of(native_id)
+        if native_id is None or cpu_ns is None:
             return None
         before_ns = self._cpu_ns.get(native_id)
         self._cpu_ns[native_id] = cpu_ns
@@ -240,22 +227,3 @@ class Sampler:
 
 def _waits(frame: FrameType) -> bool:
     return frame.f_code.co_filename.endswith(WAITING_FILES)
-
-
-def walked(frame: FrameType | None) -> tuple[tuple[Line, ...], Context | None]:
-    """Return the lines of a stack, innermost first, and the context in which a pool's thread runs its job."""
-    lines: list[Line] = []
-    context: Context | None = None
-    while frame is not None and len(lines) < MAX_DEPTH:
-        code = frame.f_code
-        if not is_ours(code.co_filename):
-            lines.append((code, frame.f_lineno or code.co_firstlineno))
-        if context is None and code.co_name == "run" and code.co_filename.endswith(_POOL):
-            held = frame.f_locals.get("context")
-            context = held if isinstance(held, Context) else None
-        frame = frame.f_back
-    return tuple(lines), context
-
-
-def _request_in(context: Context | None) -> RequestRecord | None:
-    return context.get(current_request) if context is not None else None

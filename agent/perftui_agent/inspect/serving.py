@@ -16,8 +16,9 @@ from time import perf_counter_ns
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
-from perftui_agent.inspect.sampler import Eyes, walked
+from perftui_agent.inspect.sampler import Eyes
 from perftui_agent.records import RequestRecord
+from perftui_agent.thread_stack import walked
 from perftui_agent.whose import request_in_context
 
 MAX_TASK_NAME = 100

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from perftui_agent.siblings.toll import Shares
 from perftui_agent.siblings.verdict import STOPPED, Blamed, Verdict
+from perftui_agent.toll import Shares
 from perftui_agent.wire.codec import encode
 from perftui_agent.wire.frames import Dump, Evidence, InFlight, Refusal
 

@@ -29,8 +29,8 @@ from perftui_agent.siblings.neighbours import Neighbour, Neighbours
 from perftui_agent.siblings.pulse import read_beat, read_pulse
 from perftui_agent.siblings.ring import SILENT_NS, SUSPECT_NS, Awake, looked_at
 from perftui_agent.siblings.supervision import Supervisor
-from perftui_agent.siblings.toll import Toll, shares, take_toll
 from perftui_agent.siblings.verdict import NOBODY, blamed, judge
+from perftui_agent.toll import Toll, shares, take_toll
 from perftui_agent.wire.frames import Dump, Evidence, Refusal
 
 EVERY_NS = 250_000_000

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from perftui_agent.places import is_stdlib, is_user_code
-from perftui_agent.siblings.toll import Shares
+from perftui_agent.toll import Shares
 from perftui_agent.wire.frames import Dump, StackFrame, ThreadDump
 from perftui_agent.wire.lives import AGENT_THREAD
 

@@ -19,6 +19,8 @@ from perftui_agent.wire.after import BackgroundFrame
 from perftui_agent.wire.channels import ChannelFrame
 from perftui_agent.wire.database import DatabaseNews
 from perftui_agent.wire.explain import PlanNote
+from perftui_agent.wire.gil import GilStats
+from perftui_agent.wire.machine import Machine
 
 WIRE_VERSION = 1
 
@@ -552,6 +554,8 @@ class Frame(_Part, tag="frame"):
     loop: LoopStats | None = None
     threadpool: ThreadpoolStats | None = None
     gc: GcStats | None = None
+    gil: GilStats | None = None
+    machine: Machine | None = None
     statements: list[StatementFrame] = []
     transactions: list[StatementFrame] = []
     """What begins, ends and divides transactions, and keeps up connections: `COMMIT`, `ROLLBACK`,

@@ -29,6 +29,8 @@ from perftui_agent.wire.frames import (
     StatementFrame,
     UpstreamFrame,
 )
+from perftui_agent.wire.gil import merged_gil
+from perftui_agent.wire.machine import merged_machine
 
 Part = TypeVar("Part")
 
@@ -155,6 +157,8 @@ def merge_into(older: Frame, newer: Frame) -> None:
     if newer.listen_overflows is not None:
         older.listen_overflows = (older.listen_overflows or 0) + newer.listen_overflows
     older.listeners = _merged_listeners(older.listeners, newer.listeners)
+    older.gil = merged_gil(older.gil, newer.gil)
+    older.machine = merged_machine(older.machine, newer.machine)
     older.span_ns += newer.span_ns
     for field in (
         "seq",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from perftui.model.evidence import SILENT, how_it_ended, what_it_was
 from perftui.model.summary import Summary, WorkerSummary
+from perftui.present.details.contention import gil, machine
 from perftui.present.details.worker_blocks import agent, process, state
 from perftui.present.details.worker_charts import over_time
 from perftui.present.picture import Picture
@@ -44,7 +45,9 @@ def worker_rows(picture: Picture, worker_id: str, width: int, height: int) -> li
             silences(summary, worker, width),
             rows_of(over_time(summary, worker, width, 1 if height < 30 else 2 if height < 45 else 4)),
             incidents(summary, worker, width),
+            rows_of(gil(worker, width)),
             flights(summary, worker, width),
+            rows_of(machine(worker, width)),
             rows_of(agent(worker, width)),
         ],
         height,

@@ -6,6 +6,7 @@ from perftui.model.evidence import how_it_ended, what_it_was
 from perftui.model.quantiles import quantile_ms
 from perftui.model.summary import Summary, WorkerSummary
 from perftui.model.waiting import fullness, most_waiting
+from perftui.present.details.contention import contention_figures
 from perftui.present.details.route_blocks import queued
 from perftui.present.tables.workers import gc_cell, lag_cell, state_words
 from perftui.present.text.blocks import pairs, section
@@ -60,6 +61,7 @@ def process(summary: Summary, worker: WorkerSummary, width: int) -> list[Line]:
         ("p95", *quantile_cell(worker.latency, "p95")),
         *queued(worker.queued),
         *backlog(worker),
+        *contention_figures(worker),
         ("errors", count(worker.errors), "medium" if worker.errors else "text"),
         ("threads", count(worker.threads), "text"),
         ("files", *files(worker)),

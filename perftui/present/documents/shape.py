@@ -11,6 +11,13 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias, Typed
 import msgspec
 
 from perftui.model.summary import Severity, WorkerState
+from perftui.present.documents.shape_of_machines import (
+    GilDocument,
+    MachineDocument,
+    Percentage,
+    PressureDocument,
+    ThrottledDocument,
+)
 
 SCHEMA: Final = 1
 
@@ -194,6 +201,10 @@ class WorkerDocument(TypedDict):
     blocked_at: Place | None
     gc_pause_p99_ms: Ms | None
     threadpool: ThreadpoolDocument | None
+    throttled: ThrottledDocument | None
+    cpu_wait_percent: Percentage | None
+    pressure: dict[str, PressureDocument] | None
+    gil: GilDocument | None
     uptime_s: Seconds | None
     gone_since: Moment | None
     agent: AgentDocument
@@ -486,6 +497,7 @@ class SnapshotDocument(TypedDict):
     upstreams: list[UpstreamDocument]
     channels: list[ChannelDocument]
     background: list[BackgroundDocument]
+    machine: list[MachineDocument]
     in_flight: list[InFlightDocument]
     slowest: list[SlowDocument]
     incidents: list[IncidentDocument]

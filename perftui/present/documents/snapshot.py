@@ -30,6 +30,13 @@ from perftui.model.summary import (
 from perftui.model.timeline import NOTED
 from perftui.model.waiting import fullness
 from perftui.present.documents.after import background, channel
+from perftui.present.documents.contention import (
+    gil_document,
+    machines_document,
+    percent,
+    pressure_document,
+    throttled_document,
+)
 from perftui.present.documents.shape import (
     SCHEMA,
     BacklogDocument,
@@ -93,6 +100,7 @@ def document(summary: Summary, wanted: Filter = EVERYTHING) -> SnapshotDocument:
         "upstreams": [_upstream(row) for row in wanted.of(summary.upstreams)],
         "channels": [channel(row) for row in wanted.of(summary.channels)],
         "background": [background(row) for row in wanted.of(summary.background)],
+        "machine": machines_document(summary.machines),
         "in_flight": [_in_flight(row) for row in wanted.of(summary.in_flight)],
         "slowest": [_slow(row) for row in wanted.of(summary.slowest)],
         "incidents": [
@@ -168,7 +176,7 @@ def _path(row: PathSummary) -> PathDocument:
 
 
 def _worker(row: WorkerSummary) -> WorkerDocument:
-    pool = row.threadpool
+    pool, waited = row.threadpool, row.contention.waited_share
     return {
         "pid": row.pid,
         "host": row.identity.host,
@@ -192,6 +200,10 @@ def _worker(row: WorkerSummary) -> WorkerDocument:
         "threadpool": None
         if pool is None
         else {"used": pool.used, "total": pool.total, "waiting": pool.waiting},
+        "throttled": throttled_document(row.contention.quota),
+        "cpu_wait_percent": None if waited is None else percent(waited),
+        "pressure": pressure_document(row.contention.pressure),
+        "gil": gil_document(row.gil),
         "uptime_s": _rounded(row.uptime_s),
         "gone_since": None if row.gone_since is None else moment(row.gone_since),
         "agent": {

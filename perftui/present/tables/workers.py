@@ -38,6 +38,8 @@ FULL_COLUMNS = (
     Column("memory", "memory", 8),
     Column("lag", "lag p99", 9),
     Column("gc", "gc p99", 8, at_least=92),
+    Column("gil", "gil", 6, at_least=136),
+    Column("stopped", "stopped", 8, at_least=144),
     Column("threads", "threads", 9),
     Column("open", "open", 6),
     Column("n", "n", 7, at_least=128),
@@ -52,6 +54,9 @@ FULL_COLUMNS = (
     Column("where", "where", 0, "left", at_least=150),
 )
 """Those of the view that has the screen to itself; `share` is of all requests."""
+
+STOPPED = 0.05
+"""Of the time: from here on a quota is told in colour."""
 
 WORKER_SORTS = ("state", "cpu", "memory", "lag", "open", "rps", "p95", "pid")
 
@@ -114,7 +119,12 @@ def where(worker: WorkerSummary, now: float) -> str:
     if worker.state == "silent" and worker.silence is not None:
         return what_it_was(worker.silence)
     since = _state_s(worker, now)
-    return f"for {age(since)}" if since is not None else ""
+    if since is not None:
+        return f"for {age(since)}"
+    quota = worker.contention.quota
+    if quota is not None and quota.stopped_share >= STOPPED:
+        return f"its quota of {quota.cores:.3g} stops it {percent(quota.stopped_share)} of the time"
+    return ""
 
 
 def _state_s(worker: WorkerSummary, now: float) -> float | None:
@@ -158,6 +168,10 @@ def _cell(column: Column, worker: WorkerSummary, now: float, axis: Axis, request
             return quantile_cell(worker.latency, "p95", "faint" if worker.state == "gone" else "bright")
         case "queued":
             return marked_cell(worker.queued.p95_ms, worker.queued.known, "p95", quiet)
+        case "gil":
+            return Cell(percent(worker.gil.share if worker.gil is not None else None), quiet)
+        case "stopped":
+            return stopped_cell(worker, quiet)
         case "gc":
             return gc_cell(worker, quiet)
         case "share":
@@ -188,6 +202,14 @@ def lag_cell(worker: WorkerSummary, style: Style = "text") -> Cell:
     if lag is not None and lag >= LAG_MS:
         style = "medium"
     return marked_cell(lag, worker.loop_lags, "p99", style)
+
+
+def stopped_cell(worker: WorkerSummary, style: Style = "text") -> Cell:
+    """Return for which part of the time its quota of CPU stops it."""
+    quota = worker.contention.quota
+    if quota is None:
+        return Cell(NO_DATA, "faint")
+    return Cell(percent(quota.stopped_share), "medium" if quota.stopped_share >= STOPPED else style)
 
 
 def gc_cell(worker: WorkerSummary, style: Style = "text") -> Cell:

@@ -6,8 +6,8 @@ import sysconfig
 
 import pytest
 
-from perftui_agent.siblings.toll import Account, Shares, shares
 from perftui_agent.siblings.verdict import HUNG, NOBODY, STARVED, STOPPED, Blamed, blamed, judge
+from perftui_agent.toll import Account, Shares, shares
 from perftui_agent.wire.frames import Dump, StackFrame, ThreadDump
 
 STDLIB = sysconfig.get_paths()["stdlib"]

@@ -11,14 +11,15 @@ from perftui.present.documents.snapshot import document
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, worker
 
 TOP = """schema target service at window_s coverage totals routes workers queries transactions pools
-caches upstreams in_flight slowest incidents evidence findings slo forgotten"""
+caches upstreams background machine in_flight slowest incidents evidence findings slo forgotten"""
 TOTALS = """requests rps error_rate p50_ms p95_ms p99_ms max_ms queue_p95_ms queue_ms_per_request in_flight
 open_websockets open_streams transaction_ms_per_request http_per_request http_ms_per_request"""
 ROUTE = """route requests rps errors error_rate status p50_ms p95_ms p99_ms max_ms queue_p95_ms
 queue_ms_per_request ttfb_p95_ms background_p95_ms bytes_p50 bytes_p95 sql_per_request sql_ms_per_request
 transaction_ms_per_request cache_ms_per_request serialize_ms_per_request streaming slo"""
 WORKER = """pid host state requests rps p95_ms cpu_percent rss_bytes threads open_files in_flight
-loop_lag_p99_ms gc_pause_p99_ms threadpool uptime_s agent probes backlog queue_p95_ms"""
+loop_lag_p99_ms gc_pause_p99_ms threadpool uptime_s agent probes backlog queue_p95_ms throttled
+cpu_wait_percent pressure gil"""
 
 
 def test_every_promised_key_is_there() -> None:
@@ -31,7 +32,11 @@ def test_every_promised_key_is_there() -> None:
     assert set(WORKER.split()) <= set(whole["workers"][0])
     assert whole["routes"][0]["sql_per_request"] is None
     assert whole["totals"]["queue_p95_ms"] is whole["totals"]["queue_ms_per_request"] is None
-    assert whole["workers"][0]["backlog"] is None
+    worker_told = whole["workers"][0]
+    assert worker_told["backlog"] is None
+    assert (worker_told["throttled"], worker_told["gil"]) == (None, None)
+    assert (worker_told["pressure"], worker_told["cpu_wait_percent"]) == (None, None)
+    assert whole["machine"] == []
     assert whole["routes"][0]["transaction_ms_per_request"] is None
     assert whole["totals"]["transaction_ms_per_request"] is None
     assert (whole["queries"], whole["findings"]) == ([], [])

@@ -29,16 +29,21 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
 }
 EVIDENCE: dict[str, dict[str, Any]] = {
     "worker-imbalance": {"in": ["latency"]},
-    "loop-blocked": {"share_of_worker": 0.8},
+    "loop-blocked": {"share_of_worker": 0.8, "longest_ms": 120.0},
+    "cpu-throttled": {"quota_cores": 0.3},
     "db-lock": {"waiting": [{"route": "stuck-request"}]},
 }
 OTHERWISE: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("loop-blocked", "cpu-saturated"): ("loop-blocked", {"share_of_worker": 0.1}),
     ("db-lock", "stuck-request"): ("db-lock", {"waiting": [{"route": "another"}]}),
+    ("cpu-throttled", "loop-blocked"): ("loop-blocked", {"longest_ms": 900.0}),
     ("pool-exhausted", "worker-imbalance"): ("worker-imbalance", {"in": ["requests"]}),
     **{
         (cause, "worker-imbalance"): ("worker-imbalance", {"in": ["errors"]})
-        for cause in ("loop-blocked", "gc-pause", "cpu-saturated", "threadpool-exhausted", "queueing")
+        for cause in (
+            *("loop-blocked", "gc-pause", "cpu-throttled", "cpu-saturated"),
+            *("threadpool-exhausted", "queueing"),
+        )
     },
 }
 """What must be otherwise for a pair with a condition not to hold: of which of the two, and what."""

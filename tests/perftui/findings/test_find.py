@@ -35,6 +35,7 @@ PROMISED = {
     "stuck-request",
     "worker-imbalance",
     "cpu-saturated",
+    "cpu-throttled",
     "memory-growth",
     "gc-pause",
     "worker-lost",

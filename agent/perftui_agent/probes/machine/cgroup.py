@@ -19,6 +19,9 @@ MAX_DEPTH = 32
 NO_MEMORY_LIMIT = 1 << 60
 """Version 1 says so with the largest number of pages there could be."""
 
+_UNIFIED = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
+"""Where version 2 is mounted: by itself, or beside version 1."""
+
 _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB$", re.MULTILINE)
 
 _KILLED = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
@@ -34,6 +37,15 @@ class Limits(NamedTuple):
 
 
 NO_LIMITS = Limits(None, None)
+
+
+class Quota(NamedTuple):
+    """How much CPU a group of this process, or one around it, may use in each of its periods."""
+
+    directory: str
+    name: str
+    """Its path within the hierarchy; empty for what is mounted at the root."""
+    cores: float
 
 
 class Room(NamedTuple):
@@ -82,26 +94,52 @@ def read_kills(root: str = "/") -> Kills:
 
 def read_limits(root: str = "/") -> Limits:
     """Return the limits of this process; `root` is where `proc` and `sys` are found."""
-    cores: list[float] = []
     memory: list[int] = []
     for controllers, path in _own_groups(root):
         if not controllers:
-            for base in ("sys/fs/cgroup", "sys/fs/cgroup/unified"):
+            for base in _UNIFIED:
                 for group in _upwards(os.path.join(root, base), path):
-                    cores += _quota(*_numbers(group, "cpu.max", 2))
                     memory += _numbers(group, "memory.max", 1)
-        if "cpu" in controllers:
-            for group in _upwards(_mounted(root, controllers, "cpu"), path):
-                quota, period = (
-                    _numbers(group, "cpu.cfs_quota_us", 1),
-                    _numbers(group, "cpu.cfs_period_us", 1),
-                )
-                cores += _quota(*quota, *period)
         if "memory" in controllers:
             for group in _upwards(_mounted(root, controllers, "memory"), path):
                 memory += _numbers(group, "memory.limit_in_bytes", 1)
     limits = [limit for limit in memory if limit < NO_MEMORY_LIMIT]
+    cores = [quota.cores for quota in read_quotas(root)]
     return Limits(min(cores, default=None), min(limits, default=None))
+
+
+def read_quotas(root: str = "/") -> list[Quota]:
+    """Return every quota of CPU that holds for this process, its own group's first."""
+    quotas = []
+    for controllers, path in _own_groups(root):
+        if not controllers:
+            mounts = [os.path.join(root, base) for base in _UNIFIED]
+        elif "cpu" in controllers:
+            mounts = [_mounted(root, controllers, "cpu")]
+        else:
+            continue
+        for mount in mounts:
+            for group in _upwards(mount, path):
+                name = group[len(mount) :].strip("/")
+                quotas += [Quota(group, name, cores) for cores in _quota_of(group, bool(controllers))]
+    return quotas
+
+
+def own_group(root: str = "/") -> str | None:
+    """Return the directory of the group of version 2 that this process is in; None where there is none."""
+    for controllers, path in _own_groups(root):
+        if not controllers:
+            for base in _UNIFIED:
+                for group in _upwards(os.path.join(root, base), path):
+                    if os.path.exists(os.path.join(group, "cgroup.procs")):
+                        return group
+    return None
+
+
+def _quota_of(group: str, version_1: bool) -> list[float]:
+    if not version_1:
+        return _quota(*_numbers(group, "cpu.max", 2))
+    return _quota(*_numbers(group, "cpu.cfs_quota_us", 1), *_numbers(group, "cpu.cfs_period_us", 1))
 
 
 def read_room(root: str = "/") -> Room | None:
@@ -119,7 +157,7 @@ def read_room(root: str = "/") -> Room | None:
 def _left_in_groups(root: str) -> Iterator[int]:
     for controllers, path in _own_groups(root):
         if not controllers:
-            mounts = [os.path.join(root, base) for base in ("sys/fs/cgroup", "sys/fs/cgroup/unified")]
+            mounts = [os.path.join(root, base) for base in _UNIFIED]
             names = ("memory.max", "memory.current", "inactive_file")
         elif "memory" in controllers:
             mounts = [_mounted(root, controllers, "memory")]

@@ -115,7 +115,7 @@ def test_a_selector_beats_when_it_is_woken_and_says_nothing_of_it(timer: Overdue
         timer.has_woken(0)
         return next(pauses, 60.0)
 
-    with BeatingSelector(beat, timer.file) as selector:
+    with BeatingSelector(beat, GilProbe(Nobody(), Guard()), timer.file) as selector:
         assert selector.select(0.05) == []
         assert len(beats) == 3
         timer.put_off(time.perf_counter_ns())

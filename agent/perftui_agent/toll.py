@@ -10,8 +10,10 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
+from perftui_agent.small_files import read_small
+
 MAX_THREADS = 200
-"""Reading one takes some 15 µs."""
+"""Reading one takes some 10 µs."""
 
 
 class Account(NamedTuple):
@@ -33,27 +35,26 @@ class Shares(NamedTuple):
     waited: float
 
 
-def take_toll(pid: int) -> dict[int, Account]:
-    """Return the accounts of a process's threads; none where the system does not tell."""
+def take_toll(pid: int | str, root: str = "/") -> dict[int, Account]:
+    """Return the accounts of a process's threads, by their numbers; none where the system does not tell."""
     try:
-        threads = os.listdir(f"/proc/{pid}/task")[:MAX_THREADS]
+        threads = os.listdir(os.path.join(root, "proc", str(pid), "task"))[:MAX_THREADS]
     except OSError:
         return {}
     found = {}
     for thread in threads:
-        account = account_of(f"{pid}/task/{thread}")
+        account = account_of(f"{pid}/task/{thread}", root)
         if account is not None:
             found[int(thread)] = account
     return found
 
 
-def account_of(process: str) -> Account | None:
-    """Return the account of a process's main thread, or of `pid/task/thread`."""
+def account_of(process: str, root: str = "/") -> Account | None:
+    """Return the account of a process's main thread, or of `pid/task/thread`; `root` is where `proc` is."""
     try:
-        with open(f"/proc/{process}/schedstat", "rb", buffering=0) as file:
-            ran, waited, _ = file.read(100).split()
+        ran, waited, _ = read_small(os.path.join(root, "proc", process, "schedstat")).split()
         return Account(int(ran), int(waited))
-    except (OSError, ValueError):
+    except ValueError:
         return None
 
 
