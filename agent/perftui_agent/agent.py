@@ -339,6 +339,9 @@ class _Run:
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count
             self._guard.fault("agent.beat", error)
         self._watch.beat()
+        if self.loop_probe.is_held:
+            # What ends as it goes on again has waited for it, and for how long is known with its next tick.
+            return 0
         try:
             return self._window.fold_pending(FOLD_AT_ONCE)
         except Exception as error:  # noqa: BLE001 - as above
@@ -455,6 +458,7 @@ class _Run:
                 footprint=Footprint(IMPORTED_BYTES, self._window, self.probes, stream, self._box),
                 evidence=self.evidence,
                 note=partial(_each, notes),
+                before_folding=self.loop_probe.take_ticks,
             )
             endings = Endings(neighbours, self.evidence, self._guard)
             others = (triggers.run(), watch.run(), attention.run(), endings.run())

@@ -91,6 +91,7 @@ class Rhythm:
         footprint: Footprint,
         evidence: EvidenceTray,
         note: Callable[[Frame], None],
+        before_folding: Callable[[], None],
     ) -> None:
         self._window = window
         self._guard = guard
@@ -101,6 +102,8 @@ class Rhythm:
         self._evidence = evidence
         self._note = note
         """Who else is to know what a frame says."""
+        self._before_folding = before_folding
+        """Has it known what the loop has done up to now, which tells for what requests have waited."""
         self._seq = 0
         self._opened_ns = perf_counter_ns()
         self._cpu_s = time.thread_time()
@@ -131,6 +134,7 @@ class Rhythm:
 
     def _frame(self, ended: Instant) -> None:
         with self._guard.guarding("window"):
+            self._before_folding()
             self._window.find_ended(piece=1)
             while self._window.fold_pending(FOLD_AT_ONCE) >= FOLD_AT_ONCE:
                 time.sleep(0)  # lets go of the GIL

@@ -11,7 +11,7 @@ from perftui.present.documents.snapshot import document
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, worker
 
 TOP = """schema target service at window_s coverage totals routes workers queries transactions pools
-caches upstreams background machine in_flight slowest incidents evidence findings slo forgotten"""
+caches upstreams channels background machine in_flight slowest incidents evidence findings slo forgotten"""
 TOTALS = """requests rps error_rate p50_ms p95_ms p99_ms max_ms queue_p95_ms queue_ms_per_request in_flight
 open_websockets open_streams transaction_ms_per_request http_per_request http_ms_per_request"""
 ROUTE = """route requests rps errors error_rate status p50_ms p95_ms p99_ms max_ms queue_p95_ms

@@ -151,6 +151,12 @@ class LoopProbe:
         """Return the route of a request, in flight or ended."""
         return route_of(record)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the loop was found not to turn, and no tick has come since."""
+        watch = self._watch
+        return watch is not None and watch.is_held
+
     def watch_running_loop(self) -> None:
         """Watch the loop that runs in this thread; called on the app's thread, none running included."""
         try:
@@ -184,6 +190,11 @@ class LoopProbe:
         """Whether it did when it was last looked at; False where nobody can tell."""
         watch = self._watch
         return watch is not None and watch.turns_in_time
+
+    def take_ticks(self) -> None:
+        """Take in the ticks up to now, and tell of the block that they have ended; on the agent's thread."""
+        if self._watch is not None:
+            self._watch.take_ticks()
 
     def fill(self, frame: Frame) -> None:
         """Add what this span's ticks have shown."""
@@ -228,6 +239,11 @@ class LoopWatch:
         self._stats = self._new_stats()
         self.clock.start()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it was found not to turn, and no tick has come since."""
+        return self._block is not None
+
     def look(self) -> bool:
         """Look whether the loop turns; False when it is closed and there is nothing left to watch."""
         if self.loop.is_closed():
@@ -238,7 +254,7 @@ class LoopWatch:
         self.gap = gap(apart_ns, asked, len(self.clock.ticks)) if apart_ns >= FROM_NS else None
         if now < self._serves_from_ns:
             self._serves_from_ns = self._first_visit_ns()
-        was_late_ns, late_due_ns = self._take_ticks()
+        was_late_ns, late_due_ns = self.take_ticks()
         overdue_ns = now - self.clock.due_ns
         meant_ns = self._meant_ns(self.clock.due_ns if overdue_ns >= OVERDUE_NS else late_due_ns)
         held_ns = now - meant_ns
@@ -264,7 +280,7 @@ class LoopWatch:
 
     def close_span(self) -> tuple[LoopStats, list[Incident]]:
         """Return what this span's ticks have shown, and start the next."""
-        self._take_ticks()
+        self.take_ticks()
         stats, self._stats = self._stats, self._new_stats()
         incidents, self._incidents = self._incidents, []
         overdue_ns = perf_counter_ns() - self.clock.due_ns
@@ -294,7 +310,7 @@ class LoopWatch:
     def _is_start_up(self, block: Block) -> bool:
         return block.request is None and block.began_ns < self._serves_from_ns
 
-    def _take_ticks(self) -> tuple[int, int]:
+    def take_ticks(self) -> tuple[int, int]:
         """Take in the ticks since the last time; return how late the latest was, and when due if it was."""
         ticks, late_ns, due_ns = self.clock.ticks, 0, 0
         while ticks:

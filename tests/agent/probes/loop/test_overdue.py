@@ -12,8 +12,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from perftui_agent.guard import Guard
 from perftui_agent.probes.loop.clock import LoopClock
 from perftui_agent.probes.loop.event_loop import LoopProbe
+from perftui_agent.probes.loop.gil import GilProbe
 from perftui_agent.probes.loop.overdue import OverdueTimer
 from perftui_agent.probes.loop.pace import LoopPace
 from perftui_agent.rhythm import BeatingSelector
@@ -115,7 +117,8 @@ def test_a_selector_beats_when_it_is_woken_and_says_nothing_of_it(timer: Overdue
         timer.has_woken(0)
         return next(pauses, 60.0)
 
-    with BeatingSelector(beat, GilProbe(Nobody(), Guard()), timer.file) as selector:
+    nobody_looks = GilProbe(LoopProbe(100.0, Window(), LoopPace()), Guard())
+    with BeatingSelector(beat, nobody_looks, timer.file) as selector:
         assert selector.select(0.05) == []
         assert len(beats) == 3
         timer.put_off(time.perf_counter_ns())
