@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
+from functools import partial
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -86,10 +87,11 @@ class OwnConnections:
             )
 
     def _run(self, call: _Call[Any]) -> None:
-        try:
-            call.run()
-        finally:
-            self._busy.release()
+        tell = call.run()
+        # First: who hears of it may ask for the next one at once.
+        self._busy.release()
+        with contextlib.suppress(InvalidStateError):  # nobody waits any more
+            tell()
 
 
 class _Call(Generic[T]):
@@ -113,8 +115,8 @@ class _Call(Generic[T]):
             with contextlib.suppress(RuntimeError):  # the loop has been closed: it is over
                 loop.call_soon_threadsafe(task.cancel)
 
-    def run(self) -> None:
-        """Do it all; the future has what comes of it."""
+    def run(self) -> Callable[[], None]:
+        """Do it all; return what tells the future what came of it. Never raises."""
         try:
             if self._engine.dialect.is_async:
                 # Not the policy's loop: that may be uvloop, and the app's affair.
@@ -123,16 +125,11 @@ class _Call(Generic[T]):
             else:
                 result = self._ask()
         except asyncio.CancelledError:
-            self._fail(CannotAskError(f"the database gave no answer in {self._seconds:g} s"))
+            late = CannotAskError(f"the database gave no answer in {self._seconds:g} s")
+            return partial(self.future.set_exception, late)
         except BaseException as error:  # noqa: BLE001 - whatever a driver or a listener of the app's raises
-            self._fail(error)
-        else:
-            with contextlib.suppress(InvalidStateError):
-                self.future.set_result(result)
-
-    def _fail(self, error: BaseException) -> None:
-        with contextlib.suppress(InvalidStateError):  # nobody waits any more
-            self.future.set_exception(error)
+            return partial(self.future.set_exception, error)
+        return partial(self.future.set_result, result)
 
     async def _in_loop(self) -> T:
         task = asyncio.current_task()

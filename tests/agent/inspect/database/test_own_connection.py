@@ -261,6 +261,18 @@ def test_one_at_a_time(database: Database) -> None:
     asyncio.run(both())
 
 
+def test_one_right_after_the_other(database: Database) -> None:
+    """Who has an answer may ask again at once: the connection before is closed by then."""
+    engine = engine_of(database)
+    connections = OwnConnections(Engines())
+
+    async def several() -> None:
+        for _ in range(20):
+            assert len(await connections.over(engine, authors, seconds=5, why="a test")) == 2
+
+    asyncio.run(several())
+
+
 def test_a_database_that_never_answers() -> None:
     """A connection that can't be made in time is given up, and no other is piled on it."""
     go_on = threading.Event()
