@@ -135,7 +135,8 @@ class _Judging:
     def _rows_read(self, read: Read) -> float:
         """Return how many rows are read before there are as many as are wanted."""
         access, rows = read.access, read.table.rows
-        if access.limit is None or access.order or access.inner or access.joins:
+        joined = access.joins or any(term.kind == "join" for term in access.filters)
+        if access.limit is None or access.order or access.inner or joined:
             return rows
         kept = self._kept(read)
         return min(rows, access.limit / kept if kept else rows)
@@ -259,7 +260,8 @@ class _Judging:
             return True
         # Only a join leads to few rows, once for each on its other side.
         scan: float = table.pages + table.rows * ROW_COST
-        by_index = access.beside * RANDOM_PAGE_COST * (1.0 + min(share * table.rows, float(table.pages)))
+        led = min(share, share * alone) * table.rows
+        by_index = access.beside * RANDOM_PAGE_COST * (1.0 + min(led, float(table.pages)))
         return by_index < BETTER * scan
 
     def _share_alone(self, read: Read, columns: Sequence[str]) -> float:

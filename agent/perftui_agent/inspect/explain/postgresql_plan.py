@@ -169,8 +169,8 @@ def _access(node: Node, above: tuple[Node, ...]) -> Access:
         if below.get("Node Type") == "Bitmap Index Scan":
             led_by = (*led_by, *_terms(below.get("Index Cond")))
             index = index or str(below.get("Index Name", ""))
-    if how == "search" and not led_by:
-        how = "walk"
+    if how == "search" and all(term.kind == "negated" for term in led_by):
+        how = "walk"  # from the least value that is one
     alias = str(node.get("Alias", node["Relation Name"]))
     joins = tuple(term for each in above for name in _JOINS for term in _terms(each.get(name)))
     limit, read_share = _limit(node, above)

@@ -128,7 +128,10 @@ class _Judging:
         """Return what is to be said of a table that is read, True if an index was found to be wanted."""
         access, table = read.access, read.table
         if access.how == "search":
-            return self._searched(read, steps)
+            return self._searched(read)
+        extreme = self._extreme(read)
+        if extreme and self._there(table, (extreme,)):
+            return None
         if table.rows < SMALL_ROWS and not access.inner:
             sentence = f"{_all_rows(table)} are read: that is quick"
             return Judged("small-table", table.name, (), sentence)
@@ -149,7 +152,7 @@ class _Judging:
             return False
         return limit / kept < SMALL_ROWS and not any(term.kind == "join" for term in read.terms)
 
-    def _searched(self, read: Read, steps: list[Step]) -> Judged | bool | None:
+    def _searched(self, read: Read) -> Judged | bool | None:
         """Look whether what an index leads to is mostly thrown away again."""
         access, table = read.access, read.table
         if "PRIMARY KEY" in access.index or table.rows < MUCH_READ_ROWS:
@@ -165,7 +168,7 @@ class _Judging:
         if led is None or kept is None or led * table.rows < MUCH_READ_ROWS or kept > MUCH_FEWER * led:
             return None
         columns = self._columns(read)
-        if not columns or self._there(table, columns) or not self._kept_in_copy(read, columns, steps):
+        if not columns or self._there(table, columns) or not self._kept_in_copy(read, columns):
             return None
         return self._want(
             read,
@@ -187,7 +190,7 @@ class _Judging:
             with_order = self._with_order(read, columns, ordered, steps)
             if self._there(table, with_order):
                 return self._unused(read, with_order)
-            if self._kept_in_copy(read, with_order, steps):
+            if self._kept_in_copy(read, with_order):
                 return self._want(read, with_order, "scan", self._sentence(read, share))
         few = limit is not None and ordered and not scope.grouped
         if few and limit is not None and limit * 10 < table.rows * (share or 1.0):
@@ -195,11 +198,15 @@ class _Judging:
             wanted = _bounded((*equal, *(each for each in ordered if _bare(each) not in equal)))
             if self._there(table, wanted):
                 return None
-            if self._kept_in_copy(read, wanted, steps, sorted_away=True):
+            if self._kept_in_copy(read, wanted, in_order=True):
                 told = f"{_all_rows(table)} are read and sorted to give {limit:g}"
                 return self._want(read, wanted, "scan", told)
         extreme = self._extreme(read)
-        if extreme and not self._there(table, (extreme,)) and self._kept_in_copy(read, (extreme,), steps):
+        if (
+            extreme
+            and not self._there(table, (extreme,))
+            and self._kept_in_copy(read, (extreme,), in_order=True)
+        ):
             told = f"{_all_rows(table)} are read for the one at an end of {extreme}"
             return self._want(read, (extreme,), "scan", told)
         return self._alternatives(read) or self._unhelped(read)
@@ -272,10 +279,11 @@ class _Judging:
         used = [each.columns for each in accesses_of(plan or []) if each.index == "perftui_used"]
         return columns[: max((len(each) for each in used), default=0)] or columns
 
-    def _kept_in_copy(
-        self, read: Read, columns: tuple[str, ...], steps: list[Step], *, sorted_away: bool = False
-    ) -> bool:
-        """Tell whether the planner takes an index, and leave it in the copy if so."""
+    def _kept_in_copy(self, read: Read, columns: tuple[str, ...], *, in_order: bool = False) -> bool:
+        """Tell whether the planner takes an index, and leave it in the copy if so.
+
+        One that is wanted for its order is walked, and need not be searched: then nothing is sorted any more.
+        """
         copy = self._copy
         if copy is None:
             return True
@@ -284,7 +292,7 @@ class _Judging:
             plan = copy.plan() if made else None
         taken = [each for each in accesses_of(plan or []) if each.index == name]
         searched = any(each.how == "search" for each in taken)
-        if plan is None or not taken or not (searched or (sorted_away and sorts(steps) and not sorts(plan))):
+        if plan is None or not taken or not (searched or (in_order and not sorts(plan))):
             return False
         return copy.keep(name, read.table.name, columns)
 
@@ -510,7 +518,7 @@ class _Judging:
         table = _named(read.table.name)
         name = index_name(read.table.name, tuple(map(_bare, columns)))
         create = f"CREATE INDEX {name} ON {table} ({', '.join(columns)})"
-        told = tuple(column.strip('"') for column in columns)
+        told = tuple(_column_of(column) for column in columns)
         checked = CHECKED if self._copy is not None else ""
         self._wanted.append(Wanted(read.table.name, told, create, checked))
         self._verdicts.append(Judged(kind, read.table.name, told, sentence))  # type: ignore[arg-type]  # one of two
@@ -568,9 +576,14 @@ def _is_range_of(term: Term, column: str, alias: str, table: Table) -> bool:
     return term.kind in {"range", "pattern"} and _column(term, alias, table) == column and not term.asks
 
 
-def _bare(column: str) -> str:
+def _column_of(column: str) -> str:
     """Return the name in what an index says of a column."""
-    return column.removesuffix(" DESC").removesuffix(" COLLATE NOCASE").strip('"').lower()
+    return column.removesuffix(" DESC").removesuffix(" COLLATE NOCASE").strip('"')
+
+
+def _bare(column: str) -> str:
+    """Return that name in lower case, in which all are compared."""
+    return _column_of(column).lower()
 
 
 def _named(name: str) -> str:

@@ -90,7 +90,9 @@ def _access(step: Step, *, inner: bool) -> Access | None:
     ):
         return None
     columns = tuple(each["column"].lower() for each in _TERM.finditer(match["terms"] or ""))
-    how: How = "search" if match["verb"] == "SEARCH" else "walk" if match["index"] else "scan"
+    # For the least or the greatest value it says SEARCH even where it reads a table or an index from one end.
+    searches = match["verb"] == "SEARCH" and match["terms"]
+    how: How = "search" if searches else "walk" if match["index"] else "scan"
     if match["temporary"]:
         how = "temporary"
     name = match["alias"] or match["table"].rpartition(".")[2]
