@@ -139,13 +139,15 @@ def main() -> None:
 
         print(f"a minute of a day (budget: {BUDGET_MS:g} ms), in ms of CPU")
         print(f"  going through its headers, without an index  {took_ms(walked):7.1f}")
-        with Recording.open(Path(directory) / "5.perftui") as recording:
+        for rate in RATES:
+            with Recording.open(Path(directory) / f"{rate}.perftui") as recording:
 
-            def shown() -> None:
-                recording._unpacked.clear()
-                summarize(*rough_dashboard(recording, T + 60.0, 60.0), 60.0)
+                def shown(recording: Recording = recording) -> None:
+                    recording._unpacked.clear()
+                    summarize(*rough_dashboard(recording, T + 60.0, 60.0), 60.0)
 
-            print(f"  the first picture of a minute                {took_ms(shown):7.1f}")
+                asked = f"{rate * WORKERS * ROUTES} requests/s"
+                print(f"  the first picture of a minute, {asked:<13} {took_ms(shown):7.1f}")
         print(f"  both together                                {took_ms(opened):7.1f}")
         print(f"  every second of it, in the background        {took_ms(whole, 3):7.1f}")
 
