@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings.cost import waited_for_loops
+from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent
 from perftui.findings.rule import Bar, Standing, graded
 from perftui.findings.workers import at_work, name_of
@@ -84,7 +86,7 @@ def _finding(summary: Summary, worker: WorkerSummary, quota: Quota, was: Severit
             "covered_s": round(worker.covered_s, 3),
         },
         advice=_advice(worker, quota, len(sharing) + 1),
-        impact=stopped_ms + lag_ms * (worker.rps or 0.0),
+        impact=waited_for_loops(summary, {worker.identity.id}),
         key=worker.identity.id,
         worker=worker.identity.id,
     )
@@ -114,3 +116,19 @@ def _advice(worker: WorkerSummary, quota: Quota, sharing: int) -> str:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
+
+
+CRITERIA = Criteria(
+    kind=KIND,
+    means="the cgroup's quota of CPU stops a worker, and requests wait for it",
+    subject="worker",
+    when=(
+        At("of the quota's periods, those that were used up before their end", PERIODS, "share"),
+        At("of the time, stopped while a thread of the worker was ready to run", STOPPED, "share"),
+        At("p99 of how late its loop answers", LAG_P99_MS, "ms"),
+        f"over {MIN_COVERED_S:g} s and {MIN_PERIODS} periods and more, with {MIN_REQUESTS} requests and more",
+    ),
+    medium=graded_by(MEDIUM_STOPPED, "share"),
+    high=graded_by(HIGH_STOPPED, "share"),
+    never="periods that are used up while nobody of the worker has anything to do",
+)
