@@ -186,9 +186,9 @@ def test_near_misses(shop: Service, database: str) -> None:
     """A long query, a short wait, and another application that idles in a transaction are no finding."""
     with connected(database, "reporting", "plain") as reporting:
         reporting.execute("SELECT 1")
-        with asking(shop, "/analysis/9", "/held/21/0.9", "/waits/21", apart_s=0.2):
-            findings = found(shop, "6s")
+        with asking(shop, "/analysis/14", "/held/21/0.9", "/waits/21", apart_s=0.2):
             view = viewed(shop)
+            findings = found(shop, "5s")
         reporting.rollback()
     assert findings == {}
     (analysis,) = [each for each in view["sessions"] if each["route"] == "GET /analysis/{seconds}"]
