@@ -97,7 +97,7 @@ class _Call:
                 self.failed(sys.exc_info()[1] or ConnectionError())
                 return
             error = self.content.exception()
-            if error is not None and error is not _released():
+            if error is not None and not _is_release(error):
                 self.failed(error)
             else:
                 self._over(record)
@@ -346,10 +346,12 @@ def _timed_tcp(original: Any) -> Callable[..., Any]:
     return timed_tcp
 
 
-def _released() -> Any:
-    """Return what the library leaves in a body that is released before its end: nothing that has failed."""
-    module = sys.modules.get("aiohttp.client_reqrep")
-    return getattr(module, "_CONNECTION_CLOSED_EXCEPTION", None)
+def _is_release(error: BaseException) -> bool:
+    """Tell what the library leaves in a body that is released before its end: nothing that has failed.
+
+    Newer ones always leave the same exception, older ones a new one each time.
+    """
+    return type(error).__name__ == "ClientConnectionError" and error.args == ("Connection closed",)
 
 
 def _socket_of(protocol: Any) -> Any:
