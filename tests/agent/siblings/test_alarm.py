@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from perftui_agent.siblings.alarm import A_CPU_NS, AFTER_NS, REST_S, Alarm, rest_s, version_of
+from perftui_agent.siblings.alarm import A_CPU_NS, AFTER_NS, REST_S, Alarm, rest_s, version_of, waits_ns
 from perftui_agent.siblings.written import take_text
 from perftui_agent.wire.stacks_on_signal import read_written
 from tests.agent.inspect.processes import python, run_host, stop
@@ -152,6 +152,27 @@ def test_without_a_signal_there_is_no_alarm() -> None:
     alarm.put_off(1)
     alarm.end()
     assert alarm.status.startswith("off")
+
+
+def test_threads_that_take_turns_with_the_gil_are_no_hang(tmp_path: Path) -> None:
+    """The more there are, the longer the agent's own may wait for its turn."""
+    file = tmp_path / "x.stacks"
+    code = COMPUTES.replace("RELEASE", NEW) + (
+        "    alarms.AFTER_NS = 500_000_000\n"
+        "    alarm.end()\n"
+        "    ends = time.process_time() + 1.5\n"
+        "    def work():\n"
+        "        while time.process_time() < ends:\n"
+        "            sum(range(99))\n"
+        "    threads = [threading.Thread(target=work) for _ in range(20)]\n"
+        "    for thread in threads: thread.start()\n"
+        "    alarm.look_after(said)\n"
+        "    for thread in threads: thread.join()\n"
+        "    alarm.end()\n"
+    )
+    run_host(code, tmp_path, str(file))
+    assert size_of(file) == 0
+    assert waits_ns(21) > 2_000_000_000
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 8, 16, 64, 256])
