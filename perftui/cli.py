@@ -37,6 +37,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "memory": "Tell what grows in a worker's memory, by line and by type.",
         "mcp": "Serve what is seen to an assistant, by the MCP protocol.",
         "profile": "Sample where the workers spend their time, down to the line.",
+        "ramp": "Raise the load until something gives, and name what gave.",
         "record": "Write what is seen of a service into a file, to look at later.",
         "replay": "Open the dashboard on a recording.",
         "report": "Write one page about what happened, for who was not there.",

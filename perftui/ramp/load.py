@@ -1,0 +1,193 @@
+"""The senders as one: processes of their own that send a step together, and what they tell added up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from perftui.ramp.sender import Order, Setup, Told
+from perftui_agent.sketch import LatencySketch
+
+PER_PROCESS_RPS = 1000.0
+"""What one sender is good for on a slow core; beyond it several share the rate, where there are cores."""
+
+LATE_MS = 20.0
+LATE_PART = 0.5
+"""A sender that sends one in twenty so late, and so late against what is measured, can't be trusted …"""
+
+BUSY = 0.92
+"""… nor one that needs more of a core."""
+
+SENT = 0.97
+"""Nor one that has sent less of the rate, without having been held by what was under way."""
+
+
+class LoadError(RuntimeError):
+    """The senders can't work."""
+
+
+@dataclass
+class StepTold:
+    """What all senders have told of one step, added up."""
+
+    rate: float
+    seconds: float
+    sent: int = 0
+    done: int = 0
+    in_time: int = 0
+    errors: int = 0
+    turned_away: int = 0
+    unfinished: int = 0
+    latency: LatencySketch = field(default_factory=LatencySketch)
+    late: LatencySketch = field(default_factory=LatencySketch)
+    failures: Counter[str] = field(default_factory=Counter)
+    cpu_s: float = 0.0
+    busiest: float = 0.0
+    """Of a core, the busiest sender."""
+    under_way: int = 0
+    """Now, or at the last word."""
+    at_s: float = 0.0
+    lately: list[Told] = field(default_factory=list)
+    """The words of the last second or so."""
+
+    def add(self, told: Told) -> None:
+        """Add a word."""
+        self.sent += told.sent
+        self.done += told.done
+        self.in_time += told.in_time
+        self.errors += told.errors
+        self.turned_away += told.turned_away
+        self.unfinished += told.unfinished
+        self.latency.merge(told.latency)
+        self.late.merge(told.late)
+        self.failures.update(told.failures)
+        self.cpu_s += told.cpu_s
+        self.at_s = max(self.at_s, told.at_s)
+        self.lately = [*(each for each in self.lately if each.at_s > told.at_s - 1.0), told]
+
+    def recent(self) -> Told:
+        """Return what happened in the last second."""
+        recent = Told(self.at_s)
+        for told in self.lately:
+            recent.sent += told.sent
+            recent.done += told.done
+            recent.errors += told.errors
+            recent.latency.merge(told.latency)
+        return recent
+
+    def quantile_ms(self, q: float) -> float | None:
+        """Return a quantile of the latencies, in ms."""
+        value = self.latency.quantile(q)
+        return None if value is None else value / 1e6
+
+    @property
+    def generators_fault(self) -> str:
+        """Why the step says nothing of the service; empty: it does."""
+        late = (self.late.quantile(0.95) or 0.0) / 1e6
+        if self.busiest > BUSY:
+            return f"a sender needs {self.busiest * 100:.0f} % of a core"
+        if late > max(LATE_MS, LATE_PART * (self.quantile_ms(0.95) or 0.0)):
+            return f"one request in twenty was sent {late:.0f} ms late and more"
+        wanted = self.rate * self.seconds
+        if wanted and not self.turned_away and self.sent < SENT * wanted - 2:
+            return f"{self.sent} of {wanted:.0f} requests were sent"
+        return ""
+
+
+class Load:
+    """Senders that are up: `async with Load(setup) as load`, then `await load.step(…)`."""
+
+    def __init__(self, setup: Setup, processes: int = 1) -> None:
+        self._setup = setup
+        self._number = processes
+        self._senders: list[asyncio.subprocess.Process] = []
+
+    async def __aenter__(self) -> Load:
+        for place in range(self._number):
+            sender = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "perftui.ramp.sender",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=8_000_000,
+                # ctrl+c is for whoever gives the orders.
+                start_new_session=True,
+            )  # fmt: skip
+            self._senders.append(sender)
+            setup = msgspec.structs.replace(
+                self._setup,
+                seed=self._setup.seed + 1000 * place,
+                most_open=max(self._setup.most_open // self._number, 1),
+            )
+            await self._say(sender, setup)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for sender in self._senders:
+            if sender.stdin:
+                sender.stdin.close()
+        for sender in self._senders:
+            try:
+                async with asyncio.timeout(2.0):
+                    await sender.wait()
+            except TimeoutError:
+                sender.kill()
+                await sender.wait()
+
+    async def step(self, order: Order, seen: Callable[[StepTold], bool]) -> StepTold:
+        """Send one step; `seen` is told four times a second, and ends it by returning True."""
+        whole = StepTold(order.rate, order.seconds)
+        share = msgspec.structs.replace(order, rate=order.rate / self._number)
+        for sender in self._senders:
+            await self._say(sender, share)
+        stopping = False
+        under_way: dict[int, int] = {}
+
+        async def follow(place: int, sender: asyncio.subprocess.Process) -> None:
+            nonlocal stopping
+            used_s = began_s = 0.0
+            assert sender.stdout is not None  # noqa: S101 - it was asked for
+            while line := await sender.stdout.readline():
+                told = msgspec.json.decode(line, type=Told)
+                whole.add(told)
+                under_way[place] = told.under_way
+                whole.under_way = sum(under_way.values())
+                if told.at_s > order.warm_s:
+                    used_s += told.cpu_s
+                    began_s = began_s or max(told.at_s - 0.25, 0.0)
+                    if told.at_s - began_s > 0.5:
+                        whole.busiest = max(whole.busiest, used_s / (told.at_s - began_s))
+                if told.last:
+                    return
+                if not stopping and seen(whole):
+                    stopping = True
+                    await self.stop()
+            raise LoadError("a sender has ended by itself")
+
+        await asyncio.gather(*(follow(place, sender) for place, sender in enumerate(self._senders)))
+        return whole
+
+    async def stop(self) -> None:
+        """End the step that is going on, at once."""
+        for sender in self._senders:
+            await self._say(sender, Order())
+
+    async def _say(self, sender: asyncio.subprocess.Process, said: Setup | Order) -> None:
+        if sender.stdin is None or sender.returncode is not None:
+            raise LoadError("a sender has ended by itself")
+        sender.stdin.write(msgspec.json.encode(said) + b"\n")
+        await sender.stdin.drain()
+
+
+def processes_for(limit_rps: float, cores: int | None = None) -> int:
+    """Return how many senders a rate wants, no more than a third of the cores."""
+    most = max((cores or os.cpu_count() or 1) // 3, 1)
+    return max(1, min(most, -(-int(limit_rps) // int(PER_PROCESS_RPS))))
+
+
+def pinned_to(cores: Sequence[int], processes: int) -> list[int] | None:
+    """Return the processors of the senders: the last ones, where enough are left for the service."""
+    return list(cores[-processes:]) if len(cores) >= 4 and processes <= len(cores) // 3 else None

@@ -1,0 +1,135 @@
+"""A ramp as a table for people, and as the document that scripts read; CONTRACT names its keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perftui.present.documents.table import Column, section, table
+from perftui.present.text.cells import clean
+from perftui.present.text.statements import wrapped
+from perftui.present.text.units import ms, percent, rate
+from perftui.ramp.candidates import Limit
+from perftui.ramp.run import Looked, Ramped
+
+
+def ramp_document(ramped: Ramped) -> dict[str, Any]:
+    """Return the document."""
+    search, law = ramped.search, ramped.law
+    bracket = search.bracket
+    return {
+        "knee_rps": _rounded(search.knee_rps),
+        "bracket": [round(each, 3) for each in bracket] if bracket else None,
+        "confirmed": search.is_confirmed,
+        "shape": search.shape,
+        "limit": _limit(ramped.limit),
+        "next": _limit(ramped.limits[1]) if len(ramped.limits) > 1 else None,
+        "candidates": [_limit(each) for each in ramped.limits],
+        "law": None
+        if law is None
+        else {
+            "single_rps": round(law.single_rps, 3),
+            "contention": round(law.contention, 6),
+            "coherency": round(law.coherency, 9),
+            "r2": round(law.r2, 4),
+            "sentence": law.in_words(),
+        },
+        "targets": [str(each) for each in ramped.objectives],
+        "generator_limit_rps": search.generator_at,
+        "ended": ramped.ended or None,
+        "steps": [_step(each) for each in ramped.looked],
+    }
+
+
+def _limit(limit: Limit) -> dict[str, Any]:
+    return {
+        "kind": limit.kind,
+        "subject": limit.subject,
+        "sentence": limit.sentence,
+        "advice": limit.advice,
+        "then_rps": _rounded(limit.then_rps),
+        "grew_ms": round(limit.grew_ms, 3),
+    }
+
+
+def _step(looked: Looked) -> dict[str, Any]:
+    seen = looked.step.seen
+    return {
+        "rate": round(seen.rate, 3),
+        "sent": seen.sent,
+        "done": seen.done,
+        "errors": seen.errors,
+        "p50_ms": _rounded(seen.p50_ms),
+        "p95_ms": _rounded(seen.p95_ms),
+        "p99_ms": _rounded(seen.p99_ms),
+        "queue_p95_ms": _rounded(looked.queue_p95_ms),
+        "kept_up": looked.step.is_good,
+        "why": looked.step.why or None,
+        "saturation": {kind: round(share, 4) for kind, share in looked.used.items()},
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def ramp_text(ramped: Ramped, width: int) -> list[str]:
+    """Return what people read: the knee, what gave, what to do, and the steps."""
+    search = ramped.search
+    lines = [*wrapped(knee_sentence(ramped), width), ""]
+    if search.high is not None or search.generator_at is not None:
+        lines += _of(ramped.limit, "", width)
+        if ramped.limit.then_rps is not None:
+            lines.append(f"  that should give some {rate(ramped.limit.then_rps)}/s, an estimate")
+        for other in ramped.limits[1:3]:
+            lines += _of(other, "then  ", width)
+    if ramped.law is not None:
+        lines += [f"  {line}" for line in wrapped(ramped.law.in_words(), width - 2)]
+    return [*lines, *section("steps", _steps(ramped))]
+
+
+def knee_sentence(ramped: Ramped) -> str:
+    """Return what was found, in a sentence."""
+    search = ramped.search
+    end = f" ({ramped.ended})" if ramped.ended else ""
+    if search.bracket:
+        low, high = search.bracket
+        sure = "" if search.is_confirmed else ", not confirmed by a second look"
+        shape = "a cliff" if search.shape == "cliff" else "gives little by little"
+        return f"knee {rate(search.knee_rps)}/s ({rate(low)} … {rate(high)}), {shape}{sure}{end}"
+    if search.high is not None:
+        return f"even at {rate(search.high.seen.rate)}/s: {search.high.why}{end}"
+    if search.generator_at is not None:
+        kept = f"the service kept up with {rate(search.low.seen.rate)}/s, " if search.low else ""
+        return f"{kept}the generator is the limit, at {rate(search.generator_at)} rps{end}"
+    if search.low is not None:
+        return f"no knee up to {rate(search.low.seen.rate)}/s{end}"
+    return f"nothing was found{end}"
+
+
+def _of(limit: Limit, prefix: str, width: int) -> list[str]:
+    said = f"{prefix}{limit.kind}  {clean(limit.sentence)}"
+    lines = [f"  {line}" for line in wrapped(said, width - 2)]
+    return [*lines, *(f"    {line}" for line in wrapped(clean(limit.advice), width - 4) if limit.advice)]
+
+
+def _steps(ramped: Ramped) -> list[str]:
+    kinds = [kind for kind in ("loop", "gil", "cpu", "threadpool", "pool", "client-pool", "accept-queue")
+             if any(kind in each.used for each in ramped.looked)]  # fmt: skip
+    columns = [
+        Column("rate", right=True), Column("done", right=True), Column("err", right=True),
+        Column("p50", right=True), Column("p95", right=True), Column("p99", right=True),
+        Column("queued", right=True), *(Column(kind, right=True) for kind in kinds), Column(""),
+    ]  # fmt: skip
+    rows = []
+    for each in ramped.looked:
+        seen = each.step.seen
+        failed = percent(seen.errors / seen.sent) if seen.sent else "–"
+        rows.append(
+            [
+                rate(seen.rate), str(seen.done), failed, ms(seen.p50_ms), ms(seen.p95_ms), ms(seen.p99_ms),
+                ms(each.queue_p95_ms),
+                *(percent(each.used[kind]) if kind in each.used else "–" for kind in kinds),
+                f"✗ {each.step.why}" if each.step.why else "✓",
+            ]
+        )  # fmt: skip
+    return table(columns, rows)

@@ -1,0 +1,116 @@
+"""What gave, told from pictures of the step that was kept up and of the one that was not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from perftui.model.summary import (
+    Finding,
+    Latency,
+    PoolSummary,
+    QuerySummary,
+    Queued,
+    RouteSummary,
+    Summary,
+    UpstreamSummary,
+    WorkerSummary,
+)
+from perftui.ramp.limits import limits
+from perftui.ramp.search import Observation, Search, Step
+from perftui_agent.wire.frames import Listener, ThreadpoolStats
+from tests.support.frames import sketch, worker
+
+SEARCH = Search(
+    start=5, limit=500, phase="done",
+    low=Step(Observation(rate=96, sent=960, done=960, p95_ms=80)),
+    high=Step(Observation(rate=104, sent=1040, done=900, p95_ms=900), "missed p95<250ms"),
+)  # fmt: skip
+
+
+def picture(mean_ms: float, *, worker_has: dict[str, Any] | None = None, **has: Any) -> Summary:
+    """Return a service with one route of 1,000 requests; `has` are its figures, or the summary's."""
+    of_route = {name: has.pop(name) for name in list(has) if name in RouteSummary.__struct_fields__}
+    row = RouteSummary(
+        route="GET /x", requests=1000, rps=100.0, errors=0, error_rate=0.0, status={},
+        latency=Latency(count=1000, mean_ms=mean_ms), sketch=sketch([mean_ms]), total_ms=1000 * mean_ms,
+    )  # fmt: skip
+    one = WorkerSummary(identity=worker(101), state="ok", cpu_mean_percent=30.0)
+    return Summary(
+        target="8000", service="shop", at=0.0, window_s=10.0, routes=(replace(row, **of_route),),
+        workers=(replace(one, **(worker_has or {})),), **has,
+    )  # fmt: skip
+
+
+CALM = picture(20.0)
+
+POOL = PoolSummary(name="main", kind="QueuePool", size=5, checked_out=5, overflow=0, max=5, wait_p95_ms=400.0,
+                   timeouts=2, waiting=12)  # fmt: skip
+UPSTREAM = UpstreamSummary(host="rates.example", method="GET", library="httpx", count=1000, answer_p95_ms=900,
+                           total_ms=700_000.0)  # fmt: skip
+QUERY = QuerySummary("SELECT 1", "f", 1000, 0, Latency(1000, p95_ms=300.0), 280_000.0)
+LOCK = Finding("db-lock", "high", "POST /checkout", "two sessions wait for it", {}, "commit sooner")
+
+PLANTED: dict[str, tuple[Summary, tuple[Finding, ...]]] = {
+    "pool": (picture(400.0, pool_wait_ms_per_request=370.0, pools=(POOL,)), ()),
+    # A pool whose connections all wait for a lock is full as well: the lock is the cause.
+    "lock": (
+        picture(400.0, pool_wait_ms_per_request=250.0, sql_ms_per_request=120.0, pools=(POOL,)),
+        (LOCK,),
+    ),
+    "threadpool": (
+        picture(
+            300.0, threadpool_wait_ms_per_request=270.0,
+            worker_has={"threadpool": ThreadpoolStats(used=40, total=40, waiting=70)},
+        ),
+        (),
+    ),
+    "upstream": (picture(700.0, http_ms_per_request=680.0, upstreams=(UPSTREAM,)), ()),
+    "client-pool": (
+        picture(
+            700.0, http_ms_per_request=680.0,
+            upstreams=(replace(UPSTREAM, pool_wait_ms=650_000.0, pool_wait_p95_ms=640.0, limit=10,
+                               connections=10, idle=0),),
+        ),
+        (),
+    ),
+    "loop": (
+        picture(300.0, queued=Queued(known=1000, ms_per_request=270), worker_has={"cpu_mean_percent": 99}),
+        (),
+    ),
+    "database": (picture(300.0, sql_ms_per_request=280.0, queries=(QUERY,)), ()),
+    "accept-queue": (
+        picture(
+            900.0, queued=Queued(known=1000, ms_per_request=880.0),
+            worker_has={
+                "backlogs": (Listener(address="127.0.0.1:8000", waiting=8, most=8, limit=8),),
+                "listen_overflows": 40,
+            },
+        ),
+        (),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_what_was_planted_is_named(kind: str) -> None:
+    """With a sentence that has the figures, and what to do about it."""
+    after, findings = PLANTED[kind]
+    first, *_ = limits(SEARCH, CALM, after, findings)
+    assert first.kind == kind, first
+    assert any(char.isdigit() for char in first.sentence) or kind == "lock"
+    assert first.advice
+
+
+def test_a_mend_says_what_it_should_give_until_the_next_is_full() -> None:
+    """A pool of five at a third of the CPU: three times as much, then the loop is full."""
+    first, *_ = limits(SEARCH, CALM, PLANTED["pool"][0])
+    assert first.advice.startswith("pool 5 → 14")
+    assert first.then_rps == pytest.approx(283, abs=3)
+
+
+def test_nothing_that_grew_is_no_limit() -> None:
+    """Then it is not made up."""
+    assert limits(SEARCH, CALM, CALM) == ()
