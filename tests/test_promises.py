@@ -152,10 +152,18 @@ PROMISES: dict[int, dict[str, tuple[str, ...]]] = {
         "one at a time": ("agent/inspect/actions: single_flight",),
         "limited": ("agent/inspect/actions: rate",),
         "logged": ("agent/inspect/actions: audit_log",),
+        "EXPLAIN": (
+            "agent/inspect/explain/plans: only_one_query_is_explained",
+            "agent/inspect/explain/more: promise_18_what_is_explained_is_not_done",
+        ),
     },
     19: {
         "shapes": ("agent/probes/sql/shapes: no_value_survives",),
         "binds": ("agent/probes/sql/binds: salted",),
+        "plans": (
+            "agent/inspect/explain/plans: no_value_of_a_plan_is_shown",
+            "agent/inspect/explain/explainer: every_driver",
+        ),
     },
     20: {
         "messages": ("agent/wire/codec: promise_20_any_bytes_are_a_message_or_a_wire_error",),

@@ -82,3 +82,28 @@ def test_in_postgresql(name: str, postgres_host: str) -> None:
     with asking(postgres_host, "analysed") as ask:
         explained = explain_postgresql(ask, sql.replace("?", "%s"), values)
     assert wanted == {(each.table, each.columns) for each in explained.wanted}
+
+
+@pytest.mark.parametrize(
+    "sql", ["DELETE FROM events WHERE actor = ?", "UPDATE events SET at = 0 WHERE actor = ?"]
+)
+def test_promise_18_what_is_explained_is_not_done(
+    sql: str, ask_sqlite: AskSqlite, postgres_host: str
+) -> None:
+    """Not a row is another afterwards: it is planned, and only rows of a sample are read."""
+    digest = "SELECT count(*), sum(at) FROM events"
+    before = ask_sqlite(digest)
+    assert explain_sqlite(ask_sqlite, sql, ("actor-9",)).wanted
+    assert ask_sqlite(digest) == before
+    with asking(postgres_host, "analysed") as ask:
+        assert explain_postgresql(ask, sql.replace("?", "%s"), ("actor-9",)).wanted
+    with asking(postgres_host, "analysed") as ask:
+        assert ask(digest) == before
+
+
+def test_what_a_condition_calls_is_not_tried_on_rows(postgres_host: str) -> None:
+    """A function may do or wait for anything: how many rows it keeps is not looked at."""
+    sql = "SELECT * FROM orders WHERE pg_sleep(total) IS NOT NULL AND status = %s"
+    with asking(postgres_host, "analysed") as ask:
+        explained = explain_postgresql(ask, sql, ("paid",))
+    assert explained.wanted == []
