@@ -235,12 +235,17 @@ class AiohttpProbe:
             return None
 
 
+def _call_of(protocol: Any) -> _Call | None:
+    call = getattr(protocol, "_perftui_call", None)
+    return call if type(call) is _Call else None  # a mock has whatever one asks it for
+
+
 def _timed_start(original: Any) -> Callable[..., Any]:
     start = bound_first(original)
 
     @functools.wraps(original)
     async def timed_start(response: Any, connection: Any) -> Any:
-        call: _Call | None = getattr(connection.protocol, "_perftui_call", None)
+        call = _call_of(connection.protocol)
         if call is None or call.record is None:
             return await start(response, connection)
         call.in_start = True
@@ -261,7 +266,7 @@ def _timed_wait(original: Any) -> Callable[..., Any]:
 
     @functools.wraps(original)
     async def timed_wait(reader: Any, func_name: str) -> None:
-        call: _Call | None = getattr(reader._protocol, "_perftui_call", None)
+        call = _call_of(reader._protocol)
         if call is None or call.record is None:
             await wait(reader, func_name)
             return
@@ -374,7 +379,7 @@ def _count_connections(connector: Any, there: dict[str, list[int]]) -> None:
         counts[1] += len(idle)
         hosts.add(host)
     for protocol in list(connector._acquired):
-        call: _Call | None = getattr(protocol, "_perftui_call", None)
+        call = _call_of(protocol)
         record = call.record if call is not None else None
         upstream = record.upstream if record is not None else None
         if upstream is not None:

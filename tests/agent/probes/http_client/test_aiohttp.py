@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
+from unittest import mock
 
 import aiohttp
 import aiohttp.web
@@ -365,3 +366,17 @@ import aiohttp.web
 assert probe.attach() == "on"
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_app_s_mocks_are_left_alone(watched: Watched) -> None:
+    """Whatever they are asked for they have: none of it is taken for ours."""
+
+    async def main() -> bytes:
+        loop = asyncio.get_running_loop()
+        body = aiohttp.StreamReader(mock.Mock(), 2**16, loop=loop)
+        loop.call_soon(body.feed_data, b"here")
+        loop.call_soon(body.feed_eof)
+        return await body.read()
+
+    assert asyncio.run(main()) == b"here"
+    assert watched.frame().upstreams == []
