@@ -77,8 +77,9 @@ class Endings:
 
     def _look(self) -> None:
         """Hold a descriptor of each sibling there is, and note what an end will be held against."""
-        self._kills.append(read_kills())
         there = {neighbour.worker.id: neighbour for neighbour in self._neighbours.ring}
+        if there:  # a single worker tells of nobody, and reading takes 0.8 ms out of cold caches
+            self._kills.append(read_kills())
         self._ended &= set(there)
         for worker in set(self._held) - set(there):
             self._let_go(worker)
