@@ -210,6 +210,8 @@ class Exchanges:
 
     def _meet(self, key: Asked) -> Upstream:
         host, method, port, scheme = key
+        if not isinstance(host, str | bytes):
+            raise TypeError(f"a host is no {type(host).__name__}")  # a mock's call goes nowhere
         verb = _text(method).upper()
         if len(self._upstreams) >= MAX_UPSTREAMS:
             self._upstreams.clear()
