@@ -28,7 +28,6 @@ from perftui.recording.reader import Recording
 from perftui.recording.writer import RecordingWriter
 from perftui.sources.dead import Dead
 from perftui.sources.leftover import evidence_left
-from perftui_agent.wire.boxes import THINNED_FROM_NS
 from perftui_agent.wire.endings import ENDED, Ending, sentence
 from perftui_agent.wire.frames import Evidence, Frame, WorkerId
 
@@ -87,7 +86,7 @@ def events_of(dead: Sequence[Dead], log: str | None = None) -> list[SourceEvent]
 
 def began(dead: Sequence[Dead]) -> float:
     """Return from when on every second is there."""
-    fine = [frame.ended_at for each in dead for frame in each.frames if frame.span_ns < THINNED_FROM_NS] or [
+    fine = [frame.ended_at for each in dead for frame in each.frames if not frame.thinned] or [
         frame.ended_at for each in dead for frame in each.frames
     ]
     return min(fine) / 1e9 - HEARD_S
@@ -174,4 +173,4 @@ def _as_evidence(one: Dead, ending: Ending) -> Evidence:
 
 def _is_past(frame: Frame, began_at: float) -> bool:
     """Tell whether a frame is told of as one that an agent remembers: one that stands for several does so."""
-    return frame.span_ns >= THINNED_FROM_NS or (frame.ended_at - frame.span_ns) / 1e9 < began_at - 0.5
+    return frame.thinned or (frame.ended_at - frame.span_ns) / 1e9 < began_at - 0.5

@@ -47,7 +47,6 @@ from perftui.model.usage import (
     statement_sum,
 )
 from perftui.record import Record
-from perftui_agent.wire.boxes import THINNED_FROM_NS
 from perftui_agent.wire.explain import PlanNote
 from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
 from perftui_agent.wire.merging import background_key, channel_key
@@ -70,9 +69,6 @@ MAX_POOLS_OR_CACHES = 1000
 MAX_SLOW = 100
 MAX_SLOW_PER_ROUTE = 5
 MAX_INCIDENTS = 200
-
-THINNED_BELOW_NS = 15_000_000_000
-"""A thinned frame covers ten seconds, and one span more if those were short."""
 
 Second: TypeAlias = int
 """A wall-clock second since the epoch, as in `frame.ended_at // 1e9`."""
@@ -337,8 +333,8 @@ def total(tallies: Sequence[Tally], *, same_time: bool = False) -> Steps[Tally]:
 
 
 def is_thinned(frame: Frame) -> bool:
-    """Tell whether it stands for ten: more is a worker that was held for long, and tells of it at the end."""
-    return THINNED_FROM_NS <= frame.span_ns < THINNED_BELOW_NS
+    """Tell whether it stands for ten seconds: that of a worker that was held may be as long, and is one."""
+    return frame.thinned
 
 
 def _folded(

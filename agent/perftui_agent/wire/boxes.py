@@ -23,9 +23,6 @@ _ENVELOPE = struct.Struct("<4sII")
 
 ENVELOPE_BYTES = _ENVELOPE.size
 
-THINNED_FROM_NS = 5_000_000_000
-"""What a black box has made of several covers more."""
-
 WHOLE_SHARE = 0.97
 """Seconds that cover so much of a thinned frame are all of those it was made of: one less is a tenth less."""
 

@@ -10,9 +10,11 @@ import pytest
 from perftui.keys import KEYS, Key, Place, keys_of
 from perftui.screens.view import View
 from tests.perftui.screens.seen import SMALL, Seen, opened
+from tests.perftui.screens.test_replay import recorded, replayed, shown
 from tests.perftui.screens.test_views import EVERYWHERE
 from tests.support.fake_evidence import ShopFeed
 from tests.support.fake_feed import FakeFeed, many_routes
+from tests.support.frames import T
 
 TO: dict[Place, tuple[str, ...]] = {
     "everywhere": (*["left_square_bracket"] * 3, "enter"),
@@ -56,6 +58,9 @@ PRESSES = [
 def test_a_key_does_something(key: Key, press: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It changes what is seen, colours included, or leaves, or has something done in a worker."""
     monkeypatch.chdir(tmp_path)
+    if key.place == "replay":
+        asyncio.run(_on_a_recording(press, tmp_path))
+        return
     feed = FakeFeed(names=many_routes(60)) if key.place == "table" else ShopFeed()
     feed.profile_waits = key.action == "finish"
 
@@ -67,6 +72,15 @@ def test_a_key_does_something(key: Key, press: str, tmp_path: Path, monkeypatch:
             assert state(seen, feed) != before
 
     asyncio.run(scene())
+
+
+async def _on_a_recording(press: str, directory: Path) -> None:
+    """From the middle of a recording, with something that happened on either side."""
+    with recorded(directory) as recording:
+        async with shown(replayed(recording, T + 40.0)) as seen:
+            before = seen.lines()
+            await seen.press(press)
+            assert seen.lines() != before
 
 
 def test_every_key_that_is_told_works() -> None:

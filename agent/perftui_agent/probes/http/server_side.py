@@ -317,8 +317,8 @@ def _passes_on(name: str) -> bool:
 
 def server_name() -> str:
     """Return the server that this process runs, as far as it can be told; empty for one nobody knows."""
-    # gunicorn first: its workers may run uvicorn's protocol inside.
-    return next((name for name in ("gunicorn", *_SHOWING, *_SILENT) if name in sys.modules), "")
+    # gunicorn first: its workers may run uvicorn's protocol inside. uvicorn last: other libraries import it.
+    return next((name for name in ("gunicorn", *_SILENT, *_SHOWING) if name in sys.modules), "")
 
 
 _SHOWING = ("hypercorn", "uvicorn")
