@@ -55,7 +55,8 @@ def _is_missed(verdict: SloVerdict, stands: bool, window_s: float) -> bool:
     if verdict.slo.startswith("rps"):
         # That there were requests shows that there are clients: a service nobody calls misses nothing.
         return not verdict.met and window_s >= MIN_RATE_WINDOW_S
-    hardly_met = verdict.bound is not None and verdict.value >= LEAVES_AT * verdict.bound
+    # Of none, as of errors, there is nothing that would be nearer to it.
+    hardly_met = bool(verdict.bound) and verdict.value >= LEAVES_AT * (verdict.bound or 0.0)
     return not verdict.met or (stands and hardly_met)
 
 

@@ -64,18 +64,29 @@ def _verdicts(target: SloTarget, measured: Callable[[Metric], Measured]) -> Iter
     scope = target.route or ALL
     if target.p95_ms is not None:
         latency = row.latency if (row := measured("p95_ms")) else NO_LATENCY
-        yield _below(f"p95<{target.p95_ms:g}ms", scope, latency.p95_ms, target.p95_ms, latency.count)
+        yield _below(f"p95<{_written(target.p95_ms)}ms", scope, latency.p95_ms, target.p95_ms, latency.count)
     if target.p99_ms is not None:
         latency = row.latency if (row := measured("p99_ms")) else NO_LATENCY
-        yield _below(f"p99<{target.p99_ms:g}ms", scope, latency.p99_ms, target.p99_ms, latency.count)
+        yield _below(f"p99<{_written(target.p99_ms)}ms", scope, latency.p99_ms, target.p99_ms, latency.count)
     if target.error_rate is not None:
         rate, requests = (row.error_rate, row.requests) if (row := measured("error_rate")) else (None, 0)
-        yield _below(f"errors<{target.error_rate * 100:g}%", scope, rate, target.error_rate, requests)
+        if target.error_rate:
+            promised = f"errors<{_written(target.error_rate * 100)}%"
+            yield _below(promised, scope, rate, target.error_rate, requests)
+        else:  # nothing is below none
+            met = None if rate is None else rate == 0
+            yield SloVerdict("errors=0", scope, rate, met, 0.0, requests)
     if target.rps is not None:
         rps, requests = (row.rps, row.requests) if (row := measured("rps")) else (None, 0)
         met = None if rps is None else rps >= target.rps
-        yield SloVerdict(f"rps>={target.rps:g}", scope, rps, met, target.rps, requests)
+        yield SloVerdict(f"rps>={_written(target.rps)}", scope, rps, met, target.rps, requests)
 
 
 def _below(slo: str, scope: str, value: float | None, bound: float, requests: int) -> SloVerdict:
     return SloVerdict(slo, scope, value, None if value is None else value < bound, bound, requests)
+
+
+def _written(bound: float) -> str:
+    """Return a bound as one would type it: an exponent is nothing that `perftui check` reads."""
+    short = f"{bound:g}"
+    return short if "e" not in short else f"{bound:.9f}".rstrip("0").rstrip(".")

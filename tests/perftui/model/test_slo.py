@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from perftui.check.grammar import parse_objective
 from perftui.model.summarize import summarize
 from perftui.model.summary import SloVerdict
 from perftui_agent.wire.frames import RouteFrame, SloTarget
@@ -92,3 +95,20 @@ def test_who_waits_on_purpose_is_in_nobodys_latency_but_its_own() -> None:
     assert verdicts["all", "p95<200ms"].met
     verdicts = judged([SloTarget(route="GET /poll", p95_ms=200)], polls, fast)
     assert verdicts["GET /poll", "p95<200ms"].met is False
+
+
+def test_that_there_are_no_errors_can_be_promised_and_kept() -> None:
+    """Nothing is below none: without an error it is met, with one it is not."""
+    promised = [SloTarget(error_rate=0)]
+    assert judged(promised, route("GET /", [10.0] * 50))["all", "errors=0"].met
+    failed = judged(promised, route("GET /", [10.0] * 50, success=49, server_error=1))
+    assert failed["all", "errors=0"].met is False
+
+
+def test_what_is_promised_can_be_read_by_a_check() -> None:
+    """Large and small bounds are written without an exponent."""
+    promises = [SloTarget(p95_ms=2_000_000.0, error_rate=1e-7, rps=0.00001)]
+    verdicts = judged(promises, route("GET /", [10.0] * 50))
+    assert {slo for _, slo in verdicts} == {"p95<2000000ms", "errors<0.00001%", "rps>=0.00001"}
+    bounds = [parse_objective(each.slo).bound for each in verdicts.values()]
+    assert bounds == pytest.approx([2_000_000.0, 1e-7, 0.00001])
