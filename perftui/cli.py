@@ -50,6 +50,12 @@ VERBS: Mapping[str, str] = MappingProxyType(
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """What a full or broken disk says."""
 
+_UNUSABLE = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
+    *(errno.ENAMETOOLONG, errno.ELOOP),
+}
+"""What is said of a file that somebody has named, and that can't be."""
+
 EPILOG = """\b
 TARGET is what a service is found by:
   localhost:8000 or 8000    the port it serves
@@ -156,6 +162,9 @@ def _told_of(error: Exception) -> int:
         return _told(error.problem, error.advice)
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
         return _told(f"the result can't be written: {error.strerror}")
+    if isinstance(error, OSError) and error.errno in _UNUSABLE and error.filename is not None:
+        name = os.fsdecode(error.filename)
+        return _told(f"{name} can't be used: {error.strerror}", "name another one that you may use")
     if os.environ.get("PERFTUI_DEBUG"):
         raise error
     return _told(

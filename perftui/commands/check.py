@@ -24,7 +24,7 @@ from perftui.model.summary import Summary
 from perftui.present.documents.annotations import workflow_commands
 from perftui.present.documents.junit import junit
 from perftui.present.documents.verdicts import verdicts_document, verdicts_text
-from perftui.sources.target import TargetError
+from perftui.sources.target import TargetError, parse
 
 USUAL_S = 30.0
 
@@ -105,6 +105,8 @@ def check(
     or above it, and what --slo and --fail-on say; of the same figure of the same route the last of these
     counts. The exit code is 0 if all of it is met, 1 if some of it is missed, 2 if it can't be told.
     """
+    if other is not None:
+        parse(other)  # an unset variable of a pipeline is no other target, and no reason to compare nothing
     own = tuple(dict.fromkeys((*promised, *(each for several in unwanted for each in several))))
     own = (*read_project(Path.cwd()).objectives, *own)
     summary, judged = asyncio.run(_judged(targets, own, for_s, other))
@@ -145,7 +147,7 @@ async def _judged(
     usual_s = _time(own, for_s)
     stretches = Stretches({each.for_s for each in own if each.for_s is not None})
     pictures = [picture_of(targets, for_s, usual_s=usual_s, follow=stretches.follow)]
-    if other:
+    if other is not None:
         pictures.append(picture_of([other], for_s, usual_s=usual_s))
     summary, *others = await asyncio.gather(*pictures)
     objectives = every_objective(summary, own)

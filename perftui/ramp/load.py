@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from perftui.ramp.sender import Order, Setup, Told
+from perftui.sources.target import TargetError
 from perftui_agent.sketch import LatencySketch
 
 PER_PROCESS_RPS = 1000.0
@@ -27,8 +28,11 @@ BUSY = 0.92
 SENT = 0.97
 """Nor one that has sent less of the rate, without having been held by what was under way."""
 
+ENDED = "a process that sends the requests has ended by itself"
+ENDED_ADVICE = "what it said last stands above; if nothing, it was killed: see free memory, and try again"
 
-class LoadError(RuntimeError):
+
+class LoadError(TargetError):
     """The senders can't work."""
 
 
@@ -165,7 +169,7 @@ class Load:
                 if not stopping and seen(whole):
                     stopping = True
                     await self.stop()
-            raise LoadError("a sender has ended by itself")
+            raise LoadError(ENDED, ENDED_ADVICE)
 
         await asyncio.gather(*(follow(place, sender) for place, sender in enumerate(self._senders)))
         return whole
@@ -177,9 +181,12 @@ class Load:
 
     async def _say(self, sender: asyncio.subprocess.Process, said: Setup | Order) -> None:
         if sender.stdin is None or sender.returncode is not None:
-            raise LoadError("a sender has ended by itself")
-        sender.stdin.write(msgspec.json.encode(said) + b"\n")
-        await sender.stdin.drain()
+            raise LoadError(ENDED, ENDED_ADVICE)
+        try:
+            sender.stdin.write(msgspec.json.encode(said) + b"\n")
+            await sender.stdin.drain()
+        except ConnectionError:  # that of a pipe would pass for a reader of stdout who has gone
+            raise LoadError(ENDED, ENDED_ADVICE) from None
 
 
 def processes_for(limit_rps: float, cores: int | None = None) -> int:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -72,7 +73,7 @@ def parse_request(text: str, weight: float = 1.0) -> Request:
     method = match["method"].upper()
     if method not in METHODS:
         raise PlanError(f"{text!r}: {method} is none of {', '.join(METHODS)}")
-    if weight <= 0:
+    if not 0 < weight < math.inf:
         raise PlanError(f"{text!r}: its weight is {weight:g}; leave it out instead")
     body, kind = _body(text, match["file"])
     _check_braces(text, match["path"])

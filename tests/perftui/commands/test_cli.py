@@ -88,6 +88,8 @@ def test_the_version_is_that_of_the_distribution(directory: Path) -> None:
         (["dump", "incident.perftui"], "incident.perftui is a recording, and this needs a service that runs"),
         (["snapshot", "incident.perftui"], "there is no file incident.perftui"),
         (["snapshot", "--at", "+5s", "8000"], "only a recording has other moments than this one"),
+        (["cut", "incident.perftui", "-o", "a" * 300 + ".perftui"], "can't be used: File name too long"),
+        (["check", "8000", "--slo", "p95<1s", "--against", ""], "the target is empty"),
         (["connect", "https://shop.example"], "another host isn't supported yet"),
         (["snapshot"], "no instrumented service"),
         (["connect"], "no instrumented service"),

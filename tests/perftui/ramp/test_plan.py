@@ -66,3 +66,10 @@ def test_what_can_not_be_sent_is_said_in_a_line(text: str, said: str) -> None:
         parse_request(text)
     with pytest.raises(PlanError, match="one for each"):
         parse_requests(["GET /a", "GET /b"], [1])
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_weight_is_a_number_above_none(weight: float) -> None:
+    """Of what is none, no share can be reckoned."""
+    with pytest.raises(PlanError, match="its weight is"):
+        parse_request("GET /items", weight)
