@@ -224,9 +224,12 @@ def test_connections_run_out(shop: Service, database: str) -> None:
 
 def test_a_healthy_service_is_not_asked(shop: Service, database: str) -> None:
     """Without a reason no connection of the agent's is made; the log has a line for each that was."""
-    shop.get("/analysis/0", times=2)
+    for _ in range(30):  # each worker has opened its own by then
+        shop.get("/analysis/0")
     with connected(database) as watching:
         watching.autocommit = True
+        watching.execute("SELECT 1")
+        time.sleep(1.5)  # the server tells of a session at most once a second, of this one too
         before = watching.execute(
             "SELECT sessions FROM pg_stat_database WHERE datname = 'postgres'"
         ).fetchone()

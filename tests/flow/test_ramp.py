@@ -20,8 +20,8 @@ def test_a_pool_of_two_is_named_with_its_knee_and_its_mend(tmp_path: Path) -> No
     """Two connections of 50 ms give forty requests a second at best; no connection is left open."""
     with running(write_app(tmp_path, LIMITED["pool"]), workers=1) as service:
         done = service.perftui(
-            "ramp", service.target, "GET /x", "--until", "p95<400ms", "--from", "12", "--max", "200",
-            "--step", "2s", "--json", "-o", str(tmp_path / "ramp.perftui"), timeout=240,
+            "ramp", service.target, "GET /x", "--until", "p95<400ms", "--from", "20", "--max", "100",
+            "--step", "1.5s", "--json", "-o", str(tmp_path / "ramp.perftui"), timeout=240,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)

@@ -39,6 +39,8 @@ def test_what_an_agents_tables_had_no_room_for_is_shown() -> None:
         "caches": 0,
         "commands": 0,
         "upstreams": 0,
+        "background": 0,
+        "channels": 0,
     }
 
 
