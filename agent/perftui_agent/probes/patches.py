@@ -34,7 +34,7 @@ def bound_first(method: Any) -> Callable[..., Any]:
     if type(method) is FunctionType:  # by `isinstance` a proxy is one too
         return method
 
-    def bound(self: Any, *args: Any, **options: Any) -> Any:
+    def bound(self: Any, /, *args: Any, **options: Any) -> Any:
         return method.__get__(self, type(self))(*args, **options)
 
     return bound

@@ -65,7 +65,7 @@ class ArqProbe:
         enqueue_job = bound_first(original)
 
         @functools.wraps(original)
-        async def handing(redis: Any, function: str, *args: Any, **kwargs: Any) -> Any:
+        async def handing(redis: Any, /, function: str, *args: Any, **kwargs: Any) -> Any:
             job = await enqueue_job(redis, function, *args, **kwargs)
             try:
                 if job is not None and self._patches:

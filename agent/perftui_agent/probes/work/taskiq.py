@@ -52,7 +52,7 @@ class TaskiqProbe:
         kiq = bound_first(original)
 
         @functools.wraps(original)
-        async def handing(kicker: Any, *args: Any, **kwargs: Any) -> Any:
+        async def handing(kicker: Any, /, *args: Any, **kwargs: Any) -> Any:
             task = await kiq(kicker, *args, **kwargs)
             try:
                 if self._patches:

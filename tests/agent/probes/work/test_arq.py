@@ -106,6 +106,13 @@ def test_jobs_are_told_by_function_and_are_their_routes(probe: ArqProbe) -> None
     assert [type(each) for each in seen] == [WorkRecord, WorkRecord]
 
 
+def test_a_job_may_have_arguments_of_any_name(probe: ArqProbe) -> None:
+    """Those that the agent has for its own among them."""
+    redis = ArqRedis()
+    asyncio.run(redis.enqueue_job("mail", redis="a value of the job's"))
+    assert redis.waiting == [("job 0", "mail")]
+
+
 def test_of_jobs_side_by_side_none_is_said_to_have_failed(probe: ArqProbe) -> None:
     """Which it was, arq does not tell."""
     redis = ArqRedis()
