@@ -205,4 +205,4 @@ def size_of(message: MutableMapping[str, Any]) -> int:
     text = message.get("text")
     if text is None:
         return 0
-    return len(text) if text.isascii() else len(text.encode())
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
