@@ -1,6 +1,7 @@
 """What is known of a table in PostgreSQL: columns, indexes, about how many rows, and what a filter keeps.
 
-The sample is of whole pages, a few hundred of them however many there are. What the statistics say is not
+The sample is of whole pages of that table alone, a few hundred however many there are: a parent that
+has no pages of its own would have all of its children read. What the statistics say is not
 asked: they are what may be wrong, and a table that was filled a minute ago has none.
 """
 
@@ -92,8 +93,10 @@ class Table:
 
     def _from_sample(self, alias: str) -> str:
         if not self.about:
-            return f"{self._quoted} AS {quoted(alias)}"
-        return f"{self._quoted} AS {quoted(alias)} TABLESAMPLE SYSTEM ({self._percent:.6f}) REPEATABLE (1)"
+            return f"ONLY {self._quoted} AS {quoted(alias)}"
+        return (
+            f"ONLY {self._quoted} AS {quoted(alias)} TABLESAMPLE SYSTEM ({self._percent:.6f}) REPEATABLE (1)"
+        )
 
     def _count(self) -> float:
         try:

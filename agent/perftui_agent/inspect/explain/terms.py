@@ -348,9 +348,10 @@ def _columns_in(tokens: Sequence[Token]) -> Iterator[ColumnName]:
 def may_be_tried(term: Term) -> bool:
     """Tell whether a term can be held against rows of a sample: it calls nothing that might do something."""
     tokens = tokens_of(term.text)
+    before = ["", *(token.text for token in tokens)]
     return all(
-        after.text != "(" or token.kind == "sign" or token.word in _HARMLESS
-        for token, after in pairwise(tokens)
+        after.text != "(" or token.kind == "sign" or (token.word in _HARMLESS and before[place] != ".")
+        for place, (token, after) in enumerate(pairwise(tokens))
     )
 
 
