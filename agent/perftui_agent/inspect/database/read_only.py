@@ -179,6 +179,15 @@ def refuse_unfit(engine: Any) -> None:
             f"perftui asks PostgreSQL and SQLite; this database is of the kind {kind}",
             "its statements, pools and waits are in the SQL view all the same",
         )
+    if getattr(engine.pool._creator, "__module__", "") == "sqlalchemy.ext.asyncio.engine":
+        # Its locks and clients are the loop's that first waits with them: once ours, the app's would fail.
+        raise CannotAskError(
+            "the app opens its connections by a coroutine of its own (async_creator), for its own loop alone",
+            "run it by hand with EXPLAIN; its statements are in the SQL view",
+        )
+    if type(engine.pool).__name__ == "StaticPool" and not _is_sqlalchemys(engine.pool._creator):
+        # What it returns may be the one connection of the app's own, with a transaction under way.
+        raise CannotAskError("the app has one connection, of its own making: there is no other one to ask on")
     if kind != AskSqlite.kind:
         return
     name = str(engine.url.database or "")
@@ -188,6 +197,10 @@ def refuse_unfit(engine: Any) -> None:
     if not os.path.exists(path):
         # To connect would make an empty one.
         raise CannotAskError(f"there is no file {os.path.basename(path)} any more")
+
+
+def _is_sqlalchemys(creator: Any) -> bool:
+    return str(getattr(creator, "__module__", "")).startswith("sqlalchemy.")
 
 
 def _in_memory() -> CannotAskError:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncpg  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -200,21 +199,28 @@ def test_a_creator(tmp_path: Path) -> None:
     assert made[0] != threading.get_ident()
 
 
-def test_an_async_creator(postgres_url: str) -> None:
-    """An engine with an `async_creator` has ours made by it."""
-    Database(postgres_url).fill()
+def test_an_async_creator_is_the_apps_loops_alone() -> None:
+    """It is not called on a loop of ours: what it waits with would be bound to that, and fail the app."""
     made: list[str] = []
 
     async def create() -> Any:
-
         made.append(threading.current_thread().name)
-        return await asyncpg.connect(
-            host=postgres_url.partition("host=")[2], user="shop", database="postgres"
-        )
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=create)
-    assert asked(engine.sync_engine, authors) == [(1, "author 1"), (2, "author 2")]
-    assert made == [own_connection.THREAD]
+    with pytest.raises(CannotAskError, match="async_creator"):
+        asked(engine.sync_engine, authors)
+    assert made == []
+
+
+def test_a_connection_that_the_app_shares_is_left_alone() -> None:
+    """Where a creator gives the one connection there is, it is neither rolled back nor closed."""
+    made: list[str] = []
+    engine = create_engine(
+        "postgresql+psycopg://shop@nowhere/shop", creator=lambda: made.append("ours"), poolclass=StaticPool
+    )
+    with pytest.raises(CannotAskError, match="one connection"):
+        asked(engine, authors)
+    assert made == []
 
 
 def test_a_statement_that_takes_too_long(database: Database) -> None:
