@@ -21,7 +21,14 @@ from typing import Any, Generic, TypeVar
 
 from perftui_agent.engines import EngineId, Engines
 from perftui_agent.inspect.audit import AuditTrail
-from perftui_agent.inspect.database.read_only import KINDS, Ask, CannotAskError, is_full, refuse_unfit, said
+from perftui_agent.inspect.database.read_only import (
+    KINDS,
+    Ask,
+    CannotAskError,
+    is_full,
+    refuse_unfit,
+    why_none,
+)
 from perftui_agent.inspect.text import printable
 
 T = TypeVar("T")
@@ -153,7 +160,7 @@ class _Call(Generic[T]):
             connection = pool._invoke_creator(record)
         except Exception as error:
             raise CannotAskError(
-                f"no connection as the app makes them: {said(error)}",
+                f"no connection as the app makes them: {why_none(error)}",
                 "free some at the database: its connections are all in use" if is_full(error) else "",
                 full=is_full(error),
             ) from error

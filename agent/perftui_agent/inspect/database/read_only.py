@@ -232,6 +232,16 @@ def said(error: BaseException) -> str:
     return text or type(error).__name__
 
 
+def why_none(error: BaseException) -> str:
+    """Return why no connection was made, in one line.
+
+    What the server or the system says is told as it is. A text of another kind is the app's own, or quotes
+    what the app connects with, passwords included: of that the kind alone leaves the process.
+    """
+    is_of_server = type(error).__name__ == "OperationalError" or isinstance(error, OSError) or code_of(error)
+    return said(error) if is_of_server else type(error).__name__
+
+
 def code_of(error: BaseException) -> str:
     """Return the SQLSTATE of a failure; empty where the driver tells of none."""
     for name in ("sqlstate", "pgcode"):

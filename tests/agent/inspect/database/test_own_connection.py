@@ -356,6 +356,20 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
             asked(engine, authors)
 
 
+def test_what_an_app_says_itself_of_a_failure_stays_in_it(tmp_path: Path) -> None:
+    """A token provider may quote its token, a driver the address that it can't read: the kind is told."""
+
+    def create() -> sqlite3.Connection:
+        raise ValueError("no token for s3cret")
+
+    Database(f"sqlite:///{tmp_path}/shop.db").fill()
+    engine = create_engine("sqlite+pysqlite:///shop", creator=create, poolclass=NullPool)
+    engine.url = engine.url.set(database=str(tmp_path / "shop.db"))
+    with pytest.raises(CannotAskError) as refused:
+        asked(engine, authors)
+    assert str(refused.value) == "no connection as the app makes them: ValueError"
+
+
 def test_no_connection_is_left(postgres_database: Database) -> None:
     """Afterwards the server has no session of ours."""
     engine = engine_of(postgres_database)
