@@ -244,13 +244,13 @@ def _timed_start(original: Any) -> Callable[..., Any]:
     start = bound_first(original)
 
     @functools.wraps(original)
-    async def timed_start(response: Any, connection: Any) -> Any:
+    async def timed_start(response: Any, connection: Any, *args: Any, **options: Any) -> Any:
         call = _call_of(connection.protocol)
         if call is None or call.record is None:
-            return await start(response, connection)
+            return await start(response, connection, *args, **options)
         call.in_start = True
         try:
-            started = await start(response, connection)
+            started = await start(response, connection, *args, **options)
         except BaseException as error:
             call.failed(error)
             raise
@@ -265,14 +265,14 @@ def _timed_wait(original: Any) -> Callable[..., Any]:
     wait = bound_first(original)
 
     @functools.wraps(original)
-    async def timed_wait(reader: Any, func_name: str) -> None:
+    async def timed_wait(reader: Any, *args: Any, **options: Any) -> None:
         call = _call_of(reader._protocol)
         if call is None or call.record is None:
-            await wait(reader, func_name)
+            await wait(reader, *args, **options)
             return
         call.reading_ns = perf_counter_ns()
         try:
-            await wait(reader, func_name)
+            await wait(reader, *args, **options)
         except BaseException as error:
             call.failed(error)
             raise

@@ -9,6 +9,7 @@ goes to no network, and is not seen.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import weakref
@@ -309,8 +310,10 @@ def _known_manager(original: Any) -> Callable[..., Any]:
     @functools.wraps(original)
     def known_manager(manager: Any, *args: Any, **options: Any) -> Any:
         pool = new_pool(manager, *args, **options)
-        pool._perftui_manager_is_new = not vars(manager).get("_perftui_met", False)
-        manager._perftui_met = True
+        # One of the app's own kind may take no further attributes: then it counts as met before.
+        with contextlib.suppress(AttributeError, TypeError):
+            pool._perftui_manager_is_new = not vars(manager).get("_perftui_met", False)
+            manager._perftui_met = True
         return pool
 
     return known_manager
