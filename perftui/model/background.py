@@ -11,7 +11,7 @@ from perftui.model.packed import Packed, merged, packed
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui_agent.wire.after import BackgroundFrame
 from perftui_agent.wire.frames import Frame
-from perftui_agent.wire.merging import background_key, bounded_counts
+from perftui_agent.wire.merging import BACKGROUND_SUMS, background_key, bounded_counts
 
 Key = tuple[str, str, str]
 """Kind, name, route."""
@@ -22,21 +22,6 @@ MAX_FAILURES = 20
 
 COST_OF_ONE_NS = 1_000_000
 
-COUNTS = (
-    "errors",
-    "threaded",
-    "held",
-    "held_ns",
-    "sql_count",
-    "sql_ns",
-    "transaction_ns",
-    "cache_count",
-    "cache_ns",
-    "http_count",
-    "http_ns",
-)
-"""What adds up, by its name on the wire."""
-
 
 class BackgroundPart(msgspec.Struct, frozen=True, gc=False):
     """What one function did for one route's requests."""
@@ -44,7 +29,7 @@ class BackgroundPart(msgspec.Struct, frozen=True, gc=False):
     latency: Packed
     wait: Packed
     counts: tuple[int, ...]
-    """Those of `COUNTS`."""
+    """Those of `BACKGROUND_SUMS`."""
     failures: Mapping[str, int]
 
 
@@ -53,7 +38,7 @@ def background_of(frames: Sequence[BackgroundFrame]) -> BackgroundPart:
     return BackgroundPart(
         latency=packed([frame.latency for frame in frames]),
         wait=packed([frame.wait for frame in frames if frame.wait is not None]),
-        counts=tuple([sum([getattr(frame, name) for frame in frames]) for name in COUNTS]),
+        counts=tuple([sum([getattr(frame, name) for frame in frames]) for name in BACKGROUND_SUMS]),
         failures=_added([frame.failures for frame in frames]),
     )
 
@@ -91,7 +76,7 @@ def background_rows(
 
 def _row(key: Key, part: BackgroundPart, running: list[BackgroundFrame]) -> BackgroundSummary:
     kind, name, route = key
-    counts = dict(zip(COUNTS, part.counts, strict=True))
+    counts = dict(zip(BACKGROUND_SUMS, part.counts, strict=True))
     latency = latency_of(part.latency)
     return BackgroundSummary(
         name=name,

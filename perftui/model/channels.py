@@ -11,7 +11,7 @@ from perftui.model.packed import Packed, merged, packed
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui_agent.wire.channels import ChannelFrame
 from perftui_agent.wire.frames import Frame
-from perftui_agent.wire.merging import bounded_counts, channel_key
+from perftui_agent.wire.merging import CHANNEL_SUMS, bounded_counts, channel_key
 
 Key = tuple[str, str]
 """Kind, route."""
@@ -22,30 +22,6 @@ MAX_DETAILS = 20
 
 COST_OF_A_MESSAGE_NS = 100_000
 COST_OF_A_CONNECTION_NS = 1_000_000
-
-COUNTS = (
-    "opened",
-    "closed",
-    "received",
-    "received_bytes",
-    "sent",
-    "sent_bytes",
-    "unjudged",
-    "replies",
-    "queued",
-    "held_ns",
-    "news_ns",
-    "blocked_ns",
-    "errors",
-    "sql_count",
-    "sql_ns",
-    "transaction_ns",
-    "cache_count",
-    "cache_ns",
-    "http_count",
-    "http_ns",
-)
-"""What adds up, by its name on the wire."""
 
 _SKETCHES = ("first", "lasted", "handling", "blocked")
 
@@ -58,7 +34,7 @@ class ChannelPart(msgspec.Struct, frozen=True, gc=False):
     handling: Packed
     blocked: Packed
     counts: tuple[int, ...]
-    """Those of `COUNTS`."""
+    """Those of `CHANNEL_SUMS`."""
     failures: Mapping[str, int]
     codes: Mapping[str, int]
 
@@ -67,7 +43,7 @@ def channel_of(frames: Sequence[ChannelFrame]) -> ChannelPart:
     """Return what went over one route's connections to several workers."""
     return ChannelPart(
         **{name: packed([getattr(frame, name) for frame in frames]) for name in _SKETCHES},
-        counts=tuple([sum([getattr(frame, name) for frame in frames]) for name in COUNTS]),
+        counts=tuple([sum([getattr(frame, name) for frame in frames]) for name in CHANNEL_SUMS]),
         failures=_added([frame.failures for frame in frames]),
         codes=_added([frame.codes for frame in frames]),
     )
@@ -85,7 +61,7 @@ def channel_sum(parts: Sequence[ChannelPart]) -> ChannelPart:
 
 def cost_of(part: ChannelPart) -> int:
     """Return how much it matters."""
-    counts = dict(zip(COUNTS, part.counts, strict=True))
+    counts = dict(zip(CHANNEL_SUMS, part.counts, strict=True))
     messages = counts["received"] + counts["sent"]
     return part.handling.total + messages * COST_OF_A_MESSAGE_NS + counts["opened"] * COST_OF_A_CONNECTION_NS
 
@@ -105,7 +81,7 @@ def channel_rows(
 
 def _row(key: Key, part: ChannelPart, gauges: list[ChannelFrame], covered_s: float) -> ChannelSummary:
     kind, route = key
-    counts = dict(zip(COUNTS, part.counts, strict=True))
+    counts = dict(zip(CHANNEL_SUMS, part.counts, strict=True))
     handling = latency_of(part.handling)
     sent = counts["sent"]
 

@@ -84,7 +84,7 @@ _UPSTREAM_SUMS = (
     "requests",
 )
 _UPSTREAM_GAUGES = ("under_way", "oldest_ns", "waiting", "longest_wait_ns", "connections", "idle", "limit")
-_BACKGROUND_SUMS = (
+BACKGROUND_SUMS = (
     "errors",
     "threaded",
     "held",
@@ -97,7 +97,8 @@ _BACKGROUND_SUMS = (
     "http_count",
     "http_ns",
 )
-_CHANNEL_SUMS = (
+"""What adds up, by its name."""
+CHANNEL_SUMS = (
     "opened",
     "closed",
     "received",
@@ -119,6 +120,7 @@ _CHANNEL_SUMS = (
     "http_count",
     "http_ns",
 )
+"""What adds up, by its name."""
 _CHANNEL_GAUGES = ("open", "under_way", "longest_ns", "sending", "sending_longest_ns")
 _REPEATED_SUMS = ("requests", "calls", "distinct", "ns")
 _CACHE_SUMS = ("hits", "misses", "expirations", "stampedes", "errors")
@@ -333,7 +335,7 @@ def merge_background(older: BackgroundFrame, newer: BackgroundFrame) -> None:
     """Add what `newer` has counted to `older`, which takes what runs of it."""
     older.latency.merge(newer.latency)
     older.wait = _merge_optional(older.wait, newer.wait)
-    _add(older, newer, _BACKGROUND_SUMS)
+    _add(older, newer, BACKGROUND_SUMS)
     older.failures = _most(older.failures, newer.failures)
     older.running, older.oldest_ns = newer.running, newer.oldest_ns
 
@@ -347,7 +349,7 @@ def merge_channel(older: ChannelFrame, newer: ChannelFrame) -> None:
     """Add what `newer` has counted to `older`, which takes its gauges."""
     for field in ("first", "lasted", "handling", "blocked"):
         getattr(older, field).merge(getattr(newer, field))
-    _add(older, newer, _CHANNEL_SUMS)
+    _add(older, newer, CHANNEL_SUMS)
     for field in _CHANNEL_GAUGES:
         setattr(older, field, getattr(newer, field))
     older.failures = _most(older.failures, newer.failures)
