@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -20,11 +22,12 @@ from perftui.commands.arguments import json_option, seconds
 from perftui.commands.record import check_output
 from perftui.feed import LiveFeed
 from perftui.present.text.units import ms, rate
+from perftui.ramp.address import address_of
 from perftui.ramp.load import Load, StepTold, pinned_to, processes_for
 from perftui.ramp.mix import learned
 from perftui.ramp.plan import PlanError, Request, parse_requests, read_mix
 from perftui.ramp.run import Looked, Ramp, Ramped, promised
-from perftui.ramp.safety import environment_of, is_this_machine, says_production
+from perftui.ramp.safety import environment_of, says_production
 from perftui.ramp.search import Search
 from perftui.ramp.sender import Setup
 from perftui.ramp.telling import ramp_document, ramp_text
@@ -64,14 +67,25 @@ def _share(text: str) -> float:
     return value
 
 
+class Rate(click.FloatRange):
+    """Requests a second: a number within bounds, which `nan` is not, whatever it is compared with."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        rate = float(super().convert(value, param, ctx))
+        if math.isnan(rate):
+            self.fail(f"{value} is no number of requests a second", param, ctx)
+        return rate
+
+
 @click.command()
 @click.argument("target")
 @click.argument("requests", nargs=-1, metavar="['GET /items/{1..5000}' …]")
 @click.option("--weights", type=_weights, default="", metavar="10,1", help="How often each request is sent.")
 @click.option("--mix", metavar="FILE|live", help="Requests from a file, or GET and HEAD as they come now.")
-@click.option("--from", "start", type=click.FloatRange(0.1, 5000), default=5.0, show_default=True,
+@click.option("--from", "start", type=Rate(0.1, 5000), default=5.0, show_default=True,
               metavar="RPS", help="The first rate.")  # fmt: skip
-@click.option("--max", "most", type=click.FloatRange(0.1, 20_000), default=5000.0, show_default=True,
+@click.option("--max", "most", type=Rate(0.1, 20_000), default=5000.0, show_default=True,
               metavar="RPS", help="No higher rate is tried.")  # fmt: skip
 @click.option("--step", "step_s", type=seconds, default="10s", show_default=True, metavar="TIME",
               help="How long each rate is held; a fifth more is warm-up.")  # fmt: skip
@@ -120,10 +134,7 @@ def ramp(
     if not 1 <= step_s <= 120:
         raise click.BadParameter("1s to 2m", param_hint="--step")
     recording = output if output and output.endswith(SUFFIX) else None
-    if recording:
-        check_output(recording)
-    elif output and not Path(output).absolute().parent.is_dir():
-        raise click.BadParameter(f"{output}: there is no such directory", param_hint="-o")
+    _check_output(output)
     setup = Setup("", list(plan or ()), most_open=connections, new_connections=new_connections)
     bounds = (start, most, step_s, longest_s)
     ramped = asyncio.run(_run(parse_local([target]), setup, until, bounds, i_own, recording))
@@ -144,16 +155,30 @@ def ramp(
 INTERRUPTED = "interrupted"
 
 
+def _check_output(output: str | None) -> None:
+    """Refuse now what could not be written when it is over."""
+    if output is None:
+        return
+    if output.endswith(SUFFIX):
+        check_output(output)
+    elif not output.endswith(".json"):
+        raise click.BadParameter(
+            f"{output}: its end says what is written, {SUFFIX} a recording, .json what was found",
+            param_hint="-o",
+        )
+    elif not Path(output).absolute().parent.is_dir():
+        raise click.BadParameter(f"{output}: there is no such directory", param_hint="-o")
+
+
 def _plan(requests: Sequence[str], weights: Sequence[float], mix: str | None) -> tuple[Request, ...] | None:
     """Return what is to be sent; None if it is to be learned from the service."""
     try:
+        if mix is not None and (requests or weights):
+            given = "requests" if requests else "--weights"
+            raise PlanError(f"either {given} or --mix {mix}: a mix has requests and weights of its own")
         if mix == "live":
-            if requests:
-                raise PlanError("either requests or --mix live")
             return None
         if mix is not None:
-            if requests:
-                raise PlanError("either requests or --mix")
             return read_mix(Path(mix))
         return parse_requests(requests, weights)
     except PlanError as error:
@@ -171,7 +196,7 @@ async def _run(
     start, most, step_s, longest_s = bounds
     async with LocalSource(targets) as source:
         registrations = source.workers()
-        base_url, unix = address_of(str(targets[0]), registrations, i_own)
+        base_url, unix = address_of(targets[0], registrations, i_own)
         _refuse_production(registrations)
         feed = LiveFeed(source)
         following = asyncio.create_task(feed.run(lambda _: None))
@@ -236,30 +261,6 @@ async def _learn(source: LocalSource, feed: LiveFeed) -> tuple[Request, ...]:
     for request in plan:
         click.echo(f"  {request.weight:g} × {request}", err=True)
     return plan
-
-
-def address_of(
-    target: str, registrations: Sequence[Registration], i_own: str | None
-) -> tuple[str, str | None]:
-    """Return where to send to, and by which Unix socket; `TargetError` where nothing may be sent."""
-    if target.startswith("unix:"):
-        return "http://localhost", target.removeprefix("unix:")
-    addresses = [each for registration in registrations for each in registration.tcp]
-    host, _, port = target.rpartition(":")
-    if not port.isdecimal() or not any(each.endswith(f":{port}") for each in addresses):
-        if not addresses:
-            unix = [each for registration in registrations for each in registration.unix]
-            if unix:
-                return "http://localhost", unix[0]
-            raise TargetError(f"{target} listens nowhere that is known", "name its port: perftui ramp 8000 …")
-        host, _, port = addresses[0].rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}.get(host, host)  # noqa: S104
-    if not is_this_machine(host) and i_own != host:
-        raise TargetError(
-            f"{host} is not this machine: nothing is sent to it", f"if it is yours: --i-own {host}"
-        )
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}", None
 
 
 def _refuse_production(registrations: Sequence[Registration]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from perftui.commands.ramp import address_of
+from perftui.ramp.address import address_of
 from perftui.ramp.safety import is_this_machine, says_production
-from perftui.sources.target import TargetError
+from perftui.sources.target import PidTarget, PortTarget, ServiceTarget, TargetError, UnixTarget
 from perftui_agent.wire.registration import Registration
 from tests.support.frames import worker
 
@@ -57,16 +57,26 @@ def registration(*tcp: str) -> Registration:
 def test_where_to_send_is_what_the_workers_listen_on() -> None:
     """By the port that was named, by the first there is for a name, and by a Unix socket."""
     known = [registration("0.0.0.0:8000", "127.0.0.1:9000")]
-    assert address_of("localhost:9000", known, None) == ("http://127.0.0.1:9000", None)
-    assert address_of("service:shop", known, None) == ("http://127.0.0.1:8000", None)
-    assert address_of("unix:/run/x.sock", known, None) == ("http://localhost", "/run/x.sock")
+    assert address_of(PortTarget(9000, "localhost"), known, None) == ("http://127.0.0.1:9000", None)
+    assert address_of(ServiceTarget("shop"), known, None) == ("http://127.0.0.1:8000", None)
+    assert address_of(UnixTarget("/run/x.sock"), known, None) == ("http://localhost", "/run/x.sock")
+    assert (
+        address_of(PortTarget(8000), [registration("10.1.2.3:9", "[::]:8000")], None)[0]
+        == "http://[::1]:8000"
+    )
+
+
+def test_the_pid_of_a_target_is_no_port() -> None:
+    """Not even where a worker listens on a port of that number: what was named is the process."""
+    known = [registration("0.0.0.0:9000", "0.0.0.0:8000")]
+    assert address_of(PidTarget(8000), known, None) == ("http://127.0.0.1:9000", None)
 
 
 def test_another_machine_gets_nothing_unless_it_is_named() -> None:
     """`--i-own` names exactly one."""
     known = [registration("203.0.113.9:8000")]
     with pytest.raises(TargetError, match="not this machine"):
-        address_of("service:shop", known, None)
+        address_of(ServiceTarget("shop"), known, None)
     with pytest.raises(TargetError, match="not this machine"):
-        address_of("service:shop", known, "203.0.113.8")
-    assert address_of("service:shop", known, "203.0.113.9")[0] == "http://203.0.113.9:8000"
+        address_of(ServiceTarget("shop"), known, "203.0.113.8")
+    assert address_of(ServiceTarget("shop"), known, "203.0.113.9")[0] == "http://203.0.113.9:8000"

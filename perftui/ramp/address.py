@@ -1,0 +1,42 @@
+"""Where a ramp sends to: what the workers of the target listen on, if that is this machine's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perftui.ramp.safety import is_this_machine
+from perftui.sources.target import LocalTarget, PortTarget, TargetError, UnixTarget
+from perftui_agent.wire.registration import Registration
+
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}  # noqa: S104 - told apart, not bound to
+
+
+def address_of(
+    target: LocalTarget, registrations: Sequence[Registration], i_own: str | None
+) -> tuple[str, str | None]:
+    """Return where to send to, and by which Unix socket; `TargetError` where nothing may be sent."""
+    if isinstance(target, UnixTarget):
+        return "http://localhost", target.path
+    addresses = [_split(each) for registration in registrations for each in registration.tcp]
+    if not addresses:
+        unix = [each for registration in registrations for each in registration.unix]
+        if unix:
+            return "http://localhost", unix[0]
+        raise TargetError(f"{target} listens nowhere that is known", "name its port: perftui ramp 8000 …")
+    host, port = addresses[0]
+    if isinstance(target, PortTarget):
+        host, port = next((each for each in addresses if each[1] == target.port), addresses[0])
+        if port == target.port and target.host is not None:
+            host = target.host
+    host = _ANY.get(host, host)
+    if not is_this_machine(host) and i_own != host:
+        raise TargetError(
+            f"{host} is not this machine: nothing is sent to it", f"if it is yours: --i-own {host}"
+        )
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}", None
+
+
+def _split(address: str) -> tuple[str, int]:
+    """`127.0.0.1:8000` and `[::]:8000` in two, as a worker has registered it."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
