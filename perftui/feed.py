@@ -8,13 +8,14 @@ from typing import Protocol
 
 from perftui.clock import now
 from perftui.faults import FAULTS
+from perftui.freezing import Freezing
 from perftui.model.dashboard import Dashboard
 from perftui.model.database import Databases
 from perftui.model.events import FrameReceived
 from perftui.model.merge import merge
 from perftui.model.steps import Steps, finished
 from perftui.model.summarize import summary_steps
-from perftui.model.summary import Summary
+from perftui.model.summary import Finding, Summary
 from perftui.sources.actions import take_dump, take_explanation, take_functions, take_memory, take_profile
 from perftui.sources.databases import take_databases
 from perftui.sources.local import LocalSource
@@ -40,6 +41,9 @@ class Feed(Protocol):
 
     def look_back(self) -> None:
         """Let the past come: the first picture has been painted."""
+
+    def judged(self, at: float, findings: Sequence[Finding]) -> None:
+        """Take what stands in a picture of the present: what begins gravely is to be kept."""
 
     def hold(self) -> None:
         """Let `summary` tell of this moment from now on; data keeps coming."""
@@ -98,6 +102,7 @@ class LiveFeed:
         self._clock = clock
         self._dashboard = Dashboard(target=source.name)
         self._held: tuple[Dashboard, float] | None = None
+        self._freezing = Freezing(source)
 
     async def run(self, arrived: Callable[[WorkerId | None], None]) -> None:
         """Merge what the source yields."""
@@ -124,6 +129,11 @@ class LiveFeed:
     def look_back(self) -> None:
         """Have the source tell of the past."""
         self._source.look_back()
+
+    def judged(self, at: float, findings: Sequence[Finding]) -> None:
+        """Have the workers keep what is around the beginning of a grave one."""
+        with FAULTS.spared("what is to be kept"):
+            self._freezing.judged(at, findings)
 
     def hold(self) -> None:
         """Stand still: a dashboard never changes, so the one of this moment is kept."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from perftui.clock import now
 from perftui.findings.steady import Steady
+from perftui.freezing import Freezing
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import EvidenceKept, Marked
 from perftui.model.evidence import ASKED
@@ -54,6 +55,7 @@ class Recorder:
         self._source = source
         self._ending = asyncio.Event()
         self._steady = Steady()
+        self._freezing = Freezing(source)
         self._judged_at = self.began_at
         self._stood: frozenset[tuple[str, str, str]] = frozenset()
         try:
@@ -154,6 +156,7 @@ class Recorder:
             self._judged_at = at
             self._steady, found = self._steady.next(summarize(self.dashboard, at, JUDGED_WINDOW_S))
             self.judged(found, at)
+            self._freezing.judged(at, found)
 
     def _is_connected(self) -> bool:
         alive = self.dashboard.alive

@@ -31,7 +31,7 @@ from perftui.model.events import (
 from perftui.model.merge import merge
 from perftui.model.steps import Steps, finished
 from perftui.model.summarize import summary_steps
-from perftui.model.summary import Summary
+from perftui.model.summary import Finding, Summary
 from perftui.model.timeline import FIRST_LOOK_S, events_until
 from perftui.recording.entries import moment_of
 from perftui.recording.looking import dashboard_steps, rough_dashboard
@@ -152,6 +152,9 @@ class ReplayFeed(Refusing):
 
     def look_back(self) -> None:
         """Do nothing: the past is there."""
+
+    def judged(self, at: float, findings: Sequence[Finding]) -> None:
+        """Do nothing: a recording keeps all it has."""
 
     def hold(self) -> None:
         """Stand still."""

@@ -61,6 +61,8 @@ class Viewing:
         steady, findings = (self._steady if cursor is None else Steady()).next(summary)
         if cursor is None:
             self._steady = steady
+            if not held:
+                self._feed.judged(summary.at, findings)
         if not held:
             # A picture that stands still does so as a whole.
             self._known = (first, now) if first is not None else None

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from perftui_agent.blackbox.box import BlackBox
+from perftui_agent.blackbox.keeping import Keeping
 from perftui_agent.engines import Engines
 from perftui_agent.evidence import EvidenceTray
 from perftui_agent.guard import Guard
@@ -90,6 +91,7 @@ from perftui_agent.siblings.neighbours import Neighbour, Neighbours
 from perftui_agent.siblings.routes_of_stacks import RoutesOfStacks
 from perftui_agent.siblings.supervision import own_supervisor
 from perftui_agent.siblings.watch import Watch
+from perftui_agent.triggers.lasting import LastingSigns
 from perftui_agent.triggers.runner import Triggers
 from perftui_agent.window.window import Window
 from perftui_agent.wire.actions import Progress
@@ -206,6 +208,7 @@ class _Run:
         self._rendezvous: Rendezvous | None = None
         self._stream: WorkerSocket | None = None
         self._box: BlackBox | None = None
+        self._keeping = Keeping()
         self._stacks = SignalledStacks() if agent.settings.actions else None
         self._own = OwnConnections(agent.engines)
         self.evidence = EvidenceTray()
@@ -402,6 +405,7 @@ class _Run:
             history=self._history,
             act=partial(_act, inspector),
             kept=self._kept_evidence,
+            keep=self._keeping.ask,
         )
         await stream.open()
         self._stream = stream
@@ -449,6 +453,8 @@ class _Run:
             notes = [triggers.note, self._watch.note, watch.note]
             if agent.settings.actions:
                 notes.append(attention.note)
+            if self._box is not None:
+                notes.append(LastingSigns(hello.slo, self._keeping.ask, self._guard).note)
             rhythm = Rhythm(
                 window=self._window,
                 guard=self._guard,
@@ -535,7 +541,7 @@ class _Run:
         size_bytes = int(self._agent.settings.blackbox_mb * 1024 * 1024)
         if size_bytes:
             with self._guard.guarding("blackbox"):
-                self._box = BlackBox(path, hello=hello, size_bytes=size_bytes)
+                self._box = BlackBox(path, hello=hello, size_bytes=size_bytes, keeping=self._keeping)
 
     def _kept_evidence(self) -> list[bytes]:
         kept: list[bytes] = []

@@ -17,6 +17,7 @@ from perftui.commands.hooks import Hook, Hooks, command_hook, webhook
 from perftui.faults import FAULTS
 from perftui.findings.steady import Steady
 from perftui.findings.turns import Turn, Turns
+from perftui.freezing import Freezing
 from perftui.model.dashboard import Dashboard
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
@@ -111,7 +112,7 @@ async def _entered(stack: AsyncExitStack, targets: Sequence[LocalTarget]) -> Loc
 
 
 async def _follow(source: LocalSource, on: Severity, hooks: Hooks, *, as_json: bool) -> None:
-    state = _State(on)
+    state = _State(on, Freezing(source))
     reading = asyncio.ensure_future(state.read(source))
     link = ""
     try:
@@ -133,7 +134,8 @@ async def _follow(source: LocalSource, on: Severity, hooks: Hooks, *, as_json: b
 class _State:
     """What is known so far."""
 
-    def __init__(self, on: Severity) -> None:
+    def __init__(self, on: Severity, freezing: Freezing) -> None:
+        self._freezing = freezing
         self._dashboard = Dashboard()
         self._steady = Steady()
         self._turns = Turns(on)
@@ -147,6 +149,7 @@ class _State:
     def look(self) -> tuple[Summary, tuple[Turn, ...]]:
         summary = summarize(self._dashboard, now(), WINDOW_S)
         self._steady, findings = self._steady.next(summary)
+        self._freezing.judged(summary.at, findings)
         self._turns, turns = self._turns.next(summary.at, findings)
         return summary, turns
 

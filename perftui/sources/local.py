@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -179,6 +179,12 @@ class LocalSource:
         if (stream := self._streams.get(worker)) is None:
             raise NotAnsweredError(f"{worker} is not followed")
         return await stream.ask(request, timeout_s, told, finish)
+
+    def keep(self, workers: Collection[WorkerId], kind: str) -> None:
+        """Have workers keep the seconds around now, for a finding that began, before newer overwrite them."""
+        for worker in workers:
+            if (stream := self._streams.get(worker)) is not None:
+                self._start(stream.keep(kind))
 
     async def settled(self, longest_s: float) -> None:
         """Return when every worker has been heard or is gone, or after `longest_s`."""

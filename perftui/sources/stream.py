@@ -30,6 +30,7 @@ from perftui_agent.wire.frames import (
     History,
     Refusal,
 )
+from perftui_agent.wire.keep import Keep
 from perftui_agent.wire.messages import ActionRequest, ActionResult, FromAgent
 from perftui_agent.wire.registration import Registration
 
@@ -86,6 +87,8 @@ class Stream:
         self.worker = registration.worker
         self.last_seq = 0
         """The `seq` of the last live frame."""
+        self.keeps = False
+        """Whether the agent keeps seconds on being asked to."""
         self._connection: ClientConnection | None = None
         self._asked: dict[str, _Asked] = {}
 
@@ -109,7 +112,9 @@ class Stream:
             close_timeout=0.5,
             ping_interval=None,  # frames come every second: their absence tells more
         ) as connection:
-            await tell(self._checked(_decoded(await connection.recv())))
+            hello = self._checked(_decoded(await connection.recv()))
+            self.keeps = hello.keeps
+            await tell(hello)
             self._connection = connection
             try:
                 async for data in connection:
@@ -161,6 +166,12 @@ class Stream:
             self._asked.pop(request.id, None)
             if finishing is not None:
                 finishing.cancel()
+
+    async def keep(self, kind: str) -> None:
+        """Have the worker keep the seconds around now, if it can."""
+        if self._connection is not None and self.keeps:
+            with contextlib.suppress(ConnectionClosed):
+                await self._connection.send(encode(Keep(kind=kind)))
 
     async def _finish(self, request_id: str, finish: asyncio.Event) -> None:
         await finish.wait()

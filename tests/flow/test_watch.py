@@ -15,6 +15,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+from perftui_agent.wire.boxes import whole_messages
+from perftui_agent.wire.codec import decode_from_agent
+from perftui_agent.wire.frames import Frame, History
 from tests.support.servers import Service, private_dir, running, wait_until, write_app
 
 SHOP = """
@@ -23,6 +26,10 @@ from fastapi import FastAPI, Response
 from perftui_agent import instrument
 
 app = instrument(FastAPI(title="shop"), service="shop")
+
+@app.get("/large")
+async def large() -> Response:
+    return Response(bytes(12_000_000), media_type="application/json")
 
 @app.get("/pay")
 async def pay(response: Response, fail: bool = False) -> str:
@@ -127,3 +134,29 @@ def _ask(service: Service, *, fail: bool) -> bool:
     service.get(f"/pay?fail={fail}", times=4)
     time.sleep(0.2)
     return True
+
+
+def test_what_a_client_finds_grave_is_kept_by_the_worker_in_its_box(tmp_path: Path) -> None:
+    """No worker would have kept it by itself; it does so where actions are switched off, too."""
+    with running(write_app(tmp_path, SHOP), workers=1, env={"PERFTUI_ACTIONS": "0"}) as service:
+        (box,) = _kept_in_boxes(service)
+        assert box == []
+        with watching(service.runtime_dir, service.target, "--json") as (_, lines):
+
+            def is_kept() -> bool:
+                service.get("/large", times=4)
+                return bool(lines) and len(_kept_in_boxes(service)[0]) > 1
+
+            wait_until(is_kept, "the seconds around it in the box", service.log)
+        (kept,) = _kept_in_boxes(service)
+    assert [json.loads(each)["finding"]["kind"] for each in lines] == ["large-payload"]
+    assert any(route.route == "GET /large" for frame in kept for route in frame.routes)
+
+
+def _kept_in_boxes(service: Service) -> list[list[Frame]]:
+    """Return the seconds that each worker has put aside."""
+    kept: list[list[Frame]] = []
+    for path in service.runtime_dir.glob("*.ring"):
+        messages = map(decode_from_agent, whole_messages(path.read_bytes()))
+        kept.append([each for one in messages if isinstance(one, History) for each in one.frames])
+    return kept

@@ -27,6 +27,7 @@ from perftui_agent.wire.frames import (
     SloTarget,
     WorkerIdentity,
 )
+from perftui_agent.wire.keep import Keep
 from perftui_agent.wire.messages import ActionResult, FromAgent, FromClient
 from perftui_agent.wire.registration import Registration
 
@@ -95,8 +96,10 @@ class FakeAgent:
                 self.connected.clear()
 
 
-def refuse(request: FromClient) -> Refusal:
-    """Answer every request with a refusal."""
+def refuse(request: FromClient) -> Refusal | None:
+    """Answer every request that wants an answer with a refusal."""
+    if isinstance(request, Keep):
+        return None
     return Refusal(id=request.id, reason="not today", advice="come back tomorrow")
 
 
@@ -111,6 +114,7 @@ async def fake_agent(
     slo: Iterable[SloTarget] = (),
     wire: int = WIRE_VERSION,
     answer: Answer = refuse,
+    keeps: bool = False,
     hello: Hello | None = None,
 ) -> AsyncIterator[FakeAgent]:
     """Run a worker's agent in `directory`."""
@@ -127,7 +131,7 @@ async def fake_agent(
             server="uvicorn 0.54.0",
             frameworks={"fastapi": "0.165.0"},
         )
-        said = hello or Hello(wire=wire, worker=identity, slo=list(slo))
+        said = hello or Hello(wire=wire, worker=identity, slo=list(slo), keeps=keeps)
         registration = directory / f"{process.pid}.json"
         agent = FakeAgent(process, identity, directory / f"{process.pid}.sock", registration, said, answer)
         async with unix_serve(agent.serve, str(agent.socket), compression=None, close_timeout=0.1) as server:

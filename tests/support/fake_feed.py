@@ -20,6 +20,7 @@ from perftui.model.database import Databases
 from perftui.model.steps import Steps
 from perftui.model.summary import (
     Coverage,
+    Finding,
     FlightRow,
     IncidentRow,
     Latency,
@@ -110,6 +111,9 @@ class FakeFeed:
 
     def look_back(self) -> None:
         """Do nothing: its past is made up when it is asked for."""
+
+    def judged(self, at: float, findings: Sequence[Finding]) -> None:
+        """Do nothing: nothing of it is ever overwritten."""
 
     def hold(self) -> None:
         """Stand still."""

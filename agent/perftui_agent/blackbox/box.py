@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 
 from perftui_agent.blackbox.grave import is_grave
+from perftui_agent.blackbox.keeping import Keeping
 from perftui_agent.blackbox.ring import Ring
 from perftui_agent.wire.boxes import envelope, turning_point
 from perftui_agent.wire.codec import encode, encode_history
@@ -57,7 +58,7 @@ COPIED_AT_ONCE = 1024 * 1024
 class BlackBox:
     """The box of this worker. Belongs to the agent's thread."""
 
-    def __init__(self, path: Path, *, hello: bytes, size_bytes: int) -> None:
+    def __init__(self, path: Path, *, hello: bytes, size_bytes: int, keeping: Keeping | None = None) -> None:
         """Create the file, `size_bytes` at most; OSError if that can't be done."""
         self.path = path
         self._descriptor = _made(path)
@@ -72,6 +73,7 @@ class BlackBox:
         self._frozen = Ring(self._descriptor, len(introduction) + 2 * half + kept, frozen)
         self._grave_from = self._grave_at = self._frozen_until = 0
         """Since when, and when last, there was something grave; until when seconds are kept for it."""
+        self._keeping = keeping or Keeping()
         self._growing: Frame | None = None
         self.frame_bytes = min(MAX_FRAME_BYTES, max(LEAST_FRAME_BYTES, half // FRAMES_AT_LEAST))
         """A frame that is to be kept has no more."""
@@ -114,8 +116,10 @@ class BlackBox:
     def _freeze(self, frame: Frame, encoded: bytes) -> None:
         """Keep a frame that is near to something grave, and those before it once that has happened."""
         at = frame.moment_ns
-        if is_grave(frame):
-            if at - self._grave_at > AROUND_NS:
+        asked = self._keeping.take()
+        if asked or is_grave(frame):
+            # Asked for, it is something else that begins, whatever goes on already.
+            if asked or at - self._grave_at > AROUND_NS:
                 self._grave_from = at
                 after = max(at - AROUND_NS, self._frozen_until)
                 for earlier in self._fine.messages(after=after, until=at - 1):

@@ -23,6 +23,7 @@ def introduce(service: str, version: str, started_at: float, settings: Settings)
         worker=_identity(service, version, started_at),
         slo=slo_targets(settings.slo),
         actions=settings.actions,
+        keeps=settings.blackbox_mb > 0,
     )
 
 

@@ -24,6 +24,7 @@ from websockets.http11 import Request, Response
 from perftui_agent.wire.actions import Finish, Progress
 from perftui_agent.wire.codec import WireError, decode_from_client, encode, encode_history
 from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.keep import Keep
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 
 MAX_CLIENTS = 8
@@ -70,6 +71,7 @@ class WorkerSocket:
         history: Callable[[], list[bytes]],
         act: Act,
         kept: Callable[[], list[bytes]] = list,
+        keep: Callable[[str], object] = bool,
     ) -> None:
         self.path = path
         self._bound: tuple[int, int] | None = None
@@ -81,6 +83,8 @@ class WorkerSocket:
         self._act = act
         self._kept = kept
         """Messages for a client that connects, after the frames of the past."""
+        self._keep = keep
+        """Takes the finding for which a client wants the seconds around now kept."""
         self._queues: dict[ServerConnection, asyncio.Queue[bytes]] = {}
         self._server: Server | None = None
         self._listener: socket.socket | None = None
@@ -192,6 +196,9 @@ class WorkerSocket:
                 if isinstance(request, Finish):
                     if request.id in to_end:
                         to_end[request.id].set()
+                    continue
+                if isinstance(request, Keep):
+                    self._keep(request.kind)
                     continue
                 action = asyncio.create_task(self._answer(connection, request, to_end))
                 actions.add(action)

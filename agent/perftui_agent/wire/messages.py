@@ -17,6 +17,7 @@ from perftui_agent.wire.actions import (
 from perftui_agent.wire.database import Database, DatabaseRequest
 from perftui_agent.wire.explain import ExplainRequest, Explanation
 from perftui_agent.wire.frames import Dump, DumpRequest, Frame, Hello, History, Refusal
+from perftui_agent.wire.keep import Keep
 from perftui_agent.wire.standing import Standing, StandingRequest
 
 ActionRequest: TypeAlias = (
@@ -58,5 +59,6 @@ FromClient: TypeAlias = (
     | DatabaseRequest
     | ExplainRequest
     | Finish
+    | Keep
 )
 """What an agent may receive."""

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from perftui_agent.blackbox.box import BlackBox
+from perftui_agent.blackbox.keeping import Keeping
 from perftui_agent.blackbox.ring import Ring
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.boxes import read_box, read_evidence
@@ -157,6 +158,7 @@ import sys
 from pathlib import Path
 from tests.agent.blackbox.test_box import HELLO, encode, frame
 from perftui_agent.blackbox.box import BlackBox
+from perftui_agent.blackbox.keeping import Keeping
 box = BlackBox(Path(sys.argv[1]), hello=encode(HELLO), size_bytes=256 * 1024)
 second = 0
 while True:
@@ -314,3 +316,22 @@ def test_what_goes_on_being_grave_is_kept_from_its_beginning(box: BlackBox, tmp_
     _, frames = read_box(tmp_path / "w.ring")
     began = [one for one in frames if 150 < (one.ended_at - START_NS) // SECOND_NS <= 370]
     assert [one.span_ns for one in began] == [SECOND_NS] * 220
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_the_seconds_around_what_a_client_found_grave_outlive_the_ring(tmp_path: Path, goes_on: bool) -> None:
+    """A minute before and after it asked, also where other trouble has gone on for long already."""
+    keeping = Keeping()
+    box = BlackBox(tmp_path / "w.ring", hello=encode(HELLO), size_bytes=8 * 1024 * 1024, keeping=keeping)
+    for second in range(1, 1201):
+        one = frame(second, routes=40)
+        if goes_on and 10 <= second <= 600:
+            one.routes[0].status.server_error = 60
+        if second == 500:
+            assert keeping.ask("n-plus-one")
+        box.add(one, encode(one))
+    box.close()
+    _, frames = read_box(tmp_path / "w.ring")
+    around = [one for one in frames if 450 < (one.ended_at - START_NS) // SECOND_NS <= 550]
+    assert [one.span_ns for one in around] == [SECOND_NS] * 100
+    assert sum(one.span_ns for one in frames) // SECOND_NS * 40 == requests_in(frames) - goes_on * 591 * 60

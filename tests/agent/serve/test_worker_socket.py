@@ -30,6 +30,7 @@ from perftui_agent.wire.frames import (
     Refusal,
     WorkerIdentity,
 )
+from perftui_agent.wire.keep import Keep
 from perftui_agent.wire.messages import ActionRequest
 from tests.support.servers import private_dir
 
@@ -59,8 +60,9 @@ async def serving(
     act: Act = refuse,
     history: Callable[[], list[bytes]] = list,
     kept: Callable[[], list[bytes]] = list,
+    keep: Callable[[str], object] = bool,
 ) -> AsyncIterator[WorkerSocket]:
-    stream = WorkerSocket(path, hello=lambda: encode(HELLO), history=history, act=act, kept=kept)
+    stream = WorkerSocket(path, hello=lambda: encode(HELLO), history=history, act=act, kept=kept, keep=keep)
     await stream.open()
     try:
         yield stream
@@ -95,6 +97,24 @@ def test_promise_16_the_socket_is_for_its_owner_alone(path: Path) -> None:
     async def check() -> None:
         async with serving(path):
             assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+    asyncio.run(check())
+
+
+def test_a_client_that_has_judged_has_something_kept_and_goes_on(path: Path) -> None:
+    """It is told by the finding that began; nothing is answered, and the next frame comes as before."""
+
+    async def check() -> None:
+        kept: list[str] = []
+        async with serving(path, keep=kept.append) as stream, client_of(path) as client:
+            await greeted(client)
+            await client.send(encode(Keep(kind="n-plus-one")))
+            await client.send(encode(DumpRequest(id="a")))
+            answer = decode_from_agent(_bytes(await client.recv()))
+            assert isinstance(answer, Refusal)
+            stream.push(frame(7))
+            assert await client.recv() == frame(7)
+            assert kept == ["n-plus-one"]
 
     asyncio.run(check())
 

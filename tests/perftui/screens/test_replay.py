@@ -68,6 +68,9 @@ class Standing(LiveFeed):
     def look_back(self) -> None:
         """Know the past already."""
 
+    def judged(self, at: float, findings: object) -> None:
+        """Keep everything anyway."""
+
 
 def live_at(at: float, seconds: int = SECONDS) -> Feed:
     """Return the live service as it was at a moment."""
