@@ -22,7 +22,7 @@ from perftui.clock import now
 from perftui.driver import ThriftyDriver
 from perftui.faults import FAULTS, log_path
 from perftui.feed import Feed, LiveFeed
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.model.database import Databases
 from perftui.model.flame import Samples
 from perftui.model.steps import Steps

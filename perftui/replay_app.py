@@ -10,7 +10,7 @@ from typing import Any
 
 from perftui.app import Dashboard, told_afterwards
 from perftui.feed import Feed
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.recording.reader import Recording
 from perftui.refusing import REFUSED
 from perftui.replay import ReplayFeed

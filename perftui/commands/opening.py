@@ -50,7 +50,7 @@ def need_terminal(instead: str) -> None:
 
 def open_dashboard(targets: Sequence[str], config: Config, *, slow: bool, ascii_only: bool) -> int:
     """Open the dashboard as the settings want it; return its exit code."""
-    app = _imported("perftui.app", config, ascii_only)
+    app = imported("perftui.app", config, ascii_only)
     light = config.theme == "light"
     code: int = app.run(targets, slow=slow, light=light, mouse=config.mouse, window_s=config.window_s)
     return code
@@ -60,14 +60,15 @@ def open_replay(
     recording: Recording, at: float | None, config: Config, *, slow: bool, ascii_only: bool
 ) -> int:
     """Open the dashboard on a recording; return its exit code."""
-    app = _imported("perftui.replay_app", config, ascii_only)
+    app = imported("perftui.replay_app", config, ascii_only)
     light = config.theme == "light"
     options = {"slow": slow, "light": light, "mouse": config.mouse, "window_s": config.window_s}
     code: int = app.replay(recording, at, **options)
     return code
 
 
-def _imported(name: str, config: Config, ascii_only: bool) -> ModuleType:
+def imported(name: str, config: Config, ascii_only: bool) -> ModuleType:
+    """Import a module that draws, as the settings want it drawn."""
     if ascii_only or config.ascii:
         os.environ["PERFTUI_ASCII"] = "1"
     # What is imported stays: to look again and again for garbage among it would take a tenth of the start.

@@ -19,10 +19,13 @@ import msgspec
 
 from perftui.check.grammar import Objective, ObjectiveError, parse_objective
 from perftui.commands.arguments import json_option, seconds
+from perftui.commands.opening import dashboard_options
+from perftui.commands.ramp_screen import INTERRUPTED, Raised, Show, screen_for
 from perftui.commands.record import check_output
 from perftui.feed import LiveFeed
 from perftui.present.text.units import ms, rate
 from perftui.ramp.address import address_of
+from perftui.ramp.course import Course
 from perftui.ramp.load import Load, StepTold, pinned_to, processes_for
 from perftui.ramp.mix import learned
 from perftui.ramp.plan import PlanError, Request, parse_requests, read_mix
@@ -106,6 +109,8 @@ class Rate(click.FloatRange):
     metavar="FILE",
     help="Record it (.perftui), or write the JSON here (.json).",
 )
+@click.option("--plain", is_flag=True, help="A line for each step, no screen.")
+@dashboard_options
 @json_option
 def ramp(
     target: str,
@@ -121,12 +126,16 @@ def ramp(
     new_connections: float,
     i_own: str | None,
     output: str | None,
+    plain: bool,
+    slow: bool,
+    ascii_only: bool,
     as_json: bool,
 ) -> None:
     """Raise the load on TARGET until something gives, and tell at which rate, what it was, and what to do.
 
     Requests come at the rate, whatever the service does, and their latency begins when they were due. Nothing
-    is sent to another machine, or to a service whose settings say production. ctrl+c ends it.
+    is sent to another machine, or to a service whose settings say production. ctrl+c ends it. On a terminal
+    it has a screen, which shows the verdict until q is pressed.
     """
     plan = _plan(requests, weights, mix)
     if start > most:
@@ -137,7 +146,9 @@ def ramp(
     _check_output(output)
     setup = Setup("", list(plan or ()), most_open=connections, new_connections=new_connections)
     bounds = (start, most, step_s, longest_s)
-    ramped = asyncio.run(_run(parse_local([target]), setup, until, bounds, i_own, recording))
+    targets = parse_local([target])
+    show = None if plain or as_json else screen_for(slow=slow, ascii_only=ascii_only)
+    ramped = asyncio.run(_run(targets, setup, until, bounds, i_own, recording, show))
     told = json.dumps(ramp_document(ramped), ensure_ascii=False, indent=2)
     if output and not recording:
         Path(output).write_text(told + "\n", encoding="utf-8")
@@ -150,9 +161,6 @@ def ramp(
         click.get_current_context().exit(130)
     if ramped.search.knee_rps is None:
         click.get_current_context().exit(2)
-
-
-INTERRUPTED = "interrupted"
 
 
 def _check_output(output: str | None) -> None:
@@ -192,6 +200,7 @@ async def _run(
     bounds: tuple[float, float, float, float],
     i_own: str | None,
     recording: str | None,
+    show: Show | None,
 ) -> Ramped:
     start, most, step_s, longest_s = bounds
     async with LocalSource(targets) as source:
@@ -210,19 +219,35 @@ async def _run(
             setup = _with(setup, base_url=base_url, unix=unix, cpus=cpus)
             _say_beginning(setup, source.name, objectives, most)
             async with _recorded(targets, recording) as mark, Load(setup, processes) as load:
-                progress = Progress(mark)
+                sent = [str(each) for each in setup.plan]
+                course = Course(feed, objectives, requests=sent, most_rps=most, longest_s=longest_s)
+                progress = Progress(mark, course, is_silent=show is not None)
                 under_way = Ramp(
                     feed, load, objectives, step_s=step_s, longest_s=longest_s,
                     telling=progress.tell, stepped=progress.stepped,
                     ask_database=lambda: take_databases(source),
                 )  # fmt: skip
-                with _ended_by_signals(under_way):
-                    ramped = await under_way.run(start, most)
-                progress.end()
-                return ramped
+                raised = Raised(under_way, course, start, most)
+                if show is not None:
+                    # The screen follows the feed itself, and it can be followed by one alone.
+                    await _ended(following)
+                    await show(feed, raised)
+                else:
+                    with _ended_by_signals(under_way):
+                        await raised.run()
+                    progress.end()
+                if raised.ramped is None:
+                    raise TargetError(
+                        "the ramp was left before it could be stopped", "nothing is sent any more"
+                    )
+                return raised.ramped
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            await _ended(following)
+
+
+async def _ended(following: asyncio.Task[None]) -> None:
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
@@ -284,15 +309,22 @@ def _say_beginning(setup: Setup, name: str, objectives: Sequence[Objective], mos
 
 
 class Progress:
-    """A line on stderr that is written over where there is a terminal, and one for each step."""
+    """A line on stderr that is written over where there is a terminal, and one for each step.
 
-    def __init__(self, mark: Callable[[float, str], None]) -> None:
+    Where a screen shows it (`is_silent`), nothing is written.
+    """
+
+    def __init__(self, mark: Callable[[float, str], None], course: Course, *, is_silent: bool) -> None:
         self._mark = mark
-        self._is_terminal = sys.stderr.isatty()
+        self._course = course
+        self._is_silent = is_silent
+        self._is_terminal = sys.stderr.isatty() and not is_silent
         self._number = 1
 
     def tell(self, search: Search, told: StepTold) -> None:
         """Show how a step goes."""
+        if self._is_silent:
+            self._course.telling(search, told)
         if not self._is_terminal:
             return
         line = (
@@ -304,13 +336,16 @@ class Progress:
     def stepped(self, looked: Looked) -> None:
         """Show how it went."""
         self.end()
+        self._course.stepped(looked)
         seen, why = looked.step.seen, looked.step.why
+        self._mark(looked.summary.at, f"ramp: {rate(seen.rate)}/s, {why or 'kept up'}")
+        if self._is_silent:
+            return
         fullest = max(looked.used.items(), key=lambda item: item[1], default=None)
         full = f" · {fullest[0]} {fullest[1] * 100:.0f} %" if fullest else ""
         told = f"✗ {why}" if why else "✓"
         line = f"  {rate(seen.rate):>6}/s  p50 {ms(seen.p50_ms):>6}  p95 {ms(seen.p95_ms):>6}{full}  {told}"
         click.echo(line, err=True)
-        self._mark(looked.summary.at, f"ramp: {rate(seen.rate)}/s, {why or 'kept up'}")
         self._number += 1
 
     def end(self) -> None:

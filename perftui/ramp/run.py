@@ -210,7 +210,7 @@ class Ramp:
     def _broken(self, told: StepTold, summary: Summary, findings: Sequence[Finding]) -> tuple[str, ...]:
         missed = []
         for each in self._objectives:
-            value = _felt(each, told)
+            value = felt(each, told)
             if value is None:
                 value = measure(each, summary, self._objectives, findings).value
             if value is not None and not each.kept_by(value):
@@ -265,7 +265,7 @@ def promised(summary: Summary) -> tuple[Objective, ...]:
     return tuple(found)
 
 
-def _felt(objective: Objective, told: StepTold) -> float | None:
+def felt(objective: Objective, told: StepTold) -> float | None:
     """Return what a client felt of an objective for all requests; None for what only the agents know."""
     if objective.scope != ALL or not told.latency.count:
         return None

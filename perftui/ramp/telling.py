@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from rich.cells import cell_len
 
 from perftui.present.documents.table import Column, section, table
 from perftui.present.text.cells import clean
 from perftui.present.text.statements import wrapped
 from perftui.present.text.units import ms, percent, rate
 from perftui.ramp.candidates import Limit
+from perftui.ramp.resources import Kind
 from perftui.ramp.run import Looked, Ramped
+
+TOLD: tuple[Kind, ...] = (
+    "loop", "gil", "cpu", "quota", "threadpool", "pool", "client-pool", "accept-queue", "memory",
+)  # fmt: skip
+"""The resources that have a column in the table of steps."""
+
+LEAST_WIDTH = 72
+"""No narrower is the table made."""
 
 
 def ramp_document(ramped: Ramped) -> dict[str, Any]:
@@ -84,7 +96,7 @@ def ramp_text(ramped: Ramped, width: int) -> list[str]:
             lines += _of(other, "then  ", width)
     if ramped.law is not None:
         lines += [f"  {line}" for line in wrapped(ramped.law.in_words(), width - 2)]
-    return [*lines, *section("steps", _steps(ramped))]
+    return [*lines, *section("steps", _steps(ramped, width))]
 
 
 def knee_sentence(ramped: Ramped) -> str:
@@ -112,14 +124,19 @@ def _of(limit: Limit, prefix: str, width: int) -> list[str]:
     return [*lines, *(f"    {line}" for line in wrapped(clean(limit.advice), width - 4) if limit.advice)]
 
 
-def _steps(ramped: Ramped) -> list[str]:
-    kinds = [kind for kind in ("loop", "gil", "cpu", "threadpool", "pool", "client-pool", "accept-queue")
-             if any(kind in each.used for each in ramped.looked)]  # fmt: skip
-    columns = [
-        Column("rate", right=True), Column("done", right=True), Column("err", right=True),
-        Column("p50", right=True), Column("p95", right=True), Column("p99", right=True),
-        Column("queued", right=True), *(Column(kind, right=True) for kind in kinds), Column(""),
-    ]  # fmt: skip
+def _steps(ramped: Ramped, width: int) -> list[str]:
+    """Return the table of steps; where it is too wide, without the resources that were never full."""
+    found = {kind for each in ramped.looked for kind in each.used}
+    kinds = [kind for kind in TOLD if kind in found]
+    highest = {kind: max(each.used.get(kind, 0.0) for each in ramped.looked) for kind in kinds}
+    while kinds and max(map(cell_len, table(*_cells(ramped, kinds)))) > max(width, LEAST_WIDTH):
+        kinds.remove(min(kinds, key=lambda kind: highest[kind]))
+    return table(*_cells(ramped, kinds), width)
+
+
+def _cells(ramped: Ramped, kinds: Sequence[Kind]) -> tuple[list[Column], list[list[str]]]:
+    named = ("rate", "done", "err", "p50", "p95", "p99", "queued", *kinds)
+    columns = [*(Column(name, right=True) for name in named), Column("", shrinks=True)]
     rows = []
     for each in ramped.looked:
         seen = each.step.seen
@@ -132,4 +149,4 @@ def _steps(ramped: Ramped) -> list[str]:
                 f"✗ {each.step.why}" if each.step.why else "✓",
             ]
         )  # fmt: skip
-    return table(columns, rows)
+    return columns, rows

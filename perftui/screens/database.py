@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.model.database import Databases
 from perftui.present.details.database import database_rows, nothing_rows, waiting_rows
 from perftui.present.text.cells import BLANK, Cell, fit_line

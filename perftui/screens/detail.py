@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.present.text.cells import Cell, Line, filled
 from perftui.screens.view import Host, View
 from perftui.widgets.bindings import bindings

@@ -7,7 +7,7 @@ import time
 from textual.app import ComposeResult
 
 from perftui.faults import FAULTS
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.model.parts import pid_of
 from perftui.present.details.dump import DumpRow, dump_title, dumps_rows, refusal_rows
 from perftui.present.details.threads import LOCALS_WARNING

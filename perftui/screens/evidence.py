@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual import on
 from textual.app import ComposeResult
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.present.text.evidence import Row
 from perftui.screens.view import Host, View
 from perftui.widgets.bindings import bindings

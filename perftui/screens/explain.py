@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.present.details.explain import explain_lines, refused_lines, waiting_lines
 from perftui.present.text.cells import Line
 from perftui.screens.detail import DetailView

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.present.documents.functions import functions_pstats, summary_of
 from perftui.present.tables.functions import FUNCTION_SORTS, functions_grid
 from perftui.present.tables.grid import Grid, RowKey, Sort

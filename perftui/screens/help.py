@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from perftui.keys import TITLES, Place, keys_of
+from perftui.keys import TITLES, keys_of
+from perftui.keytable.key import Place
 from perftui.model.filter import FORMS
 from perftui.present.details.why_not import why_not_lines
 from perftui.present.text.blocks import section

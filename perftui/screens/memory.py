@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.present.details.memory import memory_lines, refused_lines, waiting_lines
 from perftui.present.text.cells import Line
 from perftui.screens.confirm import Confirm

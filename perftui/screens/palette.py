@@ -7,7 +7,8 @@ from textual.app import ComposeResult
 from textual.fuzzy import Matcher
 from textual.screen import ModalScreen
 
-from perftui.keys import Place, keys_of
+from perftui.keys import keys_of
+from perftui.keytable.key import Place
 from perftui.present.text.cells import Cell, Line, clean, filled, fit
 from perftui.record import Record
 from perftui.screens.view import Host, thrifty

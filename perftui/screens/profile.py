@@ -10,7 +10,7 @@ from dataclasses import replace
 from textual import on
 from textual.app import ComposeResult
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.messages import FilterChanged
 from perftui.model.flame import Function, Samples, samples_of
 from perftui.model.parts import pid_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.present.details.background import background_rows
 from perftui.present.details.block import block_rows
 from perftui.present.details.cache import cache_rows

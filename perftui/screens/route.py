@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.present.details.route import route_rows
 from perftui.present.text.evidence import Row
 from perftui.screens.evidence import EvidenceView

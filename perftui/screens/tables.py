@@ -8,7 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.messages import RowOpened, RowPointed
 from perftui.model.steps import Steps
 from perftui.present.text.evidence import Subject

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from textual.app import ComposeResult
 from textual.screen import Screen
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.model.database import Databases
 from perftui.model.flame import Samples
 from perftui.model.steps import Steps, finished
@@ -115,7 +115,7 @@ class View(Spared, Screen[Result], inherit_bindings=False):
         """Put the header above, the bottom line below, and the subclass's content between."""
         yield Panel(self.header, "header")
         yield from self.content()
-        yield Bottom(lambda: (*self.places(), *self.host.also), self.host.aside)
+        yield Bottom(lambda: (*self.places(), *self.also()), self.host.aside)
 
     def content(self) -> ComposeResult:
         """Return what stands between the header and the bottom line."""
@@ -124,6 +124,10 @@ class View(Spared, Screen[Result], inherit_bindings=False):
     def places(self) -> tuple[Place, ...]:
         """Return whose keys work now: what has the focus has keys of its own."""
         return self.PLACES
+
+    def also(self) -> tuple[Place, ...]:
+        """Return whose keys the bottom line tells besides."""
+        return self.host.also
 
     def on_descendant_focus(self) -> None:
         """Tell the keys of what has the focus now."""

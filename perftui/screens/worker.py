@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.present.details.worker import worker_rows
 from perftui.present.text.evidence import Row
 from perftui.screens.dump import ask_and_dump

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.model.figures import Row
 from perftui.present.details.worker_charts import chart_height, over_time
 from perftui.present.tables.grid import Grid, RowKey, Sort

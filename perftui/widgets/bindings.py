@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from textual.binding import Binding, BindingType
 
-from perftui.keys import Place, keys_of
+from perftui.keys import keys_of
+from perftui.keytable.key import Place
 
 
 def bindings(*places: Place) -> list[BindingType]:

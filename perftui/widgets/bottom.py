@@ -10,7 +10,8 @@ from collections.abc import Callable
 from rich.cells import cell_len
 from textual import events
 
-from perftui.keys import Key, Place, keys_of
+from perftui.keys import keys_of
+from perftui.keytable.key import Key, Place
 from perftui.messages import FilterChanged
 from perftui.present.text.cells import Cell, Line, clean, filled, fit_middle, width_of
 from perftui.widgets.bindings import bindings

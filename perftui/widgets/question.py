@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from textual import events
 
-from perftui.keys import Place
+from perftui.keytable.key import Place
 from perftui.present.text.cells import Cell, Line, clean, filled, width_of
 from perftui.widgets.bottom import key_at, keys_line, keys_width
 from perftui.widgets.lines import Lines

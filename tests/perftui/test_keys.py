@@ -7,7 +7,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from perftui.keys import KEYS, TITLES, Place, as_markdown, keys_of, written_into
+from perftui.keys import KEYS, TITLES, as_markdown, keys_of, written_into
+from perftui.keytable.key import Place
 from perftui.present.text.cells import text_of
 from perftui.screens.help import help_lines
 

@@ -14,11 +14,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
+from unittest.mock import patch
 
 from perftui.app import Dashboard
+from perftui.model.ramp import RampCourse
+from perftui.ramp_app import RampDashboard
 from tests.support.fake_database import locked
 from tests.support.fake_evidence import ShopFeed
 from tests.support.fake_feed import NOON
+from tests.support.fake_ramp import course
 
 LARGE = (120, 40)
 SMALL = (80, 24)
@@ -64,10 +69,18 @@ PRESSES = MappingProxyType({">": "greater_than_sign"})
 """Characters that a key has a name for."""
 
 
-async def _at(size: tuple[int, int], keys: tuple[str, ...]) -> tuple[str, str]:
-    """Return the screen after these keys, as SVG and as text."""
-    feed = ShopFeed(troubles=TROUBLES, clock=lambda: NOON, database=locked())
-    app = Dashboard(feed, depth="full", clock=lambda: 0.0)
+def _shop() -> ShopFeed:
+    return ShopFeed(troubles=TROUBLES, clock=lambda: NOON, database=locked())
+
+
+async def _at(
+    size: tuple[int, int], keys: tuple[str, ...], shown: RampCourse | None = None
+) -> tuple[str, str]:
+    """Return the screen after these keys, as SVG and as text; that of a ramp of the shop if there is one."""
+    options: dict[str, Any] = {"depth": "full", "clock": lambda: 0.0}
+    app = (
+        Dashboard(_shop(), **options) if shown is None else RampDashboard(_shop(), Standing(shown), **options)
+    )
     async with app.run_test(size=size) as pilot:
         app.repaint()
         await pilot.pause()
@@ -90,9 +103,34 @@ def text(name: str) -> str:
     return asyncio.run(_at(SMALL, PICTURES[name]))[1]
 
 
+class Standing:
+    """A ramp that stands where it is."""
+
+    def __init__(self, shown: RampCourse) -> None:
+        self.course = shown
+
+    async def run(self) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+
+def ramp_text(steps: int | None, size: tuple[int, int]) -> str:
+    """Return the screen of a ramp in a step, else when it is over."""
+    with patch("perftui.screens.ramp.time.time", lambda: NOON + 75.0):
+        return asyncio.run(_at(size, (), course(steps)))[1]
+
+
 def texts() -> str:
     """Return all pinned screens, one below the other."""
-    return "\n".join(f"══ {name} ══\n{text(name)}\n" for name in TEXTS)
+    ramps = {
+        "ramp, step 6": ramp_text(6, SMALL),
+        "ramp, over": ramp_text(None, SMALL),
+        "ramp, over, at 120 by 40": ramp_text(None, LARGE),
+    }
+    told = {**{name: text(name) for name in TEXTS}, **ramps}
+    return "\n".join(f"══ {name} ══\n{drawn}\n" for name, drawn in told.items())
 
 
 def main() -> None:

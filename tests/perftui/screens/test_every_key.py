@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from perftui.keys import KEYS, Key, Place, keys_of
+from perftui.keys import KEYS, keys_of
+from perftui.keytable.key import Key, Place
 from perftui.screens.view import View
 from tests.perftui.screens.seen import SMALL, Seen, opened
+from tests.perftui.screens.test_ramp import ramped
 from tests.perftui.screens.test_replay import recorded, replayed, shown
 from tests.perftui.screens.test_views import EVERYWHERE
 from tests.support.fake_evidence import ShopFeed
 from tests.support.fake_feed import FakeFeed, many_routes
+from tests.support.fake_ramp import course
 from tests.support.frames import T
 
 TO: dict[Place, tuple[str, ...]] = {
@@ -61,6 +64,9 @@ def test_a_key_does_something(key: Key, press: str, tmp_path: Path, monkeypatch:
     if key.place == "replay":
         asyncio.run(_on_a_recording(press, tmp_path))
         return
+    if key.place in {"ramp", "ramping"}:
+        asyncio.run(_on_a_ramp(key, press))
+        return
     feed = FakeFeed(names=many_routes(60)) if key.place == "table" else ShopFeed()
     feed.profile_waits = key.action == "finish"
 
@@ -81,6 +87,15 @@ async def _on_a_recording(press: str, directory: Path) -> None:
             before = seen.lines()
             await seen.press(press)
             assert seen.lines() != before
+
+
+async def _on_a_ramp(key: Key, press: str) -> None:
+    """On the verdict in a small terminal, scrolled to the middle of it; or above it, on the service."""
+    async with ramped(course(), (80, 14)) as (seen, _):
+        await seen.press(*(["enter"] if key.place == "ramping" else ["j"] * 12))
+        before = seen.lines()
+        await seen.press(*[press] * (2 if key.shown == "gg" else 1))
+        assert seen.lines() != before
 
 
 def test_every_key_that_is_told_works() -> None:

@@ -1,0 +1,1 @@
+"""The table of keys, in parts: by where they work."""
