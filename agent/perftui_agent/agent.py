@@ -23,6 +23,8 @@ from perftui_agent.engines import Engines
 from perftui_agent.evidence import EvidenceTray
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.actions import Actions
+from perftui_agent.inspect.database.lock_list import LockLists
+from perftui_agent.inspect.database.lock_watch import LockWatch
 from perftui_agent.inspect.database.look import Databases
 from perftui_agent.inspect.database.own_connection import OwnConnections
 from perftui_agent.inspect.database.tables import tables_of
@@ -71,6 +73,7 @@ from perftui_agent.probes.sql.databases import database_of
 from perftui_agent.probes.sql.holders import Holders
 from perftui_agent.probes.sql.pool import PoolProbe
 from perftui_agent.probes.sql.sqlalchemy import SqlAlchemyProbe
+from perftui_agent.probes.sql.stuck import StuckProbe
 from perftui_agent.probes.work.arq import ArqProbe
 from perftui_agent.probes.work.background_tasks import BackgroundTaskProbe
 from perftui_agent.probes.work.celery import CeleryProbe
@@ -211,6 +214,7 @@ class _Run:
         self._keeping = Keeping()
         self._stacks = SignalledStacks() if agent.settings.actions else None
         self._own = OwnConnections(agent.engines)
+        self._locks: LockWatch | None = None
         self.evidence = EvidenceTray()
         """Where whatever is seen of its own accord is told."""
         self._rest_s = rest_s()
@@ -280,6 +284,8 @@ class _Run:
         self.probes.detach()
         self.loop_probe.timer.close()
         self._watch.leave_to_parent()
+        if self._locks is not None:
+            self._locks.leave_to_parent()
         if self._stream is not None:
             self._stream.leave_to_parent()
         if self._stacks is not None:
@@ -336,6 +342,9 @@ class _Run:
             self._accept_queue.look(drains=self.loop_probe.turns_in_time)
             self._channel_probe.look()
             self._outliving.look_from_beside()
+            if self._locks is not None:
+                self._locks.look()
+                self.probes.status["locks"] = self._locks.status
             if watched is not None and self.loop_probe.loop is None:
                 # It was closed: the next request wakes the agent again and brings the one it runs in.
                 self._window.open = False
@@ -450,6 +459,13 @@ class _Run:
                 allowed=agent.settings.actions,
                 guard=self._guard,
             )
+            locks = self._locks = LockWatch(
+                stuck=StuckProbe(agent.holders).look,
+                connections=self._own,
+                lists=LockLists(lambda: rendezvous.directory, worker.service),
+                allowed=agent.settings.actions,
+                guard=self._guard,
+            )
             notes = [triggers.note, self._watch.note, watch.note]
             if agent.settings.actions:
                 notes.append(attention.note)
@@ -467,7 +483,7 @@ class _Run:
                 before_folding=self.loop_probe.take_ticks,
             )
             endings = Endings(neighbours, self.evidence, self._guard)
-            others = (triggers.run(), watch.run(), attention.run(), endings.run())
+            others = (triggers.run(), watch.run(), locks.run(), attention.run(), endings.run())
             await asyncio.gather(rhythm.run(), presence.run(), *others)
         finally:
             self._watch.close()

@@ -106,6 +106,8 @@ class RequestRecord:
     """What it has done and nobody has folded yet; none of these knows its request. See `handover`."""
     counted: dict[Shape, list[int]] | None = None
     """Of one that is not followed: how long its statements took, each in nanoseconds."""
+    locks: Any = None
+    """For which locks its statements were seen to wait, until that is folded. Of the agent's thread alone."""
     folded: bool = False
     """Whether it has gone to its route. Like what follows of the agent's thread alone."""
     called: Any = None
@@ -146,8 +148,8 @@ class SpanRecord(msgspec.Struct, eq=False, gc=False):
     request: RequestRecord | None
     """None outside of any request."""
     kind: str
-    """As in `wire.frames.Span`: `sql`, `transaction`, `cache`, `pool`, `connect`, `threadpool`, `loop`,
-    `http`, `serialize`."""
+    """As in `wire.frames.Span`: `sql`, `transaction`, `lock`, `cache`, `pool`, `connect`, `threadpool`,
+    `loop`, `http`, `serialize`."""
     name: str
     started_ns: int
     ended_ns: int

@@ -49,6 +49,8 @@ class RouteCounts(msgspec.Struct, frozen=True, gc=False):
     sql_count: int
     sql_ns: int
     transaction_ns: int
+    lock_ns: int
+    transaction_lock_ns: int
     cache_count: int
     cache_ns: int
     pool_wait_ns: int
@@ -147,6 +149,8 @@ def _route_counters(frames: Sequence[RouteFrame]) -> int:
             sum([frame.sql_count for frame in frames]),
             sum([frame.sql_ns for frame in frames]),
             sum([frame.transaction_ns for frame in frames]),
+            sum([frame.lock_ns for frame in frames]),
+            sum([frame.transaction_lock_ns for frame in frames]),
             sum([frame.cache_count for frame in frames]),
             sum([frame.cache_ns for frame in frames]),
             sum([frame.pool_wait_ns for frame in frames]),

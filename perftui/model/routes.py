@@ -22,6 +22,7 @@ class Measured(Record, frozen=True):
     """What the agents can see: a count of what nobody looks at is no 0 but no data."""
 
     sql: bool
+    locks: bool
     caches: bool
     threadpool: bool
     loop: bool
@@ -33,6 +34,7 @@ class Measured(Record, frozen=True):
         known = tuple(frames)
         return cls(
             sql=any(frame.probes.get("sqlalchemy") == "on" for frame in known),
+            locks=any(frame.probes.get("locks") == "on" for frame in known),
             caches=any(frame.probes.get(probe) == "on" for frame in known for probe in _CACHE_PROBES),
             threadpool=any(frame.threadpool is not None for frame in known),
             loop=any(frame.loop is not None for frame in known),
@@ -103,6 +105,7 @@ def _row(
 
     sql_seen = measured.sql or counts.sql_count > 0
     database_ns = counts.sql_ns + counts.transaction_ns
+    locked_ns = counts.lock_ns + counts.transaction_lock_ns
     return RouteSummary(
         route=label,
         requests=requests,
@@ -127,6 +130,8 @@ def _row(
         sql_per_request=counts.sql_count / requests if sql_seen else None,
         sql_ms_per_request=per_request_ms(database_ns, sql_seen),
         transaction_ms_per_request=per_request_ms(counts.transaction_ns, sql_seen),
+        lock_ms_per_request=per_request_ms(locked_ns, sql_seen and measured.locks),
+        transaction_lock_ms_per_request=counts.transaction_lock_ns / 1e6 / requests,
         cache_ms_per_request=per_request_ms(counts.cache_ns, measured.caches),
         pool_wait_ms_per_request=per_request_ms(counts.pool_wait_ns, sql_seen),
         threadpool_wait_ms_per_request=per_request_ms(counts.threadpool_wait_ns, measured.threadpool),

@@ -196,6 +196,11 @@ class RouteSummary(Record, frozen=True):
     """All time that went to databases, as far as it was no wait for a connection; and of that, …"""
     transaction_ms_per_request: float | None = None
     """… committing, rolling back, pings, connecting."""
+    lock_ms_per_request: float | None = None
+    """Of all that time: for how long statements, and steps of transactions, were seen to wait for somebody
+    else's lock. None where nobody looks …"""
+    transaction_lock_ms_per_request: float = 0.0
+    """… and of this, those steps."""
     cache_ms_per_request: float | None = None
     pool_wait_ms_per_request: float | None = None
     threadpool_wait_ms_per_request: float | None = None
@@ -232,10 +237,18 @@ class RouteSummary(Record, frozen=True):
 
     @property
     def statement_ms_per_request(self) -> float | None:
-        """What went to databases apart from transactions."""
-        if self.sql_ms_per_request is None or self.transaction_ms_per_request is None:
-            return self.sql_ms_per_request
-        return max(0.0, self.sql_ms_per_request - self.transaction_ms_per_request)
+        """What went to databases apart from transactions, and from waiting for locks."""
+        if self.sql_ms_per_request is None:
+            return None
+        locked_ms = (self.lock_ms_per_request or 0.0) - self.transaction_lock_ms_per_request
+        return max(0.0, self.sql_ms_per_request - (self.transaction_ms_per_request or 0.0) - locked_ms)
+
+    @property
+    def commit_ms_per_request(self) -> float | None:
+        """What transactions took apart from waiting for locks."""
+        if self.transaction_ms_per_request is None:
+            return None
+        return max(0.0, self.transaction_ms_per_request - self.transaction_lock_ms_per_request)
 
 
 class PathSummary(Record, frozen=True):

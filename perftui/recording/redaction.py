@@ -86,6 +86,9 @@ class Redaction:
         name = str(span.get("name", ""))
         if span["kind"] in {"sql", "transaction"}:
             return self._name(_STATEMENTS, name)
+        if span["kind"] == "lock":
+            # What it is on is a table of theirs.
+            return self._name("lock", name)
         return self._name("call", name) if span["kind"] == "http" else name
 
     def _text(self, text: str) -> str:

@@ -29,17 +29,21 @@ SOURCE = """
     from fastapi import BackgroundTasks, FastAPI
     from pydantic import BaseModel
     from redis.asyncio import Redis
-    from sqlalchemy import text
+    from sqlalchemy import create_engine, text
     from sqlalchemy.ext.asyncio import create_async_engine
     from perftui_agent import instrument
 
     main = create_async_engine(os.environ["DATABASE"])
     narrow = create_async_engine(os.environ["DATABASE"], pool_size=1, max_overflow=0)
+    file = create_engine("sqlite:///shop.db")
     cache = Redis.from_url(os.environ["REDIS"])
     UPDATE = text("UPDATE items SET stock = stock - 1 WHERE id = 1")
 
     @asynccontextmanager
     async def lifespan(app):
+        with file.begin() as connection:
+            connection.execute(text("CREATE TABLE items (stock int)"))
+            connection.execute(text("INSERT INTO items VALUES (1000)"))
         anyio.to_thread.current_default_thread_limiter().total_tokens = 1
         async with main.begin() as connection:
             await connection.execute(text("CREATE TABLE items (id int PRIMARY KEY, stock int)"))
@@ -103,7 +107,30 @@ SOURCE = """
     async def keep_the_row():
         async with main.begin() as connection:
             await connection.execute(UPDATE)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(2.0)
+
+    LONG_UPDATE = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000)"
+        " UPDATE items SET stock = (SELECT max(i) FROM n)"
+    )
+
+    def write(statement, keep_s=0.0):
+        with file.begin() as connection:
+            connection.execute(text(statement))
+            time.sleep(keep_s)
+
+    # Beside the threadpool, which has one thread here.
+    @app.get("/file-locks")
+    async def waits_for_the_file():
+        await asyncio.to_thread(write, "UPDATE items SET stock = stock - 1")
+
+    @app.get("/keep-the-file")
+    async def keep_the_file():
+        await asyncio.to_thread(write, "UPDATE items SET stock = stock - 1", 1.5)
+
+    @app.get("/file-works")
+    async def works_in_the_file():
+        await asyncio.to_thread(write, LONG_UPDATE)
 
     @app.get("/cache")
     async def asks_the_cache():
@@ -142,8 +169,9 @@ PLACES = {
     "/threadpool": "thread wait",
     "/pool": "pool wait",
     "/database": "SQL",
-    # What a statement waits for within the database, only the database knows: `db-lock` tells of it.
-    "/locks": "SQL",
+    "/locks": "DB locks",
+    "/file-locks": "DB locks",
+    "/file-works": "SQL",
     "/cache": "cache",
     "/http": "HTTP",
     "/serialize": "serialize",
@@ -158,6 +186,7 @@ BEFORE = {
     "/threadpool": "/keep-the-thread",
     "/pool": "/keep-the-connection",
     "/locks": "/keep-the-row",
+    "/file-locks": "/keep-the-file",
 }
 """What somebody else asks for just before it, so that there is something to wait for."""
 

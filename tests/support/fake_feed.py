@@ -360,6 +360,7 @@ def _route(
         bytes_p95=91_000,
         sql_per_request=51.2 if "orders" in label else 1.0,
         sql_ms_per_request=median_ms * 0.7,
+        lock_ms_per_request=0.0,
         pool_wait_ms_per_request=median_ms * 0.1,
         loop_wait_ms_per_request=median_ms * 0.08,
         serialize_ms_per_request=median_ms * 0.03,

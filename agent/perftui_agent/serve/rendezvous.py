@@ -30,7 +30,7 @@ from perftui_agent.wire.registration import (
     runtime_dir,
 )
 
-_OUR_SUFFIXES = (".json", ".sock", ".ring", ".stacks", ".pulse", ".claim", ".look", ".new")
+_OUR_SUFFIXES = (".json", ".sock", ".ring", ".stacks", ".pulse", ".claim", ".look", ".locks", ".new")
 
 KEPT_BOXES = 8
 KEPT_BOX_S = 3600.0
@@ -165,7 +165,7 @@ class Rendezvous:
                 for claim in directory.glob(f"{stem}.*.claim"):
                     with contextlib.suppress(OSError):
                         claim.unlink()
-        for turn in self._directory.glob("*.look"):
+        for turn in (*self._directory.glob("*.look"), *self._directory.glob("*.locks")):
             # When somebody looked at a database last: of no use for longer than seconds.
             if self._age_s(turn) > OLD_S:
                 with contextlib.suppress(OSError):

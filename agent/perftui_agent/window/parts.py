@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from perftui_agent.handover import take_counted, take_parts
 from perftui_agent.records import CallRecord, RequestRecord, Shape, SpanRecord, StatementRecord
+from perftui_agent.window.locks import lock_spans
 from perftui_agent.window.routes import RouteLedger, RouteTally, add_to
 from perftui_agent.window.statements import REPEATED_FROM, StatementLedger
 from perftui_agent.window.stories import StoryLedger
@@ -56,6 +57,8 @@ class PartLedger:
         """Fold what a request that is under way has done so far; return how many parts that were."""
         statements, stories = self._statements, self._stories
         parts, counted = take_parts(request), take_counted(request)
+        if request.locks is not None:
+            parts += lock_spans(request, parts, statements)
         calls: list[CallRecord] = []
         for part in parts:
             if type(part) is StatementRecord:
@@ -84,6 +87,8 @@ class PartLedger:
             return
         parts = request.parts
         if parts:
+            if request.locks is not None:
+                parts += lock_spans(request, parts, self._statements)
             self._fold_whole(request, parts, tally)
         if request.counted:
             took = tally.took_ns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from perftui_agent.locked import KIND, KIND_IN_TRANSACTION
 from perftui_agent.places import place_of
 from perftui_agent.records import EVENTS, BackgroundRecord, FailureRecord, OpenEnded, RequestRecord, Shape
 from perftui_agent.sketch import LatencySketch
@@ -244,6 +245,10 @@ def add_to(route: RouteFrame, kind: str, count: int, ns: int) -> None:
     elif kind in {"transaction", "connect"}:
         route.transaction_count += count
         route.transaction_ns += ns
+    elif kind == KIND:
+        route.lock_ns += ns
+    elif kind == KIND_IN_TRANSACTION:
+        route.transaction_lock_ns += ns
     elif kind == "cache":
         route.cache_count += count
         route.cache_ns += ns

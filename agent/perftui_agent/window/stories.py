@@ -14,6 +14,7 @@ from heapq import heappush, heapreplace
 from itertools import count
 from time import perf_counter_ns
 
+from perftui_agent.locked import KIND, KIND_IN_TRANSACTION
 from perftui_agent.records import EVENTS, CallRecord, RequestRecord, SpanRecord, StatementRecord
 from perftui_agent.window.routes import RouteTally, add_to
 from perftui_agent.window.targets import TargetTable
@@ -97,7 +98,7 @@ class Story:
         """Return the parts, in the order they began."""
         return [
             Span(
-                kind=kind,
+                kind=KIND if kind == KIND_IN_TRANSACTION else kind,
                 name=name if part.fingerprint is None else short(name),
                 fingerprint=part.fingerprint,
                 start_ns=max(0, part.started_ns - request_arrived_ns),

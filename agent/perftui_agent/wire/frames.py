@@ -154,6 +154,10 @@ class RouteFrame(_Part):
     transaction_count: Count = 0
     transaction_ns: Nanoseconds = 0
     """Committing, rolling back, savepoints, pings, connecting; no part of `sql_ns`."""
+    lock_ns: Nanoseconds = 0
+    """Of `sql_ns`, and …"""
+    transaction_lock_ns: Nanoseconds = 0
+    """… of `transaction_ns`: for how long statements were seen to wait for somebody else's lock."""
     cache_count: Count = 0
     cache_ns: Nanoseconds = 0
     pool_wait_ns: Nanoseconds = 0

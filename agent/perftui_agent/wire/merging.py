@@ -53,6 +53,8 @@ _ROUTE_SUMS = (
     "sql_ns",
     "transaction_count",
     "transaction_ns",
+    "lock_ns",
+    "transaction_lock_ns",
     "cache_count",
     "cache_ns",
     "pool_wait_ns",

@@ -24,6 +24,8 @@ def parts(route: RouteSummary) -> list[Part]:
     """Return where an average request of a route spends its time, in the order in which it comes by."""
     per_request = route.sql_per_request
     statements = f"{rate(per_request)} statements" if per_request else ""
+    if statements and route.lock_ms_per_request is None:
+        statements += ", waits for locks in it"
     calls = f"{rate(route.http_per_request)} calls" if route.http_per_request else ""
     if held_ms := route.http_held_ms_per_request:
         calls += f", and {ms(held_ms)} that answers lay here unread"
@@ -31,7 +33,9 @@ def parts(route: RouteSummary) -> list[Part]:
         ("queued", route.queued.ms_per_request, "waits in the kernel" if route.queued.ms_per_request else ""),
         ("SQL", route.statement_ms_per_request, statements),
         # Every request that reads has one that takes nothing.
-        ("commit", route.transaction_ms_per_request or None, ""),
+        ("commit", route.commit_ms_per_request or None, ""),
+        # Most never do; what was over before anybody looked is in the SQL.
+        ("DB locks", route.lock_ms_per_request or None, "waits for somebody else's; estimated"),
         ("pool wait", route.pool_wait_ms_per_request, ""),
         ("thread wait", route.threadpool_wait_ms_per_request, ""),
         ("loop wait", route.loop_wait_ms_per_request, ""),

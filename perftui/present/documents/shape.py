@@ -133,6 +133,7 @@ class RouteDocument(TypedDict):
     sql_per_request: float | None
     sql_ms_per_request: Ms | None
     transaction_ms_per_request: Ms | None
+    lock_ms_per_request: Ms | None
     cache_ms_per_request: Ms | None
     serialize_ms_per_request: Ms | None
     pool_wait_ms_per_request: Ms | None

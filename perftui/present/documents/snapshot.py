@@ -146,6 +146,7 @@ def _route(row: RouteSummary, verdicts: tuple[SloVerdict, ...]) -> RouteDocument
         "sql_per_request": _rounded(row.sql_per_request),
         "sql_ms_per_request": _rounded(row.sql_ms_per_request),
         "transaction_ms_per_request": _rounded(row.transaction_ms_per_request),
+        "lock_ms_per_request": _rounded(row.lock_ms_per_request),
         "cache_ms_per_request": _rounded(row.cache_ms_per_request),
         "serialize_ms_per_request": _rounded(row.serialize_ms_per_request),
         "pool_wait_ms_per_request": _rounded(row.pool_wait_ms_per_request),

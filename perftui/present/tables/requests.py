@@ -122,7 +122,12 @@ def _slow_cell(column: Column, row: SlowRow) -> Cell:
 
 def mostly(row: SlowRow) -> str:
     """Return what a request spent most of its time on: `51× SQL 1.02s`."""
-    span = max(row.request.spans, key=lambda span: span.ns, default=None)
+    spans = row.request.spans
+    span = max(spans, key=lambda span: span.ns, default=None)
+    # It is a part of its statement's.
+    lock = max((each for each in spans if each.kind == "lock"), key=lambda span: span.ns, default=None)
+    if span is not None and lock is not None and 2 * lock.ns > span.ns:
+        span = lock
     if span is None or span.ns * 5 < row.request.total_ns:
         return "its own code"
     times = f"{count(span.count)}× " if span.count > 1 else ""

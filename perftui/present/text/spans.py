@@ -6,6 +6,7 @@ KINDS = {
     "queue": "queued",
     "sql": "SQL",
     "transaction": "transaction",
+    "lock": "DB lock",
     "pool": "pool wait",
     "connect": "connect",
     "cache": "cache",

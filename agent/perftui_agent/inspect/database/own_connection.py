@@ -38,6 +38,8 @@ THREAD = "perftui-database"
 CLOSE_WITHIN_S = 1.0
 """What is late is waited for so much longer: a server's own time-out comes first, and says more."""
 
+GIVES_WAY_WITHIN_S = 1.0
+
 _ONCE_ONLY = ("sqlalchemy.util.langhelpers", "sqlalchemy.engine.default")
 """Where `connect` listeners come from that are not for us: what an engine does with its first connection
 alone, and its isolation level."""
@@ -50,21 +52,37 @@ class OwnConnections:
         self._engines = engines
         self._audit = audit or AuditTrail()
         self._busy = threading.Lock()
+        self._gives_way: threading.Event | None = None
+        """Of the connection that is open: to be set where it ends early if somebody else wants one."""
 
-    async def over(self, engine: EngineId | Any, work: Callable[[Ask], T], *, seconds: float, why: str) -> T:
+    async def over(
+        self,
+        engine: EngineId | Any,
+        work: Callable[[Ask], T],
+        *,
+        seconds: float,
+        why: str,
+        gives_way: threading.Event | None = None,
+    ) -> T:
         """Return what `work` makes of a connection to the database of `engine`, given or by its id.
 
         `work` is called on another thread, for an async driver within one of SQLAlchemy's greenlets: it may
-        ask, and nothing else that takes time. `why` says in the audit trail who wants what. Raises
-        `CannotAskError` where there is no such connection, and what `work` raises.
+        ask, and nothing else that takes time. `why` says in the audit trail who wants what; `gives_way` is
+        set when somebody else wants a connection, and `work` is to end. Raises `CannotAskError` where there
+        is no such connection, and what `work` raises.
         """
         name = engine if isinstance(engine, str) else _name_of(self._engines, engine)
         found = self._engines.get(engine) if isinstance(engine, str) else engine
         if found is None:
             raise CannotAskError(f"the app has no engine {printable(name, 100)} any more")
         refuse_unfit(found)
-        if not self._busy.acquire(blocking=False):
-            raise CannotAskError("a connection of perftui's is open still", "ask again in a second")
+        if not await self._is_free(yields=gives_way is None):
+            raise CannotAskError(
+                "a connection of perftui's is open still", "ask again in a second", in_use=True
+            )
+        self._gives_way = gives_way
+        if gives_way is not None:
+            gives_way.clear()
         call = _Call(found, work, seconds)
         began_s = monotonic()
         try:
@@ -92,6 +110,17 @@ class OwnConnections:
                 f"a connection of perftui's own to {name} for {why}: {outcome}"
                 f" ({call.asked} statements, {took_ms:.0f} ms)"
             )
+
+    async def _is_free(self, *, yields: bool) -> bool:
+        """Take the one there may be; where the open one gives way, wait for that."""
+        until_s = monotonic() + GIVES_WAY_WITHIN_S
+        while not self._busy.acquire(blocking=False):
+            open_one = self._gives_way
+            if not yields or open_one is None or monotonic() >= until_s:
+                return False
+            open_one.set()
+            await asyncio.sleep(0.01)
+        return True
 
     def _run(self, call: _Call[Any]) -> None:
         tell = call.run()

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from perftui_agent.inspect.database.postgres_locks import locks_of, told_lock
 from perftui_agent.inspect.database.read_only import Ask, AskError, Row
 from perftui_agent.inspect.database.tables import tables_of
 from perftui_agent.inspect.text import printable
@@ -58,20 +59,6 @@ SELECT /*perftui*/
 FROM pg_stat_activity
 WHERE pid <> pg_backend_pid() AND (backend_type = 'client backend' OR backend_type IS NULL)
 """
-
-_LOCKS = """
-SELECT /*perftui*/
-  l.pid::int AS pid, l.granted AS granted, l.locktype AS locktype, coalesce(l.mode, '') AS mode,
-  CASE WHEN l.relation IS NULL THEN ''
-    WHEN l.database IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-      THEN coalesce((SELECT relname::text FROM pg_class WHERE oid = l.relation), '')
-    ELSE '' END AS relation,
-  {since} AS waits_s,
-  CASE WHEN l.granted THEN '' ELSE array_to_string(pg_blocking_pids(l.pid), ',') END AS blockers
-FROM pg_locks l WHERE NOT l.granted OR l.locktype = 'tuple'
-"""
-
-_WAITS_S = "extract(epoch FROM clock_timestamp() - l.waitstart)::float8"
 
 _DATABASE = """
 SELECT /*perftui*/
@@ -123,7 +110,7 @@ def look_at_postgres(
     left_out: list[str] = []
     version, number, most, reserved, user, may_see_all = ask(_BASICS)[0]
     rows = ask(_SESSIONS)
-    waits, about = _locks(ask, number)
+    waits, about = locks_of(ask, number)
     sessions = [_session(row, shaped) for row in rows]
     hidden = sum(each.hidden for each in sessions)
     if not may_see_all:
@@ -199,25 +186,6 @@ def _importance(session: DatabaseSession, involved: set[int]) -> tuple[bool, boo
     )
 
 
-def _locks(ask: Ask, number: int) -> tuple[list[tuple[LockWait, str, str]], dict[int, str]]:
-    """Return who waits for whom, with the kind of lock and its table; and whose rows each is at."""
-    since = (
-        "extract(epoch FROM clock_timestamp() - l.waitstart)::float8" if number >= 140000 else "NULL::float8"
-    )
-    waits: list[tuple[LockWait, str, str]] = []
-    about: dict[int, str] = {}
-    for pid, granted, kind, mode, relation, waits_s, blockers in ask(_LOCKS.format(since=since)):
-        if granted:
-            about[pid] = relation
-            continue
-        by = sorted({int(each) for each in blockers.split(",") if each})
-        # A parallel worker waits in its leader's place; without anybody before it, the wait is just over.
-        if by:
-            wait = LockWait(blocked=pid, by=by, mode=mode, waits_ns=_ns(waits_s))
-            waits.append((wait, kind, relation))
-    return waits, about
-
-
 def _named(
     waits: Sequence[tuple[LockWait, str, str]], about: dict[int, str], sessions: Iterable[DatabaseSession]
 ) -> list[LockWait]:
@@ -231,18 +199,10 @@ def _named(
         waits_ns = wait.waits_ns
         if waits_ns is None and session is not None:
             waits_ns = session.statement_ns
-        told.append(msgspec.structs.replace(wait, on=_on(kind, printable(table, NAME)), waits_ns=waits_ns))
+        told.append(
+            msgspec.structs.replace(wait, on=told_lock(kind, printable(table, NAME)), waits_ns=waits_ns)
+        )
     return sorted(told, key=lambda each: -(each.waits_ns or 0))
-
-
-def _on(kind: str, table: str) -> str:
-    if kind in {"transactionid", "tuple", "spectoken"}:
-        return f"a row of {table}" if table else "a row"
-    if kind == "advisory":
-        return "an advisory lock"
-    if kind == "virtualxid":
-        return "the end of a transaction"
-    return table or f"a lock of the kind {kind}"
 
 
 def _of_database(ask: Ask) -> tuple[float | None, int | None]:

@@ -30,12 +30,14 @@ _STEPS_OF_SQLITE = 10_000
 class CannotAskError(Exception):
     """A connection of our own can't be had, or not so that it is safe to ask; says why, and what to do."""
 
-    def __init__(self, reason: str, advice: str = "", *, full: bool = False) -> None:
+    def __init__(self, reason: str, advice: str = "", *, full: bool = False, in_use: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.advice = advice
         self.full = full
         """Whether the database takes no more connections."""
+        self.in_use = in_use
+        """Whether it is only that another connection of ours is open."""
 
 
 class AskError(Exception):
@@ -65,6 +67,9 @@ class Ask:
     def __call__(self, text: str, parameters: Any = None) -> list[Row]:
         """Return the rows of a statement in the driver's own style; `AskError` if it fails."""
         raise NotImplementedError
+
+    def rest(self) -> None:
+        """Hold nothing until the next statement, neither a lock nor a transaction."""
 
     @property
     def seconds_left(self) -> float:
@@ -115,6 +120,12 @@ class AskPostgres(Ask):
             self._begun = False
             self._connection.rollback()
             raise AskError(said(error), code_of(error)) from error
+
+    def rest(self) -> None:
+        """End the transaction: the next statement begins another."""
+        if self._begun:
+            self._begun = False
+            self._connection.rollback()
 
     def _begin(self) -> None:
         self._rows("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY")

@@ -65,6 +65,19 @@ class Holders:
             if record is not None:
                 vars(record).pop("_perftui_holding", None)
 
+    def out_since(self, before_ns: int) -> list[tuple[Any, Holding, RequestRecord]]:
+        """Return the connections that a request under way was given before a moment and has still."""
+        return [
+            (record.dbapi_connection, holding, request)
+            for ref, holding in list(self._records.values())
+            if 0 < holding.at_ns < before_ns
+            and (request := holding.request) is not None
+            and not request.ended_ns
+            and (record := ref()) is not None
+            and record.fairy_ref is not None
+            and record.dbapi_connection is not None
+        ]
+
     def told(self, held_for_ns: int = 0) -> list[HeldConnection]:
         """Return what is known of every connection that is open.
 

@@ -79,6 +79,7 @@ _KIND = {
     "queued": "queue",
     "SQL": "sql",
     "commit": "transaction",
+    "DB locks": "lock",
     "pool wait": "pool",
     "thread wait": "threadpool",
     "loop wait": "loop",

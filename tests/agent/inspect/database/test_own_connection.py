@@ -387,3 +387,42 @@ def test_no_connection_is_left(postgres_database: Database) -> None:
 
 def alive() -> list[str]:
     return [each.name for each in threading.enumerate() if each.name == own_connection.THREAD]
+
+
+def test_who_watches_gives_way(tmp_path: Path) -> None:
+    """A connection that is open to look again and again is closed for whoever has something to ask."""
+    database = Database(f"sqlite:///{tmp_path}/shop.db")
+    database.fill()
+    engine = engine_of(database)
+    nudge, begun = threading.Event(), threading.Event()
+
+    def watch(ask: Ask) -> bool:
+        begun.set()
+        return nudge.wait(30)
+
+    async def both() -> tuple[bool, list[Row]]:
+        own = OwnConnections(Engines())
+        watching = asyncio.create_task(own.over(engine, watch, seconds=40, why="a watch", gives_way=nudge))
+        await asyncio.to_thread(begun.wait, 30)
+        with pytest.raises(CannotAskError, match="open still") as refused:
+            await own.over(engine, watch, seconds=5, why="another watch", gives_way=threading.Event())
+        assert refused.value.in_use
+        rows = await own.over(engine, authors, seconds=5, why="a person")
+        return await watching, rows
+
+    assert asyncio.run(both()) == (True, [(1, "author 1"), (2, "author 2")])
+
+
+def test_at_rest_it_holds_nothing(postgres_database: Database) -> None:
+    """Between two statements it may be in no transaction, and has the same bounds in the next one."""
+
+    def work(ask: Ask) -> list[Row]:
+        ask("SELECT count(*) FROM authors")
+        ask.rest()
+        ask.rest()
+        return ask(
+            "SELECT current_setting('transaction_read_only'), current_setting('application_name'),"
+            " (SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'authors'::regclass)"
+        )
+
+    assert asked(engine_of(postgres_database), work) == [("on", "perftui", 0)]
