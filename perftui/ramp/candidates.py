@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from perftui.model.summary import Finding, PoolSummary, Summary, UpstreamSummary, WorkerSummary
-from perftui.ramp.resources import FULL, Kind, Parts, headroom, parts_of, saturation
+from perftui.ramp.resources import FULL, MOST_FACTOR, Kind, Parts, parts_of
+from perftui.ramp.room import Room
 from perftui.record import Record
 
 THROTTLED = 0.25
 """Periods of a quota that ended with the worker stopped: fewer are felt by nobody."""
+
+FULL_CORE = 0.7
+"""Of a core: a worker that takes less does not compute all the time."""
 
 
 class Limit(Record, frozen=True):
@@ -21,6 +25,12 @@ class Limit(Record, frozen=True):
     advice: str = ""
     then_rps: float | None = None
     """What the mend should give, an estimate; None where nothing tells."""
+    factor: float | None = None
+    """How many times as much this very limit lets through once it is mended; None where nothing tells."""
+    next_kind: Kind | None = None
+    """What is full next, once it is mended, …"""
+    next_rps: float | None = None
+    """… and the rate at which that is."""
     grew_ms: float = 0.0
     """How much longer an average request took because of it, at the rate that was not kept up."""
     used: float = 0.0
@@ -44,18 +54,19 @@ def candidates(
     grown: Parts,
     used: Mapping[Kind, float],
     findings: Sequence[Finding],
-    locked: Locked | None = None,
+    locked: Locked | None,
+    room: Room,
 ) -> list[Limit]:
     """Return what may have given: `grown` by how much each part of a request did, `used` how full all was."""
     return [
         *_accept_queue(after, used),
         *_memory(after, used),
         *_quota(after, grown),
-        *_locks(grown, findings, locked),
-        *_pools(after, grown),
-        *_client_pools(after, grown),
-        *_upstreams(after, grown),
-        *_threadpool(after, grown, used),
+        *_locks(grown, findings, locked, room),
+        *_pools(after, grown, room),
+        *_client_pools(after, grown, room),
+        *_upstreams(after, grown, room),
+        *_threadpool(after, grown, used, room),
         *_processor(after, grown, used),
         *_blocked(after, grown, findings),
         *_database(after, grown),
@@ -79,7 +90,8 @@ def _accept_queue(after: Summary, used: Mapping[Kind, float]) -> list[Limit]:
         Limit(
             "accept-queue", fullest.address, f"{told} at {fullest.address}, whose queue takes {limit}",
             f"--backlog {limit} → {max(limit * 16, 2048)}, or workers that accept sooner",
-            grew_ms=parts_of(after).queued if refused else 0.0, used=max(share, 1.0 if refused else 0.0),
+            factor=MOST_FACTOR, grew_ms=parts_of(after).queued if refused else 0.0,
+            used=max(share, 1.0 if refused else 0.0),
         )
     ]  # fmt: skip
 
@@ -107,28 +119,37 @@ def _quota(after: Summary, grown: Parts) -> list[Limit]:
             "quota", f"{quota.cores:g} cores",
             f"a quota of {quota.cores:g} cores stopped worker {pid} in {quota.throttled} of "
             f"{quota.periods} periods",
-            f"cpu.max {quota.cores:g} → {quota.cores * 2:g} cores", grew_ms=grew,
-            used=max(quota.throttled_share, FULL),
+            f"quota {quota.cores:g} → {quota.cores * 2:g} cores (cpu.max, limits.cpu), or less work for each "
+            "request",
+            factor=2.0, grew_ms=grew, used=max(quota.throttled_share, FULL),
         )
     ]  # fmt: skip
 
 
-def _locks(grown: Parts, findings: Sequence[Finding], locked: Locked | None) -> list[Limit]:
+def _locks(grown: Parts, findings: Sequence[Finding], locked: Locked | None, room: Room) -> list[Limit]:
     found = next((each for each in findings if each.kind in {"db-lock", "idle-in-transaction"}), None)
     grew = grown.sql + grown.pool
+    # Who has a lock passes one by one: at the knee each keeps the others out for all of the time there is.
+    held_ms = 1000.0 / room.knee_rps if room.knee_rps else None
+    held = f"hold it {held_ms:.0f} → {held_ms / 2:.0f} ms a request: " if held_ms else ""
+    factor = 2.0 if held_ms else None
     if found is not None:
-        return [Limit("lock", found.subject, found.sentence, found.advice, grew_ms=grew, used=1.0)]
+        return [
+            Limit("lock", found.subject, found.sentence, f"{held}{found.advice}", factor=factor, grew_ms=grew,
+                  used=1.0)
+        ]  # fmt: skip
     if locked is None or grew < 1.0:
         return []
     who = f"{locked.sessions} sessions of {locked.database}"
     told = f"{who} wait for {locked.on}, {grew:.0f} ms of a request more"
     mend = (
-        "Commit sooner after what takes it, or spread it over more rows: perftui database shows who holds it"
+        f"{held}commit sooner after what takes it, or spread it over more rows; perftui database shows who "
+        "holds it"
     )
-    return [Limit("lock", locked.on, told, mend, grew_ms=grew, used=1.0)]
+    return [Limit("lock", locked.on, told, mend, factor=factor, grew_ms=grew, used=1.0)]
 
 
-def _pools(after: Summary, grown: Parts) -> list[Limit]:
+def _pools(after: Summary, grown: Parts, room: Room) -> list[Limit]:
     pool = max(after.pools, key=_waited, default=None)
     if pool is None or not (pool.max and _waited(pool)):
         return []
@@ -136,8 +157,7 @@ def _pools(after: Summary, grown: Parts) -> list[Limit]:
     share = max(share, 1.0 if pool.waiting or pool.timeouts else share)
     if grown.pool < 1.0 and share < FULL:
         return []
-    room = headroom("pool", saturation(after))
-    size = max(round(pool.max * room), pool.max + 1)
+    size = max(round(pool.max * room.factor("pool")), pool.max + 1)
     timeouts = f", {pool.timeouts} time-outs" if pool.timeouts else ""
     return [
         Limit(
@@ -145,7 +165,7 @@ def _pools(after: Summary, grown: Parts) -> list[Limit]:
             f"{pool.checked_out} of {pool.max} connections are out, p95 wait {pool.wait_p95_ms or 0:.0f} ms"
             f"{timeouts}",
             f"pool {pool.max} → {size} a process, or hold connections for less long",
-            grew_ms=grown.pool, used=share,
+            factor=size / pool.max, grew_ms=grown.pool, used=share,
         )
     ]  # fmt: skip
 
@@ -154,35 +174,39 @@ def _waited(pool: PoolSummary) -> float:
     return (pool.wait_p95_ms or 0.0) + 1000.0 * pool.timeouts + (pool.longest_wait_ms or 0.0)
 
 
-def _client_pools(after: Summary, grown: Parts) -> list[Limit]:
+def _client_pools(after: Summary, grown: Parts, room: Room) -> list[Limit]:
     row = max(after.upstreams, key=lambda each: each.pool_wait_ms, default=None)
     if row is None or grown.http_pool < max(0.3 * grown.http, 1.0):
         return []
     limit = row.limit
-    room = headroom("client-pool", saturation(after))
-    size = f"{limit} → {max(round(limit * room), limit + 1)}" if limit else "more"
+    size = max(round(limit * room.factor("client-pool")), limit + 1) if limit else None
+    told = f"{limit} → {size}" if limit else "more"
     return [
         Limit(
             "client-pool", row.host,
             f"calls to {row.host} wait {row.pool_wait_p95_ms or 0:.0f} ms at p95 for one of the client's own "
             f"{limit or 'few'} connections",
-            f"max_connections {size}", grew_ms=grown.http_pool, used=1.0,
+            f"max_connections {told}", factor=size / limit if size and limit else None,
+            grew_ms=grown.http_pool, used=1.0,
         )
     ]  # fmt: skip
 
 
-def _upstreams(after: Summary, grown: Parts) -> list[Limit]:
+def _upstreams(after: Summary, grown: Parts, room: Room) -> list[Limit]:
     row = max(after.upstreams, key=_own_ms, default=None)
     grew = grown.http - grown.http_pool
     if row is None or grew < 1.0:
         return []
+    requests = sum(each.requests for each in after.routes if not each.long_poll)
+    serves = room.knee_rps * row.count / requests if requests else 0.0
+    more = f"have it serve {serves:.0f} → {2 * serves:.0f}/s" if serves else "have it scaled"
     return [
         Limit(
             "upstream", row.host,
             f"{row.host} answers in {row.answer_p95_ms or row.latency.p95_ms or 0:.0f} ms at p95, "
             f"{grew:.0f} ms of a request more than at the lower rate",
-            "It serves no more: cache its answers, ask it less often, or have it scaled",
-            grew_ms=grew, used=1.0,
+            f"It serves no more: {more}, cache its answers, or ask it less often",
+            factor=2.0 if serves else None, grew_ms=grew, used=1.0,
         )
     ]  # fmt: skip
 
@@ -191,7 +215,7 @@ def _own_ms(row: UpstreamSummary) -> float:
     return row.total_ms - row.pool_wait_ms
 
 
-def _threadpool(after: Summary, grown: Parts, used: Mapping[Kind, float]) -> list[Limit]:
+def _threadpool(after: Summary, grown: Parts, used: Mapping[Kind, float], room: Room) -> list[Limit]:
     share = used.get("threadpool", 0.0)
     row = max(
         (each for each in after.workers if each.threadpool and each.threadpool.total),
@@ -201,13 +225,14 @@ def _threadpool(after: Summary, grown: Parts, used: Mapping[Kind, float]) -> lis
     if row is None or row.threadpool is None or (grown.threadpool < 1.0 and not row.threadpool.waiting):
         return []
     pool = row.threadpool
-    tokens = max(round(pool.total * headroom("threadpool", saturation(after))), pool.total + 1)
+    tokens = max(round(pool.total * room.factor("threadpool")), pool.total + 1)
     return [
         Limit(
             "threadpool", f"worker {row.pid}",
             f"{pool.used} of {pool.total} threads are taken and {pool.waiting} requests wait for one",
             f"threads {pool.total} → {tokens} (anyio's total_tokens), or async endpoints where they wait",
-            grew_ms=grown.threadpool, used=max(share, 1.0 if pool.waiting else 0.0),
+            factor=tokens / pool.total, grew_ms=grown.threadpool,
+            used=max(share, 1.0 if pool.waiting else 0.0),
         )
     ]  # fmt: skip
 
@@ -220,7 +245,7 @@ def _processor(after: Summary, grown: Parts, used: Mapping[Kind, float]) -> list
         return []
     share = (row.cpu_mean_percent or 0.0) / 100
     grew = grown.queued + grown.loop + grown.rest
-    if share < 0.7 and used.get("cpu", 0.0) < 0.95:
+    if share < FULL_CORE and used.get("cpu", 0.0) < 0.95:
         return []
     held = row.gil.by if row.gil else ()
     of_loop = sum(holder.share for holder in held if _is_loop(holder.thread))
@@ -231,10 +256,15 @@ def _processor(after: Summary, grown: Parts, used: Mapping[Kind, float]) -> list
     cores = next((each.contention.host.cores for each in workers if each.contention.host), None)
     found = []
     whole = sum(each.cpu_mean_percent or 0.0 for each in workers)
-    if cores and used.get("cpu", 0.0) >= 0.95 and whole > 75 * cores:
-        told = f"all {cores} cores are busy, {number} workers take most of it{where}"
+    if cores and used.get("cpu", 0.0) >= 0.95 and (whole > 75 * cores or share < FULL_CORE):
+        who = f"{number} workers take most of it{where}" if whole > 75 * cores else (
+            f"the workers take {whole:.0f} of {100 * cores} %, others the rest"
+        )  # fmt: skip
         mend = "Less work for each request, or more cores"
+        told = f"all {cores} cores are busy, {who}"
         found.append(Limit("cpu", f"{cores} cores", told, mend, grew_ms=grew, used=used["cpu"]))
+    if share < FULL_CORE:
+        return found
     kind: Kind = "gil" if of_threads > of_loop else "loop"
     whose = "threads hold the GIL" if kind == "gil" else "its event loop computes"
     more = max(number + 1, min(number * 2, cores or number * 2))
@@ -243,7 +273,8 @@ def _processor(after: Summary, grown: Parts, used: Mapping[Kind, float]) -> list
             kind, (busiest.where if busiest and busiest.where else f"worker {row.pid}"),
             f"worker {row.pid} uses {share * 100:.0f} % of a core: {whose}{where}",
             f"workers {number} → {more}, or take that work into a process pool",
-            grew_ms=grew + grown.threadpool * (kind == "gil"), used=min(max(share, FULL), 1.0),
+            factor=more / number, grew_ms=grew + grown.threadpool * (kind == "gil"),
+            used=min(max(share, FULL), 1.0),
         )
     )  # fmt: skip
     return found
@@ -265,7 +296,7 @@ def _blocked(after: Summary, grown: Parts, findings: Sequence[Finding]) -> list[
     return [
         Limit("loop", where, f"{where}: {said}" if found else said,
               "Take it off the loop: an async call instead of a blocking one, or run_in_threadpool",
-              grew_ms=grew, used=FULL)
+              factor=MOST_FACTOR, grew_ms=grew, used=FULL)
     ]  # fmt: skip
 
 

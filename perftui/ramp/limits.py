@@ -13,13 +13,9 @@ from dataclasses import replace
 
 from perftui.model.summary import Finding, Summary
 from perftui.ramp.candidates import Limit, Locked, candidates
-from perftui.ramp.resources import EXPLAINS, FULL, MOST_FACTOR, Kind, parts_of, saturation
+from perftui.ramp.resources import EXPLAINS, FULL, Kind, parts_of, saturation
+from perftui.ramp.room import Room, Used, room_of
 from perftui.ramp.search import Search
-
-UNPROMISED: frozenset[Kind] = frozenset(
-    {"none", "generator", "imbalance", "memory", "upstream", "database", "lock"}
-)
-"""What has no mend whose effect could be reckoned."""
 
 
 def limits(
@@ -28,14 +24,19 @@ def limits(
     after: Summary,
     findings: Sequence[Finding] = (),
     locked: Locked | None = None,
+    kept_up: Used = (),
 ) -> tuple[Limit, ...]:
-    """Return what gave, the likeliest first; `before` and `after` are of the steps at the bracket's ends."""
-    knee = search.knee_rps or 0.0
+    """Return what gave, the likeliest first; `before` and `after` are of the steps at the bracket's ends.
+
+    `kept_up` is how full all was in each step that the service kept up with.
+    """
+    low = search.low.seen.rate if search.low else search.knee_rps or 1.0
+    room = room_of(search.knee_rps or 0.0, kept_up or [(low, saturation(before))])
     grown = parts_of(after).grown_from(parts_of(before))
     used = saturation(after)
-    found = candidates(after, grown, used, findings, locked)
+    found = candidates(after, grown, used, findings, locked, room)
     ranked = sorted(found, key=lambda each: -each.grew_ms * max(each.used, 0.2))
-    return tuple(_promised(each, used, knee) for each in _causes_first(ranked))
+    return tuple(_promised(each, room) for each in _causes_first(ranked))
 
 
 def _causes_first(ranked: Sequence[Limit]) -> list[Limit]:
@@ -53,14 +54,37 @@ def _causes_first(ranked: Sequence[Limit]) -> list[Limit]:
     return order
 
 
-def _promised(limit: Limit, used: Mapping[Kind, float], knee: float) -> Limit:
+def _promised(limit: Limit, room: Room) -> Limit:
     """Return a limit with the rate that its mend should give: up to where the next resource is full."""
-    if not knee or limit.kind in UNPROMISED:
+    if not room.knee_rps or limit.factor is None:
         return limit
-    # What it explains is full because of it and bounds nothing by itself.
-    own = EXPLAINS.get(limit.kind, frozenset()) | {limit.kind}
-    others = [share for kind, share in used.items() if kind not in own and kind != "memory"]
-    if limit.kind in {"loop", "gil"}:
-        others = [share for kind, share in used.items() if kind == "cpu"]
-    room = min(MOST_FACTOR, FULL / max(*others, 0.01)) if others else MOST_FACTOR
-    return replace(limit, then_rps=round(knee * room, 1) if room > 1.05 else None)
+    rate = room.promised(limit.kind, limit.factor)
+    following = room.next_to(limit.kind)
+    return replace(
+        limit,
+        then_rps=round(rate, 1) if rate > 1.05 * room.knee_rps else None,
+        next_kind=following[0] if following else None,
+        next_rps=round(following[1], 1) if following else None,
+    )
+
+
+def following(ranked: Sequence[Limit]) -> Limit | None:
+    """Return the limit that comes next: what is full once the first is mended, else the next candidate."""
+    if ranked and (kind := ranked[0].next_kind) is not None and (rate := ranked[0].next_rps) is not None:
+        same = next((each for each in ranked[1:] if each.kind == kind), None)
+        if same is not None:
+            return same
+        return Limit(
+            kind, sentence=f"{_NAMES.get(kind, kind)} full at some {rate:.0f}/s, as its use grew so far"
+        )
+    return ranked[1] if len(ranked) > 1 else None
+
+
+_NAMES: Mapping[Kind, str] = {
+    "loop": "a worker's core is",
+    "cpu": "the machine's processors are",
+    "quota": "the quota of CPU is",
+    "threadpool": "the threads are",
+    "pool": "the connection pool is",
+    "client-pool": "the client's connections are",
+}

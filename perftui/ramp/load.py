@@ -15,7 +15,7 @@ from perftui.ramp.sender import Order, Setup, Told
 from perftui.sources.target import TargetError
 from perftui_agent.sketch import LatencySketch
 
-PER_PROCESS_RPS = 1000.0
+PER_PROCESS_RPS = 4000.0
 """What one sender is good for on a slow core; beyond it several share the rate, where there are cores."""
 
 LATE_MS = 20.0

@@ -87,9 +87,13 @@ def saturation(summary: Summary) -> dict[Kind, float]:
     busy = [host.busy for host in hosts if host.busy is not None]
     if busy:
         found["cpu"] = min(max(busy), 1.0)
-    quotas = [row.contention.quota for row in workers if row.contention.quota is not None]
+    quotas: dict[str, float] = {}
+    for row in workers:
+        if (quota := row.contention.quota) is not None:
+            share = (row.cpu_mean_percent or 0.0) / 100 / max(quota.cores, 0.001)
+            quotas[quota.group] = quotas.get(quota.group, 0.0) + share
     if quotas:
-        found["quota"] = max(each.throttled_share for each in quotas)
+        found["quota"] = min(max(quotas.values()), 1.0)
     threads = [row.threadpool for row in workers if row.threadpool and row.threadpool.total]
     if threads:
         found["threadpool"] = max(min(each.used / each.total, 1.0) for each in threads)
@@ -133,10 +137,3 @@ EXPLAINS: Mapping[Kind, frozenset[Kind]] = MappingProxyType(
     }
 )
 """What each brings about, once it is used up: a cause comes before its effects, whatever time those took."""
-
-
-def headroom(kind: Kind, used: Mapping[Kind, float]) -> float:
-    """Return by how much a resource of this kind should grow, until the next one is full."""
-    own = EXPLAINS.get(kind, frozenset()) | {kind}
-    others = [share for other, share in used.items() if other not in own and other != "memory"]
-    return max(1.5, min(MOST_FACTOR, FULL / max(*others, 0.01))) if others else MOST_FACTOR

@@ -231,7 +231,8 @@ class Ramp:
         found: tuple[Limit, ...] = ()
         if after is not None:
             earlier = before or after
-            found = limits(search, earlier.summary, after.summary, after.findings, after.locked)
+            kept_up = [(each.step.seen.rate, each.used) for each in self._looked if each.step.is_good]
+            found = limits(search, earlier.summary, after.summary, after.findings, after.locked, kept_up)
             if not found:
                 found = (Limit("none", sentence=f"{after.step.why}; nothing that is measured explains it"),)
         elif search.generator_at is not None:

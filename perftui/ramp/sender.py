@@ -18,9 +18,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-import aiohttp
 import msgspec
 
+from perftui.ramp.client import Client, Exchange, due_now
 from perftui.ramp.plan import Request, Sent, stream
 from perftui_agent.sketch import LatencySketch
 
@@ -29,6 +29,10 @@ TELL_S = 0.25
 
 SOON_S = 0.002
 """Requests that are due within so long are sent together: a loop turns no faster than this for little."""
+
+
+UNFINISHED = "unfinished"
+"""What a request is that was still under way when its step was over."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -89,7 +93,7 @@ class Sender:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._open: dict[asyncio.Task[None], float] = {}
+        self._open: dict[Exchange, None] = {}
         self._requests: Iterator[Sent] = stream(setup.plan, random.Random(setup.seed))  # noqa: S311 - no secret
         self._rng = random.Random(setup.seed + 1)  # noqa: S311
         self._told = Told(0.0)
@@ -99,22 +103,19 @@ class Sender:
 
     async def run(self, orders: asyncio.Queue[Order | None]) -> None:
         """Carry out orders until there is None."""
-        timeout = aiohttp.ClientTimeout(total=self._setup.timeout_s)
-        async with (
-            aiohttp.ClientSession(connector=self._connector(), timeout=timeout) as kept,
-            aiohttp.ClientSession(connector=self._connector(force_close=True), timeout=timeout) as fresh,
-        ):
+        self._client = client = Client(self._setup.base_url, self._setup.unix)
+        try:
             while (order := await orders.get()) is not None:
                 if not order.rate:
                     continue
                 ended = asyncio.create_task(orders.get())
-                step = asyncio.create_task(self._step(order, kept, fresh))
+                step = asyncio.create_task(self._step(order))
                 await asyncio.wait({ended, step}, return_when=asyncio.FIRST_COMPLETED)
                 # A new order during a step ends it: that is how it is stopped.
                 step.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await step
-                await self._give_up()
+                self._give_up()
                 self._tell(last=True)
                 if ended.done():
                     orders.put_nowait(ended.result())
@@ -122,13 +123,10 @@ class Sender:
                     ended.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
                         await ended
+        finally:
+            await client.close()
 
-    def _connector(self, *, force_close: bool = False) -> aiohttp.BaseConnector:
-        if self._setup.unix:
-            return aiohttp.UnixConnector(self._setup.unix, limit=0, force_close=force_close)
-        return aiohttp.TCPConnector(limit=0, force_close=force_close)
-
-    async def _step(self, order: Order, kept: aiohttp.ClientSession, fresh: aiohttp.ClientSession) -> None:
+    async def _step(self, order: Order) -> None:
         began = due = time.monotonic()
         self._began, self._told = began, Told(0.0)
         self._counted_from, self._ends_at = began + order.warm_s, began + order.warm_s + order.seconds
@@ -137,73 +135,76 @@ class Sender:
         while due < self._ends_at:
             now = time.monotonic()
             if now >= next_tell:
+                self._time_out(now)
                 self._tell()
                 next_tell = now + TELL_S
             if due > now + SOON_S:
                 await asyncio.sleep(min(due - now, next_tell - now))
                 continue
-            self._send(due, kept, fresh)
+            self._send(due)
             due += gap
             if due < now:
                 await asyncio.sleep(0)
-        while self._open and time.monotonic() < self._ends_at + order.grace_s:
-            await asyncio.wait(list(self._open), timeout=TELL_S)
-            self._tell()
+        while self._open and (now := time.monotonic()) < self._ends_at + order.grace_s:
+            if now >= next_tell:
+                self._time_out(now)
+                self._tell()
+                next_tell = now + TELL_S
+            await asyncio.sleep(0.02)
 
-    def _send(self, due: float, kept: aiohttp.ClientSession, fresh: aiohttp.ClientSession) -> None:
+    def _send(self, due: float) -> None:
         is_counted = due >= self._counted_from
         if len(self._open) >= self._setup.most_open:
             self._told.turned_away += is_counted
             return
         request = next(self._requests)
-        session = fresh if self._rng.random() < self._setup.new_connections else kept
-        task = asyncio.create_task(self._one(request, session, due, is_counted=is_counted))
-        self._open[task] = due
-        task.add_done_callback(self._open.pop)
+        share = self._setup.new_connections
+        is_fresh = bool(share) and self._rng.random() < share
+        data = self._client.written(request, is_fresh=is_fresh)
+        exchange = Exchange(request, data, self._ended, is_fresh=is_fresh)
+        exchange.is_counted = is_counted
+        self._open[exchange] = None
+        late_s = due_now(exchange, due)
         if is_counted:
             self._told.sent += 1
+            self._told.late.add(round(late_s * 1e9))
+        self._client.send(exchange)
 
-    async def _one(
-        self, request: Sent, session: aiohttp.ClientSession, due: float, *, is_counted: bool
-    ) -> None:
-        if is_counted:
-            self._told.late.add(max(0, round((time.monotonic() - due) * 1e9)))
-        failed = ""
-        try:
-            headers = {"content-type": request.content_type} if request.body is not None else None
-            url = self._setup.base_url + request.path
-            async with session.request(
-                request.method, url, data=request.body, headers=headers, allow_redirects=False
-            ) as response:
-                async for _ in response.content.iter_any():
-                    pass
-                if response.status >= 500:
-                    failed = str(response.status)
-        except asyncio.CancelledError:
-            if is_counted:
-                self._ended(due, "unfinished")
-                self._told.unfinished += 1
-            raise
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            failed = type(error).__name__
+    def _ended(self, exchange: Exchange, status: int, failed: str) -> None:
+        """Count an exchange that is over."""
+        if exchange not in self._open:  # it was given up meanwhile
+            return
+        del self._open[exchange]
+        if status >= 500:
+            failed = str(status)
+        now = time.monotonic()
         if not failed:
-            self._told.in_time += self._counted_from <= time.monotonic() <= self._ends_at
-        if is_counted:
-            self._ended(due, failed)
-
-    def _ended(self, due: float, failed: str) -> None:
-        self._told.latency.add(max(0, round((time.monotonic() - due) * 1e9)))
+            self._told.in_time += self._counted_from <= now <= self._ends_at
+        if not exchange.is_counted:
+            return
+        self._told.latency.add(max(0, round((now - exchange.due) * 1e9)))
         if failed:
-            self._told.errors += failed != "unfinished"
+            self._told.errors += failed != UNFINISHED
+            self._told.unfinished += failed == UNFINISHED
             self._failures[failed] += 1
         else:
             self._told.done += 1
 
-    async def _give_up(self) -> None:
+    def _time_out(self, now: float) -> None:
+        """Give up what has taken too long: the first to be sent comes first."""
+        for exchange in list(self._open):
+            if now - exchange.began < self._setup.timeout_s:
+                return
+            self._give_one_up(exchange, "TimeoutError")
+
+    def _give_up(self) -> None:
         """Close what is still under way: no connection is left."""
-        for task in list(self._open):
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        for exchange in list(self._open):
+            self._give_one_up(exchange, UNFINISHED)
+
+    def _give_one_up(self, exchange: Exchange, why: str) -> None:
+        self._client.give_up(exchange)
+        self._ended(exchange, 0, why)
 
     def _tell(self, *, last: bool = False) -> None:
         told, self._told = self._told, Told(0.0)

@@ -12,6 +12,7 @@ from perftui.present.text.cells import clean
 from perftui.present.text.statements import wrapped
 from perftui.present.text.units import ms, percent, rate
 from perftui.ramp.candidates import Limit
+from perftui.ramp.limits import following
 from perftui.ramp.resources import Kind
 from perftui.ramp.run import Looked, Ramped
 
@@ -34,7 +35,7 @@ def ramp_document(ramped: Ramped) -> dict[str, Any]:
         "confirmed": search.is_confirmed,
         "shape": search.shape,
         "limit": _limit(ramped.limit),
-        "next": _limit(ramped.limits[1]) if len(ramped.limits) > 1 else None,
+        "next": None if (after := following(ramped.limits)) is None else _limit(after),
         "candidates": [_limit(each) for each in ramped.limits],
         "law": None
         if law is None
@@ -92,8 +93,10 @@ def ramp_text(ramped: Ramped, width: int) -> list[str]:
         lines += _of(ramped.limit, "", width)
         if ramped.limit.then_rps is not None:
             lines.append(f"  that should give some {rate(ramped.limit.then_rps)}/s, an estimate")
-        for other in ramped.limits[1:3]:
-            lines += _of(other, "then  ", width)
+        if (after := following(ramped.limits)) is not None:
+            lines += _of(after, "then  ", width)
+        for other in [each for each in ramped.limits[1:3] if each != after]:
+            lines += _of(other, "or  ", width)
     if ramped.law is not None:
         lines += [f"  {line}" for line in wrapped(ramped.law.in_words(), width - 2)]
     return [*lines, *section("steps", _steps(ramped, width))]

@@ -72,7 +72,7 @@ engine = create_async_engine(os.environ["DATABASE"], pool_size=50, max_overflow=
 async def x() -> dict[str, int]:
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE stock SET left_over = left_over - 1 WHERE id = 1"))
-        await asyncio.sleep(0.04)
+        await asyncio.sleep(float(os.environ.get("HOLD_MS", "40")) / 1000)
     return {}
 """,
     "upstream": _HEAD
@@ -111,6 +111,7 @@ app.router.lifespan_context = pausing
 
 @app.get("/x")
 async def x() -> dict[str, int]:
+    compute(3)
     return {}
 """,
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from perftui.model.machine import Contention, Quota
 from perftui.model.summary import (
     Finding,
     Latency,
@@ -18,7 +19,7 @@ from perftui.model.summary import (
     UpstreamSummary,
     WorkerSummary,
 )
-from perftui.ramp.limits import limits
+from perftui.ramp.limits import following, limits
 from perftui.ramp.search import Observation, Search, Step
 from perftui_agent.wire.frames import Listener, ThreadpoolStats
 from tests.support.frames import sketch, worker
@@ -80,6 +81,15 @@ PLANTED: dict[str, tuple[Summary, tuple[Finding, ...]]] = {
         picture(300.0, queued=Queued(known=1000, ms_per_request=270), worker_has={"cpu_mean_percent": 99}),
         (),
     ),
+    "quota": (
+        picture(
+            300.0, queued=Queued(known=1000, ms_per_request=270),
+            worker_has={
+                "contention": Contention(Quota(0.3, "/x", 100, 96, 6000.0, 0.6)), "cpu_mean_percent": 29.0,
+            },
+        ),
+        (),
+    ),
     "database": (picture(300.0, sql_ms_per_request=280.0, queries=(QUERY,)), ()),
     "accept-queue": (
         picture(
@@ -108,9 +118,36 @@ def test_a_mend_says_what_it_should_give_until_the_next_is_full() -> None:
     """A pool of five at a third of the CPU: three times as much, then the loop is full."""
     first, *_ = limits(SEARCH, CALM, PLANTED["pool"][0])
     assert first.advice.startswith("pool 5 → 14")
-    assert first.then_rps == pytest.approx(283, abs=3)
+    assert first.then_rps == pytest.approx(272, abs=3)
+    assert (first.next_kind, first.next_rps) == ("loop", first.then_rps)
+    after = following((first,))
+    assert after is not None
+    assert (after.kind, after.sentence[:32]) == ("loop", "a worker's core is full at some 272"[:32])
 
 
 def test_nothing_that_grew_is_no_limit() -> None:
     """Then it is not made up."""
     assert limits(SEARCH, CALM, CALM) == ()
+
+
+def test_a_quota_twice_as_large_gives_twice_as_much_and_no_more_than_a_core_does() -> None:
+    """What it had stopped bounds nothing by itself; the processor time that a request takes does."""
+    small = picture(20.0, worker_has={"contention": Contention(Quota(0.3, "/x", 100, 5, 9.0, 0.01))})
+    first, *_ = limits(SEARCH, small, PLANTED["quota"][0])
+    assert (first.kind, first.sentence[:18], first.advice[:22]) == (
+        "quota", "a quota of 0.3 cor", "quota 0.3 → 0.6 cores ",
+    )  # fmt: skip
+    assert first.then_rps == pytest.approx(200, abs=1)
+    large = picture(20.0, worker_has={"cpu_mean_percent": 60.0})
+    first, *_ = limits(SEARCH, large, PLANTED["quota"][0])
+    assert first.then_rps == pytest.approx(136, abs=1)
+
+
+def test_a_lock_and_an_upstream_promise_twice_as_much_for_half_as_long_and_twice_as_many() -> None:
+    """With the figures that make it so: who has a lock passes one by one, an upstream serves what it does."""
+    lock, *_ = limits(SEARCH, CALM, *PLANTED["lock"])
+    assert lock.advice == "hold it 10 → 5 ms a request: commit sooner"
+    assert lock.then_rps == pytest.approx(200, abs=1)
+    upstream, *_ = limits(SEARCH, CALM, *PLANTED["upstream"])
+    assert "have it serve 100 → 200/s" in upstream.advice
+    assert upstream.then_rps == pytest.approx(200, abs=1)
