@@ -11,13 +11,13 @@ All return False if the request is over, or has more waiting than it may: then i
 
 from __future__ import annotations
 
-from perftui_agent.records import RequestRecord, Shape, SpanRecord
+from perftui_agent.records import RequestPart, RequestRecord, Shape
 
 MAX_WAITING = 4_096
 """Parts of one request that wait for the agent's thread: what a beat usually takes away within 50 ms."""
 
 
-def hand_over(request: RequestRecord, part: SpanRecord) -> bool:
+def hand_over(request: RequestRecord, part: RequestPart) -> bool:
     """Leave a part, which does not know its request, with it; on the app's threads."""
     parts = request.parts
     if parts is None:
@@ -54,7 +54,7 @@ def count(request: RequestRecord, shape: Shape, ns: int) -> bool:
     return False
 
 
-def take_parts(request: RequestRecord) -> list[SpanRecord]:
+def take_parts(request: RequestRecord) -> list[RequestPart]:
     """Take out what there is so far, from a request that may be under way; on the agent's thread."""
     parts = request.parts
     if not parts:

@@ -102,7 +102,7 @@ class RequestRecord:
     """How long it took to make bytes of what the endpoint returned."""
     followed: bool = True
     """Whether it is told of in full. What others do is counted and timed, and no more is asked about it."""
-    parts: list[SpanRecord] | None = None
+    parts: list[RequestPart] | None = None
     """What it has done and nobody has folded yet; none of these knows its request. See `handover`."""
     counted: dict[Shape, list[int]] | None = None
     """Of one that is not followed: how long its statements took, each in nanoseconds."""
@@ -276,35 +276,40 @@ class CacheBatchRecord(SpanRecord, eq=False, gc=False):
     """How many there were: not all of a long pipeline are parts."""
 
 
-class Upstream(msgspec.Struct, eq=False):
-    """One host, as it is asked by one method through one library."""
+class Upstream:
+    """One host, as it is asked by one method through one library. A plain class with slots: the app's threads
+    write to it with each call, which in a Struct costs ten times as much."""
 
-    host: str
-    method: str
-    library: str
-    call_site_wanted: bool = True
-    """Set on the agent's thread, cleared on the app's by the next call, which brings its call site …"""
-    run_wanted: bool = True
-    """… and by the next that goes on with a run of them."""
-    run_of: int = 0
-    """Which request called it last (by when that began), and how many times more in a row."""
-    run: int = 0
-    key: tuple[str, str, str] = ("", "", "")
-    """The first three: made once, since each call is told by it."""
+    __slots__ = (
+        "call_site_wanted",
+        "host",
+        "key",
+        "library",
+        "method",
+        "run",
+        "run_of",
+        "run_wanted",
+    )
 
-    def __post_init__(self) -> None:
-        self.key = (self.host, self.method, self.library)
+    def __init__(self, host: str, method: str, library: str) -> None:
+        self.host = host
+        self.method = method
+        self.library = library
+        self.key = (host, method, library)
+        """Made once, since each call is told by it."""
+        self.call_site_wanted = True
+        """Set on the agent's thread, cleared on the app's by the next call, which brings its call site …"""
+        self.run_wanted = True
+        """… and by the next that goes on with a run of them; as long as it is set, runs are counted."""
+        self.run_of = 0
+        """Which request called it last (by when that began), and how many times more in a row."""
+        self.run = 0
 
 
-class CallRecord(SpanRecord, eq=False, gc=False):
-    """One outgoing HTTP exchange. It is filled while that goes on, and put when it is over; its `name` is
-    made on the agent's thread."""
+class CallDetails(msgspec.Struct, eq=False, gc=False):
+    """What few calls have: that they failed, waited for a connection, opened one, brought their call site."""
 
-    upstream: Upstream | None = None
-    target: str | bytes = b""
-    """Path and query. It never leaves the process but as the shape of the path."""
-    status: int = 0
-    """0 as long as there is no answer."""
+    failed: bool = False
     error: str = ""
     """What it failed with: the exception's name."""
     timed_out: bool = False
@@ -314,19 +319,65 @@ class CallRecord(SpanRecord, eq=False, gc=False):
     connect_ns: int = 0
     """Opening a connection, TLS included."""
     tls_ns: int = 0
-    ready_ns: int = 0
-    """When it had a connection."""
-    answered_ns: int = 0
-    """When the first byte of the answer was read; 0 without one."""
-    body_ns: int = 0
     held_ns: int = 0
-    """How long the answer had been lying there then; -1 if nobody knows."""
-    received_bytes: int = 0
+    """How long the answer had been lying there when it was read; -1 if nobody knows."""
     retries: int = 0
     opened: bool = False
     new_client: bool = False
     """Whether it is its client's first, and was made within a request."""
     call_site: str = ""
+
+
+class CallRecord:
+    """One outgoing HTTP exchange. It is filled while that goes on, and put when it is over.
+
+    A part of its request as a `SpanRecord` is, with the same names. Of a plain class with slots, all of them
+    written as it begins: what is rare is in its details, which most have none of, and so are asked for once.
+    """
+
+    __slots__ = (
+        "answered_ns",
+        "body_ns",
+        "details",
+        "ended_ns",
+        "place",
+        "ready_ns",
+        "received_bytes",
+        "request",
+        "started_ns",
+        "status",
+        "target",
+        "upstream",
+    )
+
+    kind = "http"
+    request: RequestRecord | None
+    """None outside of any request, and once it has been left with its request."""
+    upstream: Upstream
+    target: str | bytes
+    """Path and query. It never leaves the process but as the shape of the path."""
+    started_ns: int
+    ready_ns: int
+    """When it had a connection."""
+    answered_ns: int
+    """When the first byte of the answer was read; 0 without one."""
+    body_ns: int
+    """How long the app waited for parts of the body."""
+    ended_ns: int
+    received_bytes: int
+    status: int
+    """0 as long as there is no answer."""
+    place: int
+    """Where it is kept as long as there is none; of its probe alone."""
+    details: CallDetails | None
+    """An answer below 400, in time, on a connection that was there, has none: such a call is like most."""
+
+    def in_detail(self) -> CallDetails:
+        """Return its details, which it has from now on."""
+        details = self.details
+        if details is None:
+            details = self.details = CallDetails()
+        return details
 
 
 Record: TypeAlias = (
@@ -340,6 +391,9 @@ Record: TypeAlias = (
     | CallRecord
 )
 """Anything a probe hands to the window, but for requests."""
+
+RequestPart: TypeAlias = SpanRecord | CallRecord
+"""What a request has done: it waits on the request's record."""
 
 current_request: ContextVar[RequestRecord | None] = ContextVar("perftui_request", default=None)
 """The request this task or thread came from: whether it still works for it, `whose` tells.

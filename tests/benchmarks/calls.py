@@ -1,345 +1,226 @@
 """CPU that watching adds to an outgoing call, beside its peers, in paired rounds of one process.
 
-Each library asks a network that answers at once, put in where it opens connections: all that is the library's
-own is as in real life. Calls are made within requests, five each, and what the agent's thread does with them
-later is ours as well. What is compared is the median over the rounds of a variant's CPU less the bare
-library's in the same round, whose requests are there too.
+Every round has each variant make calls within requests, some with one call each and some with twenty, in a
+new order; what is compared is the median over the rounds of a variant's CPU less the bare library's in the
+same round. What twenty calls cost more than one is the cost of nineteen calls, and the rest is the request's:
+a story, a route's sums. The bare library takes part twice: what the second one seems to add is how far the
+figures can be trusted. What the agent's thread does with calls is ours as well, and told apart.
+
+The budget is that of a machine where prometheus-fastapi-instrumentator adds 35 µs to a request: that is
+measured in the same rounds. Beside the times stands what does not depend on a machine: how many functions of
+ours a call runs through, and how many of Python's instructions these take.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import io
 import random
-import socket
 import statistics
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NamedTuple
+from unittest import mock
 
-import aiohttp
-import httpcore
-import httpx
-import requests
-import urllib3
-from aiohttp.client_proto import ResponseHandler
-from opentelemetry.instrumentation.aiohttp_client import create_trace_config
-from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
-from opentelemetry.instrumentation.requests import RequestsInstrumentor
-from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
-from opentelemetry.sdk.trace import TracerProvider
-
-from perftui_agent.guard import Guard
-from perftui_agent.probes.http_client.aiohttp import AiohttpProbe
-from perftui_agent.probes.http_client.httpx import HttpxProbe
-from perftui_agent.probes.http_client.urllib3 import Urllib3Probe
-from perftui_agent.probes.probe import Probe
+from perftui_agent.probes.http_client import exchanges
 from perftui_agent.records import current_request
 from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import encode
+from tests.benchmarks import overhead
+from tests.benchmarks.http_clients import LIBRARIES, Library
 from tests.support.requests import begin, end
 
-ROUNDS = 40
-REQUESTS_A_ROUND = 60
-CALLS_A_REQUEST = 5
+ROUNDS = 24
+WARM_UP_ROUNDS = 2
+FEW, MANY = 1, 20
+CALLS_A_ROUND = 200
+"""Of each kind of request together; those with one call each are half as many."""
+REQUESTS_OF_THE_YARDSTICK = 100
+REQUESTS_IN_STEPS = 16
+YARDSTICK_US = 35.0
 BUDGET_US = 5.0
 
-PATH = "/users/7/orders"
-URL = f"http://there.example{PATH}"
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n" + b'{"orders": 7}'
+BARE, CONTROL, OURS, PEER = "bare", "bare, once more", "perftui-agent", "opentelemetry-instrumentation"
 
 
-class _Stream(httpcore.NetworkStream):
-    """A connection of httpcore's on which there is always an answer."""
+class Cost(NamedTuple):
+    """CPU microseconds of a request with so many calls: on the app's thread, and on the agent's."""
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return ANSWER
+    app_us: float
+    agent_us: float
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send nothing."""
 
-    def close(self) -> None:
-        """Keep nothing."""
+class Variant:
+    """One library, watched in one way."""
 
-    def get_extra_info(self, info: str) -> Any:
-        return None
-
-
-class _Network(httpcore.NetworkBackend):
-    def connect_tcp(self, *args: Any, **options: Any) -> _Stream:
-        return _Stream()
-
-
-class _AsyncStream(httpcore.AsyncNetworkStream):
-    async def read(self, *_args: Any, **_options: Any) -> bytes:
-        return ANSWER
-
-    async def write(self, *_args: Any, **_options: Any) -> None:
-        """Send nothing."""
-
-    async def aclose(self) -> None:
-        """Keep nothing."""
-
-    def get_extra_info(self, info: str) -> Any:
-        return None
-
-
-class _AsyncNetwork(httpcore.AsyncNetworkBackend):
-    async def connect_tcp(self, *args: Any, **options: Any) -> _AsyncStream:
-        return _AsyncStream()
-
-
-class _Transport(asyncio.Transport):
-    """A connection of asyncio's that answers at once what is written."""
-
-    def __init__(self, protocol: ResponseHandler, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        self._protocol = protocol
-        self._loop = loop
-
-    def write(self, data: Any) -> None:
-        self._loop.call_soon(self._protocol.data_received, ANSWER)
-
-    def writelines(self, parts: Any) -> None:
-        self.write(b"")
-
-    def is_closing(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        self._loop.call_soon(self._protocol.connection_lost, None)
-
-
-class _Connector(aiohttp.BaseConnector):
-    async def _create_connection(self, *args: Any, **options: Any) -> ResponseHandler:
-        protocol = ResponseHandler(self._loop)
-        protocol.connection_made(_Transport(protocol, self._loop))
-        return protocol
-
-
-class _Socket:
-    """A socket that has an answer whenever one is looked for, and never tells of more."""
-
-    def __init__(self) -> None:
-        self._pair = socket.socketpair()
-
-    def makefile(self, *_args: Any, **_options: Any) -> io.BufferedReader:
-        return io.BufferedReader(io.BytesIO(ANSWER))
-
-    def sendall(self, data: bytes) -> None:
-        """Send nothing."""
-
-    def settimeout(self, timeout: float | None) -> None:
-        """Never wait."""
-
-    def fileno(self) -> int:
-        return self._pair[0].fileno()
-
-    def close(self) -> None:
-        for end_of_it in self._pair:
-            end_of_it.close()
-
-
-class _Connection(urllib3.connection.HTTPConnection):
-    def connect(self) -> None:
-        self.sock = _Socket()
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class Library:
-    """One library, sync or async: how it is asked, by us watched, and by a peer."""
-
-    def __init__(self, name: str, probe: Callable[[Window], Probe]) -> None:
-        self.name = name
-        self.probe = probe
-
-    def client(self) -> Any:
-        """Return a new client on a network of our own."""
-        raise NotImplementedError
-
-    async def call(self, client: Any) -> None:
-        """Ask once, and read the answer."""
-        raise NotImplementedError
-
-    def watch_by_peer(self, client: Any) -> AbstractContextManager[None]:
-        """Have OpenTelemetry watch it, with the SDK, spans dropped when they end."""
-        raise NotImplementedError
-
-
-class Httpx(Library):
-    """httpx in a thread."""
-
-    def client(self) -> httpx.Client:
-        transport = httpx.HTTPTransport()
-        transport._pool = httpcore.ConnectionPool(network_backend=_Network())
-        return httpx.Client(transport=transport)
-
-    async def call(self, client: httpx.Client) -> None:
-        assert client.get(URL).status_code == 200  # noqa: ASYNC212 - it is the one that blocks
-
-    @contextmanager
-    def watch_by_peer(self, client: Any) -> Iterator[None]:
-        HTTPXClientInstrumentor.instrument_client(client, tracer_provider=TracerProvider())
-        yield
-        HTTPXClientInstrumentor.uninstrument_client(client)
-
-
-class AsyncHttpx(Httpx):
-    """httpx on a loop."""
-
-    def client(self) -> Any:
-        transport = httpx.AsyncHTTPTransport()
-        transport._pool = httpcore.AsyncConnectionPool(network_backend=_AsyncNetwork())
-        return httpx.AsyncClient(transport=transport)
-
-    async def call(self, client: Any) -> None:
-        assert (await client.get(URL)).status_code == 200
-
-
-class Aiohttp(Library):
-    """aiohttp's client."""
-
-    def client(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(connector=_Connector())
-
-    async def call(self, client: aiohttp.ClientSession) -> None:
-        async with client.get(URL) as response:
-            assert len(await response.read()) == 13
-
-    @contextmanager
-    def watch_by_peer(self, client: Any) -> Iterator[None]:
-        config = create_trace_config(tracer_provider=TracerProvider())
-        config.freeze()
-        client._trace_configs.append(config)
-        yield
-        client._trace_configs.remove(config)
-
-
-class Urllib3(Library):
-    """urllib3."""
-
-    def client(self) -> _Pool:
-        return _Pool("there.example", 80)
-
-    async def call(self, client: Any) -> None:
-        assert client.request("GET", PATH).status == 200
-
-    @contextmanager
-    def watch_by_peer(self, client: Any) -> Iterator[None]:
-        URLLib3Instrumentor().instrument(tracer_provider=TracerProvider())
-        yield
-        URLLib3Instrumentor().uninstrument()
-
-
-class Requests(Library):
-    """requests, and urllib3 beneath."""
-
-    def client(self) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False
-        adapter = requests.adapters.HTTPAdapter()
-        adapter.poolmanager.pool_classes_by_scheme = {"http": _Pool}
-        session.mount("http://", adapter)
-        return session
-
-    async def call(self, client: requests.Session) -> None:
-        assert client.get(URL).status_code == 200
-
-    @contextmanager
-    def watch_by_peer(self, client: Any) -> Iterator[None]:
-        RequestsInstrumentor().instrument(tracer_provider=TracerProvider())
-        yield
-        RequestsInstrumentor().uninstrument()
-
-
-LIBRARIES = (
-    Httpx("httpx, sync", lambda window: HttpxProbe(window, Guard())),
-    AsyncHttpx("httpx, async", lambda window: HttpxProbe(window, Guard())),
-    Aiohttp("aiohttp", lambda window: AiohttpProbe(window, Guard())),
-    Urllib3("urllib3", lambda window: Urllib3Probe(window, Guard())),
-    Requests("requests", lambda window: Urllib3Probe(window, Guard())),
-)
-
-BARE, OURS, PEER = "bare", "perftui-agent", "opentelemetry-instrumentation"
-
-
-class Round:
-    """So many requests with so many calls each, watched in one way."""
-
-    def __init__(self, library: Library, variant: str) -> None:
+    def __init__(self, library: Library, name: str) -> None:
         self.library = library
-        self.variant = variant
+        self.name = name
         self.window = Window()
         self.window.open = True
         self.client = library.client()
 
-    async def run(self) -> float:
-        """Return the CPU microseconds of a call, with its share of its request."""
-        library, client = self.library, self.client
+    async def run(self, calls: int) -> Cost:
+        """Make requests with so many calls each, after some that nobody times: attaching cools caches."""
+        requests = CALLS_A_ROUND // calls if calls > 1 else CALLS_A_ROUND // 2
         gc.collect()
-        with self._watched():
-            started = time.process_time_ns()
-            for _ in range(REQUESTS_A_ROUND):
-                record = begin(self.window)
-                token = current_request.set(record)
-                for _ in range(CALLS_A_REQUEST):
-                    await library.call(client)
-                current_request.reset(token)
-                end(record)
-            self.window.fold_pending()
-            encode(self.window.close(seq=1, ended_at_ns=time.time_ns(), span_ns=1_000_000_000))
-            used_ns = time.process_time_ns() - started
-        return used_ns / 1000 / REQUESTS_A_ROUND / CALLS_A_REQUEST
+        with self.watched():
+            await self.make(max(1, MANY // calls), calls)
+            self.fold()
+            began = time.process_time_ns()
+            await self.make(requests, calls)
+            folds = time.process_time_ns()
+            self.fold()
+            done = time.process_time_ns()
+        return Cost((folds - began) / 1000 / requests, (done - folds) / 1000 / requests)
+
+    async def make(self, requests: int, calls: int) -> None:
+        """Make so many requests, on the app's thread."""
+        for _ in range(requests):
+            record = begin(self.window)
+            token = current_request.set(record)
+            for _ in range(calls):
+                await self.library.call(self.client)
+            current_request.reset(token)
+            end(record)
+
+    def fold(self) -> None:
+        """Do what the agent's thread does."""
+        self.window.fold_pending()
+        encode(self.window.close(seq=1, ended_at_ns=time.time_ns(), span_ns=1_000_000_000))
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
-        if self.variant == OURS:
+    def watched(self) -> Iterator[None]:
+        """Have it watched."""
+        if self.name == OURS:
             probe = self.library.probe(self.window)
             probe.attach()
             yield
             probe.detach()
-        elif self.variant == PEER:
+        elif self.name == PEER:
             with self.library.watch_by_peer(self.client):
                 yield
         else:
             yield
 
 
-async def measure(library: Library) -> dict[str, list[float]]:
-    """Return for each variant the CPU microseconds a call, round by round."""
-    rounds = {variant: Round(library, variant) for variant in (BARE, OURS, PEER)}
-    costs: dict[str, list[float]] = {variant: [] for variant in rounds}
-    order = list(rounds)
-    for number in range(ROUNDS + 3):
-        random.shuffle(order)
-        for variant in order:
-            used_us = await rounds[variant].run()
-            if number >= 3:  # the first ones warm up
-                costs[variant].append(used_us)
+class Yardstick:
+    """What the peer of our requests adds to one, round by round."""
+
+    def __init__(self) -> None:
+        self._apps = [overhead.bare()[0], overhead.prometheus()[0]]
+        self._added: list[float] = []
+
+    async def measure(self) -> None:
+        """Measure once more."""
+        used = []
+        for app in self._apps:
+            began = time.process_time_ns()
+            for number in range(REQUESTS_OF_THE_YARDSTICK):
+                await overhead.call(app, number)
+            used.append((time.process_time_ns() - began) / 1000 / REQUESTS_OF_THE_YARDSTICK)
+        self._added.append(used[1] - used[0])
+
+    @property
+    def us(self) -> float:
+        """What it adds."""
+        return statistics.median(self._added)
+
+
+Costs = dict[tuple[str, int], list[Cost]]
+"""By variant and calls a request, round by round."""
+
+
+async def measure(library: Library, yardstick: Yardstick) -> Costs:
+    """Return what each variant costs."""
+    variants = [Variant(library, name) for name in (BARE, CONTROL, OURS, PEER)]
+    plan = [(variant, calls) for variant in variants for calls in (FEW, MANY)]
+    costs: Costs = {(variant.name, calls): [] for variant, calls in plan}
+    for number in range(WARM_UP_ROUNDS + ROUNDS):
+        random.shuffle(plan)
+        await yardstick.measure()
+        for variant, calls in plan:
+            cost = await variant.run(calls)
+            if number >= WARM_UP_ROUNDS:
+                costs[variant.name, calls].append(cost)
     return costs
+
+
+def added(costs: Costs, variant: str, side: int) -> tuple[float, float]:
+    """Return what a variant adds to a call, and to a request whatever it calls, on one of the two sides."""
+    by_calls = {
+        calls: statistics.median(
+            with_it[side] - without[side]
+            for with_it, without in zip(costs[variant, calls], costs[BARE, calls], strict=True)
+        )
+        for calls in (FEW, MANY)
+    }
+    a_call = (by_calls[MANY] - by_calls[FEW]) / (MANY - FEW)
+    return a_call, by_calls[FEW] - a_call * FEW
+
+
+class Steps(NamedTuple):
+    """What of ours a call runs through: functions, and instructions of Python's in them."""
+
+    functions: float
+    instructions: float
+
+
+async def count_steps(library: Library) -> tuple[Steps, Steps]:
+    """Return what a call takes on the app's thread, and what on the agent's with its share of a request."""
+    variant = Variant(library, OURS)
+    counted = [0, 0]
+
+    def trace(frame: FrameType, event: str, _arg: Any) -> Any:
+        if "perftui_agent" not in frame.f_code.co_filename:
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        counted[0] += event == "call"
+        counted[1] += event == "opcode"
+        return trace
+
+    def counts() -> Steps:
+        sys.settrace(None)
+        steps = Steps(*(each / MANY / REQUESTS_IN_STEPS for each in counted))
+        counted[:] = [0, 0]
+        return steps
+
+    # Under a tracer every answer is late, and the kernel would be asked about each.
+    with variant.watched(), mock.patch.object(exchanges, "_LEAST_NS", sys.maxsize):
+        await variant.make(3, MANY)
+        variant.fold()
+        sys.settrace(trace)
+        await variant.make(REQUESTS_IN_STEPS, MANY)
+        app = counts()
+        sys.settrace(trace)
+        variant.window.fold_pending()
+        return app, counts()
 
 
 async def compare() -> None:
     """Print the table."""
+    yardstick = Yardstick()
     for library in LIBRARIES:
-        costs = await measure(library)
-        added = {
-            variant: statistics.median(
-                each - bare for each, bare in zip(costs[variant], costs[BARE], strict=True)
-            )
-            for variant in (OURS, PEER)
-        }
-        bare_us = statistics.median(costs[BARE])
+        costs = await measure(library, yardstick)
+        app, agent = await count_steps(library)
+        bare_us = statistics.median(cost.app_us for cost in costs[BARE, MANY]) / MANY
+        (app_us, app_request_us), (agent_us, agent_request_us) = (added(costs, OURS, side) for side in (0, 1))
+        control_us, peer_us = added(costs, CONTROL, 0)[0], added(costs, PEER, 0)[0]
+        there_us = (app_us + agent_us) * YARDSTICK_US / yardstick.us
         print(
-            f"{library.name:14} bare {bare_us:6.1f} µs a call; ours adds {added[OURS]:5.1f}, "
-            f"{PEER} {added[PEER]:6.1f}: {added[PEER] / added[OURS]:4.1f} × ours"
+            f"{library.name:13} bare {bare_us:6.1f} µs a call (and {control_us:+.1f} once more)\n"
+            f"    ours adds {app_us + agent_us:5.1f}: {app_us:.1f} on the app's thread "
+            f"({app.functions:.0f} functions, {app.instructions:.0f} instructions), {agent_us:.1f} on the "
+            f"agent's ({agent.functions:.0f}, {agent.instructions:.0f}); "
+            f"and {app_request_us + agent_request_us:.1f} to a request\n"
+            f"    {PEER} adds {peer_us:.1f}: {peer_us / (app_us + agent_us):.1f} × ours\n"
+            f"    where {YARDSTICK_US:.0f} µs are what {overhead.PEER} adds (here {yardstick.us:.0f}): "
+            f"{there_us:.1f}; budget: ≤ {BUDGET_US:.0f} µs a call",
+            flush=True,
         )
-    print(f"budget: ≤ {BUDGET_US:.0f} µs a call")
 
 
 def main() -> None:

@@ -33,6 +33,8 @@ class OtherService:
     def __init__(self, port: int) -> None:
         self.port = port
         self.asked: list[Asked] = []
+        self.begun = 0
+        """How much was asked so far, whether or not it has been answered."""
         self.connections = 0
         self.flaky: dict[str, int] = {}
 
@@ -52,6 +54,12 @@ class OtherService:
         while len(self.asked) < count and time.monotonic() < until:
             time.sleep(0.005)
         return list(self.asked)
+
+    def wait_begun(self, count: int) -> None:
+        """Wait until so much was asked."""
+        until = time.monotonic() + 5.0
+        while self.begun < count and time.monotonic() < until:
+            time.sleep(0.002)
 
 
 class _Server(ThreadingHTTPServer):
@@ -77,6 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         began = time.perf_counter()
+        self.server.service.begun += 1
         length = int(self.headers.get("content-length") or 0)
         if length:
             self.rfile.read(length)

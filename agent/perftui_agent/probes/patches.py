@@ -40,6 +40,9 @@ def bound_first(method: Any) -> Callable[..., Any]:
     return bound
 
 
+_INHERITED = object()
+
+
 class Patches:
     """What was replaced on classes. Setting an attribute is atomic: no thread ever sees half of it."""
 
@@ -55,6 +58,12 @@ class Patches:
         setattr(owner, name, ours)
         self._replaced.append((owner, name, ours, theirs))
 
+    def put(self, owner: Any, name: str, ours: Any) -> None:
+        """Put `ours` where `owner` may have an attribute of its own, or may have inherited it."""
+        theirs = vars(owner).get(name, _INHERITED)
+        setattr(owner, name, ours)
+        self._replaced.append((owner, name, ours, theirs))
+
     def have(self, owner: Any, name: str) -> bool:
         """Say whether what is there is ours."""
         there = vars(owner).get(name)
@@ -64,5 +73,9 @@ class Patches:
         """Put the originals back, but for what somebody else has replaced in the meantime."""
         while self._replaced:
             owner, name, ours, theirs = self._replaced.pop()
-            if vars(owner).get(name) is ours:
+            if vars(owner).get(name) is not ours:
+                continue
+            if theirs is _INHERITED:
+                delattr(owner, name)
+            else:
                 setattr(owner, name, theirs)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from perftui_agent.locked import KIND, KIND_IN_TRANSACTION, LockSeen, waited_in
-from perftui_agent.records import RequestRecord, SpanRecord, StatementRecord
+from perftui_agent.records import RequestPart, RequestRecord, SpanRecord, StatementRecord
 from perftui_agent.window.statements import StatementLedger
 
 
 def lock_spans(
-    request: RequestRecord, parts: Iterable[SpanRecord], statements: StatementLedger
+    request: RequestRecord, parts: Iterable[RequestPart], statements: StatementLedger
 ) -> list[SpanRecord]:
     """Return the waits that the statements among `parts` account for, and keep those that go on."""
     open_waits: list[LockSeen] = request.locks

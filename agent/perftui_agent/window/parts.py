@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from perftui_agent.handover import take_counted, take_parts
-from perftui_agent.records import CallRecord, RequestRecord, Shape, SpanRecord, StatementRecord
+from perftui_agent.records import CallRecord, RequestPart, RequestRecord, Shape, StatementRecord
 from perftui_agent.window.locks import lock_spans
 from perftui_agent.window.routes import RouteLedger, RouteTally, add_to
 from perftui_agent.window.statements import REPEATED_FROM, StatementLedger
-from perftui_agent.window.stories import StoryLedger
+from perftui_agent.window.stories import MAX_SPANS, StoryLedger
 from perftui_agent.window.upstreams import UpstreamLedger
 
 PIECE = 100
@@ -40,7 +40,7 @@ class PartLedger:
         self._stories = stories
         self._gathered = 0
 
-    def leave(self, part: SpanRecord) -> None:
+    def leave(self, part: RequestPart) -> None:
         """Leave a part that came another way with its request, if that has not been told of yet."""
         request = part.request
         if request is None or request.folded or 0 < request.ended_ns <= part.started_ns:
@@ -111,14 +111,15 @@ class PartLedger:
             work.story = None
 
     def settle(self) -> None:
-        """Have sketches and sums take the times that were gathered."""
+        """Have sketches and sums take the times, and the calls, that were gathered."""
         for tally in self._routes.tallies.values():
             for shape, took_ns in tally.took_ns.items():
                 self._statements.settle(shape, tally.frame, took_ns)
             tally.took_ns.clear()
         self._gathered = 0
+        self._upstreams.settle()
 
-    def _fold_whole(self, request: RequestRecord, parts: Iterable[SpanRecord], tally: RouteTally) -> None:
+    def _fold_whole(self, request: RequestRecord, parts: Iterable[RequestPart], tally: RouteTally) -> None:
         # Written out, since it runs for each statement there is: a call costs as much as what it does here.
         statements, took = self._statements, tally.took_ns
         seen, moment = statements.binds, request.started_ns
@@ -153,6 +154,8 @@ class PartLedger:
                 statements.note(shape, part)
         if calls is not None:
             self._upstreams.fold_whole(calls, tally.frame)
+            if len(calls) > MAX_SPANS:
+                self._upstreams.settle()  # its story, which names their paths, may be made at once
         executions = len(shapes)
         self._gathered += executions
         if executions >= REPEATED_FROM and executions - len(set(shapes)) >= REPEATED_FROM - 1:

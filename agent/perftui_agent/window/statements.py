@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import msgspec
 
 from perftui_agent.kept_run import kept_run
-from perftui_agent.records import CUT, RequestRecord, Shape, SpanRecord, StatementRecord, StatementText
+from perftui_agent.records import CUT, RequestPart, RequestRecord, Shape, StatementRecord, StatementText
 from perftui_agent.window.routes import MAX_REPEATS, add_to
 from perftui_agent.window.shapes import OTHER_SHAPES, ShapeTable
 from perftui_agent.wire.frames import CodePlace, Frame, RepeatedShape, RouteFrame, StatementFrame
@@ -187,7 +187,7 @@ class StatementLedger:
         if before != request:
             self._statement(shape).same_binds += 1
 
-    def find_repeats(self, parts: Iterable[SpanRecord], route: RouteFrame) -> None:
+    def find_repeats(self, parts: Iterable[RequestPart], route: RouteFrame) -> None:
         """Count what a request has repeated, given all its parts."""
         executed: dict[Shape, _Executions] = {}
         for part in parts:

@@ -15,7 +15,14 @@ from itertools import count
 from time import perf_counter_ns
 
 from perftui_agent.locked import KIND, KIND_IN_TRANSACTION
-from perftui_agent.records import EVENTS, CallRecord, RequestRecord, SpanRecord, StatementRecord
+from perftui_agent.records import (
+    EVENTS,
+    CallRecord,
+    RequestPart,
+    RequestRecord,
+    SpanRecord,
+    StatementRecord,
+)
 from perftui_agent.window.routes import RouteTally, add_to
 from perftui_agent.window.targets import TargetTable
 from perftui_agent.wire.fitting import SHORT_CHARACTERS, short
@@ -64,7 +71,7 @@ class Part:
         """Of a statement."""
         self.binds: set[int] | None = None
 
-    def take(self, span: SpanRecord) -> None:
+    def take(self, span: RequestPart) -> None:
         """Add one more of it."""
         self.count += 1
         self.ns += span.ended_ns - span.started_ns
@@ -79,8 +86,8 @@ class Part:
                     self.binds = set()
                 if len(self.binds) < MAX_BINDS:
                     self.binds.add(span.binds)
-        elif type(span) is CallRecord and span.call_site:
-            self.call_site = span.call_site
+        elif type(span) is CallRecord and span.details is not None and span.details.call_site:
+            self.call_site = span.details.call_site
 
 
 class Story:
@@ -144,7 +151,7 @@ class StoryLedger:
         """Distinct spans in flight; too many rather than too few: see `_recount`."""
         self._blocks: deque[tuple[int, int, str, RequestRecord | None]] = deque(maxlen=MAX_BLOCKS)
 
-    def fold_part(self, span: SpanRecord, request: RequestRecord) -> None:
+    def fold_part(self, span: RequestPart, request: RequestRecord) -> None:
         """Add a part to the story of a request that is under way, or has been for long."""
         story = request.story
         if story is None:
@@ -268,10 +275,10 @@ class StoryLedger:
             self._bounded["spans"] = self._bounded.get("spans", 0) + 1
 
 
-def _name_of(span: SpanRecord, targets: TargetTable) -> str:
+def _name_of(span: RequestPart, targets: TargetTable) -> str:
     if type(span) is StatementRecord and span.known is not None:
         return span.known.shape.shown
-    if type(span) is CallRecord and span.upstream is not None:
+    if isinstance(span, CallRecord):
         to = span.upstream
         return f"{to.method} {to.host}{targets.shape(to.host, span.target)}"
     return span.name

@@ -31,15 +31,15 @@ class TargetTable:
         self._shapes: dict[str, dict[str, str]] = {}
         """By host and words, worked out since the last call to `close`."""
 
-    def note(self, host: str, target: str | bytes, status: int) -> None:
-        """Take note of a path that was asked for."""
+    def note(self, host: str, target: str | bytes, times: int, status: int = 200) -> None:
+        """Take note of a path that was asked for so many times, with an answer of this status."""
         words = self._words.get(target) or self._words_of(target)
         known = self._known.get(host)
         if known is None:
             if len(self._known) >= MAX_HOSTS:
                 self._known.pop(next(iter(self._known)))
             known = self._known[host] = {}
-        known[words] = known.get(words, 0) + (status not in _NOWHERE)
+        known[words] = known.get(words, 0) + (0 if status in _NOWHERE else times)
 
     def shape(self, host: str, target: str | bytes) -> str:
         """Return what may be told of a path."""

@@ -1,20 +1,19 @@
 """The upstreams' section of a frame: what other services were asked over HTTP, and by whom.
 
 A call is counted when its request has ended, or at the next beat if that is long under way; it belongs to a
-route once that is known. All of a request's calls together say for how long at least one was under way (five
-at once take no longer than one), which of them repeat one that had failed, and whether one host is asked
-again and again.
+route once that is known. Most calls are like each other: they are kept until there are many, and counted
+at once.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from operator import attrgetter
 
-from perftui_agent.records import CallRecord, RequestRecord, Upstream
+from perftui_agent.records import CallDetails, CallRecord, RequestRecord
 from perftui_agent.sketch import LatencySketch
+from perftui_agent.window.calls import Calls, Same
 from perftui_agent.window.costs import Costs
-from perftui_agent.window.gathered import GatheredSketch
 from perftui_agent.window.statements import OUTSIDE_REQUESTS
 from perftui_agent.window.targets import TargetTable
 from perftui_agent.wire.frames import Frame, RepeatedCalls, RouteFrame, UpstreamFrame
@@ -35,11 +34,11 @@ MAX_DETAILS = 20
 MAX_MET = 200
 """Those of them that are told apart until it closes."""
 
+SETTLED_AT_ONCE = 64
+"""Calls of one upstream that are kept until they are counted: what is left is counted as the frame closes."""
+
 REPEATED_FROM = 3
 """Calls of one upstream by one request."""
-
-MAX_TARGETS = 500
-"""Paths of one request that are told apart."""
 
 OTHER = "(other)"
 _OTHER_KEY: Key = (OTHER, "", "")
@@ -49,91 +48,27 @@ COST_OF_AN_ERROR_NS = 100_000_000
 
 
 class _Row:
-    """One upstream, and its times on their way into sketches."""
+    """One upstream, and its calls on their way into the frame."""
 
-    __slots__ = ("answer", "frame", "latency")
+    __slots__ = ("frame", "waiting")
 
     def __init__(self, key: Key) -> None:
         self.frame = UpstreamFrame(host=key[0], method=key[1], library=key[2])
-        self.latency = GatheredSketch(self.frame.latency)
-        self.answer = GatheredSketch(self.frame.answer)
+        self.waiting: list[CallRecord] = []
+        """Calls without details."""
 
-    def settle(self) -> UpstreamFrame:
-        """Return its frame with all that has been gathered."""
-        self.latency.settle()
-        self.answer.settle()
-        return self.frame
-
-
-class _Busy:
-    """For how long at least one of some calls was under way; they come in the order they began."""
-
-    __slots__ = ("ns", "until_ns")
-
-    def __init__(self) -> None:
-        self.ns = 0
-        self.until_ns = 0
-
-    def add(self, began_ns: int, ended_ns: int) -> None:
-        """Add one more."""
-        if ended_ns > self.until_ns:
-            self.ns += ended_ns - max(began_ns, self.until_ns)
-            self.until_ns = ended_ns
-
-
-class _Same:
-    """One request's calls of one upstream."""
-
-    __slots__ = ("busy", "call_site", "count", "spent_ns", "targets")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.spent_ns = 0
-        self.busy = _Busy()
-        self.targets: set[str | bytes] = set()
-        self.call_site = ""
-
-
-class Calls:
-    """All of one request's calls so far."""
-
-    __slots__ = ("busy", "count", "failed", "held_ns", "same")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.held_ns = 0
-        self.busy = _Busy()
-        self.same: dict[Key, _Same] = {}
-        self.failed: set[tuple[Key, str | bytes]] = set()
-        """What has failed and was not asked for again since."""
-
-    def add(self, key: Key, record: CallRecord) -> bool:
-        """Add one; say whether it repeats one that had failed."""
-        self.count += 1
-        began_ns, ended_ns = record.started_ns, record.ended_ns
-        if record.held_ns > 0:
-            self.held_ns += record.held_ns
-        self.busy.add(began_ns, ended_ns)
-        same = self.same.get(key)
-        if same is None:
-            same = self.same[key] = _Same()
-        same.count += 1
-        same.spent_ns += ended_ns - began_ns
-        same.busy.add(began_ns, ended_ns)
-        if len(same.targets) < MAX_TARGETS:
-            same.targets.add(record.target)
-        if record.call_site:
-            same.call_site = record.call_site
-        return bool(record.failed or self.failed) and self._again(key, record)
-
-    def _again(self, key: Key, record: CallRecord) -> bool:
-        asked = (key, record.target)
-        again = asked in self.failed
-        if record.failed:
-            self.failed.add(asked)
-        elif again:
-            self.failed.discard(asked)
-        return again
+    def settle(self, targets: TargetTable) -> UpstreamFrame:
+        """Return its frame with all calls that were waiting."""
+        waiting, frame = self.waiting, self.frame
+        if waiting:
+            frame.latency.add_all([each.ended_ns - each.started_ns for each in waiting])
+            frame.answer.add_all([each.answered_ns - each.ready_ns for each in waiting])
+            frame.body_ns += sum([each.body_ns for each in waiting])
+            frame.received_bytes += sum([each.received_bytes for each in waiting])
+            for target, times in Counter([each.target for each in waiting]).items():
+                targets.note(frame.host, target, times)
+            waiting.clear()
+        return frame
 
 
 class UpstreamLedger:
@@ -154,9 +89,10 @@ class UpstreamLedger:
             route = request.route
         else:
             return False
-        row = self._fold(record)
-        _count(row.routes, route, 1)
-        _count(row.spent, route, record.ended_ns - record.started_ns)
+        row = self._row(record.upstream.key)
+        self._fold(row, [record])
+        _count(row.frame.routes, route, 1)
+        _count(row.frame.spent, route, record.ended_ns - record.started_ns)
         return True
 
     def fold_whole(self, records: list[CallRecord], route: RouteFrame) -> None:
@@ -166,18 +102,28 @@ class UpstreamLedger:
     def fold_piece(self, records: list[CallRecord], request: RequestRecord) -> None:
         """Count calls of a request that has not ended; they are its route's when it has."""
         request.called = self._gather(request.called or Calls(), records)
+        for upstream in request.called.same:
+            row = self._rows.get(upstream.key)
+            if row is not None:
+                row.settle(self._targets)  # its story is made as it goes on, and names these paths
 
     def fold_request(self, request: RequestRecord, route: RouteFrame) -> None:
         """Attribute what was counted piece by piece, now that the route is known."""
         calls, request.called = request.called, None
         self._attribute(calls, route)
 
+    def settle(self) -> None:
+        """Count what waits for that, and know which paths were asked for."""
+        for row in self._rows.values():
+            if row.waiting:
+                row.settle(self._targets)
+
     def close(self, frame: Frame) -> None:
         """Hand the span's upstreams over to `frame`: as many as it has room for, the costliest."""
         untold, _ = self.costs.close(self._spent(), frame.span_ns)
         self._fold_away(untold)
         for row in self._rows.values():
-            told = row.settle()
+            told = row.settle(self._targets)
             for field in ("routes", "spent", "call_sites", "failures"):
                 setattr(told, field, bounded_counts(getattr(told, field), MAX_DETAILS))
             told.repeats.sort(key=lambda each: each.ns, reverse=True)
@@ -187,57 +133,58 @@ class UpstreamLedger:
         self._targets.close()
 
     def _gather(self, calls: Calls, records: list[CallRecord]) -> Calls:
-        if len(records) > 1:
-            records = sorted(records, key=_began)
-        for record in records:
-            row = self._fold(record)
-            if calls.add(_key_of(record.upstream), record):
-                row.retries += 1
+        for upstream, mine in calls.add(records).items():
+            row = self._rows.get(upstream.key) or self._row(upstream.key)
+            if calls.failed or [True for record in mine if record.details is not None]:
+                for record in mine:
+                    row.frame.retries += calls.add_details(record, record.details)
+            self._fold(row, mine)
         return calls
 
     def _attribute(self, calls: Calls, route: RouteFrame) -> None:
         label = route.route
         route.http_count += calls.count
-        held_ns = min(calls.held_ns, calls.busy.ns)
+        busy_ns = calls.busy_ns
+        held_ns = min(calls.held_ns, busy_ns)
         route.http_held_ns += held_ns
-        route.http_ns += calls.busy.ns - held_ns
-        for key, same in calls.same.items():
-            row = self._row(key).frame
+        route.http_ns += busy_ns - held_ns
+        for upstream, same in calls.same.items():
+            row = (self._rows.get(upstream.key) or self._row(upstream.key)).frame
             row.requests += 1
             _count(row.routes, label, same.count)
             _count(row.spent, label, same.spent_ns)
             if same.count >= REPEATED_FROM:
                 _count_repeats(row, label, same)
 
-    def _fold(self, record: CallRecord) -> UpstreamFrame:
-        """Count a call, but for whose it is. Written out, as what most calls have none of is apart."""
-        upstream = record.upstream
-        key = _OTHER_KEY if upstream is None else upstream.key
-        whole = self._rows.get(key) or self._row(key)
-        row = whole.frame
-        whole.latency.add(record.ended_ns - record.started_ns)
+    def _fold(self, row: _Row, records: list[CallRecord]) -> None:
+        """Count calls of one upstream: those with details at once, the others with more of them."""
+        alike = [record for record in records if record.details is None]
+        row.waiting += alike
+        if len(row.waiting) >= SETTLED_AT_ONCE:
+            row.settle(self._targets)
+        if len(alike) != len(records):
+            for record in records:
+                if record.details is not None:
+                    self._fold_in_detail(row.frame, record, record.details)
+
+    def _fold_in_detail(self, row: UpstreamFrame, record: CallRecord, details: CallDetails) -> None:
+        row.latency.add(record.ended_ns - record.started_ns)
         if record.answered_ns:
-            took_ns = record.answered_ns - record.ready_ns
-            if record.held_ns:
-                row.held += record.held_ns > 0
-                row.held_unknown += record.held_ns < 0
-                held_ns = max(record.held_ns, 0)
-                row.held_ns += held_ns
-                took_ns -= held_ns
-            whole.answer.add(max(0, took_ns))
+            row.held += details.held_ns > 0
+            row.held_unknown += details.held_ns < 0
+            held_ns = max(details.held_ns, 0)
+            row.held_ns += held_ns
+            row.answer.add(max(0, record.answered_ns - record.ready_ns - held_ns))
             row.body_ns += record.body_ns
             row.received_bytes += record.received_bytes
-        if record.failed or record.cancelled:
-            _count_failure(row, record)
-        if record.pool_wait_ns or record.connect_ns:
-            _count_opening(row, record)
-        if record.new_client:
-            row.clients += 1
-        if record.call_site:
-            _count(row.call_sites, record.call_site, 1)
-        if upstream is not None:
-            self._targets.note(upstream.host, record.target, record.status)
-        return row
+        if details.failed or details.cancelled:
+            _count_failure(row, details, record.status)
+        if details.pool_wait_ns or details.connect_ns:
+            _count_opening(row, details)
+        row.clients += details.new_client
+        if details.call_site:
+            _count(row.call_sites, details.call_site, 1)
+        self._targets.note(row.host, record.target, 1, record.status)
 
     def _row(self, key: Key) -> _Row:
         row = self._rows.get(key)
@@ -249,42 +196,37 @@ class UpstreamLedger:
 
     def _spent(self) -> dict[Key, int]:
         """Return what each upstream has cost in this span so far."""
-        return {key: _cost_of(row.settle()) for key, row in self._rows.items() if key != _OTHER_KEY}
+        return {
+            key: _cost_of(row.settle(self._targets)) for key, row in self._rows.items() if key != _OTHER_KEY
+        }
 
     def _fold_away(self, keys: Iterable[Key]) -> None:
         """Count what these were asked in this span as `(other)`."""
         for key in keys:
-            row = self._rows.pop(key).settle()
+            row = self._rows.pop(key).settle(self._targets)
             self._bounded["upstreams"] = self._bounded.get("upstreams", 0) + row.latency.count
-            merge_upstream(self._row(_OTHER_KEY).settle(), row)
+            merge_upstream(self._row(_OTHER_KEY).frame, row)
 
 
-def _key_of(upstream: Upstream | None) -> Key:
-    return _OTHER_KEY if upstream is None else upstream.key
-
-
-_began = attrgetter("started_ns")
-
-
-def _count_failure(row: UpstreamFrame, record: CallRecord) -> None:
-    row.cancelled += record.cancelled
-    if record.failed:
+def _count_failure(row: UpstreamFrame, details: CallDetails, status: int) -> None:
+    row.cancelled += details.cancelled
+    if details.failed:
         row.errors += 1
-        row.timeouts += record.timed_out
-        row.pool_timeouts += record.pool_timed_out
-        _count(row.failures, record.error or str(record.status), 1)
+        row.timeouts += details.timed_out
+        row.pool_timeouts += details.pool_timed_out
+        _count(row.failures, details.error or str(status), 1)
 
 
-def _count_opening(row: UpstreamFrame, record: CallRecord) -> None:
-    if record.pool_wait_ns:
+def _count_opening(row: UpstreamFrame, details: CallDetails) -> None:
+    if details.pool_wait_ns:
         row.pool_wait = row.pool_wait or LatencySketch()
-        row.pool_wait.add(record.pool_wait_ns)
-    if record.connect_ns:
+        row.pool_wait.add(details.pool_wait_ns)
+    if details.connect_ns:
         row.connect = row.connect or LatencySketch()
-        row.connect.add(record.connect_ns)
-        row.tls_ns += record.tls_ns
-        row.opened += record.opened
-        row.retries += record.retries
+        row.connect.add(details.connect_ns)
+        row.tls_ns += details.tls_ns
+        row.opened += details.opened
+        row.retries += details.retries
 
 
 def _count(counts: dict[str, int], name: str, times: int) -> None:
@@ -293,7 +235,7 @@ def _count(counts: dict[str, int], name: str, times: int) -> None:
     counts[name] = counts.get(name, 0) + times
 
 
-def _count_repeats(row: UpstreamFrame, route: str, same: _Same) -> None:
+def _count_repeats(row: UpstreamFrame, route: str, same: Same) -> None:
     """Count that a request has called one upstream several times."""
     for repeats in row.repeats:
         if repeats.route == route and same.call_site in {"", repeats.call_site}:

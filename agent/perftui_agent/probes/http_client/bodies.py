@@ -1,4 +1,4 @@
-"""Stands between an HTTP client and the body of an answer: its parts are counted, and pass unchanged.
+"""Stands between httpx and the body of an answer: its parts are counted, and pass unchanged.
 
 What is asked beyond that goes to the body itself. An exchange is over when its body has been read to the end,
 was closed, failed, or was thrown away. Iterators are objects of their own and hold theirs alone, so that one
@@ -33,10 +33,8 @@ class _Body:
         return self._body.__reduce_ex__(protocol)  # a copy is one of theirs, if there can be any
 
     def __del__(self) -> None:
-        record = self._record
-        if record is not None:
-            self._record = None
-            self._exchanges.over(record)
+        if self._record is not None:
+            self._over()
 
     def _over(self) -> None:
         record = self._record
@@ -58,26 +56,25 @@ class CountedBody(_Body):
 
     def __iter__(self) -> Iterator[bytes]:
         """Return the parts; theirs are a generator as well."""
-        parts = iter(self._body)
-        while True:
-            started_ns = perf_counter_ns()
-            try:
-                part = next(parts)
-            except StopIteration:
-                if (record := self._record) is not None:
+        started_ns = perf_counter_ns()
+        try:
+            for part in self._body:
+                record = self._record
+                if record is not None:
                     record.body_ns += perf_counter_ns() - started_ns
-                    self._record = None
-                    self._exchanges.over(record)
-                return
-            except BaseException as error:
-                if (record := self._record) is not None:
-                    record.body_ns += perf_counter_ns() - started_ns
-                    self._failed(error)
-                raise
-            if (record := self._record) is not None:
-                record.body_ns += perf_counter_ns() - started_ns
-                record.received_bytes += len(part)
-            yield part
+                    record.received_bytes += len(part)
+                yield part
+                started_ns = perf_counter_ns()
+        except GeneratorExit:
+            raise  # whoever reads goes away; the body will be closed, or thrown away
+        except BaseException as error:
+            if self._record is not None:
+                self._record.body_ns += perf_counter_ns() - started_ns
+                self._failed(error)
+            raise
+        if self._record is not None:
+            self._record.body_ns += perf_counter_ns() - started_ns
+            self._over()
 
     def close(self) -> None:
         """Close the body."""
@@ -130,8 +127,7 @@ class _AsyncParts:
         except StopAsyncIteration:
             if (record := body._record) is not None:
                 record.body_ns += perf_counter_ns() - started_ns
-                body._record = None
-                body._exchanges.over(record)
+                body._over()
             raise
         except BaseException as error:
             if (record := body._record) is not None:

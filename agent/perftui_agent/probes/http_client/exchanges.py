@@ -11,11 +11,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from perftui_agent.guard import Guard
 from perftui_agent.handover import hand_over
 from perftui_agent.probes.call_sites import call_site
+from perftui_agent.probes.http_client.connections import Clients, CountConnections
+from perftui_agent.probes.http_client.hosts import Asked, upstream_of
 from perftui_agent.probes.tcp_info import last_data, least_ns
 from perftui_agent.records import CallRecord, Upstream, current_request
 from perftui_agent.whose import request_now
@@ -24,26 +26,32 @@ from perftui_agent.wire.frames import Frame, UpstreamFrame
 MAX_UPSTREAMS = 1_000
 """Hosts and methods that are remembered; those that come again after that are met anew."""
 
+MAX_ROWS = 300
+"""Upstreams of one library in a frame, those that were called and those that are being called."""
+
+OTHER = "(other)"
+
+MAX_UNDER_WAY = 20_000
+"""Exchanges without an answer that are remembered: of one that an app has lost sight of, as with a loop that
+was closed amid it, nobody tells the end."""
+
 SLOW_NS = 100_000_000
 """A call that takes so long brings its call site: next to it a walk along the stack costs nothing."""
 
 RUN_WITH_CALL_SITE = 2
 """So does the third in a row by one request, where repetition begins: once a second."""
 
-UNKNOWN = -1
+FIRST_ERROR = 400
+"""From this status on an answer is looked at more closely."""
 
-_current = current_request.get
+UNKNOWN = -1
 
 POOL_TIMEOUT = "PoolTimeout"
 """What failed is called so whichever library it was: each has a name of its own for it, or none."""
 
 _LEAST_NS = least_ns()
 
-_DEFAULT_PORTS = {("http", 80), ("https", 443), ("http", None), ("https", None)}
-
-
-Asked: TypeAlias = tuple[Any, Any, Any, Any]
-"""Host, method, port and scheme, as the library has them."""
+_current = current_request.get
 
 
 class CallSink(Protocol):
@@ -55,69 +63,86 @@ class CallSink(Protocol):
         """Take a record that will not be written to any more."""
 
 
+class _Nobody:
+    open = False
+
+    def put(self, record: CallRecord) -> None:
+        """Keep nothing."""
+
+
 class Exchanges:
     """The outgoing calls of one library."""
 
-    def __init__(self, library: str, sink: CallSink, guard: Guard) -> None:
+    def __init__(self, library: str, sink: CallSink, guard: Guard, count: CountConnections) -> None:
         self.library = library
-        self.sink = sink
-        self.attached = False
+        self.sink: CallSink = _Nobody()
+        """Nobody, unless the probe is attached: so who asks whether it is open asks for both."""
+        self.clients = Clients(count)
+        self.under_way: dict[int, CallRecord] = {}
+        """Those without an answer yet, each under its place: a number that is its own as long as it lasts."""
+        self.waiting: set[CallRecord] = set()
+        """Those of them that wait for a connection of their client's own."""
+        self._sink = sink
         self._guard = guard
         self._place = f"probes.{library}"
         self._upstreams: dict[Asked, Upstream] = {}
         self._known = self._upstreams.get
-        self._under_way: set[CallRecord] = set()
-        """Without an answer yet."""
-        self.waiting: set[CallRecord] = set()
-        """Those of them that wait for a connection of their client's own."""
 
-    def begin(self, key: Asked, target: str | bytes, new_client: bool = False) -> CallRecord | None:
-        """Begin an exchange; None if that fails: then nothing more is asked about it."""
-        try:
-            upstream = self._known(key) or self._meet(key)
-            request = _current()
-            if request is not None and (request.ended_ns or request.doubted):
-                request = request_now()
-            started_ns = perf_counter_ns()
-            record = CallRecord(request, "http", "", started_ns, 0, False, upstream, target)
-            record.ready_ns = started_ns
-            if request is not None:
+    def attach(self) -> None:
+        """Take what is begun from now on."""
+        self.sink = self._sink
+
+    def detach(self) -> None:
+        """Take nothing more, and know of nothing that goes on: whoever began it may not be here."""
+        self.sink = _Nobody()
+        self.under_way.clear()
+        self.waiting.clear()
+        self.clients.forget()
+
+    def begin(self, key: Asked, target: str | bytes, new_client: bool = False, place: int = 0) -> CallRecord:
+        """Begin an exchange. Not guarded: who calls has more that is to be."""
+        upstream = self._known(key) or self._meet(key)
+        request = _current()
+        if request is not None and (request.ended_ns or request.doubted):
+            request = request_now()
+        record = CallRecord()
+        record.request = request
+        record.upstream = upstream
+        record.target = target
+        record.details = None
+        record.answered_ns = record.body_ns = record.ended_ns = record.received_bytes = record.status = 0
+        if request is not None:
+            if new_client:
+                record.in_detail().new_client = True
+            if upstream.run_wanted:
                 if upstream.run_of != request.started_ns:
                     upstream.run_of = request.started_ns
                     upstream.run = 0
                 else:
                     upstream.run += 1
-                if new_client:
-                    record.new_client = True
-            self._under_way.add(record)
-            return record
-        except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a call
-            self._guard.fault(self._place, error)
-            return None
+        record.place = place or id(record)
+        self.under_way[record.place] = record
+        record.started_ns = record.ready_ns = perf_counter_ns()
+        return record
 
     def answered(
         self, record: CallRecord, status: int, socket_of: Callable[[Any], Any], carrier: Any
     ) -> None:
         """Note that an answer has begun to be read; `socket_of` finds the socket of what carries it."""
-        now_ns = perf_counter_ns()
+        record.answered_ns = now_ns = perf_counter_ns()
+        record.status = status
         try:
-            self._under_way.discard(record)
-            record.answered_ns = record.ended_ns = now_ns
-            record.status = status
+            self.under_way.pop(record.place, None)
             upstream = record.upstream
-            if now_ns - record.ready_ns >= _LEAST_NS:
-                record.held_ns = _held_ns(socket_of, carrier, now_ns - record.ready_ns)
-            if upstream is not None and (
-                upstream.call_site_wanted
-                or status >= 500
-                or record.new_client
-                or (upstream.run_wanted and upstream.run >= RUN_WITH_CALL_SITE)
-                or now_ns - record.started_ns >= SLOW_NS
+            if (
+                now_ns - record.ready_ns >= _LEAST_NS
+                or status >= FIRST_ERROR
+                or record.details is not None
+                or upstream.call_site_wanted
+                or upstream.run >= RUN_WITH_CALL_SITE
             ):
-                upstream.call_site_wanted = False
-                upstream.run_wanted &= upstream.run < RUN_WITH_CALL_SITE
-                record.call_site = call_site()
-        except Exception as error:  # noqa: BLE001 - as above
+                _look_closer(record, socket_of, carrier)
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a call
             self._guard.fault(self._place, error)
 
     def failed(
@@ -130,36 +155,32 @@ class Exchanges:
     ) -> None:
         """Note that an exchange came to nothing, and hand it over."""
         try:
+            details = record.in_detail()
             # A generator that is thrown away, a cancelled task, ctrl+c: nobody's failure.
-            record.cancelled = not isinstance(error, Exception)
-            if not record.cancelled:
-                record.failed = True
-                record.error = POOL_TIMEOUT if pool_timed_out else type(error).__name__
-                record.timed_out, record.pool_timed_out = timed_out or pool_timed_out, pool_timed_out
-                record.call_site = record.call_site or call_site()
-            self.over(record, perf_counter_ns() if not record.answered_ns else 0)
+            details.cancelled = not isinstance(error, Exception)
+            if not details.cancelled:
+                details.failed = True
+                details.error = POOL_TIMEOUT if pool_timed_out else type(error).__name__
+                details.timed_out, details.pool_timed_out = timed_out or pool_timed_out, pool_timed_out
+                details.call_site = details.call_site or call_site()
         except Exception as fault:  # noqa: BLE001 - as above
             self._guard.fault(self._place, fault)
+        self.over(record)
 
-    def over(self, record: CallRecord, ended_ns: int = 0) -> None:
+    def over(self, record: CallRecord) -> None:
         """Hand over a record of an exchange that is over, once."""
         try:
             if record.answered_ns:
-                record.ended_ns = ended_ns or record.answered_ns + record.body_ns
-                if record.status >= 500:
-                    record.failed = True
+                record.ended_ns = record.answered_ns + record.body_ns
             else:
-                self._under_way.discard(record)
-                self.waiting.discard(record)
-                record.ended_ns = ended_ns or perf_counter_ns()
+                self._unanswered(record)
             request = record.request
-            if request is None:
-                self.sink.put(record)
-                return
-            record.request = None
-            if not hand_over(request, record):
+            if request is not None:
+                record.request = None
+                if hand_over(request, record):
+                    return
                 record.request = request
-                self.sink.put(record)
+            self.sink.put(record)
         except Exception as error:  # noqa: BLE001 - as above
             self._guard.fault(self._place, error)
 
@@ -172,32 +193,36 @@ class Exchanges:
         """Count a fault of ours."""
         self._guard.fault(self._place, error)
 
-    def forget(self) -> None:
-        """Know of nothing that goes on any more: whoever began it may not be here."""
-        self._under_way.clear()
-        self.waiting.clear()
-
-    def fill(self, frame: Frame) -> dict[tuple[str, str], UpstreamFrame]:
-        """Add what goes on now, and have each upstream bring a call site again; return the rows so far."""
+    def fill(self, frame: Frame) -> None:
+        """Add what goes on now and the connections there are; have each upstream bring a call site again."""
         now_ns = perf_counter_ns()
         rows = {(row.host, row.method): row for row in frame.upstreams if row.library == self.library}
         for upstream in list(self._upstreams.values()):
             upstream.call_site_wanted = upstream.run_wanted = True
-        for record in list(self._under_way):
-            row = self.row(frame, rows, record.upstream)
+        places = list(self.under_way)
+        for place in places[: max(0, len(places) - MAX_UNDER_WAY)]:
+            self.under_way.pop(place, None)
+        for record in list(self.under_way.values()):
+            row = self._row(frame, rows, record.upstream)
             row.under_way += 1
             row.oldest_ns = max(row.oldest_ns, now_ns - record.started_ns)
         for record in list(self.waiting):
-            row = self.row(frame, rows, record.upstream)
+            row = self._row(frame, rows, record.upstream)
             row.waiting += 1
             row.longest_wait_ns = max(row.longest_wait_ns, now_ns - record.started_ns)
-        return rows
+        self.clients.tell(rows.values())
 
-    def row(
-        self, frame: Frame, rows: dict[tuple[str, str], UpstreamFrame], upstream: Upstream | None
+    def _unanswered(self, record: CallRecord) -> None:
+        self.under_way.pop(record.place, None)
+        self.waiting.discard(record)
+        record.in_detail()  # without an answer it is not like most
+        record.ended_ns = perf_counter_ns()
+
+    def _row(
+        self, frame: Frame, rows: dict[tuple[str, str], UpstreamFrame], upstream: Upstream
     ) -> UpstreamFrame:
         """Return the row of an upstream; if there is no more room for one, that of all others."""
-        host, method = (upstream.host, upstream.method) if upstream is not None else ("", "")
+        host, method = upstream.host, upstream.method
         row = rows.get((host, method))
         if row is None:
             if len(rows) >= MAX_ROWS:
@@ -209,38 +234,34 @@ class Exchanges:
         return row
 
     def _meet(self, key: Asked) -> Upstream:
-        host, method, port, scheme = key
-        if not isinstance(host, str | bytes):
-            raise TypeError(f"a host is no {type(host).__name__}")  # a mock's call goes nowhere
-        verb = _text(method).upper()
+        upstream = upstream_of(key, self.library)
         if len(self._upstreams) >= MAX_UPSTREAMS:
             self._upstreams.clear()
-        upstream = self._upstreams[key] = Upstream(
-            name_of_host(scheme, host, port), verb if verb in _METHODS else "_OTHER", self.library
-        )
+        self._upstreams[key] = upstream
         return upstream
 
 
-def name_of_host(scheme: Any, host: Any, port: int | None) -> str:
-    """Return a host as people say it, with its port where that is not the scheme's."""
-    name = _text(host).strip("[]")
-    if ":" in name:
-        name = f"[{name}]"
-    return name if (_text(scheme), port) in _DEFAULT_PORTS else f"{name}:{port}"
-
-
-def _text(value: Any) -> str:
-    return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
-
-
-MAX_ROWS = 300
-"""Upstreams of one library in a frame, those that were called and those that are being called."""
-
-OTHER = "(other)"
-
-_METHODS = frozenset(
-    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY"}
-)
+def _look_closer(record: CallRecord, socket_of: Callable[[Any], Any], carrier: Any) -> None:
+    """Note what most answers have none of: that one was late, an error, or is to bring its call site."""
+    upstream, waited_ns = record.upstream, record.answered_ns - record.ready_ns
+    if waited_ns >= _LEAST_NS:
+        held_ns = _held_ns(socket_of, carrier, waited_ns)
+        if held_ns:
+            record.in_detail().held_ns = held_ns
+    if record.status >= FIRST_ERROR:
+        record.in_detail().failed = record.status >= 500
+    details, in_a_run = record.details, upstream.run >= RUN_WITH_CALL_SITE
+    if (
+        upstream.call_site_wanted
+        or in_a_run
+        or (details is not None and (details.failed or details.new_client))
+        or record.answered_ns - record.started_ns >= SLOW_NS
+    ):
+        upstream.call_site_wanted = False
+        if in_a_run:
+            upstream.run_wanted = False
+            upstream.run = upstream.run_of = 0
+        record.in_detail().call_site = call_site()
 
 
 def _held_ns(socket_of: Callable[[Any], Any], carrier: Any, waited_ns: int) -> int:

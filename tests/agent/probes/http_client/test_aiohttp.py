@@ -176,7 +176,7 @@ def test_an_answer_that_lies_here_is_no_slow_upstream(
             async with session.get(f"{there.url}/sleep/0") as response:
                 await response.read()
             call = asyncio.create_task(session.get(f"{there.url}/sleep/0.05").__aenter__())
-            await asyncio.sleep(0.02)
+            await asyncio.to_thread(there.wait_begun, 2)
             time.sleep(0.5)  # noqa: ASYNC251 - it holds the loop
             (await call).release()
 

@@ -112,8 +112,8 @@ class _Sink:
 
 def test_thousands_of_hosts_take_no_more_room_than_some(watched: Watched) -> None:
     """What is remembered of hosts, and what a frame says of calls under way, is bounded, and none is lost."""
-    exchanges = Exchanges("httpx", _Sink(), Guard())
-    exchanges.attached = True
+    exchanges = Exchanges("httpx", _Sink(), Guard(), lambda _client, _hosts: None)
+    exchanges.attach()
     under_way = [exchanges.begin((f"host-{n}.example", "GET", None, "http"), "/") for n in range(5_000)]
     frame = watched.frame()
     exchanges.fill(frame)

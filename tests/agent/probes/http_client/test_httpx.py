@@ -159,7 +159,7 @@ def test_an_answer_that_lies_here_is_no_slow_upstream(
         async with httpx.AsyncClient() as client:
             await client.get(f"{there.url}/sleep/0")
             call = asyncio.create_task(client.get(f"{there.url}/sleep/0.05"))
-            await asyncio.sleep(0.02)
+            await asyncio.to_thread(there.wait_begun, 2)
             time.sleep(0.5)  # noqa: ASYNC251 - it holds the loop
             await call
 

@@ -239,8 +239,8 @@ def test_a_pool_made_before_is_seen(there: OtherService) -> None:
 
     def methods() -> list[Any]:
         pool, connection = urllib3.HTTPConnectionPool, urllib3.connection.HTTPConnection
-        names = [(pool, "urlopen"), (pool, "_make_request"), (pool, "_get_conn"), (connection, "connect")]
-        return [vars(owner)[name] for owner, name in [*names, (urllib3.HTTPResponse, "__init__")]]
+        theirs = [vars(pool)[name] for name in ("_make_request", "_get_conn")]
+        return [*theirs, vars(connection)["connect"], connection.response_class]
 
     before = methods()
     with urllib3.PoolManager() as pools:
@@ -259,6 +259,7 @@ def test_a_pool_made_before_is_seen(there: OtherService) -> None:
 
     assert (row.latency.count, row.opened) == (1, 0)
     assert methods() == before
+    assert "response_class" not in vars(urllib3.connection.HTTPConnection)
 
 
 def test_without_urllib3_there_is_nothing_to_do() -> None:
