@@ -18,9 +18,10 @@ from perftui.model.dashboard import Dashboard
 from perftui.model.events import EvidenceKept, Marked
 from perftui.model.evidence import ASKED
 from perftui.model.merge import merge
+from perftui.model.ramp import RampCourse
 from perftui.model.summarize import summarize
 from perftui.model.summary import Finding
-from perftui.recording.entries import Judged
+from perftui.recording.entries import Judged, RampTold
 from perftui.recording.writer import FLUSH_S, RecordingWriter
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError
@@ -105,6 +106,10 @@ class Recorder:
     def mark(self, at: float, label: str = "") -> None:
         """Take a mark that somebody has set."""
         self._writer.add(Marked(at, label))
+
+    def ramped(self, course: RampCourse) -> None:
+        """Take how a ramp went."""
+        self._writer.add(RampTold(now(), course))
 
     def taken(self, worker: WorkerId, kind: str, result: ActionResult, text: str) -> None:
         """Take what somebody has asked a worker for."""

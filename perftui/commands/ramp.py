@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import click
 import msgspec
 
 from perftui.check.grammar import Objective, ObjectiveError, parse_objective
+from perftui.clock import now
 from perftui.commands.arguments import json_option, seconds
 from perftui.commands.opening import dashboard_options
 from perftui.commands.ramp_screen import INTERRUPTED, Raised, Show, screen_for
@@ -218,10 +219,10 @@ async def _run(
             cpus = pinned_to(sorted(os.sched_getaffinity(0)), processes)
             setup = _with(setup, base_url=base_url, unix=unix, cpus=cpus)
             _say_beginning(setup, source.name, objectives, most)
-            async with _recorded(targets, recording) as mark, Load(setup, processes) as load:
+            async with _recorded(targets, recording) as recorder, Load(setup, processes) as load:
                 sent = [str(each) for each in setup.plan]
                 course = Course(feed, objectives, requests=sent, most_rps=most, longest_s=longest_s)
-                progress = Progress(mark, course, is_silent=show is not None)
+                progress = Progress(recorder, course, is_silent=show is not None)
                 under_way = Ramp(
                     feed, load, objectives, step_s=step_s, longest_s=longest_s,
                     telling=progress.tell, stepped=progress.stepped,
@@ -236,6 +237,9 @@ async def _run(
                     with _ended_by_signals(under_way):
                         await raised.run()
                     progress.end()
+                if recorder is not None and course.seen.is_over:
+                    recorder.mark(now(), f"ramp: {course.seen.verdict}")
+                    recorder.ramped(course.seen)
                 if raised.ramped is None:
                     raise TargetError(
                         "the ramp was left before it could be stopped", "nothing is sent any more"
@@ -251,22 +255,24 @@ async def _ended(following: asyncio.Task[None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _recorded(
-    targets: tuple[LocalTarget, ...], path: str | None
-) -> AsyncIterator[Callable[[float, str], None]]:
-    """Record what happens meanwhile, if it is to be; give what sets a mark in it."""
+async def _recorded(targets: tuple[LocalTarget, ...], path: str | None) -> AsyncIterator[Recorder | None]:
+    """Record what happens meanwhile, if it is to be."""
     if path is None:
-        yield lambda _, __: None
+        yield None
         return
     async with LocalSource(targets) as source:
         recorder = Recorder(source, path)
         writing = asyncio.create_task(recorder.run())
         try:
-            yield recorder.mark
+            yield recorder
         finally:
             recorder.end()
-            await writing
-            click.echo(f"wrote {path}", err=True)
+            try:
+                await writing
+            except OSError as error:  # what was found is worth more than its recording
+                click.echo(f"{path} has ended before its time: {error.strerror or error}", err=True)
+            else:
+                click.echo(f"wrote {path}", err=True)
 
 
 def _with(setup: Setup, **changes: object) -> Setup:
@@ -314,8 +320,8 @@ class Progress:
     Where a screen shows it (`is_silent`), nothing is written.
     """
 
-    def __init__(self, mark: Callable[[float, str], None], course: Course, *, is_silent: bool) -> None:
-        self._mark = mark
+    def __init__(self, recorder: Recorder | None, course: Course, *, is_silent: bool) -> None:
+        self._recorder = recorder
         self._course = course
         self._is_silent = is_silent
         self._is_terminal = sys.stderr.isatty() and not is_silent
@@ -338,7 +344,8 @@ class Progress:
         self.end()
         self._course.stepped(looked)
         seen, why = looked.step.seen, looked.step.why
-        self._mark(looked.summary.at, f"ramp: {rate(seen.rate)}/s, {why or 'kept up'}")
+        if self._recorder is not None:
+            self._recorder.mark(looked.summary.at, f"ramp: {rate(seen.rate)}/s, {why or 'kept up'}")
         if self._is_silent:
             return
         fullest = max(looked.used.items(), key=lambda item: item[1], default=None)

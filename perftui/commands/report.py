@@ -7,7 +7,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from perftui.commands.snapshot import averaged
 from perftui.feed import LiveFeed
 from perftui.findings.over_time import stood
 from perftui.model.history import KEPT_S
+from perftui.model.ramp import RampCourse
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.recording.looking import dashboard_at
@@ -67,11 +68,13 @@ def report(
         raise click.BadParameter(f"{output}: its name ends in none of {', '.join(ENDINGS)}", param_hint="-o")
     if output is not None and not Path(output).absolute().parent.is_dir():
         raise click.BadParameter(f"{output}: there is no such directory", param_hint="-o")
+    ramps: Sequence[RampCourse] = ()
     recording = recording_in(targets)
     if recording is not None:
         with recording:
             at = moment_in(recording, moment, "--at") if moment is not None else None
             summary, pictures = _of_recording(recording, last_s, at)
+            ramps = [each.course for each in recording.ramps() if each.at >= summary.at - summary.window_s]
             tell_damage(recording)
     elif moment is not None:
         raise click.BadParameter("only a recording has other moments than this one", param_hint="--at")
@@ -84,7 +87,7 @@ def report(
     path = output or _name(summary)
     write = markdown if path.endswith(".md") else html
     found, taken = stood(pictures), tuple(taken_by_triggers(summary.evidence))
-    text = write(summary, found, taken, made_at=time.time(), version=version("perftui"))
+    text = write(summary, found, taken, ramps, made_at=time.time(), version=version("perftui"))
     _put(Path(path), text.encode("utf-8", "replace"))
     click.echo(path)
     click.echo(f"{len(found)} findings, {len(text.encode()) / 1000:.0f} kB", err=True)

@@ -19,7 +19,7 @@ from perftui.model.events import (
     WorkerGone,
     WorkerJoined,
 )
-from perftui.recording.entries import Entry, Judged, moment_of
+from perftui.recording.entries import Entry, Judged, Said, moment_of
 from perftui.recording.reader import Recording
 from perftui.recording.writer import RecordingWriter
 
@@ -45,9 +45,10 @@ def piece(recording: Recording, since: float, until: float) -> Iterator[Entry]:
             yield replace(event, at=since)
     if link:
         yield replace(link[-1], at=since)
-    for judged in recording.judged():
-        if since <= judged.at <= until:
-            yield judged
+    told: tuple[Said, ...] = (*recording.judged(), *recording.ramps())
+    for said in told:
+        if since <= said.at <= until:
+            yield said
     begin = since
     while begin < until:
         end = min(begin + PIECE_S, until)

@@ -24,6 +24,7 @@ from perftui.model.events import (
     WorkerGone,
     WorkerJoined,
 )
+from perftui.model.ramp import RampCourse
 from perftui.model.summary import Finding
 from perftui.record import Record
 from perftui.recording.blocks import BlockError
@@ -39,6 +40,13 @@ class Judged(Record, frozen=True):
 
     at: float
     findings: tuple[Finding, ...] = ()
+
+
+class RampTold(Record, frozen=True):
+    """How a ramp went that was recorded."""
+
+    at: float
+    course: RampCourse
 
 
 class RollCall(Record, frozen=True):
@@ -62,7 +70,10 @@ class Head(Record, frozen=True):
     """What was taken out, of a piece of another recording."""
 
 
-Entry: TypeAlias = SourceEvent | Judged | RollCall
+Said: TypeAlias = Judged | RampTold
+"""What whoever recorded has said of it: no event of the service."""
+
+Entry: TypeAlias = SourceEvent | Said | RollCall
 
 _TYPES = (
     FrameReceived,
@@ -75,6 +86,7 @@ _TYPES = (
     ClockStepped,
     Marked,
     Judged,
+    RampTold,
     RollCall,
 )
 

@@ -27,7 +27,17 @@ from perftui.model.events import (
 )
 from perftui.model.history import BLOCK_S, KEPT_S
 from perftui.recording.blocks import VERSION, BlockError, Kind
-from perftui.recording.entries import Entry, Head, Judged, RollCall, entries_of, head_of, moment_of
+from perftui.recording.entries import (
+    Entry,
+    Head,
+    Judged,
+    RampTold,
+    RollCall,
+    Said,
+    entries_of,
+    head_of,
+    moment_of,
+)
 from perftui.recording.layout import Damage, Place, layout_of, read_block
 from perftui_agent.wire.frames import WIRE_VERSION
 
@@ -121,6 +131,10 @@ class Recording:
         """Return which findings stood when, as whoever recorded judged."""
         return tuple(each for each in self._story if isinstance(each, Judged))
 
+    def ramps(self) -> tuple[RampTold, ...]:
+        """Return the ramps that were recorded, with how they went."""
+        return tuple(each for each in self._story if isinstance(each, RampTold))
+
     def until(self, at: float, *, fine_s: float = FINE_S, kept_s: float = KEPT_S) -> list[SourceEvent]:
         """Return what makes the picture of a moment: all of the story, and the frames of the last `kept_s`.
 
@@ -146,7 +160,7 @@ class Recording:
         """Return all that was told but frames, with what is missing."""
         return self._in_order(self._told(float("-inf"), float("inf")))
 
-    def all_of_it(self) -> Iterator[SourceEvent | Judged]:
+    def all_of_it(self) -> Iterator[SourceEvent | Said]:
         """Yield everything that can be read, block by block."""
         yield from self._story_events()
         for kind in ("P", "T", "S"):
@@ -154,14 +168,14 @@ class Recording:
                 if place.header.kind == kind:
                     yield from (each for each in self._entries(place) if not isinstance(each, RollCall))
 
-    def _story_events(self) -> Iterator[SourceEvent | Judged]:
+    def _story_events(self) -> Iterator[SourceEvent | Said]:
         for each in self._story:
             if not isinstance(each, RollCall):
                 yield each
 
     def _told(self, since: float, until: float) -> Iterator[SourceEvent]:
         for each in self._story_events():
-            if not isinstance(each, Judged) and since < moment_of(each) <= until:
+            if not isinstance(each, Said) and since < moment_of(each) <= until:
                 yield each
         for missing in self._missing():
             if since < missing.at <= until:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from perftui.model.events import FrameReceived, HistoryReceived, WorkerFound, WorkerJoined
-from perftui.recording.entries import Entry, Judged
+from perftui.model.ramp import RampCourse, RampLimit
+from perftui.recording.entries import Entry, Judged, RampTold
 from perftui_agent.wire.actions import Profile
 from perftui_agent.wire.codec import WireError, decode_from_agent, encode
 from perftui_agent.wire.frames import Dump, Frame
@@ -55,6 +57,8 @@ class Redaction:
         """Return an event without what must not leave the house; nothing if nothing is left."""
         if isinstance(event, Judged):
             return None
+        if isinstance(event, RampTold):
+            event = replace(event, course=_figures_of(event.course))
         plain = msgspec.to_builtins(event, builtin_types=(bytes,))
         return msgspec.convert(self._redacted(plain, ""), type(event))
 
@@ -109,6 +113,12 @@ class Redaction:
             return b""
         plain = self._redacted(msgspec.to_builtins(taken, builtin_types=(bytes,)), "")
         return encode(msgspec.convert(plain, type(taken)))
+
+
+def _figures_of(course: RampCourse) -> RampCourse:
+    """Return a ramp without what was sent; of what gave its kind: sentences quote lines and statements."""
+    limits = tuple(RampLimit(each.kind, then_rps=each.then_rps) for each in course.limits)
+    return replace(course, requests=(), limits=limits)
 
 
 def hosts_in(events: Iterable[Entry]) -> set[str]:

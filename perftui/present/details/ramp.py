@@ -94,7 +94,7 @@ def state_lines(course: RampCourse, at: float, width: int) -> list[Line]:
     """Return how it stands, in words: the first thing one sees."""
     if course.is_over:
         style = "alarm" if course.gave is not None else "notice"
-        return _said(_verdict(course), style, width)
+        return _said(verdict_of(course), style, width)
     # One line, however long: what stands below must not jump with each step.
     style = "alarm" if course.now is not None and course.now.step.why else "focus-sorted"
     lines: list[Line] = [(Cell(fit(f" {clean(_going(course))}", width), style),)]
@@ -108,13 +108,14 @@ def _said(text: str, style: Style, width: int) -> list[Line]:
     return [(Cell(fit(f" {line}", width), style),) for line in wrapped(clean(text), width - 2)]
 
 
-def _verdict(course: RampCourse) -> str:
+def verdict_of(course: RampCourse) -> str:
+    """Return what was found, and what gave."""
     gave = course.gave
     if gave is None:
         return course.verdict
     named = "the " + dict((*RESOURCES, *TIMES)).get(gave.kind, gave.kind.replace("-", " "))
     subject = f" {gave.subject}" if gave.subject and gave.subject not in gave.sentence else ""
-    return f"{course.verdict}: {named}{subject} gave: {gave.sentence}"
+    return f"{course.verdict}: {named}{subject} gave" + (f": {gave.sentence}" if gave.sentence else "")
 
 
 def _going(course: RampCourse) -> str:

@@ -10,9 +10,11 @@ from click.testing import CliRunner
 
 from perftui.commands.cut import cut
 from perftui.model.events import FrameReceived, SourceEvent
+from perftui.recording.entries import RampTold
 from perftui.recording.layout import layout_of, read_block
 from perftui.recording.looking import dashboard_at, summary_between
 from perftui.recording.reader import Recording
+from tests.support.fake_ramp import course
 from tests.support.frames import T
 from tests.support.recordings import record
 from tests.support.rich_service import rich_service
@@ -106,3 +108,22 @@ def _moved(value: object, host: str) -> object:
     if isinstance(value, str):
         return host + value[3:] if value == "box" or value.startswith("box/") else value
     return value
+
+
+def test_a_ramp_is_kept_as_it_went_and_redacted_to_its_figures(tmp_path: Path) -> None:
+    """A piece has it if it ended within; what it sent and what sentences quote goes with the paths."""
+    told = RampTold(T + 35.0, course())
+    source = record(tmp_path / "a.perftui", [*rich_service(40), told])
+    with Recording.open(source) as whole:
+        assert whole.ramps() == (told,)
+    cut_to(source, tmp_path / "b.perftui", "--redact")
+    assert not any(
+        secret in held_in(tmp_path / "b.perftui") for secret in (b"/items/{1..5000}", b"orders.py:41")
+    )
+    with Recording.open(tmp_path / "b.perftui") as share:
+        (kept,) = share.ramps()
+        assert kept.course.steps == told.course.steps
+        assert [each.kind for each in kept.course.limits] == ["pool", "loop"]
+    cut_to(source, tmp_path / "c.perftui", "--to", "+20s")
+    with Recording.open(tmp_path / "c.perftui") as share:
+        assert share.ramps() == ()

@@ -7,8 +7,10 @@ from functools import cached_property
 
 from perftui.findings.over_time import Stood
 from perftui.model.harm import Harm, harm, harm_of
+from perftui.model.ramp import RampCourse
 from perftui.model.summary import RouteSummary, Summary
 from perftui.present.documents.page.charts import Chart, chart, charts
+from perftui.present.documents.page.knee import Knee
 from perftui.present.documents.page.taken import Taken
 from perftui.present.documents.page.waterfall import Bar, Waterfall, slowest_of, spent, waterfall
 from perftui.present.text.cells import clean, shortened
@@ -36,12 +38,14 @@ class Incident:
         summary: Summary,
         findings: Sequence[Stood],
         taken: Sequence[Taken] = (),
+        ramps: Sequence[RampCourse] = (),
         *,
         routes: int = MOST_ROUTES,
     ) -> None:
         self.summary = summary
         self.findings = findings
         self.taken = taken
+        self.knees = [Knee(course) for course in ramps if course.is_over]
         self.most_routes = routes
 
     @property
@@ -52,6 +56,9 @@ class Incident:
     @cached_property
     def headline(self) -> str:
         """What was wrong, in one sentence."""
+        if self.knees:
+            # Whoever ramps a service has brought about by himself what the findings tell of.
+            return self.knees[-1].verdict
         if not self.findings:
             return "Nothing stood out: no finding in this time."
         worst = self.causes[0].finding

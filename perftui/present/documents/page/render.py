@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from perftui.findings.over_time import Stood
+from perftui.model.ramp import RampCourse
 from perftui.model.summary import Event, Summary
 from perftui.present.documents.markdown import plain_markdown
 from perftui.present.documents.page.incident import MOST_EVENTS, MOST_ROUTES, Incident
@@ -41,6 +42,7 @@ def html(
     summary: Summary,
     findings: Sequence[Stood],
     taken: Sequence[Taken] = (),
+    ramps: Sequence[RampCourse] = (),
     *,
     made_at: float,
     version: str,
@@ -51,7 +53,7 @@ def html(
     routes = MOST_ROUTES
     left_out: list[str] = []
     while True:
-        it = Incident(summary, findings, kept, routes=routes)
+        it = Incident(summary, findings, kept, ramps, routes=routes)
         context = _context(it, made_at, version) | {"criteria": criteria, "left_out": left_out}
         page = _environment(is_html=True).get_template("page.html").render(context)
         if len(page.encode()) <= MOST_BYTES or (not kept and routes <= 5):
@@ -67,13 +69,14 @@ def markdown(
     summary: Summary,
     findings: Sequence[Stood],
     taken: Sequence[Taken] = (),
+    ramps: Sequence[RampCourse] = (),
     *,
     made_at: float,
     version: str,
     criteria: Mapping[str, str] = MappingProxyType({}),  # noqa: ARG001 - of the page alone
 ) -> str:
     """Return the same in short, as Markdown."""
-    context = _context(Incident(summary, findings, taken), made_at, version)
+    context = _context(Incident(summary, findings, taken, ramps), made_at, version)
     return _environment(is_html=False).get_template("page.md").render(context)
 
 
