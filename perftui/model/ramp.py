@@ -5,7 +5,7 @@ What its screen, a recording of it and the report's section tell of; made by `pe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from perftui.record import Record
 
@@ -33,6 +33,8 @@ class RampStep(Record, frozen=True):
     """Which part of a request's time went where nobody knows how full it is: `database`, `upstream`."""
     waited_for_locks: int | None = None
     """Sessions that waited for a lock as the database was asked; None if it was not."""
+    turned_down: float | None = None
+    """Which part of the answers was a 4xx, as the workers counted; None if there were none."""
     why: str = ""
     """Why the service did not keep up; empty: it did."""
 
@@ -40,6 +42,13 @@ class RampStep(Record, frozen=True):
     def kept_up(self) -> bool:
         """Whether the service kept up."""
         return not self.why
+
+
+def turned_down(steps: Sequence[RampStep]) -> float:
+    """Return which part of all answers was a 4xx: where that is much of them, something else was measured."""
+    known = [(step.turned_down, step.done) for step in steps if step.turned_down is not None]
+    answers = sum(done for _, done in known)
+    return sum(part * done for part, done in known) / answers if answers else 0.0
 
 
 class RampNow(Record, frozen=True):

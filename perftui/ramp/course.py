@@ -12,13 +12,11 @@ from dataclasses import replace
 
 from perftui.check.grammar import Objective
 from perftui.feed import Feed
-from perftui.model.ramp import RampCourse, RampLimit, RampNow, RampStep
-from perftui.model.summary import Summary
-from perftui.ramp.candidates import Limit
+from perftui.model.ramp import RampCourse, RampNow, RampStep
 from perftui.ramp.load import StepTold
-from perftui.ramp.resources import parts_of, saturation
 from perftui.ramp.run import Looked, Ramped, felt
 from perftui.ramp.search import Observation, Search, judged
+from perftui.ramp.steps import limit_of, step_of, time_in, used_in
 from perftui.ramp.telling import knee_sentence
 
 LOOK_EVERY_S = 1.0
@@ -127,42 +125,3 @@ class Course:
             has_targets=bool(self._objectives),
         )
         return judged(so_far, search.baseline_ms).why
-
-
-def step_of(looked: Looked) -> RampStep:
-    """Return a step that is over."""
-    seen = looked.step.seen
-    return RampStep(
-        at=looked.summary.at,
-        rate=seen.rate,
-        answered=seen.rate * seen.delivered if seen.delivered is not None else None,
-        sent=seen.sent,
-        done=seen.done,
-        errors=seen.errors,
-        p50_ms=seen.p50_ms,
-        p95_ms=seen.p95_ms,
-        p99_ms=seen.p99_ms,
-        queue_p95_ms=looked.queue_p95_ms,
-        used=used_in(looked.summary),
-        time_in=time_in(looked.summary),
-        waited_for_locks=looked.locked.sessions if looked.locked is not None else None,
-        why=looked.step.why,
-    )
-
-
-def limit_of(limit: Limit) -> RampLimit:
-    """Return what gave."""
-    return RampLimit(limit.kind, limit.subject, limit.sentence, limit.advice, limit.then_rps)
-
-
-def used_in(summary: Summary) -> dict[str, float]:
-    """Return how full each resource is."""
-    return {str(kind): share for kind, share in saturation(summary).items()}
-
-
-def time_in(summary: Summary) -> dict[str, float]:
-    """Return which part of a request's time goes to databases and to other services, where any does."""
-    parts = parts_of(summary)
-    whole = sum((parts.queued, parts.loop, parts.threadpool, parts.pool, parts.sql, parts.http, parts.rest))
-    named = {"database": parts.sql, "upstream": parts.http - parts.http_pool}
-    return {kind: min(spent / whole, 1.0) for kind, spent in named.items() if whole and spent > 0}

@@ -23,6 +23,9 @@ LARGEST_BODY = 1_000_000
 
 MOST_REQUESTS = 50
 
+_NUMBERS = re.compile(r"\{(-?\d{1,15})\.\.(-?\d{1,15})\}")
+"""What differs from one to the next in a body: its other braces are its own."""
+
 _BRACES = re.compile(r"\{(?:(-?\d{1,15})\.\.(-?\d{1,15})|([^{}]*,[^{}]*))\}")
 _LINE = re.compile(r"(?P<method>[A-Za-z]+) +(?P<path>/\S*)(?: +@(?P<file>\S.*))?")
 
@@ -117,20 +120,22 @@ def stream(plan: Sequence[Request], rng: random.Random) -> Iterator[Sent]:
 
 
 def _sent(request: Request, rng: random.Random) -> Sent:
-    body = None if request.body is None else _filled(request.body, rng).encode()
+    # `{"item": 7, "quantity": 1}` is no choice of words.
+    body = None if request.body is None else _filled(request.body, rng, _NUMBERS).encode()
     return Sent(request.method, _filled(request.path, rng), body, request.content_type)
 
 
-def _filled(text: str, rng: random.Random) -> str:
+def _filled(text: str, rng: random.Random, braces: re.Pattern[str] = _BRACES) -> str:
     """Return `text` with something for each of its braces."""
 
     def chosen(match: re.Match[str]) -> str:
-        if match[3] is not None:
+        if braces is _BRACES and match[3] is not None:
             words: list[str] = match[3].split(",")
             return rng.choice(words)
-        return str(rng.randint(int(match[1]), int(match[2])))
+        low, high = sorted((int(match[1]), int(match[2])))
+        return str(rng.randint(low, high))
 
-    return _BRACES.sub(chosen, text) if "{" in text else text
+    return braces.sub(chosen, text) if "{" in text else text
 
 
 def _check_braces(text: str, path: str) -> None:

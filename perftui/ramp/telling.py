@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
+from perftui.present.details.ramp import doubt_of
 from perftui.present.documents.table import Column, section, table
 from perftui.present.text.cells import clean
 from perftui.present.text.statements import wrapped
@@ -15,6 +16,7 @@ from perftui.ramp.candidates import Limit
 from perftui.ramp.limits import following
 from perftui.ramp.resources import Kind
 from perftui.ramp.run import Looked, Ramped
+from perftui.ramp.steps import step_of
 
 TOLD: tuple[Kind, ...] = (
     "loop", "gil", "cpu", "quota", "threadpool", "pool", "client-pool", "accept-queue", "memory",
@@ -97,6 +99,8 @@ def ramp_text(ramped: Ramped, width: int) -> list[str]:
             lines += _of(after, "then  ", width)
         for other in [each for each in ramped.limits[1:3] if each != after]:
             lines += _of(other, "or  ", width)
+    if doubt := doubt_of([step_of(each) for each in ramped.looked]):
+        lines += [f"  {line}" for line in wrapped(f"△ {doubt}", width - 2)]
     if ramped.law is not None:
         lines += [f"  {line}" for line in wrapped(ramped.law.in_words(), width - 2)]
     return [*lines, *section("steps", _steps(ramped, width))]

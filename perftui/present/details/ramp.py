@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
 
-from perftui.model.ramp import RampCourse, RampStep
+from perftui.model.ramp import RampCourse, RampStep, turned_down
 from perftui.present.charts.drawing import area, scale_of
 from perftui.present.text.blocks import section
 from perftui.present.text.cells import Cell, Line, Style, clean, fit, fit_line
@@ -108,6 +108,18 @@ def _said(text: str, style: Style, width: int) -> list[Line]:
     return [(Cell(fit(f" {line}", width), style),) for line in wrapped(clean(text), width - 2)]
 
 
+MOST_TURNED_DOWN = 0.2
+"""So many answers that are a 4xx say that what is sent is not what the service takes."""
+
+
+def doubt_of(steps: Sequence[RampStep]) -> str:
+    """Return why the figures may not be those that were meant; empty if nothing speaks for it."""
+    part = turned_down(steps)
+    if part < MOST_TURNED_DOWN:
+        return ""
+    return f"{percent(part)} of the answers were a 4xx: is what is sent what the service takes?"
+
+
 def verdict_of(course: RampCourse) -> str:
     """Return what was found, and what gave."""
     gave = course.gave
@@ -141,9 +153,11 @@ def _going(course: RampCourse) -> str:
 
 def _gave_lines(course: RampCourse, width: int) -> list[Line]:
     """Return the mend, and what would give next."""
-    if not course.is_over:
-        return []
     lines: list[Line] = []
+    if doubt := doubt_of(course.steps):
+        lines += _indented("△", doubt, "medium", width)
+    if not course.is_over:
+        return lines
     gave = course.gave
     if gave is not None and gave.advice:
         then = f": some {rate(gave.then_rps)}/s, an estimate" if gave.then_rps is not None else ""

@@ -41,6 +41,17 @@ def test_a_body_comes_from_a_file_with_its_braces_filled(tmp_path: Path) -> None
     assert (request.content_type, request.changes_things) == ("application/json", True)
 
 
+def test_the_braces_of_a_body_are_its_own_but_for_numbers(tmp_path: Path) -> None:
+    """An object of JSON has commas, and is no choice of words; a range turned round is one all the same."""
+    body = tmp_path / "cart.json"
+    body.write_text('{"customer": 1, "lines": [{"item": {9..9}, "quantity": {2..2}}]}')
+    request = parse_request(f"POST /checkout @{body}")
+    sent = next(stream([request], random.Random(1)))
+    assert sent.body == b'{"customer": 1, "lines": [{"item": 9, "quantity": 2}]}'
+    body.write_text("{2..1}")
+    assert next(stream([parse_request(f"POST /a @{body}")], random.Random(1))).body in {b"1", b"2"}
+
+
 def test_a_mix_is_a_request_a_line(tmp_path: Path) -> None:
     """With its weight before it, and remarks behind."""
     mix = tmp_path / "mix"

@@ -111,6 +111,14 @@ def test_a_step_that_breaks_a_target_is_said_while_it_goes_on() -> None:
     assert "✗ missed p95<200ms" in look(shown)[1]
 
 
+def test_answers_that_turn_down_what_is_sent_are_pointed_out() -> None:
+    """A knee of 422s is no knee of the service's: it is said while the ramp goes on, and with the verdict."""
+    for shown in (course(6), course()):
+        steps = tuple(replace(step, turned_down=0.98) for step in shown.steps)
+        assert "98% of the answers were a 4xx" in "\n".join(look(replace(shown, steps=steps))[2:6])
+        assert "4xx" not in "\n".join(look(shown))
+
+
 def test_enter_looks_at_the_service_while_the_ramp_goes_on_and_0_comes_back() -> None:
     """All views are there, and the ramp lies below them."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 from perftui.model.ramp import RampCourse, RampStep
-from perftui.present.details.ramp import RESOURCES, verdict_of
+from perftui.present.details.ramp import RESOURCES, doubt_of, verdict_of
 from perftui.present.documents.page.charts import Chart, chart
 from perftui.present.text.cells import clean
 from perftui.present.text.units import ms, percent, rate
@@ -53,6 +53,8 @@ class Knee:
         told += [
             ("Next to give", f"{each.kind} {each.subject}: {each.sentence}") for each in course.limits[1:2]
         ]
+        if doubt := doubt_of(course.steps):
+            told.append(("But", doubt))
         if course.law:
             told.append(("By the law of scalability", course.law))
         told.append(
