@@ -11,23 +11,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textual import events
-from textual.app import App
 from textual.screen import Screen
 
-from perftui.clock import now
+from perftui.asking import Asking
 from perftui.driver import ThriftyDriver
 from perftui.faults import FAULTS, log_path
 from perftui.feed import Feed, LiveFeed
+from perftui.keeping import Keeping
 from perftui.keytable.key import Place
-from perftui.model.database import Databases
 from perftui.model.flame import Samples
 from perftui.model.steps import Steps
 from perftui.pace import SLOW_S, Pace
-from perftui.present.picture import Picture
 from perftui.present.text.evidence import Subject
 from perftui.present.text.units import period, size
 from perftui.screens.triage import TriageView
@@ -36,19 +33,14 @@ from perftui.slices import Slices
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, parse_local
 from perftui.terminal import given_back, would_be_brought_back
+from perftui.travelling import Travelling
 from perftui.viewing import WINDOWS_S, Viewing
 from perftui.widgets.bindings import bindings
 from perftui.widgets.ink import wants_ascii
 from perftui.widgets.painter import Painter
 from perftui.widgets.palette import THEMES, Depth, depth_of
 from perftui.widgets.spared import Spared
-from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
-from perftui_agent.wire.explain import Explanation
-from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
-from perftui_agent.wire.messages import ActionResult
-
-if TYPE_CHECKING:
-    from perftui.recorder import Recordings
+from perftui_agent.wire.frames import WorkerId
 
 REMARK_S = 3.0
 
@@ -65,7 +57,7 @@ HEAD_START_S = 1.5
 """So long the first picture has to itself at most, before the past is read."""
 
 
-class Dashboard(Spared, App[int], inherit_bindings=False):
+class Dashboard(Spared, Keeping, Asking, Travelling, inherit_bindings=False):
     """The app: what all screens share, and nothing else."""
 
     BINDINGS = bindings("everywhere")
@@ -101,7 +93,6 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         self._fault: Exception | None = None
         self.marked_samples: Samples | None = None
         self._targets = targets
-        self._recordings: Recordings | None = None
         self._viewing = self.viewing_of(feed, clock, window_s)
         self.picture = self._viewing.picture()
         for theme in THEMES.values():
@@ -265,143 +256,9 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
             self._rate = f"{size((sent - before) / (now - since))}/s"
         return self._rate if self.size.width >= 100 else ""
 
-    async def take_dump(self, worker: WorkerId, *, locals_of: str = "") -> Dump | Refusal:
-        """Return the stacks of a worker, or why there are none."""
-        answer = await self._feed.dump(worker, locals_of=locals_of)
-        if isinstance(answer, Dump):
-            self.took(worker, answer.method, answer, "a dump was taken")
-        return answer
-
-    async def take_profile(
-        self,
-        worker: WorkerId,
-        *,
-        for_s: float,
-        by_route: bool,
-        told: Callable[[Progress], None],
-        finish: asyncio.Event,
-    ) -> Profile | Refusal:
-        """Return where a worker spends its time, or why nobody could tell."""
-        answer = await self._feed.profile(worker, for_s=for_s, by_route=by_route, told=told, finish=finish)
-        if isinstance(answer, Profile):
-            self.took(worker, answer.engine, answer, "a profile was taken")
-        return answer
-
-    async def watch_memory(
-        self,
-        worker: WorkerId,
-        *,
-        for_s: float,
-        told: Callable[[Progress], None],
-        finish: asyncio.Event,
-    ) -> Memory | Refusal:
-        """Return what grows in a worker, or why it can't be told."""
-        answer = await self._feed.memory(worker, for_s=for_s, told=told, finish=finish)
-        if isinstance(answer, Memory):
-            self.took(worker, "memory", answer, "it was watched what grows")
-        return answer
-
-    async def ask_databases(self) -> Databases:
-        """Return what the service's databases say themselves."""
-        return await self._feed.databases()
-
-    async def measure_functions(
-        self,
-        worker: WorkerId,
-        *,
-        route: RouteLabel,
-        requests: int,
-        for_s: float,
-        told: Callable[[Progress], None],
-        finish: asyncio.Event,
-    ) -> Functions | Refusal:
-        """Return what the next requests of a route call in a worker, or why there is nothing."""
-        answer = await self._feed.functions(
-            worker, route=route, requests=requests, for_s=for_s, told=told, finish=finish
-        )
-        if isinstance(answer, Functions):
-            self.took(worker, "functions", answer, f"the functions of {route} were measured")
-        return answer
-
-    async def explain(self, workers: Sequence[WorkerId], fingerprint: str) -> Explanation | Refusal:
-        """Return how the database goes about a statement, or why nobody could tell."""
-        return await self._feed.explain(workers, fingerprint)
-
-    def action_pause(self) -> None:
-        """Freeze the picture, or let it go on."""
-        self._moved(self._viewing.pause())
-
-    def action_step(self, by: int) -> None:
-        """Step through time by a tick of the chart."""
-        self._moved(self._viewing.step(by))
-
-    def action_leap(self, by: int) -> None:
-        """Leap through time by a window."""
-        self._moved(self._viewing.leap(by))
-
-    def go_to(self, moment: float) -> None:
-        """Show the service as it was at a moment."""
-        self._moved(self._viewing.go_to(moment))
-
-    def action_live(self) -> None:
-        """Return to the present."""
-        self._moved(self._viewing.to_live())
-
-    def action_mark(self) -> None:
-        """Mark this moment."""
-        remark = self._viewing.mark()
-        if self._recordings is not None and self._recordings.recorder is not None:
-            self._recordings.recorder.mark(now())
-        self._moved(remark)
-
-    def action_window(self) -> None:
-        """Look at the next longer window; after the longest, the shortest."""
-        self._viewing.next_window()
-        self.repaint()
-
-    def _recorded(self, picture: Picture) -> Picture:
-        """Return a picture that says whether it is recorded."""
-        if self._recordings is None:
-            return picture
-        if self._recordings.failed:
-            self.remark(f"recording has ended: {self._recordings.failed}")
-            self._recordings.failed = ""
-        return replace(picture, records=True) if self._recordings.recorder is not None else picture
-
     def refused(self) -> str:
         """Return why nothing can be asked of a worker here; empty where it can."""
         return ""
-
-    def took(self, worker: WorkerId, kind: str, result: ActionResult, text: str) -> None:
-        """Have what a worker was asked for in the recording, too."""
-        if self._recordings is not None and self._recordings.recorder is not None:
-            self._recordings.recorder.taken(worker, kind, result, text)
-
-    async def action_record(self) -> None:
-        """Ask whether to record, and begin; or end the recording."""
-        from perftui.recorder import Recordings, default_name  # noqa: PLC0415 - see `_go_on`
-        from perftui.screens.recording import ask_and_record  # noqa: PLC0415
-
-        view = self.screen
-        if not self._targets:
-            self.remark("there is nothing here to record")
-            return
-        if self._recordings is None:
-            self._recordings = Recordings(self._targets)
-        if (recorder := self._recordings.recorder) is not None:
-            await self._recordings.end()
-            self.remark(f"wrote {recorder.path}: {size(recorder.size)}")
-            self.repaint()
-        elif isinstance(view, View):
-            # A path that a shell can use, wherever it is typed.
-            path = os.path.join(_here(), default_name(self.picture.summary.service or ""))
-            ask_and_record(view, self._recordings.begin, path)
-
-    def _moved(self, remark: str) -> None:
-        """Show where one is now, and what is to be said of it."""
-        if remark:
-            self.remark(remark)
-        self.repaint()
 
     def action_refresh_rate(self, by: int) -> None:
         """Paint more or less often."""
@@ -481,11 +338,6 @@ class Dashboard(Spared, App[int], inherit_bindings=False):
         await self.end_recording()
         self.exit(0)
 
-    async def end_recording(self) -> None:
-        """Write the rest of what is recorded; nothing if nothing is."""
-        if self._recordings is not None:
-            await self._recordings.end()
-
 
 def show(feed: Feed) -> int:
     """Show the dashboard on a feed until it is left; return the exit code."""
@@ -519,14 +371,6 @@ def run(
 
     with told_afterwards(), given_back():
         return asyncio.run(opened())
-
-
-def _here() -> str:
-    """Return the current directory; somebody may have removed it since."""
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        return os.curdir
 
 
 @contextmanager

@@ -45,6 +45,12 @@ RESOURCES = (
 )
 """What can be full, and how it is called here."""
 
+FELT = 5
+"""Charts of rate and latency."""
+
+MOST_ELSE = 3 + 4 + len(RESOURCES) + 2 + 2
+"""Lines for the state, headings and axis, resources, and the rest."""
+
 TIMES = (("database", "in database"), ("upstream", "in upstreams"))
 
 PHASES = {
@@ -74,8 +80,8 @@ def ramp_lines(course: RampCourse, at: float, width: int, height: int) -> list[L
     """Return all of it: `at` is the present, `height` what can be seen at a time."""
     head = [*state_lines(course, at, width), *_gave_lines(course, width)]
     rows = _resources(course)
-    room = height - len(head) - len(rows) - 4
-    tall = max(min(room // 5, 4), 1)
+    # By what there may be: charts must not shrink as more becomes known.
+    tall = max(min((height - MOST_ELSE) // FELT, 4), 1)
     columns = _columns(course, width)
     felt = _felt(course, tall)
     lines = [*head, section("RATE AND LATENCY", width, "a column a step; the figures are of the last")]
