@@ -92,6 +92,8 @@ class RampCourse(Record, frozen=True):
     bracket: tuple[float, float] | None = None
     limits: tuple[RampLimit, ...] = ()
     """What gave, the likeliest first; empty where nothing did."""
+    following: RampLimit | None = None
+    """What would give next, once that is mended."""
     law: str = ""
     """How throughput grows with what is under way, in words."""
     ended: str = ""

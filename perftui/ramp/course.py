@@ -13,6 +13,7 @@ from dataclasses import replace
 from perftui.check.grammar import Objective
 from perftui.feed import Feed
 from perftui.model.ramp import RampCourse, RampNow, RampStep
+from perftui.ramp.limits import following
 from perftui.ramp.load import StepTold
 from perftui.ramp.run import Looked, Ramped, felt
 from perftui.ramp.search import Observation, Search, judged
@@ -96,9 +97,11 @@ class Course:
 
     def over(self, ramped: Ramped) -> None:
         """Take how all of it went."""
+        after = following(ramped.limits)
         self.seen = replace(
             self.seen,
             now=None,
+            following=limit_of(after) if after is not None else None,
             steps=tuple(map(step_of, ramped.looked)),
             verdict=knee_sentence(ramped),
             knee_rps=ramped.search.knee_rps,

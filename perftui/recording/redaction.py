@@ -118,7 +118,9 @@ class Redaction:
 def _figures_of(course: RampCourse) -> RampCourse:
     """Return a ramp without what was sent; of what gave its kind: sentences quote lines and statements."""
     limits = tuple(RampLimit(each.kind, then_rps=each.then_rps) for each in course.limits)
-    return replace(course, requests=(), limits=limits)
+    after = course.following
+    following = RampLimit(after.kind, then_rps=after.then_rps) if after is not None else None
+    return replace(course, requests=(), limits=limits, following=following)
 
 
 def hosts_in(events: Iterable[Entry]) -> set[str]:

@@ -51,6 +51,7 @@ def course(steps: int | None = None, *, limits: tuple[RampLimit, ...] = (GAVE, N
         knee_rps=search.knee_rps,
         bracket=search.bracket,
         limits=limits,
+        following=NEXT,
         law="0.4 % of a request's time others wait for (contention): no more than some 420/s",
     )
 

@@ -168,7 +168,7 @@ def _gave_lines(course: RampCourse, width: int) -> list[Line]:
     if gave is not None and gave.advice:
         then = f": some {rate(gave.then_rps)}/s, an estimate" if gave.then_rps is not None else ""
         lines += _indented("mend", f"{gave.advice}{then}", "bright", width)
-    for limit in course.limits[1:2]:
+    if (limit := course.following) is not None:
         lines += _indented("next", f"{limit.kind} {limit.subject}: {limit.sentence}", "text", width)
     if course.limits and course.limits[0].kind == "none":
         lines += _indented("why", course.limits[0].sentence, "text", width)

@@ -50,9 +50,8 @@ class Knee:
         if gave is not None and gave.advice:
             then = f"; that should give some {rate(gave.then_rps)}/s, an estimate" if gave.then_rps else ""
             told.append(("Mend", f"{gave.advice}{then}"))
-        told += [
-            ("Next to give", f"{each.kind} {each.subject}: {each.sentence}") for each in course.limits[1:2]
-        ]
+        if (after := course.following) is not None:
+            told.append(("Next to give", f"{after.kind} {after.subject}: {after.sentence}"))
         if doubt := doubt_of(course.steps):
             told.append(("But", doubt))
         if course.law:
