@@ -327,7 +327,7 @@ class _Run:
             folded = self._look_and_fold()
             if folded >= FOLD_AT_ONCE:
                 pause_s = 0.0
-            elif not folded and self.loop_probe.may_rest:
+            elif not folded and self.loop_probe.may_rest and self._channel_probe.may_rest:
                 pause_s = max(pause_s, self._rest_s)
         self.loop_probe.rests(int(pause_s * 1e9))
         return pause_s
@@ -401,6 +401,7 @@ class _Run:
             traffic=Traffic(
                 follow=Detour(self.loop_probe, self._guard).follow,
                 serves=_serves,
+                walk=_walk_routes,
                 routes=lambda: [label for labels in list(routes.every) for label in labels.labels()],
                 loop=lambda: self.loop_probe.loop,
             ),

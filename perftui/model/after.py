@@ -85,7 +85,7 @@ class ChannelSummary(Record, frozen=True):
     handling_ms: float = 0.0
     """In sum."""
     unjudged: int = 0
-    """Messages that there were too many of to tell how long each took."""
+    """Messages that there were too many of, or that nobody saw in time, to tell how long each took."""
     replies: int = 0
     queued: int = 0
     """Messages after which the next had been waiting."""

@@ -37,6 +37,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from perftui_agent import instrument
 
+now = time.perf_counter_ns
 inner = FastAPI()
 random.seed(os.getpid())
 
@@ -45,20 +46,34 @@ async def work(n: int) -> dict[str, int]:
     await asyncio.sleep(random.lognormvariate(-3.4, 0.6))
     return {"n": n}
 
+class Within:
+    """Reads the clock inside of the agent."""
+    def __init__(self, app):
+        self.app = app
+    async def __call__(self, scope, receive, send):
+        times = scope.get("times", {})
+        times["began"] = now()
+        async def timed_send(message):
+            await send(message)
+            times["ended"] = now()
+        await self.app(scope, receive, timed_send)
+
+inner.add_middleware(Within)
 instrument(inner)
 
 async def app(scope, receive, send):
-    """Times each request from outside of the agent, and writes the durations down."""
+    """Writes down how long each takes by two clocks, between whose readings the agent reads its own."""
     if scope["type"] != "http":
         return await inner(scope, receive, send)
-    started, ended = time.perf_counter_ns(), 0
+    scope["times"] = times = {}
+    began, ended = now(), 0
     async def timed_send(message):
         nonlocal ended
         await send(message)
-        ended = time.perf_counter_ns()
+        ended = now()
     await inner(scope, receive, timed_send)
     with open(Path(os.environ["DURATIONS"]) / str(os.getpid()), "a") as file:
-        file.write(f"{ended - started}\\n")
+        file.write(f"{ended - times['began']} {times['ended'] - began}\\n")
 '''
 
 BLOCKING_APP = """
@@ -79,10 +94,6 @@ async def blocks_the_loop(seconds: float) -> str:
 
 instrument(app)
 """
-
-
-CLOCKS_APART_MS = 1.0
-"""The test's clock is read outside of the agent's: in between, a busy processor may do other things."""
 
 
 def exact_quantile(values: list[float], q: float) -> float:
@@ -138,6 +149,7 @@ def test_promise_7_counts_and_quantiles_are_those_of_the_requests(tmp_path: Path
     """Over four workers of either server, counts are exact and p95 and p99 within 1 % of the exact ones.
 
     On a Unix socket, where no kernel tells how long a request waited for the app: so is it timed here.
+    Between two clocks a busy processor does other things: the exact value lies between what both say.
     """
     durations_dir = tmp_path / "durations"
     durations_dir.mkdir()
@@ -153,14 +165,16 @@ def test_promise_7_counts_and_quantiles_are_those_of_the_requests(tmp_path: Path
                 thread.start()
             for thread in threads:
                 thread.join()
-        exact = [int(line) / 1e6 for file in durations_dir.iterdir() for line in file.read_text().split()]
+        lines = [line.split() for file in durations_dir.iterdir() for line in file.read_text().splitlines()]
+        least, most = ([int(each) / 1e6 for each in column] for column in zip(*lines, strict=True))
         route = seen.routes["GET /work/{n}"]
-        assert len(exact) == 400
+        assert len(lines) == 400
         assert route["requests"] == 400
         for q, key in ((0.5, "p50_ms"), (0.95, "p95_ms"), (0.99, "p99_ms")):
-            expected = exact_quantile(exact, q)
-            assert abs(route[key] - expected) <= 0.01 * expected + CLOCKS_APART_MS, key
-        assert abs(route["max_ms"] - max(exact)) <= CLOCKS_APART_MS
+            between = (0.99 * exact_quantile(least, q), 1.01 * exact_quantile(most, q))
+            assert between[0] <= route[key] <= between[1], (key, between)
+        assert max(least) <= route["max_ms"] + 0.001
+        assert route["max_ms"] <= max(most) + 0.001
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from types import CoroutineType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.called import added_up, told
@@ -34,12 +34,14 @@ from perftui_agent.wire.actions import (
 )
 from perftui_agent.wire.frames import Refusal
 
+Answer = TypeVar("Answer")
+
 LOOK_EVERY_S = 0.05
 
 TELL_EVERY_S = 1.0
 
 ANSWERS_S = 1.0
-"""How long the app's loop may take to say who measures in its thread; blocked, it is looked at later."""
+"""How long the app's loop may take to answer; blocked, it is looked at later."""
 
 INSIDE_S = 1.0
 """How long a step that is under way at the end may still take to be counted."""
@@ -69,7 +71,10 @@ class Traffic(NamedTuple):
     follow: Callable[[Follower], AbstractContextManager[None]]
     """Leads them past a follower meanwhile."""
     serves: Callable[[str], bool | None]
-    """Tells whether there is a route; None if that is not known yet."""
+    """Tells whether there is a route; None if that is not known yet …"""
+    walk: Callable[[], None]
+    """… which this mends, where it can be, on the app's loop: an app that is part of another, or that nobody
+    has asked yet, has not shown its routes."""
     routes: Callable[[], Iterable[str]]
     """Returns those there are."""
     loop: Callable[[], asyncio.AbstractEventLoop | None]
@@ -89,9 +94,12 @@ async def take_functions(
     if pid != os.getpid() or traffic is None:
         reason = f"only worker {pid} itself can measure its requests, and it does not answer"
         return Refusal(id=request.id, reason=reason, advice=f"dump it: perftui dump --worker {pid}")
+    loop = traffic.loop()
+    if traffic.serves(request.route) is None:
+        await _on(loop, traffic.walk, guard)
     if traffic.serves(request.route) is False:
         return _unknown(request, traffic)
-    if other := await _others(traffic.loop()):
+    if other := await _on(loop, others_measure, guard):
         return _disturbed(request, other)
     asked = min(max(request.requests, 1), MOST_REQUESTS)
     for_s = min(max(request.for_s, 1.0), LONGEST_WAIT_S)
@@ -232,27 +240,31 @@ class _Measured:
                 del self._runs[record]
 
 
-async def _others(loop: asyncio.AbstractEventLoop | None) -> str:
-    """Return what else measures on the app's loop; empty for nothing, and where it does not answer soon."""
+async def _on(
+    loop: asyncio.AbstractEventLoop | None, ask: Callable[[], Answer], guard: Guard
+) -> Answer | None:
+    """Return what the app's loop answers; None where there is none, and where it does not answer soon."""
     if loop is None:
-        return ""
+        return None
     here = asyncio.get_running_loop()
-    answer: asyncio.Future[str] = here.create_future()
+    answer: asyncio.Future[Answer | None] = here.create_future()
 
-    def told(who: str) -> None:
+    def told(what: Answer | None) -> None:
         if not answer.done():
-            answer.set_result(who)
+            answer.set_result(what)
 
-    def ask() -> None:
-        who = others_measure()
+    def asked() -> None:
+        what = None
+        with guard.guarding("functions"):
+            what = ask()
         with contextlib.suppress(RuntimeError):  # the agent is gone
-            here.call_soon_threadsafe(told, who)
+            here.call_soon_threadsafe(told, what)
 
     try:
-        loop.call_soon_threadsafe(ask)
+        loop.call_soon_threadsafe(asked)
         return await asyncio.wait_for(answer, ANSWERS_S)
     except (RuntimeError, TimeoutError):  # closed, or blocked
-        return ""
+        return None
 
 
 def _judged(

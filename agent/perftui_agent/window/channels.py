@@ -1,7 +1,9 @@
 """The channels section of a frame: what goes over WebSockets and streams, by route and kind.
 
 A message is counted a little after it was handled: what held the loop meanwhile is known only when that is
-over, and is no slowness of its handler.
+over, and is no slowness of its handler. Of one that took long and that nobody came to look at meanwhile,
+because there were too many or the machine was too busy, nobody knows whether it only waited for news: it is
+counted, and not judged.
 """
 
 from __future__ import annotations
@@ -34,6 +36,10 @@ MAX_DETAILS = 20
 
 SETTLED_AFTER_NS = 120_000_000
 """So long after a message was handled it is known what held the loop meanwhile: two beats."""
+
+UNSEEN_NS = 120_000_000
+"""A message that takes longer has been looked at, or nobody knows what it waited for: looks begin after 40 ms
+and come at every beat."""
 
 OTHER = "(other)"
 _OTHER_KEY: Key = ("", OTHER)
@@ -155,11 +161,16 @@ class ChannelLedger:
         return False
 
     def _fold_one(self, row: ChannelFrame, channel: Channel, handling: Handling) -> None:
-        until_ns = handling.until_ns
+        until_ns, by = handling.until_ns, channel.record
         whole_ns = until_ns - handling.taken_ns
-        held_ns = self._stories.held_between(handling.taken_ns, until_ns, channel.record)
+        held_ns = self._stories.held_between(handling.taken_ns, until_ns, by)
         news_ns = min(handling.waited_for_news_ns, whole_ns)
-        row.handling.add(max(0, whole_ns - held_ns - news_ns - min(handling.sending_ns, whole_ns)))
+        own_ns = max(0, whole_ns - held_ns - news_ns - min(handling.sending_ns, whole_ns))
+        unseen = not handling.looked_ns and own_ns >= UNSEEN_NS
+        if unseen and self._stories.held_by(handling.taken_ns, until_ns, by) < own_ns / 2:
+            row.unjudged += 1
+            return
+        row.handling.add(own_ns)
         row.held_ns += held_ns
         row.news_ns += news_ns
         row.queued += handling.queued

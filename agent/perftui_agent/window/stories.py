@@ -183,13 +183,17 @@ class StoryLedger:
 
     def held_between(self, since_ns: int, until_ns: int, by: RequestRecord) -> int:
         """Return for how long anybody but `by` has held the loop between two moments."""
-        held_ns = 0
+        return sum(ns for ns, holder in self._held(since_ns, until_ns) if holder is not by)
+
+    def held_by(self, since_ns: int, until_ns: int, by: RequestRecord) -> int:
+        """Return for how long `by` has held the loop between two moments."""
+        return sum(ns for ns, holder in self._held(since_ns, until_ns) if holder is by)
+
+    def _held(self, since_ns: int, until_ns: int) -> Iterator[tuple[int, RequestRecord | None]]:
         for began_ns, ended_ns, _, holder in reversed(self._blocks):
             if ended_ns <= since_ns:
-                break
-            if holder is not by:
-                held_ns += max(0, min(ended_ns, until_ns) - max(began_ns, since_ns))
-        return held_ns
+                return
+            yield max(0, min(ended_ns, until_ns) - max(began_ns, since_ns)), holder
 
     def fold_request(self, record: RequestRecord, tally: RouteTally) -> None:
         """Keep a request if it is among the slowest; it may have waited for a block of the loop, too."""

@@ -111,6 +111,11 @@ class Window:
         return self._begun_taken + len(self.begun)
 
     @property
+    def may_be_in_flight(self) -> bool:
+        """Whether any request may be; on any thread. One that has just ended is so until note was taken."""
+        return bool(self.begun or self._open)
+
+    @property
     def unfolded(self) -> list[RequestRecord]:
         """Requests in flight, and those that have ended and are not folded yet; for the agent's thread."""
         self._take_begun()

@@ -41,7 +41,8 @@ class ChannelFrame(msgspec.Struct, omit_defaults=True, kw_only=True):
     """From a message received to the reply, or to asking for the next one where there was no reply or that
     had to wait. Not in it: sending, waiting for what others have to say, and a loop that others held."""
     unjudged: Count = 0
-    """Messages that there were too many of to tell how long each took."""
+    """Messages of which nobody knows how long each took its handler: there were too many, or nobody came to
+    look in time what it waited for."""
     replies: Count = 0
     """Of the messages in `handling`, those that were replied to before the next was asked for."""
     queued: Count = 0

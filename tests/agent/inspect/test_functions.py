@@ -20,7 +20,7 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import StreamingResponse
 
-from perftui_agent.agent import _serves
+from perftui_agent.agent import _serves, _walk_routes
 from perftui_agent.guard import Guard
 from perftui_agent.inspect import stepping
 from perftui_agent.inspect.functions import Traffic, take_functions
@@ -142,6 +142,7 @@ async def _measured(
             traffic=Traffic(
                 follow=detour.follow,
                 serves=_serves,
+                walk=_walk_routes,
                 routes=lambda: [label for each in list(routes.every) for label in each.labels()],
                 loop=lambda: Here.loop,
             ),
@@ -460,15 +461,17 @@ def test_a_profiler_of_the_endpoints_own_goes_on() -> None:
         assert "one that was switched on meanwhile" in answer.reason
 
 
-def test_an_unknown_route_is_refused_with_the_near_ones() -> None:
-    """In one sentence, with what may have been meant."""
+@pytest.mark.parametrize("asked", [True, False])
+def test_an_unknown_route_is_refused_with_the_near_ones(asked: bool) -> None:
+    """In one sentence, with what may have been meant; also beside apps that nobody has asked yet."""
 
     async def work(_: Client) -> None:
         pass
 
-    app = shop()
-    with timed(app) as service:
-        asyncio.run(Client(service.app).get("/x"))
+    app, silent = shop(), FastAPI()
+    with timed(silent), timed(app) as service:
+        if asked:
+            asyncio.run(Client(service.app).get("/x"))
         refusal, _ = measure(app, work, "GET /othr")
     assert isinstance(refusal, Refusal)
     assert refusal.reason == "this worker has no route GET /othr"

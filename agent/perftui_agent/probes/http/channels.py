@@ -9,7 +9,9 @@ from the agent's thread, as requests in flight are, and what was news is no part
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from heapq import nsmallest
 from time import perf_counter_ns
 from typing import Any, Protocol, TypeAlias
 
@@ -31,7 +33,10 @@ LOOKED_AT_FROM_NS = 40_000_000
 """A message that takes less is quick, whatever its handler waits for."""
 
 AT_ONCE = 20
-"""Handlers that are looked at in one beat: half a millisecond."""
+"""Handlers that are looked at in one beat: half a millisecond. Where there are more they take turns."""
+
+AWAKE_NS = 1_000_000_000
+"""So long after a message on a WebSocket the next is looked at in time, also where nothing else goes on."""
 
 _SUBSCRIPTION = "PubSub."
 """What redis-py's listeners are called."""
@@ -41,6 +46,8 @@ class Sockets(Protocol):
     """Who is told of connections: the window."""
 
     open_websockets: int
+    touched: deque[Channel]
+    """Those that have something new to tell."""
 
     def channel(self, kind: str, record: RequestRecord, opened_ns: int) -> Channel:
         """Return a new one."""
@@ -161,6 +168,16 @@ class ChannelProbe:
 
     def __init__(self, sink: Sockets) -> None:
         self._sink = sink
+        self._moved_ns = -AWAKE_NS
+        """When a message was last seen to pass on a WebSocket."""
+
+    @property
+    def may_rest(self) -> bool:
+        """Whether none has passed for a while, so that the next look may come later than at the next beat.
+
+        A message that is over before anybody looked has nobody who could tell what it waited for.
+        """
+        return perf_counter_ns() - self._moved_ns >= AWAKE_NS
 
     def attach(self) -> ProbeStatus:
         """There is nothing to attach to: connections come by where requests do."""
@@ -175,14 +192,16 @@ class ChannelProbe:
     def look(self) -> None:
         """Look at the handlers that are busy; on the agent's thread, at every beat."""
         now_ns = perf_counter_ns()
-        looked_at = 0
-        for channel in self._sink.busy_channels:
-            handling = channel.handling
-            if handling is None or now_ns - handling.taken_ns < LOOKED_AT_FROM_NS:
-                continue
-            looked_at += 1
-            if looked_at > AT_ONCE:
-                return
+        if any(channel.kind == WEBSOCKET for channel in list(self._sink.touched)):
+            self._moved_ns = now_ns
+        long = [
+            (handling, channel)
+            for channel in self._sink.busy_channels
+            if (handling := channel.handling) is not None and now_ns - handling.taken_ns >= LOOKED_AT_FROM_NS
+        ]
+        if len(long) > AT_ONCE:
+            long = nsmallest(AT_ONCE, long, key=lambda each: each[0].looked_ns)
+        for handling, channel in long:
             handling.looked_at(now_ns, news=_waits_for_news(channel.reader))
 
 

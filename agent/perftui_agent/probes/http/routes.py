@@ -121,9 +121,13 @@ class RouteLabels:
                     yield code, f"{method} {leaf.template}"
 
     def walk_once(self) -> None:
-        """Walk the tree of routes if no request has had it walked yet; on the app's thread."""
+        """Walk the tree of routes if no request has had it walked yet; on the app's thread.
+
+        An app that shows no routes may show some to its first request, by the router that it comes by.
+        """
         if not self._tree.walked:
             self._walk()
+            self._tree.walked = next(self._tree.leaves(), None) is not None
 
     def serves(self, label: str) -> bool | None:
         """Tell whether requests may be counted under a label; None before the first of them has come."""

@@ -78,6 +78,7 @@ class RequestSink(Protocol):
     begun: deque[RequestRecord]
     records_dropped: int
     open_websockets: int
+    touched: deque[Channel]
     open_ended: dict[str, OpenEnded]
     one_in: int
     """One request in so many is followed in full."""

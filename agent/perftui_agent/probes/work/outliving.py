@@ -6,7 +6,7 @@ that it was made in, and goes on to. So the loop's tasks are looked over at ever
 that are there still when their request has left are followed to their end. Whatever made them
 (`create_task`, `Task(…)`, a group of asyncio's or anyio's) they are seen; one that is over within 50 ms of
 its request may not be. Where there are many the agent's thread looks, which holds up nobody, and comes to it
-less often.
+less often; where looks take too much there are fewer, and the ones left out are counted.
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ SHARE = 0.01
 AT_ONCE_NS = 50_000_000
 """What looks may take: of the time that goes by, and of CPU at once. One amid cold caches takes 0.1 ms."""
 
+SELDOM_NS = 150_000_000
+"""The loop looks so often whatever that seems to take, so that no task of 200 ms goes unseen. Its looks are
+at few tasks; one that a collection of the app's garbage falls into takes 70 ms, and would else be the last
+for seconds. As often it looks while nothing begins but something goes on, which may make a task any time."""
+
 MANY = 500
 """From so many tasks on the agent's thread looks at them, not the loop's."""
 
@@ -54,6 +59,10 @@ class Requests(Sink, Protocol):
     @property
     def begun_so_far(self) -> int:
         """How many requests have begun."""
+
+    @property
+    def may_be_in_flight(self) -> bool:
+        """Whether any request may be."""
 
 
 class Watched(Protocol):
@@ -80,7 +89,11 @@ class OutlivingProbe:
         self._made_in: dict[int, tuple[RequestRecord, int]] = {}
         """Of those, the ones made in a request that has not left yet; and the look before they were seen."""
         self._begun_so_far = -1
-        self._looked_ns = perf_counter_ns()
+        self._under_way = False
+        """Whether anything was, since the last look, that may have made a task."""
+        self._followed: set[int] = set()
+        """Those of the works that go on that are told of from here."""
+        self._looked_ns = self._earned_ns = perf_counter_ns()
         self._left_ns = float(AT_ONCE_NS)
 
     def attach(self) -> ProbeStatus:
@@ -121,16 +134,21 @@ class OutlivingProbe:
         loop, now_ns = self._watched.loop, perf_counter_ns()
         if loop is None:
             return
-        begun = self._sink.begun_so_far
-        if begun == self._begun_so_far and not self._made_in:
+        sink = self._sink
+        begun = sink.begun_so_far
+        under_way = sink.may_be_in_flight or len(sink.works) > len(self._followed)
+        self._under_way |= under_way
+        is_time = now_ns - self._looked_ns >= SELDOM_NS
+        if begun == self._begun_so_far and not self._made_in and not (is_time and self._under_way):
             return  # nobody has made any
-        self._left_ns = min(self._left_ns + (now_ns - self._looked_ns) * SHARE, AT_ONCE_NS)
-        self._looked_ns, looked_ns = now_ns, self._looked_ns
-        if self._left_ns <= 0:
-            bounded = self._sink.bounded
+        self._left_ns = min(self._left_ns + (now_ns - self._earned_ns) * SHARE, AT_ONCE_NS)
+        self._earned_ns = now_ns
+        if self._left_ns <= 0 and not (is_time and len(self._seen) < MANY):
+            bounded = sink.bounded
             bounded["looks at tasks"] = bounded.get("looks at tasks", 0) + 1
             return
-        self._begun_so_far = begun
+        self._begun_so_far, self._under_way = begun, under_way
+        looked_ns, self._looked_ns = self._looked_ns, now_ns
         spent_ns = time.thread_time_ns()
         outliving = self._take_stock(asyncio.all_tasks(loop), now_ns, looked_ns)
         if outliving and asyncio._get_running_loop() is loop:
@@ -138,7 +156,7 @@ class OutlivingProbe:
         elif outliving:
             with contextlib.suppress(RuntimeError):  # it was closed
                 loop.call_soon_threadsafe(self._follow, outliving, context=Context())
-        self._left_ns -= time.thread_time_ns() - spent_ns
+        self._left_ns = max(self._left_ns - (time.thread_time_ns() - spent_ns), -AT_ONCE_NS)
 
     def _take_stock(
         self, tasks: set[asyncio.Task[Any]], now_ns: int, looked_ns: int
@@ -186,6 +204,7 @@ class OutlivingProbe:
             for ref, work in outliving:
                 if len(self._sink.works) < MAX_RUNNING:
                     self._sink.works[id(work)] = work
+                    self._followed.add(id(work))
                 task = ref()
                 if task is None or task.done():
                     self._is_over(work, task)
@@ -195,6 +214,7 @@ class OutlivingProbe:
             self._guard.fault("probes.tasks", error)
 
     def _is_over(self, work: WorkRecord, task: asyncio.Task[Any] | None) -> None:
+        self._followed.discard(id(work))
         try:
             # Not by `exception()`: who has asked for it is taken to have dealt with it.
             end(self._sink, work, getattr(task, "_exception", None))

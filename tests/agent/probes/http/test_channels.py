@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from perftui_agent.probes.http.channels import ChannelProbe
+from perftui_agent.probes.http.channels import AT_ONCE, ChannelProbe
 from perftui_agent.wire.channels import ChannelFrame
 from tests.support.timed import Timed, http_scope, timed
 
@@ -40,7 +40,7 @@ def over(
     path: str = "/ws",
     pause_s: float = 0.0,
     slow_client_s: float = 0.0,
-    beside: Callable[[], Awaitable[None]] | None = None,
+    looks: bool = True,
 ) -> list[Any]:
     """Talk to a WebSocket, with a pause before each message; return what it has sent."""
 
@@ -58,15 +58,13 @@ def over(
                 await asyncio.sleep(slow_client_s)
             sent.append(message)
 
-        looking = asyncio.ensure_future(_look(service))
-        others = asyncio.ensure_future(beside()) if beside is not None else None
+        looking = asyncio.ensure_future(_look(service)) if looks else None
         try:
             await service.app(socket_scope(path), receive, send)
             await asyncio.sleep(0.15)  # until it is known what held the loop
         finally:
-            looking.cancel()
-            if others is not None:
-                others.cancel()
+            if looking is not None:
+                looking.cancel()
         return sent
 
     return asyncio.run(talk())
@@ -235,6 +233,69 @@ def test_one_that_waits_for_news_is_not_slow(wait: Callable[[Any], Awaitable[str
     assert row.handling.count == 3
     assert row.news_ns >= 200 * MS
     assert row.handling.max < 60 * MS
+
+
+def test_what_nobody_saw_is_not_judged() -> None:
+    """Whether it was at work or waited for news: on a machine too busy to look it is counted apart."""
+
+    async def handler(socket: WebSocket) -> None:
+        await socket.accept()
+        async for _ in socket.iter_text():
+            await asyncio.sleep(0.15)
+
+    with timed(an_app(handler)) as service:
+        over(service, [text("a")] * 2, looks=False)
+        row = row_of(service)
+    assert (row.received, row.unjudged, row.handling.count) == (2, 2, 0)
+
+
+def test_of_many_at_once_each_is_looked_at() -> None:
+    """They take turns: that sixty clients wait for the same news is no slowness of the last of them."""
+    clients = 3 * AT_ONCE
+
+    async def handler(socket: WebSocket) -> None:
+        await socket.accept()
+        async for _ in socket.iter_text():
+            await news.wait()
+
+    async def all_of_them(service: Timed) -> None:
+        async def one() -> None:
+            waiting = [CONNECT, text("subscribe")]
+
+            async def receive() -> Any:
+                return waiting.pop(0) if waiting else LEAVE
+
+            async def send(_: Any) -> None:
+                pass
+
+            await service.app(socket_scope(), receive, send)
+
+        probe = ChannelProbe(service.window)
+        talking = asyncio.gather(*(one() for _ in range(clients)))
+        await asyncio.sleep(0.05)
+        for _ in range(3):
+            await asyncio.sleep(0.05)
+            probe.look()
+        news.set()
+        await talking
+        await asyncio.sleep(0.15)
+
+    news = asyncio.Event()
+    with timed(an_app(handler)) as service:
+        asyncio.run(all_of_them(service))
+        row = row_of(service)
+    assert (row.handling.count, row.unjudged) == (clients, 0)
+    assert row.news_ns >= clients * 80 * MS
+
+
+def test_it_rests_only_while_no_message_passes() -> None:
+    """A message that came and went between two rare looks would have nobody who saw what it waited for."""
+    with timed(an_app(echo)) as service:
+        probe = ChannelProbe(service.window)
+        assert probe.may_rest
+        over(service, [text("a")], looks=False)
+        probe.look()
+        assert not probe.may_rest
 
 
 def test_a_client_that_does_not_read_is_no_slow_handler() -> None:

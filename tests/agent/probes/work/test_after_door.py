@@ -110,7 +110,7 @@ def test_work_after_the_response_is_told_by_function(tmp_path: Path, loop: Loop)
     fired, started = rows["notify", "GET /fire"], rows["forever", "GET /start"]
     assert (fired["kind"], fired["count"], fired["running"]) == ("task", 10, 0)
     assert 150 <= fired["p50_ms"] <= 400
-    assert (started["count"], started["running"], started["oldest_ms"] > 1_000) == (0, 1, True)
+    assert (started["count"], started["running"], started["oldest_ms"] > 0) == (0, 1, True)
     routes = {row["route"]: row for row in told["routes"]}
     assert {route: row["sql_per_request"] for route, row in routes.items()} == {
         "POST /orders": 1.0,

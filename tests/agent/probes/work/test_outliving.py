@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from perftui_agent.guard import Guard
 from perftui_agent.instrumentation import the_agent
-from perftui_agent.probes.work.outliving import OutlivingProbe
+from perftui_agent.probes.work.outliving import AT_ONCE_NS, OutlivingProbe
 from perftui_agent.wire.after import BackgroundFrame
 from tests.support.timed import Timed, http_scope, timed
 
@@ -32,6 +32,10 @@ class Loop:
 
 async def goes_on() -> None:
     await asyncio.sleep(0.1)
+
+
+async def goes_on_for_long() -> None:
+    await asyncio.sleep(0.3)
 
 
 async def fails() -> None:
@@ -184,3 +188,65 @@ def test_it_looks_only_where_there_were_requests() -> None:
         assert probe._looked_ns == before
 
     asyncio.run(idle())
+
+
+def outliving_of(
+    waits: Callable[[OutlivingProbe, Timed], Awaitable[None]],
+    endpoint: Callable[[Any], Awaitable[PlainTextResponse]],
+) -> list[BackgroundFrame]:
+    """Return what is told of one request's tasks, and of the looks that `waits` takes meanwhile."""
+    app = Starlette(routes=[Route("/", endpoint)])
+
+    async def served(service: Timed) -> None:
+        watched = Loop()
+        watched.loop = asyncio.get_running_loop()
+        probe = OutlivingProbe(service.window, Guard(), watched)
+        probe.attach()
+        serving = asyncio.ensure_future(_server(service))
+        await waits(probe, service)
+        await serving
+        await asyncio.sleep(0.15)
+
+    with timed(app) as service:
+        asyncio.run(served(service))
+        return service.seen.last.background
+
+
+def test_one_that_a_request_makes_late_is_seen() -> None:
+    """Also where nobody else begins meanwhile, and the request is over and folded by the next look."""
+
+    async def late(_request: Any) -> PlainTextResponse:
+        await asyncio.sleep(0.05)
+        kept.add(asyncio.create_task(goes_on_for_long()))
+        return PlainTextResponse("ok")
+
+    async def waits(probe: OutlivingProbe, service: Timed) -> None:
+        await asyncio.sleep(0.02)
+        probe.look()
+        await asyncio.sleep(0.1)
+        service.window.fold_pending()
+        await asyncio.sleep(0.1)
+        probe.look()
+
+    (row,) = outliving_of(waits, late)
+    assert (row.name.rpartition(" ")[2], row.latency.count + row.running) == ("goes_on_for_long", 1)
+    kept.clear()
+
+
+def test_a_look_that_a_collection_falls_into_is_not_the_last_for_seconds() -> None:
+    """What it seems to have cost is paid off, and in between there is one often enough for 200 ms."""
+
+    async def waits(probe: OutlivingProbe, service: Timed) -> None:
+        probe._left_ns = -AT_ONCE_NS
+        for _ in range(5):
+            await asyncio.sleep(0.05)
+            probe.look()
+        assert service.window.bounded["looks at tasks"] >= 1, "the ones that are left out are counted"
+
+    async def makes(_request: Any) -> PlainTextResponse:
+        kept.add(asyncio.create_task(goes_on_for_long()))
+        return PlainTextResponse("ok")
+
+    (row,) = outliving_of(waits, makes)
+    assert row.latency.count + row.running == 1
+    kept.clear()
