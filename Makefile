@@ -33,6 +33,9 @@ format: .tools/bin/uv  ## put the code in shape
 bench: .tools/bin/uv  ## the budgets, each beside its peer
 	@$(RUN) --group bench python -m tests.benchmarks
 
+faults: .tools/bin/uv  ## every kind of finding, switched on and off in the demo shop: how soon is it told of
+	@$(RUN) python -m tests.faults
+
 matrix: .tools/bin/uv  ## what depends on versions, on other Pythons that are here and on the oldest libraries
 	@$(RUN) python -m tests.matrix
 
@@ -48,4 +51,4 @@ pictures: .tools/bin/uv  ## the pictures in docs, and the keys in the README
 clean:  ## throw away environments and caches
 	@rm -rf .venv .tools .matrix .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help demo test lint types contracts format bench matrix versions upstream pictures clean
+.PHONY: help demo test lint types contracts format bench faults matrix versions upstream pictures clean

@@ -8,15 +8,18 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from demo_app.database import database_url, make_engine
+from demo_app.database import database_url, make_engine, pool_size, sessions_of
+from demo_app.faults.registry import FAULTS
+from demo_app.following import following
 from demo_app.routers import (
     api,
     catalog,
     checkout,
     config,
     export,
+    faults,
     health,
     invoices,
     items,
@@ -53,22 +56,28 @@ async def warm_up(engine: AsyncEngine) -> None:
 def create_app() -> FastAPI:
     """Return the shop; it connects to its database, and fills it if need be, when it starts."""
     url = database_url()
-    engine = make_engine(url)
+    engine = make_engine(url, pool_size())
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(shop: FastAPI) -> AsyncIterator[None]:
         await ensure_seeded(url)
         await warm_up(engine)
-        yield
-        await engine.dispose()
+        async with following(shop):
+            yield
+        now: AsyncEngine = shop.state.sessions.kw["bind"]
+        await now.dispose()
 
     app = FastAPI(title="Shop", lifespan=lifespan)
-    app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
+    app.state.sessions = sessions_of(engine)
     for module in (items, orders, checkout, payments, reports, config, search, invoices, export, catalog):
         app.include_router(module.router)
-    for module in (api, prices, health):
+    for module in (api, prices, health, faults):
         app.include_router(module.router)
-    app.mount("/admin", create_admin(app.state.sessions))
+    for fault in FAULTS.values():
+        if fault.router is not None:
+            app.include_router(fault.router)
+    app.state.admin = create_admin(app.state.sessions)
+    app.mount("/admin", app.state.admin)
     return instrument(app, service="shop", slow_query_ms=50, slo=TARGETS)
 
 

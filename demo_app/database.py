@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -20,12 +20,22 @@ def database_url() -> str:
     return os.environ.get("DATABASE_URL") or f"sqlite+aiosqlite:///{files.database_file()}"
 
 
-def make_engine(url: str) -> AsyncEngine:
-    """Return an engine that hasn't connected yet.
+POOL_SIZE, SMALL_POOL_SIZE = 20, 4
 
-    Fault `small-pool`: four connections are fewer than the requests that run at once.
+on_the_way: list[Callable[[], Awaitable[None]]] = []
+"""What a session waits for before a request has it: fault `worker-imbalance`."""
+
+
+def pool_size() -> int:
+    """Return how many connections a worker has.
+
+    Fault `pool-exhausted`: four are fewer than the requests that run at once.
     """
-    size = 4 if faults.active("small-pool") else 20
+    return SMALL_POOL_SIZE if faults.active("pool-exhausted") else POOL_SIZE
+
+
+def make_engine(url: str, size: int) -> AsyncEngine:
+    """Return an engine that hasn't connected yet."""
     engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=5)
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
@@ -40,7 +50,14 @@ def _configure_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry) -
     cursor.close()
 
 
+def sessions_of(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    """Return what makes sessions on an engine."""
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
 async def _session(request: Request) -> AsyncIterator[AsyncSession]:
+    for wait in on_the_way:
+        await wait()
     sessions: async_sessionmaker[AsyncSession] = request.app.state.sessions
     async with sessions() as session:
         yield session

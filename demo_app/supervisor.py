@@ -17,12 +17,15 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
 from types import FrameType
 
-from demo_app import files
+from demo_app import files, postgres
+from demo_app.faults.switches import SWITCHES, written
+from demo_app.upstreams import SERVICES
 
 POLL_S = 0.1
 STOP_S = 3.0
@@ -39,23 +42,38 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     children: list[subprocess.Popen[bytes]] = []
+    database = _Database(options)
     try:
-        children.append(_start_server(options, _prepare_data(options.directory)))
-        _serve(options, children)
-        if children[0].poll() is None:
+        _tell_faults(options)
+        url = database.prepare()
+        children.append(_start_upstreams())
+        server = _start_server(options, url)
+        children.append(server)
+        _serve(options, server, children)
+        if server.poll() is None:
             # Only then: the log of a server that ended by itself is what its starter wants to read.
             shutil.rmtree(options.directory, ignore_errors=True)
     except Exception:  # noqa: BLE001 - the end below leaves nobody to print it
         traceback.print_exc()
     finally:
         _stop(children)
+        database.end()
         os.killpg(0, signal.SIGKILL)
 
 
-def _serve(options: argparse.Namespace, children: list[subprocess.Popen[bytes]]) -> None:
+def _tell_faults(options: argparse.Namespace) -> None:
+    """Have a file by which all that is started below knows what is on, and can be told otherwise."""
+    file = options.directory / "faults"
+    file.write_text(written(SWITCHES.modes) + "\n")
+    os.environ |= {"SHOP_FAULTS_FILE": str(file), "SHOP_WORKERS": str(options.workers)}
+
+
+def _serve(
+    options: argparse.Namespace, server: subprocess.Popen[bytes], children: list[subprocess.Popen[bytes]]
+) -> None:
     """Send customers as soon as the shop answers; return when told to stop or when the server has ended."""
-    while not _let_go() and children[0].poll() is None:
-        if len(children) == 1 and _answers(options.port):
+    while not _let_go() and server.poll() is None:
+        if children[-1] is server and _answers(options.port):
             children.append(_start_traffic(options))
             (options.directory / READY_FILE).touch()
 
@@ -67,23 +85,62 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--rps", default="40")
     parser.add_argument("--for", default="30m", dest="duration")
+    parser.add_argument(
+        "--postgres", action="store_true", help="a PostgreSQL of its own, unless DATABASE_URL"
+    )
+    parser.add_argument("--chosen", action="store_true", help="send customers to the faults that are on")
     return parser.parse_args(arguments)
 
 
-def _prepare_data(directory: Path) -> str:
-    """Return the URL of a database with the shop's data.
+class _Database:
+    """Where this run's data is."""
 
-    Without `DATABASE_URL` that is a copy of the seeded file, so that what this run's customers buy doesn't
-    change what the next run shows.
-    """
-    if url := os.environ.get("DATABASE_URL"):
-        return url  # the first worker fills it
-    seeded, copy = files.database_file(), directory / "shop.sqlite3"
-    if not seeded.exists():
-        # Not in this process: SQLAlchemy would take a second to import each time, to be used once.
-        subprocess.run([sys.executable, "-m", "demo_app.seed"], stdin=subprocess.DEVNULL, check=True)
-    files.copy_file(seeded, copy)
-    return f"sqlite+aiosqlite:///{copy}"
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._server: subprocess.Popen[bytes] | None = None
+        self._base: Path | None = None
+
+    def prepare(self) -> str:
+        """Return the URL of a database with the shop's data, or one that the first worker fills.
+
+        Without `DATABASE_URL` and a server of its own that is a copy of the seeded file, so that what this
+        run's customers buy doesn't change what the next run shows.
+        """
+        if url := os.environ.get("DATABASE_URL"):
+            return url
+        if self._options.postgres:
+            # Not below the directory of this run, which the server's user may not pass.
+            self._base = Path(tempfile.mkdtemp(prefix="perftui-demo-pg-", dir="/tmp"))
+            most = 16 * self._options.workers + 16
+            self._server, url = postgres.start(self._base, ("-c", f"max_connections={most}"))
+            return url
+        seeded, copy = files.database_file(), self._options.directory / "shop.sqlite3"
+        if not seeded.exists():
+            # Not in this process: SQLAlchemy would take a second to import each time, to be used once.
+            subprocess.run([sys.executable, "-m", "demo_app.seed"], stdin=subprocess.DEVNULL, check=True)
+        files.copy_file(seeded, copy)
+        return f"sqlite+aiosqlite:///{copy}"
+
+    def end(self) -> None:
+        """End its server, and remove what it has written."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGINT)  # at once, clients or not
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._server.wait(STOP_S)
+        if self._base is not None:
+            shutil.rmtree(self._base, ignore_errors=True)
+
+
+def _start_upstreams() -> subprocess.Popen[bytes]:
+    """Start what the shop calls, and say by which ports."""
+    ports = []
+    with contextlib.ExitStack() as held:
+        for _ in SERVICES:  # all at once, so that they are different ones
+            probe = held.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            ports.append(str(probe.getsockname()[1]))
+    os.environ["SHOP_UPSTREAMS"] = " ".join(ports)
+    return _start(["demo_app.upstreams", *ports], {})
 
 
 def _start_server(options: argparse.Namespace, url: str) -> subprocess.Popen[bytes]:
@@ -94,7 +151,8 @@ def _start_server(options: argparse.Namespace, url: str) -> subprocess.Popen[byt
 
 def _start_traffic(options: argparse.Namespace) -> subprocess.Popen[bytes]:
     url = f"http://127.0.0.1:{options.port}"
-    return _start(["demo_app.traffic", url, "--rps", options.rps, "--for", options.duration], {})
+    chosen = ["--chosen"] if options.chosen else []
+    return _start(["demo_app.traffic", url, "--rps", options.rps, "--for", options.duration, *chosen], {})
 
 
 def _start(module: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import importlib
 import ipaddress
 import random
 import re
@@ -19,14 +20,18 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from demo_app.visits import pick
+from demo_app.faults.switches import SWITCHES
+from demo_app.visits import Visit, pick
+
+if TYPE_CHECKING:
+    from demo_app.faults.fault import Crowd, Fault, Often
 
 Parsed = TypeVar("Parsed")
 
@@ -91,18 +96,21 @@ class Traffic:
     rps: float
     duration_s: float
     rng: random.Random
+    chosen: bool = False
+    """Whether the faults are chosen ones; for those it has of itself the usual customers are enough."""
     results: Counter[str] = field(default_factory=Counter)
     last_answer_s: float = field(default_factory=time.monotonic)
 
     async def run(self) -> None:
         """Send requests until the time is up or the shop has gone."""
-        limits = httpx.Limits(max_connections=MAX_IN_FLIGHT + DOWNLOADS, max_keepalive_connections=20)
+        limits = httpx.Limits(max_connections=3 * MAX_IN_FLIGHT, max_keepalive_connections=20)
         async with httpx.AsyncClient(
             base_url=self.url, limits=limits, timeout=TIMEOUT_S, trust_env=False
         ) as client:
             holders: list[Coroutine[None, None, None]] = [
                 *(self._download(client) for _ in range(DOWNLOADS)),
                 *(self._watch_prices() for _ in range(WATCHERS)),
+                self._follow_faults(client),
             ]
             held = [asyncio.create_task(holder) for holder in holders]
             try:
@@ -120,7 +128,7 @@ class Traffic:
             if time.monotonic() - self.last_answer_s > GIVE_UP_AFTER_S:
                 raise ShopGoneError(f"{self.url} has not answered for {GIVE_UP_AFTER_S:g} s")
             if len(in_flight) < MAX_IN_FLIGHT:
-                task = asyncio.create_task(self._visit(client))
+                task = asyncio.create_task(self._visit(client, pick(self.rng)))
                 in_flight.add(task)
                 task.add_done_callback(in_flight.discard)
             else:
@@ -128,8 +136,50 @@ class Traffic:
             next_s += self.rng.expovariate(rate_at(elapsed_s, self.duration_s, self.rps))
         await asyncio.gather(*in_flight)
 
-    async def _visit(self, client: httpx.AsyncClient) -> None:
-        visit = pick(self.rng)
+    async def _follow_faults(self, client: httpx.AsyncClient) -> None:
+        """Send to each fault that is on those who run into it, however many others there are."""
+        there: dict[str, list[asyncio.Task[None]]] = {}
+        try:
+            while True:
+                for kind in set(there) - set(SWITCHES.modes):
+                    for task in there.pop(kind):
+                        task.cancel()
+                # What serves the shop is imported only where somebody has switched something.
+                for kind in set(SWITCHES.modes) - set(there) if self.chosen else ():
+                    registry = importlib.import_module("demo_app.faults.registry")
+                    there[kind] = self._drawn_by(registry.FAULTS[kind], client)
+                await SWITCHES.changed()
+                self.chosen = True
+        finally:
+            for task in (task for tasks in there.values() for task in tasks):
+                task.cancel()
+
+    def _drawn_by(self, fault: Fault, client: httpx.AsyncClient) -> list[asyncio.Task[None]]:
+        coming = [self._come(often, client) for often in fault.visits]
+        if fault.crowd is not None:
+            coming.append(self._crowd(fault.crowd))
+        return [asyncio.create_task(each) for each in coming]
+
+    async def _come(self, often: Often, client: httpx.AsyncClient) -> None:
+        """Arrive by the clock, as all others do."""
+        in_flight: set[asyncio.Task[None]] = set()
+        next_s = time.monotonic()
+        while True:
+            await asyncio.sleep(max(0.0, next_s - time.monotonic()))
+            if len(in_flight) < MAX_IN_FLIGHT:
+                task = asyncio.create_task(self._visit(client, often.make(self.rng)))
+                in_flight.add(task)
+                task.add_done_callback(in_flight.discard)
+            next_s = max(next_s + self.rng.expovariate(often.per_s), time.monotonic() - 1.0)
+
+    async def _crowd(self, crowd: Crowd) -> None:
+        """Have customers come again who were turned away."""
+        while True:
+            with contextlib.suppress(OSError, httpx.HTTPError, WebSocketException):
+                await crowd(self.url, self.rng)
+            await asyncio.sleep(0.5)
+
+    async def _visit(self, client: httpx.AsyncClient, visit: Visit) -> None:
         try:
             response = await client.request(visit.method, visit.path, json=visit.json)
         except httpx.HTTPError as error:
@@ -173,8 +223,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--for", type=_argument(parse_duration), default=1800.0, dest="duration_s", help="30m"
     )
     parser.add_argument("--seed", type=int, default=None, help="the same customers again")
+    parser.add_argument(
+        "--chosen", action="store_true", help="send those who run into the faults that are on"
+    )
     options = parser.parse_args(arguments)
-    traffic = Traffic(options.url, options.rps, options.duration_s, random.Random(options.seed))
+    traffic = Traffic(
+        options.url, options.rps, options.duration_s, random.Random(options.seed), chosen=options.chosen
+    )
     try:
         asyncio.run(traffic.run())
     except ShopGoneError as error:

@@ -26,7 +26,7 @@ def pick(rng: random.Random) -> Visit:
     return rng.choices(_MAKERS, _WEIGHTS)[0](rng)
 
 
-def _browse(rng: random.Random) -> Visit:
+def browse(rng: random.Random) -> Visit:
     category = f"&category={rng.choice(list(NOUNS))}" if rng.random() < 0.4 else ""
     return Visit("GET", f"/items?after={rng.randrange(0, 2_000, 25)}{category}")
 
@@ -39,7 +39,7 @@ def _look_in_app(rng: random.Random) -> Visit:
     return Visit("GET", f"/api/v1/items/{_popular(rng, ITEMS)}")
 
 
-def _search(rng: random.Random) -> Visit:
+def search(rng: random.Random) -> Visit:
     noun = rng.choice(rng.choice(list(NOUNS.values())))
     words = [rng.choice(LOOKS), rng.choice(MATERIALS), noun, rng.choice(WORDS)]
     return Visit("GET", f"/search?q={'+'.join(words[: rng.randint(3, 4)])}")
@@ -59,7 +59,7 @@ def _invoice(rng: random.Random) -> Visit:
     return Visit("GET", f"/invoices/{rng.randint(1, ORDERS)}")
 
 
-def _checkout(rng: random.Random) -> Visit:
+def checkout(rng: random.Random) -> Visit:
     items = {_popular(rng, ITEMS) for _ in range(rng.randint(1, 4))}
     lines = [{"item_id": item_id, "quantity": rng.randint(1, 3)} for item_id in sorted(items)]
     return Visit("POST", "/checkout", {"customer_id": rng.randint(1, CUSTOMERS), "lines": lines})
@@ -95,11 +95,11 @@ def _fixed(path: str) -> Callable[[random.Random], Visit]:
 
 MIX: tuple[tuple[float, Callable[[random.Random], Visit]], ...] = (
     (25, _look),
-    (19, _browse),
+    (19, browse),
     (12, _look_in_app),
     (9, _config),
-    (7, _search),
-    (6, _checkout),
+    (7, search),
+    (6, checkout),
     (5, _orders),
     (5, _order),
     (6, _pay),

@@ -17,9 +17,17 @@ from demo_app.schemas import Cart, Placed
 router = APIRouter(tags=["orders"])
 
 
+BANK_S = (0.04, 0.12)
+SLOW_BANK_S = (0.15, 0.45)
+"""While checkouts hold connections: fault `pool-exhausted`."""
+LATE_BANK_S = {"off": BANK_S, "near": (0.1, 0.15), "on": (0.8, 1.3)}
+"""Fault `slo-breach`."""
+
+
 async def ask_bank() -> None:
     """Have the amount authorized, which takes the time that banks take."""
-    await asyncio.sleep(random.uniform(0.15, 0.45))
+    usual = faults.mode("pool-exhausted") == "off"
+    await asyncio.sleep(random.uniform(*(LATE_BANK_S[faults.mode("slo-breach")] if usual else SLOW_BANK_S)))
 
 
 async def send_confirmation() -> None:
@@ -31,13 +39,13 @@ async def send_confirmation() -> None:
 async def checkout(cart: Cart, session: Session, background: BackgroundTasks) -> Placed:
     """Place an order.
 
-    Fault `small-pool`: the session keeps its connection, of which there are few, while the bank is asked.
+    Fault `pool-exhausted`: the session keeps its connection, of which there are few, while the bank is asked.
     """
     quantities = {line.item_id: line.quantity for line in cart.lines}
     items = list(await session.scalars(select(Item).where(Item.id.in_(quantities))))
     if len(items) < len(quantities) or await session.get(Customer, cart.customer_id) is None:
         raise HTTPException(422, "no such customer or item")
-    if not faults.active("small-pool"):
+    if faults.mode("pool-exhausted") == "off":
         await session.close()
     await ask_bank()
     order = Order(customer_id=cart.customer_id, status="paid", placed_on=datetime.now(UTC).date())

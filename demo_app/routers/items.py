@@ -16,10 +16,23 @@ from perftui_agent import watch_cache
 
 router = APIRouter(prefix="/items", tags=["items"])
 
-# Fault `small-cache`: customers look at thousands of items, and it holds 32 of them.
-items_by_id: LRUCache[int, ItemDetail] = watch_cache(
-    LRUCache(maxsize=32 if faults.active("small-cache") else 4096), name="items"
-)
+SIZES = {"off": 4096, "near": 256, "on": 32}
+"""Fault `cache-thrash`: customers look at thousands of items, and it holds 32 of them."""
+
+
+def make_cache(now: faults.Mode) -> LRUCache[int, ItemDetail]:
+    """Return an empty cache of items."""
+    return watch_cache(LRUCache(maxsize=SIZES[now]), name="items")
+
+
+items_by_id = make_cache(faults.mode("cache-thrash"))
+
+
+def renew_cache(now: faults.Mode) -> None:
+    """Have a cache of another size, as a worker with other settings would."""
+    global items_by_id  # noqa: PLW0603 - the one cache of this file
+    if items_by_id.maxsize != SIZES[now]:
+        items_by_id = make_cache(now)
 
 
 @router.get("")

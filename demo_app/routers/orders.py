@@ -15,6 +15,9 @@ from demo_app.schemas import OrderOut
 
 router = APIRouter(prefix="/orders", tags=["orders"])
 
+FEW = 3
+"""Orders on a page of the near miss: so many look-ups are what code does."""
+
 
 @router.get("")
 async def list_orders(
@@ -29,7 +32,8 @@ async def list_orders(
     query = select(Order).order_by(Order.id.desc()).limit(limit)
     if before is not None:
         query = query.where(Order.id < before)
-    if not faults.active("n-plus-one"):
+    now = faults.mode("n-plus-one")
+    if now == "off" or (now == "near" and limit > FEW):
         query = query.options(selectinload(Order.lines))
     orders = list(await session.scalars(query))
     for order in orders:

@@ -8,12 +8,10 @@ import random
 from fastapi import APIRouter, HTTPException
 
 from demo_app import faults
+from demo_app.faults.error_burst import FAILS_ONE_IN
 from demo_app.schemas import Payment, Receipt
 
 router = APIRouter(tags=["payments"])
-
-FAILS_ONE_IN = 53
-"""About 2 % of orders are paid by a card that the gateway can't cope with."""
 
 
 class GatewayError(Exception):
@@ -31,9 +29,9 @@ async def charge(order_id: int) -> None:
 async def pay(payment: Payment) -> Receipt:
     """Pay an order.
 
-    Fault `flaky-payment`: what the gateway raises is nobody's business, so it becomes a 500.
+    Fault `error-burst`: what the gateway raises is nobody's business, so it becomes a 500.
     """
-    if faults.active("flaky-payment"):
+    if faults.active("error-burst"):
         await charge(payment.order_id)
         return Receipt(order_id=payment.order_id, approved=True)
     try:

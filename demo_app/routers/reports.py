@@ -60,7 +60,7 @@ async def reports(
 ) -> list[CategorySales]:
     """Report on the latest order lines.
 
-    Fault `blocking-report`: the computation runs on the event loop.
+    Fault `loop-blocked`: the computation runs on the event loop.
     """
     query = (
         select(Item.category, OrderLine.quantity * OrderLine.price_cents)
@@ -69,6 +69,6 @@ async def reports(
         .limit(lines)
     )
     sales = [(category, cents) for category, cents in await session.execute(query)]
-    if faults.active("blocking-report"):
+    if faults.mode("loop-blocked") != "off":
         return build(sales)
     return await run_in_threadpool(build, sales)

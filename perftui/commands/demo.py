@@ -54,22 +54,40 @@ class DemoError(click.ClickException):
 @click.option(
     "--for", "duration", default="30m", show_default=True, metavar="TIME", help="How long customers come."
 )
+@click.option(
+    "--fault",
+    metavar="KIND,…",
+    help="Only these faults, by the kind of finding: none for a healthy shop, list for all there are.",
+)
 @dashboard_options
 def demo(
-    headless: bool, port: int | None, workers: int, rps: float, duration: str, slow: bool, ascii_only: bool
+    headless: bool,
+    port: int | None,
+    workers: int,
+    rps: float,
+    duration: str,
+    fault: str | None,
+    slow: bool,
+    ascii_only: bool,
 ) -> None:
     """Start a demo shop with known faults and traffic, and open the dashboard on it.
 
-    Everything it started ends with it. SHOP_FAULTS=none starts the shop without its faults.
+    Everything it started ends with it. --fault near:KIND has what looks nearly like that fault, and is none.
+    While it runs: curl -X PUT localhost:PORT/faults -d KIND,… (or none).
     """
     # Before anything is started: what is wrong in the settings is told at once.
     config = Config() if headless else settled()
     if not headless:
         need_terminal(instead="perftui demo --headless")
     _check_installed()
+    if fault == "list":
+        _list_faults()
+        return
     _check_duration(duration)
+    options = _checked_faults(fault, workers)
     port = _checked_port(port)
-    with _ended_by_signals() as leave_to_dashboard, _shop(port, workers, rps, duration) as supervisor:
+    options += ["--port", str(port), "--workers", str(workers), "--rps", str(rps), "--for", duration]
+    with _ended_by_signals() as leave_to_dashboard, _shop(port, workers, options) as supervisor:
         if headless:
             click.echo(f"localhost:{port}")
             supervisor.wait()
@@ -93,6 +111,37 @@ def _check_duration(duration: str) -> None:
         raise click.BadParameter(str(error), param_hint="--for") from error
 
 
+def _list_faults() -> None:
+    from demo_app.faults.registry import FAULTS  # noqa: PLC0415 - as above
+
+    width = max(map(len, FAULTS))
+    for kind, fault in sorted(FAULTS.items()):
+        needs = (
+            f" (needs {', '.join(sorted(fault.needs - {'upstreams'}))})"
+            if fault.needs - {"upstreams"}
+            else ""
+        )
+        click.echo(f"{kind:{width}}  {fault.shows}{needs}")
+        click.echo(f"{'':{width}}  near: {fault.near}")
+
+
+def _checked_faults(fault: str | None, workers: int) -> list[str]:
+    """Return what the supervisor is told of the faults; which they are is in everybody's environment."""
+    if fault is None:
+        return []
+    from demo_app.faults.needs import refused, wants_postgresql  # noqa: PLC0415 - as above
+    from demo_app.faults.switches import UnknownFaultError, parse, written  # noqa: PLC0415
+
+    try:
+        modes = parse(fault)
+    except UnknownFaultError as error:
+        raise DemoError(str(error)) from error
+    if reason := refused(modes, workers):
+        raise DemoError(reason)
+    os.environ["SHOP_FAULTS"] = written(modes)
+    return ["--chosen", *(["--postgres"] if wants_postgresql(modes) else [])]
+
+
 def _checked_port(port: int | None) -> int:
     """Return `port` if the shop can have it, or a free one if None."""
     with socket.socket() as probe:
@@ -106,11 +155,10 @@ def _checked_port(port: int | None) -> int:
 
 
 @contextlib.contextmanager
-def _shop(port: int, workers: int, rps: float, duration: str) -> Iterator[subprocess.Popen[bytes]]:
+def _shop(port: int, workers: int, told: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run the shop and its customers below a supervisor that ends all of them when its stdin closes."""
     directory = Path(tempfile.mkdtemp(prefix="perftui-demo-"))
-    options = ["--directory", str(directory), "--port", str(port), "--workers", str(workers)]
-    options += ["--rps", str(rps), "--for", duration]
+    options = ["--directory", str(directory), *told]
     with (directory / "shop.log").open("wb") as log:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "demo_app.supervisor", *options],

@@ -26,8 +26,8 @@ from perftui.present.documents.turns import turn_document, turn_line
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local
 
-WINDOW_S = 30.0
-"""What is judged: what is over is gone from it soon."""
+WINDOW_S = 25.0
+"""What is judged: what is over is told as over within half a minute."""
 
 EVERY_S = 1.0
 AGAIN_S = 2.0

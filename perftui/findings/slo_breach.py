@@ -23,6 +23,9 @@ FAR_OFF = 2.0
 MOST_EXCESS = 100.0
 """Of a target of 0, any value would be infinitely far off."""
 
+LEAST_FAILURES = 3
+"""One failure of thirty-six is 2.8 %, and every service has one now and then."""
+
 MIN_RATE_WINDOW_S = 10.0
 """Requests per second over a shorter time say when requests came, not how many the service takes."""
 
@@ -51,6 +54,8 @@ def _is_missed(verdict: SloVerdict, stands: bool, window_s: float) -> bool:
         return False
     least = MIN_P99_REQUESTS if verdict.slo.startswith("p99") else MIN_REQUESTS
     if verdict.requests is not None and verdict.requests < least:
+        return False
+    if verdict.slo.startswith("err") and verdict.value * (verdict.requests or 0) < LEAST_FAILURES - 0.5:
         return False
     if verdict.slo.startswith("rps"):
         # That there were requests shows that there are clients: a service nobody calls misses nothing.
@@ -176,7 +181,8 @@ CRITERIA = Criteria(
             f"{LEAVES_AT:.0%} of it"
         ),
         (
-            f"{MIN_REQUESTS} requests and more, {MIN_P99_REQUESTS} for a p99; a rate over "
+            f"{MIN_REQUESTS} requests and more, {MIN_P99_REQUESTS} for a p99; {LEAST_FAILURES} failures and "
+            f"more for an error rate; a rate over "
             f"{written(MIN_RATE_WINDOW_S, 's')} and more"
         ),
     ),

@@ -11,6 +11,7 @@ from tests.benchmarks import (
     connections,
     felt,
     generators,
+    healthy,
     judgements,
     memory,
     model,
@@ -39,6 +40,7 @@ BENCHMARKS = {
     "model": model.main,
     "recordings": recordings.main,
     "judgements": judgements.main,
+    "healthy": healthy.main,
     "terminal": terminal.main,
 }
 

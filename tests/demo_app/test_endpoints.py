@@ -8,8 +8,8 @@ import random
 import pytest
 from websockets.sync.client import connect
 
+from demo_app.faults.error_burst import FAILS_ONE_IN
 from demo_app.goods import ITEMS, ORDERS
-from demo_app.routers.payments import FAILS_ONE_IN
 from demo_app.visits import pick
 from tests.support.servers import Service
 

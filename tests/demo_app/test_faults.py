@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 
+import demo_app
 from demo_app import faults
+from demo_app.faults.error_burst import FAILS_ONE_IN
+from demo_app.faults.registry import FAULTS
+from demo_app.faults.switches import KINDS, Switches, written
 from demo_app.goods import ITEMS
-from demo_app.routers.payments import FAILS_ONE_IN
+from perftui.findings.find import RULES
 from tests.support.servers import Service
 
 
@@ -34,7 +38,7 @@ def test_n_plus_one(faulty: Service, healthy: Service) -> None:
     assert (lines_statements(faulty), lines_statements(healthy)) == (50, 1)
 
 
-def test_blocking_report(faulty: Service, healthy: Service) -> None:
+def test_loop_blocked(faulty: Service, healthy: Service) -> None:
     """The report is computed on the event loop's thread, or on another."""
     path = "/reports?lines=1000"
     assert what_it_does(faulty, path)["built_on_loop"]
@@ -64,7 +68,7 @@ def test_large_payload(faulty: Service, healthy: Service) -> None:
     assert len(everything.content) > 2_000_000
 
 
-def test_flaky_payment(faulty: Service, healthy: Service) -> None:
+def test_error_burst(faulty: Service, healthy: Service) -> None:
     """One order in fifty or so can't be charged: an unhandled exception, or a clear answer."""
     assert 0.01 <= 1 / FAILS_ONE_IN <= 0.02
     answers = []
@@ -85,13 +89,13 @@ def connections(shop: Service) -> tuple[int, int]:
     return seen["pool_size"], seen["connections_held"]
 
 
-def test_small_pool(faulty: Service, healthy: Service) -> None:
+def test_pool_exhausted(faulty: Service, healthy: Service) -> None:
     """A checkout holds one of four connections while the bank is asked, or none of twenty."""
     assert connections(faulty) == (4, 1)
     assert connections(healthy) == (20, 0)
 
 
-def test_small_cache(faulty: Service, healthy: Service) -> None:
+def test_cache_thrash(faulty: Service, healthy: Service) -> None:
     """Looking at 40 items twice asks the database each time, or once each."""
 
     def selects(shop: Service) -> int:
@@ -104,36 +108,55 @@ def test_small_cache(faulty: Service, healthy: Service) -> None:
     assert (selects(faulty), selects(healthy)) == (80, 40)
 
 
-def test_each_fault_has_a_test() -> None:
-    """No fault is only claimed: for each there is a test of its name in this file."""
+def test_each_usual_fault_has_a_test() -> None:
+    """No fault that the shop has of itself is only claimed: for each there is a test of its name here."""
     tested = {name.removeprefix("test_").replace("_", "-") for name in globals()}
-    assert set() == {fault.name for fault in faults.FAULTS} - tested
+    assert set() == set(faults.USUAL) - tested
+
+
+def test_there_is_a_fault_of_every_kind_of_finding() -> None:
+    """What can be told of can be shown: each kind has a fault of its name, each with a near miss."""
+    assert set(RULES) == set(KINDS) == set(FAULTS)
+    assert all(fault.kind == kind and fault.near for kind, fault in FAULTS.items())
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("all", {fault.name for fault in faults.FAULTS}),
-        ("none", set()),
-        ("", set()),
-        ("n-plus-one, small-pool", {"n-plus-one", "small-pool"}),
+        ("all", dict.fromkeys(faults.USUAL, "on")),
+        ("none", {}),
+        ("", {}),
+        ("n-plus-one, near:db-lock", {"n-plus-one": "on", "db-lock": "near"}),
     ],
 )
-def test_faults_are_switched_by_name(text: str, expected: set[str]) -> None:
-    """SHOP_FAULTS takes all, none, or names."""
-    assert expected == faults.parse(text)
+def test_faults_are_switched_by_name(text: str, expected: dict[str, faults.Mode]) -> None:
+    """SHOP_FAULTS takes all, none, or names; what is written of it reads the same."""
+    assert expected == faults.parse(text) == faults.parse(written(faults.parse(text)))
 
 
-def test_an_unknown_fault_is_refused() -> None:
-    """A misspelt fault is an error that lists the names, not a shop that is silently well."""
-    with pytest.raises(faults.UnknownFaultError, match=r"no fault 'n\+1'; there are .*n-plus-one"):
-        faults.parse("n+1")
+def test_an_unknown_fault_is_refused_with_those_that_are_near() -> None:
+    """A misspelt fault is an error that says what may have been meant, not a shop that is silently well."""
+    with pytest.raises(faults.UnknownFaultError, match=r"no fault 'n\+one': did you mean .*n-plus-one"):
+        faults.parse("n+one")
+
+
+def test_a_process_follows_the_file_and_takes_no_half_of_it(tmp_path: Path) -> None:
+    """What another process writes is followed; a line without its end is not all of it yet."""
+    file = tmp_path / "faults"
+    here, there = Switches("none", file), Switches("n-plus-one", file)
+    assert not here.follow()
+    there.write({"gc-pause": "near", "db-lock": "on"})
+    assert here.follow()
+    assert here.modes == {"gc-pause": "near", "db-lock": "on"}
+    file.write_text("none")
+    assert not here.follow()
+    assert here.modes
 
 
 def test_every_fault_names_code_that_exists() -> None:
     """Each place a fault tells to look at is a file and a function of the shop."""
-    package = Path(faults.__file__).parent
-    for fault in faults.FAULTS:
+    package = Path(demo_app.__file__).parent
+    for fault in FAULTS.values():
         for place in fault.look.split(", "):
             file, name = place.split(" ")
             assert name in (package / file).read_text(), place

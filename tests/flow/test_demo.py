@@ -21,6 +21,7 @@ from click.testing import CliRunner, Result
 
 from perftui.commands import demo as demo_module
 from perftui.commands.demo import demo
+from perftui.findings.find import RULES
 from perftui.keys import keys_of, name_of, rebind
 from tests.support.servers import is_alive, private_dir, wait_until
 
@@ -240,6 +241,32 @@ def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(demo, ["--headless"])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "Error: the demo shop is not installed: pip install 'perftui[demo]'\n"
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "said"),
+    [
+        ("n-plus-on", [], "no fault 'n-plus-on': did you mean n-plus-one"),
+        ("none,near:db-lok", [], "no fault 'db-lok': did you mean db-lock"),
+        ("xyz", [], "no fault 'xyz': all of them: perftui demo --fault list"),
+        ("worker-lost", ["--workers", "1"], "worker-lost can't be had here: it takes two workers"),
+    ],
+)
+def test_a_fault_that_cannot_be_had_is_one_line(fault: str, options: list[str], said: str) -> None:
+    """A misspelt one names those that are near; one that has no place here says what it takes."""
+    result = CliRunner().invoke(demo, ["--headless", "--fault", fault, *options])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_list_has_every_kind_with_its_near_miss() -> None:
+    """`--fault list` starts nothing, and says of each what it shows and what looks nearly like it."""
+    result = CliRunner().invoke(demo, ["--fault", "list"])
+    assert result.exit_code == 0
+    kinds = [line.split(" ")[0] for line in result.stdout.splitlines() if not line.startswith(" ")]
+    assert kinds == sorted(RULES)
+    assert result.stdout.count("near: ") == len(kinds)
 
 
 def test_a_taken_port_is_one_line() -> None:

@@ -6,8 +6,10 @@
 - A `setdefault` after a miss stores what was missed: `cachetools.cached` with a lock does that.
 - What a cache looks up in itself, while it stores, evicts or is listed, is no lookup.
 
-A miss is a stampede when another request, still in flight, missed that key and nobody has stored it
-since. Keys are remembered by their hashes alone, and at most `MAX_MARKS` of each sort.
+A miss is a stampede when another request, still in flight, had missed that key and nobody had stored it
+since, and who came later has stored it as well: who waits for the first one, behind a lock, does no work
+twice. So it is counted when the later one stores. Keys are remembered by their hashes alone, and at most
+`MAX_MARKS` of each sort.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ class Work(msgspec.Struct, eq=False, gc=False):
     first: RequestRecord | None
     """The request that missed it first, until somebody has stored it."""
     missed_by: tuple[int, ...]
-    """Who has not stored it yet."""
+    """Who has not stored it yet, …"""
+    beside: tuple[int, ...] = ()
+    """… and those of them who missed it while another request was at work on it."""
 
 
 class Watch:
@@ -90,7 +94,7 @@ class Watch:
             self.missed(hash(key), get_ident() if request is None else request.started_ns, request)
 
     def missed(self, key: int, who: int, request: RequestRecord | None) -> None:
-        """Count a miss, and a stampede if another request is at work on the key."""
+        """Count a miss, and note whether another request is at work on the key."""
         self.row.misses += 1
         try:
             self._miss_of(key, who, request)
@@ -110,8 +114,8 @@ class Watch:
             first = work.first
             if first is None or first.ended_ns:
                 work.first = request
-            elif first is not request:
-                self.row.stampedes += 1
+            elif first is not request and who not in work.beside:
+                work.beside += (who,)
 
     def stored(self, key: object) -> None:
         """Note that a key which may have been missed is there now."""
@@ -153,6 +157,9 @@ class Watch:
         missed = who in work.missed_by
         if missed:
             work.missed_by = tuple(other for other in work.missed_by if other != who)
+            if who in work.beside:
+                work.beside = tuple(other for other in work.beside if other != who)
+                self.row.stampedes += 1
         if not work.missed_by:
             self.work.pop(key, None)
         return missed

@@ -294,17 +294,34 @@ def test_reading_the_size_throws_nothing_out() -> None:
 
 
 def test_a_miss_while_another_request_is_at_work_on_the_key_is_a_stampede(lru: Watched) -> None:
-    """Of three requests that miss one key before it is stored, two are too many."""
+    """Of three requests that miss one key before it is stored, and all make it, two are too many."""
+    one, two, three = new_request(), new_request(), new_request()
+    for record in (one, two, three):
+        with working_for(record):
+            assert lru.cache.get("key") is None
+    for record in (one, two, three):
+        with working_for(record):
+            lru.cache["key"] = 1
+    with working_for(two):
+        assert lru.cache.get("key") == 1
+        lru.cache["key"] = 2
+
+    assert lru.stampedes == 2
+
+
+def test_who_waits_for_the_first_one_is_no_stampede(lru: Watched) -> None:
+    """Behind a lock others look again, and find what the first has made: nobody works twice."""
     one, two, three = new_request(), new_request(), new_request()
     for record in (one, two, three):
         with working_for(record):
             assert lru.cache.get("key") is None
     with working_for(one):
         lru.cache["key"] = 1
-    with working_for(two):
-        assert lru.cache.get("key") == 1
+    for record in (two, three):
+        with working_for(record):
+            assert lru.cache.get("key") == 1
 
-    assert lru.stampedes == 2
+    assert lru.stampedes == 0
 
 
 def test_a_miss_after_the_key_was_stored_is_no_stampede(lru: Watched) -> None:

@@ -1,0 +1,182 @@
+"""Switches faults on, off, and to their near misses, and says when each was told of, and when no more.
+
+Several at once where they don't disturb each other: what holds a loop, stops a worker or takes its CPU is
+alone.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from demo_app.faults.registry import FAULTS
+from demo_app.faults.switches import NEAR
+from perftui.findings.low_hit_ratio import WARM_AFTER_S
+from tests.faults.shop import Shop, serving
+from tests.faults.watcher import Picture, Watcher
+
+NAMED_S = 15.0
+GONE_S = 30.0
+SILENT_S = 17.0
+"""How long a near miss is watched: longer than any fault may take to be told of."""
+
+GIVE_UP_S = 12.0
+"""How much longer than it may take is waited, to say by how much it was missed."""
+
+WARM_S = 8.0
+
+TOGETHER: tuple[tuple[str, ...], ...] = (
+    ("n-plus-one", "error-burst", "cache-stampede", "slow-messages", "stuck-request", "slo-breach"),
+    ("upstream-slow", "upstream-errors", "chatty-upstream", "client-per-request", "client-pool-exhausted"),
+    ("missing-index",),
+    ("slow-query",),
+    ("repeated-query", "cache-thrash", "low-hit-ratio"),
+    ("large-payload",),
+    ("slow-serialization",),
+    ("loop-blocked",),
+    ("threadpool-exhausted",),
+    ("pool-exhausted",),
+    ("db-lock",),
+    ("worker-imbalance",),
+    ("cpu-saturated",),
+    ("cpu-throttled",),
+    ("memory-growth",),
+    ("gc-pause",),
+    ("queueing",),
+    ("backlog-overflow",),
+    ("worker-restarted",),
+    ("worker-lost",),
+    ("idle-in-transaction", "db-connections"),
+)
+"""What is on at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one fault."""
+
+    kind: str
+    subject: str
+    """Whom the findings of its kind named."""
+    named_s: float | None
+    gone_s: float | None
+    near: tuple[str, ...]
+    """What was told while only its near miss was on: nothing of its kind, and nothing high."""
+
+    @property
+    def missed(self) -> bool:
+        """Whether it took too long, named another, or its near miss was told of."""
+        late = self.named_s is None or self.named_s > NAMED_S
+        stays = self.gone_s is None or self.gone_s > GONE_S
+        return late or stays or bool(self.near)
+
+    def cells(self) -> tuple[str, ...]:
+        """Return it as a row: kind, subject, named after, gone after, near miss."""
+        return (
+            self.kind,
+            self.subject or "–",
+            "never" if self.named_s is None else f"{self.named_s:.1f} s",
+            "stays" if self.gone_s is None else f"{self.gone_s:.1f} s",
+            "silent" if not self.near else "; ".join(self.near),
+        )
+
+
+def run(kinds: Sequence[str], workers: int = 2, rps: float = 12.0) -> Iterator[Outcome]:
+    """Yield what became of each of these, on as few shops as can be."""
+    groups = [tuple(kind for kind in group if kind in kinds) for group in TOGETHER]
+    on_server = [group for group in groups if group and _wants_a_server(group)]
+    others = [group for group in groups if group and not _wants_a_server(group)]
+    if others:
+        yield from _on_one_shop(others, "none", workers, rps)
+    for group in on_server:
+        yield from _on_one_shop([group], NEAR + group[0], workers, rps)
+
+
+def _wants_a_server(group: Sequence[str]) -> bool:
+    return any("postgresql" in FAULTS[kind].needs for kind in group)
+
+
+def _on_one_shop(groups: Sequence[Sequence[str]], fault: str, workers: int, rps: float) -> Iterator[Outcome]:
+    with serving(fault=fault, workers=workers, rps=rps) as shop, Watcher(shop.target) as watcher:
+        began_s = shop.switch(())
+        time.sleep(WARM_S)
+        before: _Tried | None = None
+        for group in groups:
+            if "low-hit-ratio" in group:
+                time.sleep(max(0.0, began_s + WARM_AFTER_S - time.monotonic()))
+            tried = _Tried(shop, watcher, group)
+            tried.near_miss()
+            yield from before.outcomes() if before else ()
+            tried.fault()
+            before = tried
+        shop.switch(())
+        yield from before.outcomes() if before else ()
+
+
+class _Tried:
+    """Some kinds whose near misses are on, then they themselves, then those of the next ones."""
+
+    def __init__(self, shop: Shop, watcher: Watcher, kinds: Sequence[str]) -> None:
+        self._shop, self._watcher, self._kinds = shop, watcher, kinds
+        self._near: dict[str, tuple[str, ...]] = {}
+        self._named: dict[str, float | None] = {}
+        self._subjects: dict[str, str] = {}
+        self._subjects_of: dict[str, str] = {}
+        self._on_s = self._off_s = 0.0
+
+    def near_miss(self) -> None:
+        """Have the near misses of these, and nothing else, for some time."""
+        stood = {each.identity for picture in self._watcher.pictures[-1:] for each in picture.findings}
+        since_s = self._shop.switch(f"{NEAR}{kind}" for kind in self._kinds)
+        self._subjects_of = self._shop.subjects()
+        time.sleep(SILENT_S)
+        seen = self._watcher.since(since_s)
+        self._near = {kind: _told(seen, kind, self._kinds, stood) for kind in self._kinds}
+
+    def fault(self) -> None:
+        """Have the faults, until each has been named or should have been; then none."""
+        self._on_s = on_s = self._shop.switch(self._kinds)
+        within_s = NAMED_S + GIVE_UP_S
+        subjects = self._subjects_of
+        for kind in self._kinds:
+            named = partial(_is_named, kind, subjects[kind])
+            self._named[kind] = self._watcher.first(named, on_s, within_s)
+        self._subjects = {kind: _subjects(self._watcher.since(on_s), kind) for kind in self._kinds}
+        self._off_s = self._shop.switch(())
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield what became of each, once none is told of any more."""
+        within_s = GONE_S + GIVE_UP_S
+        for kind in self._kinds:
+            gone_s = self._watcher.first(partial(_is_gone, kind), self._off_s, within_s)
+            yield Outcome(kind, self._subjects[kind], self._named[kind], gone_s, self._near[kind])
+
+
+def _is_named(kind: str, subject: str, picture: Picture) -> bool:
+    return any(each.kind == kind and re.search(subject, each.subject) for each in picture.findings)
+
+
+def _is_gone(kind: str, picture: Picture) -> bool:
+    return not any(each.kind == kind for each in picture.findings)
+
+
+def _subjects(pictures: Sequence[Picture], kind: str) -> str:
+    told = [each.subject for picture in pictures for each in picture.findings if each.kind == kind]
+    return " | ".join(subject[:60] for subject in dict.fromkeys(told))
+
+
+def _told(
+    pictures: Sequence[Picture], kind: str, kinds: Sequence[str], before: set[tuple[str, str]]
+) -> tuple[str, ...]:
+    """Return what was told of a near miss, and not before; what else is high, with the first of them."""
+    told = {
+        each.identity: f"{each.kind} {each.subject[:40]} ({each.severity}): {each.sentence}"
+        for picture in pictures
+        for each in picture.findings
+        if each.identity not in before
+        and (each.kind == kind or (each.severity == "high" and each.kind not in kinds and kind == kinds[0]))
+    }
+    return tuple(sorted(told.values()))

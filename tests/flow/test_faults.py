@@ -1,0 +1,20 @@
+"""Faults of the demo shop that are switched on and off while it serves: four of them, at one time.
+
+All of them, against the bounds that hold on a machine of one's own: `python -m tests.faults`.
+"""
+
+from __future__ import annotations
+
+from tests.faults.run import run
+
+KINDS = ("upstream-errors", "client-per-request", "n-plus-one", "slow-messages")
+
+
+def test_faults_are_named_with_their_subject_and_gone_when_they_are() -> None:
+    """Each is told of by its own subject, and not once it is off; what is nearly like it never is."""
+    outcomes = {outcome.kind: outcome for outcome in run(KINDS)}
+    assert set(outcomes) == set(KINDS)
+    for kind, outcome in outcomes.items():
+        assert outcome.named_s is not None, outcome
+        assert outcome.gone_s is not None, outcome
+        assert [told for told in outcome.near if told.startswith(kind)] == []
