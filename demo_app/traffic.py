@@ -133,7 +133,9 @@ class Traffic:
                 task.add_done_callback(in_flight.discard)
             else:
                 self.results["turned away"] += 1
-            next_s += self.rng.expovariate(rate_at(elapsed_s, self.duration_s, self.rps))
+            # Whoever has chosen faults wants to see them, and no morning before them.
+            at_s = elapsed_s + (WARM_UP_S if self.chosen else 0.0)
+            next_s += self.rng.expovariate(rate_at(at_s, self.duration_s, self.rps))
         await asyncio.gather(*in_flight)
 
     async def _follow_faults(self, client: httpx.AsyncClient) -> None:

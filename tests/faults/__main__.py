@@ -17,7 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
     parser.add_argument("kinds", nargs="*", metavar="KIND", help="by default every kind there is")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rps", type=float, default=12.0, help="of healthy customers")
+    parser.add_argument("--rps", type=float, default=16.0, help="of healthy customers")
     options = parser.parse_args()
     kinds = options.kinds or list(KINDS)
     if unknown := [kind for kind in kinds if kind not in KINDS]:

@@ -26,7 +26,7 @@ SILENT_S = 17.0
 GIVE_UP_S = 12.0
 """How much longer than it may take is waited, to say by how much it was missed."""
 
-WARM_S = 8.0
+WARM_S = 5.0
 
 TOGETHER: tuple[tuple[str, ...], ...] = (
     ("n-plus-one", "error-burst", "cache-stampede", "slow-messages", "stuck-request", "slo-breach"),
@@ -84,7 +84,7 @@ class Outcome:
         )
 
 
-def run(kinds: Sequence[str], workers: int = 2, rps: float = 12.0) -> Iterator[Outcome]:
+def run(kinds: Sequence[str], workers: int = 2, rps: float = 16.0) -> Iterator[Outcome]:
     """Yield what became of each of these, on as few shops as can be."""
     groups = [tuple(kind for kind in group if kind in kinds) for group in TOGETHER]
     on_server = [group for group in groups if group and _wants_a_server(group)]
