@@ -131,8 +131,8 @@ class _Tried:
         """Have the near misses of these, and nothing else, for some time."""
         stood = {each.identity for picture in self._watcher.pictures[-1:] for each in picture.findings}
         since_s = self._shop.switch(f"{NEAR}{kind}" for kind in self._kinds)
-        self._subjects_of = self._shop.subjects()
         time.sleep(SILENT_S)
+        self._subjects_of = self._shop.subjects()
         seen = self._watcher.since(since_s)
         self._near = {kind: _told(seen, kind, self._kinds, stood) for kind in self._kinds}
 
