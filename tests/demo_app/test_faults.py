@@ -16,7 +16,7 @@ from demo_app.faults.registry import FAULTS
 from demo_app.faults.switches import KINDS, Switches, written
 from demo_app.goods import ITEMS
 from perftui.findings.find import RULES
-from tests.support.servers import Service
+from tests.support.servers import Service, wait_until
 
 
 def what_it_does(shop: Service, path: str) -> dict[str, Any]:
@@ -76,7 +76,8 @@ def test_error_burst(faulty: Service, healthy: Service) -> None:
         with shop.client() as client:
             answers.append(client.post("/pay", json={"order_id": FAILS_ONE_IN}).status_code)
     assert answers == [500, 409]
-    assert "GatewayError: connection reset by gateway" in faulty.log()
+    # The server logs it once it has answered.
+    wait_until(lambda: "GatewayError: connection reset by gateway" in faulty.log(), "the log", faulty.log)
 
 
 def connections(shop: Service) -> tuple[int, int]:
