@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, percent, times
 from perftui.findings.rule import MAX_SUBJECT, MIN_REQUESTS, Bar, Standing, graded, quoted
-from perftui.model.intervals import Z, share_interval
+from perftui.model.intervals import share_interval
 from perftui.model.plans import advice_on
 from perftui.model.summary import Finding, QuerySummary, Summary
 
@@ -18,9 +18,9 @@ MIN_SLOW = 3
 
 SHARE = Bar(0.05, 0.03)
 """Of its executions: its p95 is then beyond the threshold."""
-SURE = Z
+SURE = 2.17
 """Standard deviations: where one in a hundred is slow, some minute of each hour has three of fifty. Only what
-chance would hardly make of a smaller share (1 time in 200) is one to begin with."""
+chance would hardly make of a smaller share (1 time in 66) is one to begin with."""
 
 SHARE_BESIDE_BLOCKS = Bar(0.5, 0.4)
 """While something holds the loop, an async statement's time has that wait in it: only a statement that
