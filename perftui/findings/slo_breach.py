@@ -23,7 +23,7 @@ FAR_OFF = 2.0
 MOST_EXCESS = 100.0
 """Of a target of 0, any value would be infinitely far off."""
 
-LEAST_FAILURES = 3
+LEAST_FAILURES = 2
 """One failure of thirty-six is 2.8 %, and every service has one now and then."""
 
 MIN_RATE_WINDOW_S = 10.0
