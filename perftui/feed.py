@@ -11,7 +11,7 @@ from perftui.faults import FAULTS
 from perftui.freezing import Freezing
 from perftui.model.dashboard import Dashboard
 from perftui.model.database import Databases
-from perftui.model.events import FrameReceived
+from perftui.model.events import EvidenceKept, FrameReceived
 from perftui.model.merge import merge
 from perftui.model.steps import Steps, finished
 from perftui.model.summarize import summary_steps
@@ -41,6 +41,9 @@ class Feed(Protocol):
 
     def look_back(self) -> None:
         """Let the past come: the first picture has been painted."""
+
+    def asked(self, event: EvidenceKept) -> None:
+        """Take what somebody has asked for here: it is on the timeline from now on."""
 
     def judged(self, at: float, findings: Sequence[Finding]) -> None:
         """Take what stands in a picture of the present: what begins gravely is to be kept."""
@@ -129,6 +132,11 @@ class LiveFeed:
     def look_back(self) -> None:
         """Have the source tell of the past."""
         self._source.look_back()
+
+    def asked(self, event: EvidenceKept) -> None:
+        """Take what somebody has asked for here."""
+        with FAULTS.spared("what was asked for"):
+            self._dashboard = merge(self._dashboard, event)
 
     def judged(self, at: float, findings: Sequence[Finding]) -> None:
         """Have the workers keep what is around the beginning of a grave one."""

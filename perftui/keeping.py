@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from textual.app import App
 
 from perftui.clock import now
+from perftui.model.events import EvidenceKept
 from perftui.present.picture import Picture
 from perftui.present.text.units import size
 from perftui.screens.view import View
 from perftui.sources.target import LocalTarget
-from perftui_agent.wire.frames import WorkerId
-from perftui_agent.wire.messages import ActionResult
 
 if TYPE_CHECKING:
     from perftui.recorder import Recordings
@@ -41,10 +40,10 @@ class Keeping(App[int], inherit_bindings=False):
         if self._recordings is not None and self._recordings.recorder is not None:
             self._recordings.recorder.mark(now())
 
-    def took(self, worker: WorkerId, kind: str, result: ActionResult, text: str) -> None:
+    def keep(self, event: EvidenceKept) -> None:
         """Have what a worker was asked for in the recording, too."""
         if self._recordings is not None and self._recordings.recorder is not None:
-            self._recordings.recorder.taken(worker, kind, result, text)
+            self._recordings.recorder.asked(event)
 
     async def action_record(self) -> None:
         """Ask whether to record, and begin; or end the recording."""

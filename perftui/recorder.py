@@ -16,7 +16,6 @@ from perftui.findings.steady import Steady
 from perftui.freezing import Freezing
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import EvidenceKept, Marked
-from perftui.model.evidence import ASKED
 from perftui.model.merge import merge
 from perftui.model.ramp import RampCourse
 from perftui.model.summarize import summarize
@@ -25,9 +24,6 @@ from perftui.recording.entries import Judged, RampTold
 from perftui.recording.writer import FLUSH_S, RecordingWriter
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError
-from perftui_agent.wire.codec import encode
-from perftui_agent.wire.frames import Evidence, WorkerId
-from perftui_agent.wire.messages import ActionResult
 
 SUFFIX = ".perftui"
 
@@ -111,21 +107,9 @@ class Recorder:
         """Take how a ramp went."""
         self._writer.add(RampTold(now(), course))
 
-    def taken(self, worker: WorkerId, kind: str, result: ActionResult, text: str) -> None:
+    def asked(self, event: EvidenceKept) -> None:
         """Take what somebody has asked a worker for."""
-        at = time.time_ns()
-        evidence = Evidence(
-            id=f"{kind}@{at}",
-            kind=ASKED,
-            at=at,
-            worker=worker,
-            text=text,
-            how=kind,
-            outcome="taken",
-            taken_at=at,
-            result=encode(result),
-        )
-        self._writer.add(EvidenceKept(worker, (evidence,), now()))
+        self._writer.add(event)
 
     def judged(self, findings: Sequence[Finding], at: float) -> None:
         """Take which findings stand, if they are others than before."""
@@ -203,7 +187,7 @@ class Recordings:
 
     async def _run(self, path: str) -> None:
         try:
-            async with LocalSource(self._targets) as source:
+            async with LocalSource(self._targets, listens=True) as source:
                 self.recorder = Recorder(source, path)
                 await self.recorder.run()
         except (TargetError, OSError) as error:

@@ -153,6 +153,9 @@ class ReplayFeed(Refusing):
     def look_back(self) -> None:
         """Do nothing: the past is there."""
 
+    def asked(self, event: EvidenceKept) -> None:
+        """Do nothing: nothing can be asked here."""
+
     def judged(self, at: float, findings: Sequence[Finding]) -> None:
         """Do nothing: a recording keeps all it has."""
 

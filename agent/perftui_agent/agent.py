@@ -84,6 +84,7 @@ from perftui_agent.resident import risen_bytes
 from perftui_agent.rhythm import FOLD_AT_ONCE, BeatingSelector, Rhythm
 from perftui_agent.serve.introduction import introduce, said_now
 from perftui_agent.serve.rendezvous import Rendezvous
+from perftui_agent.serve.sharing import shared_with_others
 from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.settings import Settings
 from perftui_agent.siblings.aftermath import Aftermath
@@ -416,6 +417,7 @@ class _Run:
             act=partial(_act, inspector),
             kept=self._kept_evidence,
             keep=self._keeping.ask,
+            shared=partial(shared_with_others, worker, rendezvous.siblings),
         )
         await stream.open()
         self._stream = stream

@@ -87,7 +87,7 @@ def check_output(output: str) -> None:
 
 
 async def _record(targets: tuple[LocalTarget, ...], output: str | None, for_s: float | None) -> None:
-    async with LocalSource(targets) as source:
+    async with LocalSource(targets, listens=True) as source:
         services = dict.fromkeys(each.worker.service for each in source.workers())
         recorder = Recorder(source, output or default_name("-".join(services)))
         told_at = 0.0

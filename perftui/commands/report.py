@@ -15,6 +15,7 @@ import click
 
 from perftui.clock import now
 from perftui.commands.arguments import seconds, targets_argument
+from perftui.commands.dead import opened_instead
 from perftui.commands.moments import moment_in
 from perftui.commands.recordings import recording_in, stretch, tell_damage
 from perftui.commands.snapshot import averaged
@@ -62,7 +63,8 @@ def report(
     """Write one page about what TARGET did: what was wrong, since when, whom it hurt, why, and what was done.
 
     The page needs no network and no script to be read; what it shows is what the dashboard shows, and no
-    value of a statement, no header, no query string is in it.
+    value of a statement, no header, no query string is in it. Of workers that are no more it tells what their
+    black boxes hold.
     """
     if output is not None and not output.endswith(ENDINGS):
         raise click.BadParameter(f"{output}: its name ends in none of {', '.join(ENDINGS)}", param_hint="-o")
@@ -79,7 +81,7 @@ def report(
     elif moment is not None:
         raise click.BadParameter("only a recording has other moments than this one", param_hint="--at")
     else:
-        summary, pictures = asyncio.run(_watch(parse_local(targets), for_s, last_s))
+        summary, pictures = _of_service(parse_local(targets), for_s, last_s)
     # The templates take 60 ms to import, which errors should not have to wait for.
     from perftui.present.documents.page.render import html, markdown  # noqa: PLC0415
     from perftui.present.documents.page.taken import taken_by_triggers  # noqa: PLC0415
@@ -91,6 +93,20 @@ def report(
     _put(Path(path), text.encode("utf-8", "replace"))
     click.echo(path)
     click.echo(f"{len(found)} findings, {len(text.encode()) / 1000:.0f} kB", err=True)
+
+
+def _of_service(
+    targets: tuple[LocalTarget, ...], for_s: float, last_s: float
+) -> tuple[Summary, list[Summary]]:
+    """Return the same of a service, or of the last minutes of one that is no more."""
+    try:
+        return asyncio.run(_watch(targets, for_s, last_s))
+    except TargetError:
+        recording = opened_instead(targets)
+        if recording is None:
+            raise
+        with recording:
+            return _of_recording(recording, last_s, None)
 
 
 def _of_recording(recording: Recording, last_s: float, moment: float | None) -> tuple[Summary, list[Summary]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from perftui.commands.dead import opened_instead
 from perftui.commands.folding import watched
 from perftui.commands.recordings import recording_in, stretch, tell_damage
 from perftui.model.dashboard import Dashboard
@@ -33,11 +34,18 @@ async def picture_of(
 ) -> Summary:
     """Return the state over `for_s`: of a recording its end, or all of it, else from now on, or `usual_s`.
 
-    `back_s` is how long before the end of a recording that ends. Raises `TargetError`.
+    Of what runs no more, and has left its black boxes, it is that of a recording. `back_s` is how long before
+    the end of a recording that ends. Raises `TargetError`.
     """
     recording = recording_in(targets)
     if recording is None:
-        return await watch_for(parse_local(targets), for_s or usual_s, follow)
+        wanted = parse_local(targets)
+        try:
+            return await watch_for(wanted, for_s or usual_s, follow)
+        except TargetError:
+            recording = opened_instead(wanted)
+            if recording is None:
+                raise
     with recording:
         since, until = stretch(recording, for_s, recording.ended_at - back_s if back_s else None)
         # What is watched beside it goes on meanwhile.

@@ -194,6 +194,8 @@ class Databases(Record, frozen=True):
     refusals: Mapping[int, Refusal] = MappingProxyType({})
     """Why, by pid."""
     at: float = 0.0
+    told: object = None
+    """What it was made of, as a recording keeps it; see `model.asked`."""
 
 
 def joined(look: DatabaseLook, holders: Iterable[Holder], why: Iterable[str] = ()) -> DatabaseView:

@@ -15,15 +15,13 @@ from perftui.model.parts import pid_of
 from perftui.model.summary import EvidenceRow, IncidentRow
 from perftui.model.text import clean
 from perftui_agent.wire.actions import Profile
+from perftui_agent.wire.asked import ASKED
 from perftui_agent.wire.codec import WireError, decode_from_agent
 from perftui_agent.wire.frames import Dump, Evidence, Incident, WorkerId
 
 SILENT = "worker-silent"
 
 TRIGGER = "trigger"
-
-ASKED = "asked"
-"""What somebody has asked for while it was recorded."""
 
 TAKEN = frozenset({TRIGGER, ASKED})
 
@@ -59,7 +57,7 @@ def evidence_at(known: Iterable[EvidenceRow], at: float) -> tuple[EvidenceRow, .
 
 
 def result_of(evidence: Evidence) -> Dump | Profile | None:
-    """Return what was taken; None where nothing was, or there was no room for it."""
+    """Return the stacks that were taken; None where none were, or there was no room for them."""
     try:
         result = clean(decode_from_agent(evidence.result)) if evidence.result else None
     except WireError:

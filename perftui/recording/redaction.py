@@ -2,8 +2,9 @@
 
 Each is replaced by a name that is the same wherever it stands (`/path-3`, `statement-2`, `host-1`), so that
 what belongs together still does. Routes stay, since they are templates, and so do places in code, which is
-what a stack is for. Variables of a dump, plans of databases and the sentences of findings go; findings are
-judged anew by whoever opens the piece. A name of a host is taken out of every other text as well.
+what a stack is for. Variables of a dump, plans, what databases said of themselves, and the sentences of
+findings go; findings are judged anew by whoever opens the piece. A name of a host is taken out of every other
+text as well.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import msgspec
 from perftui.model.events import FrameReceived, HistoryReceived, WorkerFound, WorkerJoined
 from perftui.model.ramp import RampCourse, RampLimit
 from perftui.recording.entries import Entry, Judged, RampTold
-from perftui_agent.wire.actions import Profile
+from perftui_agent.wire.actions import Functions, Memory, Profile
 from perftui_agent.wire.codec import WireError, decode_from_agent, encode
+from perftui_agent.wire.explain import PLAN_CHANGED
 from perftui_agent.wire.frames import Dump, Frame
 
 TAKEN_OUT = "request paths, statement texts, host names"
@@ -72,13 +74,15 @@ class Redaction:
         if isinstance(value, dict):
             if "start_ns" in value and "kind" in value:
                 value = {**value, "name": self._span(value)}
+            if value.get("kind") == PLAN_CHANGED:
+                value = {**value, "text": "the plan of a statement is another"}
             if field == "texts":
                 return {key: self._name(_STATEMENTS, text) for key, text in value.items()}
             return {
                 self._text(key) if isinstance(key, str) else key: self._redacted(each, str(key))
                 for key, each in value.items()
             }
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return [self._redacted(each, field) for each in value]
         if isinstance(value, bytes):
             return self._result(value)
@@ -109,7 +113,7 @@ class Redaction:
             return b""
         if isinstance(taken, Dump):
             taken = msgspec.structs.replace(taken, locals=[], locals_of="")
-        if not isinstance(taken, Dump | Profile):
+        if not isinstance(taken, Dump | Profile | Memory | Functions):
             return b""
         plain = self._redacted(msgspec.to_builtins(taken, builtin_types=(bytes,)), "")
         return encode(msgspec.convert(plain, type(taken)))

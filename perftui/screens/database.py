@@ -19,14 +19,17 @@ class DatabaseScreen(EvidenceView, inherit_bindings=True):
     BINDINGS = bindings("database")
     PLACES: tuple[Place, ...] = ("database", "evidence", "rows", "everywhere")
 
-    def __init__(self, host: Host, _name: str = "", trail: tuple[str, ...] = ("SQL",)) -> None:
+    def __init__(
+        self, host: Host, _name: str = "", trail: tuple[str, ...] = ("SQL",), taken: Databases | None = None
+    ) -> None:
         super().__init__(host, trail)
-        self._answer: Databases | None = None
+        self._answer: Databases | None = taken
         self._asking = False
 
     def on_mount(self) -> None:
-        """Ask."""
-        self.action_again()
+        """Ask, unless it is to be shown what they said before."""
+        if self._answer is None:
+            self.action_again()
 
     def name_here(self) -> str:
         """Return what this is."""

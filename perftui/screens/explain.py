@@ -33,15 +33,22 @@ class ExplainView(DetailView, inherit_bindings=True):
     BINDINGS = bindings("explain")
     PLACES: tuple[Place, ...] = ("explain", "detail", "everywhere")
 
-    def __init__(self, host: Host, workers: Sequence[WorkerId], fingerprint: str) -> None:
+    def __init__(
+        self,
+        host: Host,
+        workers: Sequence[WorkerId],
+        fingerprint: str,
+        taken: Explanation | None = None,
+    ) -> None:
         super().__init__(host)
         self._workers = workers
         self._fingerprint = fingerprint
-        self._result: Explanation | Refusal | None = None
+        self._result: Explanation | Refusal | None = taken
 
     def on_mount(self) -> None:
-        """Ask for it."""
-        self.run_worker(self._take(), exclusive=True)
+        """Ask for it, unless it is to be shown what was told before."""
+        if self._result is None:
+            self.run_worker(self._take(), exclusive=True)
 
     def crumbs(self) -> tuple[str, ...]:
         """Return where this is."""

@@ -64,11 +64,13 @@ class FunctionsView(View[None], inherit_bindings=False):
     PLACES: tuple[Place, ...] = ("functions", "everywhere")
     AUTO_FOCUS = "#functions"
 
-    def __init__(self, host: Host, worker: WorkerId, route: RouteLabel) -> None:
+    def __init__(
+        self, host: Host, worker: WorkerId, route: RouteLabel, taken: Functions | None = None
+    ) -> None:
         super().__init__(host)
         self._worker = worker
         self._route = route
-        self._result: Functions | Refusal | None = None
+        self._result: Functions | Refusal | None = taken
         self._progress: Progress | None = None
         self._finish = asyncio.Event()
         self._asked_at = 0.0
@@ -82,9 +84,10 @@ class FunctionsView(View[None], inherit_bindings=False):
             yield self._table
 
     def on_mount(self) -> None:
-        """Begin to measure."""
+        """Begin to measure, unless it is to be shown what was measured before."""
         self._head.styles.height = 2
-        self.action_again()
+        if self._result is None:
+            self.action_again()
 
     def on_unmount(self) -> None:
         """End it: nobody looks any more."""

@@ -43,17 +43,18 @@ class MemoryView(DetailView, inherit_bindings=True):
     BINDINGS = bindings("memory")
     PLACES: tuple[Place, ...] = ("memory", "detail", "everywhere")
 
-    def __init__(self, host: Host, worker: WorkerId) -> None:
+    def __init__(self, host: Host, worker: WorkerId, taken: Memory | None = None) -> None:
         super().__init__(host)
         self._worker = worker
-        self._result: Memory | Refusal | None = None
+        self._result: Memory | Refusal | None = taken
         self._progress: Progress | None = None
         self._finish = asyncio.Event()
         self._asked_at = 0.0
 
     def on_mount(self) -> None:
-        """Begin to watch."""
-        self.action_again()
+        """Begin to watch, unless it is to be shown what was seen before."""
+        if self._result is None:
+            self.action_again()
 
     def on_unmount(self) -> None:
         """End it: nobody looks any more."""

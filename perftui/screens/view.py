@@ -39,8 +39,8 @@ class Host(Protocol):
     def refused(self) -> str:
         """Return why nothing can be asked of a worker here; empty where it can."""
 
-    def took(self, worker: WorkerId, kind: str, result: ActionResult, text: str) -> None:
-        """Note what a worker has been asked for, and has given: a recording has it too."""
+    def took(self, worker: WorkerId, result: ActionResult) -> None:
+        """Note what a worker has been asked for, and has given: the timeline and a recording have it too."""
 
     def remark(self, text: str) -> None:
         """Say something in the bottom line for a moment."""

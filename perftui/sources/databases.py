@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
+
 from perftui.clock import now
-from perftui.model.database import Databases, DatabaseView, Holder, joined
+from perftui.model.asked import AskedDatabases, databases_of
+from perftui.model.database import Databases
 from perftui.model.text import clean
 from perftui.sources.actions import Workers, take_database
-from perftui_agent.wire.database import Database, DatabaseLook
+from perftui_agent.wire.database import Database
 from perftui_agent.wire.frames import Refusal, WorkerIdentity
 
 
@@ -20,7 +23,6 @@ async def take_databases(source: Workers) -> Databases:
     others = [each for each in workers if each not in live]
     refusals: dict[int, Refusal] = {}
     answers: dict[str, Database] = {}
-    looks: list[DatabaseLook] = []
 
     async def ask(worker: WorkerIdentity, *, look: bool, engines: Sequence[str] = ()) -> None:
         answer = await take_database(source, worker.id, look=look, engines=engines)
@@ -29,8 +31,10 @@ async def take_databases(source: Workers) -> Databases:
             return
         refusals.pop(worker.pid, None)
         answer = clean(answer)
+        if worker.id in answers:
+            # It was asked a second time, for what the others could not tell.
+            answer = msgspec.structs.replace(answer, looks=[*answers[worker.id].looks, *answer.looks])
         answers[worker.id] = answer
-        looks.extend(answer.looks)
 
     first, rest = live[:1], live[1:]
     await asyncio.gather(
@@ -38,25 +42,11 @@ async def take_databases(source: Workers) -> Databases:
     )
     for worker in [*rest, *first]:
         # What the first does not use, or could not ask.
+        looks = [look for answer in answers.values() for look in answer.looks]
         told = {look.database for look in looks if not look.refused or look.full}
         engines = answers[worker.id].engines if worker.id in answers else {}
         missing = [name for name, database in engines.items() if database not in told]
         if missing and (worker not in first or not looks):
             await ask(worker, look=True, engines=missing)
-    holders = [
-        Holder(worker.id, worker.pid, held)
-        for worker in workers
-        if worker.id in answers
-        for held in answers[worker.id].held
-    ]
-    return Databases(_views(looks, holders), len(answers), len(workers), refusals, now())
-
-
-def _views(looks: list[DatabaseLook], holders: list[Holder]) -> tuple[DatabaseView, ...]:
-    best: dict[tuple[str, str], DatabaseLook] = {}
-    for look in looks:
-        key = look.kind, look.database
-        if key not in best or (best[key].refused and not look.refused):
-            best[key] = look
-    views = [joined(look, holders) for look in best.values()]
-    return tuple(sorted(views, key=lambda view: (bool(view.look.refused), -len(view.holders), view.name)))
+    pids = {worker.id: worker.pid for worker in workers}
+    return databases_of(AskedDatabases(answers, pids, refusals, now()))

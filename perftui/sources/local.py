@@ -111,7 +111,10 @@ class LocalSource:
         *,
         where: Sequence[Path] | None = None,
         head_start_s: float = 0.0,
+        listens: bool = False,
     ) -> None:
+        self._listens = listens
+        """Whether what others ask the workers for is to be told of, too."""
         self.targets = tuple(targets)
         self.session = Session()
         self._where = where
@@ -221,7 +224,7 @@ class LocalSource:
             # It may have had to register, and to listen, somewhere else.
             self._streams[worker].registration = registration
             return
-        stream = self._streams[worker] = Stream(registration, self._news.turn)
+        stream = self._streams[worker] = Stream(registration, self._news.turn, listens=self._listens)
         self._placings[worker] = Placing(registration.worker)
         await self._news.put(WorkerFound(registration.worker, now()))
         await self._enter(self.session.found(worker, time.monotonic()))

@@ -31,6 +31,7 @@ from perftui_agent.wire.frames import (
     Refusal,
 )
 from perftui_agent.wire.keep import Keep
+from perftui_agent.wire.listen import Listen
 from perftui_agent.wire.messages import ActionRequest, ActionResult, FromAgent
 from perftui_agent.wire.registration import Registration
 
@@ -79,9 +80,14 @@ class Stream:
     """The stream of one worker; `follow` it, and `ask` while it is followed."""
 
     def __init__(
-        self, registration: Registration, turn: Callable[[], AbstractAsyncContextManager[None]]
+        self,
+        registration: Registration,
+        turn: Callable[[], AbstractAsyncContextManager[None]],
+        *,
+        listens: bool = False,
     ) -> None:
         self.registration = registration
+        self._listens = listens
         self._turn = turn
         """Within it a message is decoded and told of."""
         self.worker = registration.worker
@@ -114,6 +120,8 @@ class Stream:
         ) as connection:
             hello = self._checked(_decoded(await connection.recv()))
             self.keeps = hello.keeps
+            if self._listens and hello.shares:
+                await connection.send(encode(Listen()))
             await tell(hello)
             self._connection = connection
             try:

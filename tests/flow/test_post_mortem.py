@@ -136,6 +136,15 @@ def test_a_worker_that_is_killed_is_opened_afterwards(tmp_path: Path) -> None:
             assert opened.returncode == 0, opened.stderr
             assert "how it ended nobody has seen" in opened.stderr
             assert json.loads(opened.stdout)["totals"]["requests"] > 0
+        judged = service.perftui("check", "service:shop", "--fail-on", "worker-lost", "--json")
+        assert judged.returncode == 1, judged.stderr
+        assert [each["verdict"] for each in json.loads(judged.stdout)["targets"]] == ["missed"]
+        assert "is gone since" in judged.stderr
+        page = tmp_path / "dead.html"
+        written = service.perftui("report", "service:shop", "-o", str(page))
+        assert written.returncode == 0, written.stderr
+        assert "worker-lost" in page.read_text()
+        assert "GET /quick" in page.read_text()
 
 
 @pytest.mark.parametrize(

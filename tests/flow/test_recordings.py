@@ -19,6 +19,7 @@ from perftui.app import Dashboard
 from perftui.feed import LiveFeed
 from perftui.model.events import EvidenceKept
 from perftui.model.evidence import result_of
+from perftui.model.parts import pid_of
 from perftui.recording.looking import summary_between
 from perftui.recording.reader import Recording
 from perftui.sources.local import LocalSource
@@ -141,6 +142,9 @@ def test_r_records_beside_the_dashboard_and_ends_it(tmp_path: Path, monkeypatch:
                     await asyncio.to_thread(service.get, "/items/1", 9)
                     await seen.press("b", "6", "D", "y")
                     await until(lambda: "MainThread" in seen.text())
+                    # Somebody else asks meanwhile, in another process.
+                    other = await asyncio.to_thread(service.perftui, "dump", service.target)
+                    assert other.returncode == 0, other.stderr
                     await asyncio.sleep(1.5)
                     await seen.press("escape", "R")
                     assert "wrote" in seen.lines()[-1]
@@ -151,8 +155,11 @@ def test_r_records_beside_the_dashboard_and_ends_it(tmp_path: Path, monkeypatch:
         assert recording.damage == ()
         story = recording.story()
         assert [type(each).__name__ for each in story].count("Marked") == 1
-        (kept,) = (each for each in story if isinstance(each, EvidenceKept))
-        assert isinstance(result_of(kept.evidence[0]), Dump)
+        own, others = (each for each in story if isinstance(each, EvidenceKept))
+        for kept in (own, others):
+            dump = result_of(kept.evidence[0])
+            assert isinstance(dump, Dump)
+            assert pid_of(kept.evidence[0].worker) == dump.pid
         assert summary_between(recording, recording.began_at, recording.ended_at).totals.requests == 9
 
 

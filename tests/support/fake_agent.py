@@ -28,6 +28,7 @@ from perftui_agent.wire.frames import (
     WorkerIdentity,
 )
 from perftui_agent.wire.keep import Keep
+from perftui_agent.wire.listen import Listen
 from perftui_agent.wire.messages import ActionResult, FromAgent, FromClient
 from perftui_agent.wire.registration import Registration
 
@@ -98,7 +99,7 @@ class FakeAgent:
 
 def refuse(request: FromClient) -> Refusal | None:
     """Answer every request that wants an answer with a refusal."""
-    if isinstance(request, Keep):
+    if isinstance(request, Keep | Listen):
         return None
     return Refusal(id=request.id, reason="not today", advice="come back tomorrow")
 

@@ -17,6 +17,7 @@ from functools import lru_cache
 from random import Random
 
 from perftui.model.database import Databases
+from perftui.model.events import EvidenceKept
 from perftui.model.steps import Steps
 from perftui.model.summary import (
     Coverage,
@@ -111,6 +112,9 @@ class FakeFeed:
 
     def look_back(self) -> None:
         """Do nothing: its past is made up when it is asked for."""
+
+    def asked(self, event: EvidenceKept) -> None:
+        """Do nothing: its past is made up."""
 
     def judged(self, at: float, findings: Sequence[Finding]) -> None:
         """Do nothing: nothing of it is ever overwritten."""

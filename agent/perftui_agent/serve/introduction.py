@@ -24,6 +24,7 @@ def introduce(service: str, version: str, started_at: float, settings: Settings)
         slo=slo_targets(settings.slo),
         actions=settings.actions,
         keeps=settings.blackbox_mb > 0,
+        shares=True,
     )
 
 

@@ -25,6 +25,7 @@ from perftui_agent.wire.actions import Finish, Progress
 from perftui_agent.wire.codec import WireError, decode_from_client, encode, encode_history
 from perftui_agent.wire.frames import Refusal
 from perftui_agent.wire.keep import Keep
+from perftui_agent.wire.listen import Listen
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 
 MAX_CLIENTS = 8
@@ -72,6 +73,7 @@ class WorkerSocket:
         act: Act,
         kept: Callable[[], list[bytes]] = list,
         keep: Callable[[str], object] = bool,
+        shared: Callable[[ActionRequest, ActionResult], bytes | None] | None = None,
     ) -> None:
         self.path = path
         self._bound: tuple[int, int] | None = None
@@ -85,6 +87,9 @@ class WorkerSocket:
         """Messages for a client that connects, after the frames of the past."""
         self._keep = keep
         """Takes the finding for which a client wants the seconds around now kept."""
+        self._shared = shared
+        """Returns what those who listen are told of what somebody got; None if nothing."""
+        self._listening: set[ServerConnection] = set()
         self._queues: dict[ServerConnection, asyncio.Queue[bytes]] = {}
         self._server: Server | None = None
         self._listener: socket.socket | None = None
@@ -146,11 +151,14 @@ class WorkerSocket:
     def push(self, frame: bytes) -> None:
         """Give a frame to every client."""
         for queue in self._queues.values():
-            if queue.full():
-                queue.get_nowait()
-                queue.task_done()
-                self.frames_dropped += 1
-            queue.put_nowait(frame)
+            self._put(queue, frame)
+
+    def _put(self, queue: asyncio.Queue[bytes], message: bytes) -> None:
+        if queue.full():
+            queue.get_nowait()
+            queue.task_done()
+            self.frames_dropped += 1
+        queue.put_nowait(message)
 
     def leave_to_parent(self) -> None:
         """Give up, in a forked child, its copies of the sockets: with them open, nobody would see the end.
@@ -200,6 +208,9 @@ class WorkerSocket:
                 if isinstance(request, Keep):
                     self._keep(request.kind)
                     continue
+                if isinstance(request, Listen):
+                    self._listening.add(connection)
+                    continue
                 action = asyncio.create_task(self._answer(connection, request, to_end))
                 actions.add(action)
                 action.add_done_callback(actions.discard)
@@ -209,6 +220,7 @@ class WorkerSocket:
             pass
         finally:
             del self._queues[connection]
+            self._listening.discard(connection)
             for task in (writer, *actions):
                 task.cancel()
             await asyncio.gather(writer, *actions, return_exceptions=True)
@@ -247,8 +259,18 @@ class WorkerSocket:
             reply = await self._act(request, f"uid {_peer_uid(connection)}", tell, finish)
             with contextlib.suppress(ConnectionClosed):
                 await connection.send(encode(reply))
+            if not isinstance(reply, Refusal):
+                self._share(connection, request, reply)
         finally:
             to_end.pop(request.id, None)
+
+    def _share(self, asker: ServerConnection, request: ActionRequest, result: ActionResult) -> None:
+        """Tell those who listen what another process got: what their own asks for they have."""
+        own = _peer(asker)[0]
+        others = [each for each in self._listening if each in self._queues and _peer(each)[0] != own]
+        if others and self._shared is not None and (told := self._shared(request, result)) is not None:
+            for each in others:
+                self._put(self._queues[each], told)
 
 
 def _history_chunks(frames: list[bytes]) -> Iterator[bytes]:
@@ -274,9 +296,14 @@ def _admit(connection: ServerConnection, _request: Request) -> Response | None:
 
 def _peer_uid(connection: ServerConnection) -> int | None:
     """Return the uid at the other end; None where the system doesn't tell."""
+    return _peer(connection)[1]
+
+
+def _peer(connection: ServerConnection) -> tuple[int | None, int | None]:
+    """Return the pid and the uid at the other end; see `_peer_uid`."""
     peer = connection.transport.get_extra_info("socket")
     if peer is None or not hasattr(socket, "SO_PEERCRED"):
-        return None
+        return None, None
     credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    uid: int = struct.unpack("3i", credentials)[1]
-    return uid
+    pid, uid, _ = struct.unpack("3i", credentials)
+    return pid, uid

@@ -600,6 +600,8 @@ class Hello(_Part, tag="hello"):
     """Whether dumps and profiles are allowed here."""
     keeps: bool = False
     """Whether a `Keep` is understood, and there is a black box to keep anything in."""
+    shares: bool = False
+    """Whether a `Listen` is understood."""
     said_at: Nanoseconds = 0
     """The worker's wall clock as this was said: set before the next frame, it has been set from here."""
     steady_ns: Nanoseconds = 0

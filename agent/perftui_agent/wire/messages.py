@@ -18,6 +18,7 @@ from perftui_agent.wire.database import Database, DatabaseRequest
 from perftui_agent.wire.explain import ExplainRequest, Explanation
 from perftui_agent.wire.frames import Dump, DumpRequest, Frame, Hello, History, Refusal
 from perftui_agent.wire.keep import Keep
+from perftui_agent.wire.listen import Listen
 from perftui_agent.wire.standing import Standing, StandingRequest
 
 ActionRequest: TypeAlias = (
@@ -60,5 +61,6 @@ FromClient: TypeAlias = (
     | ExplainRequest
     | Finish
     | Keep
+    | Listen
 )
 """What an agent may receive."""

@@ -9,13 +9,18 @@ import msgspec
 from click.testing import CliRunner
 
 from perftui.commands.cut import cut
-from perftui.model.events import FrameReceived, SourceEvent
-from perftui.recording.entries import RampTold
+from perftui.model.events import EvidenceKept, FrameReceived, HistoryReceived, SourceEvent
+from perftui.recording.entries import RampTold, moment_of
 from perftui.recording.layout import layout_of, read_block
 from perftui.recording.looking import dashboard_at, summary_between
-from perftui.recording.reader import Recording
+from perftui.recording.reader import Recording, clock_time
+from perftui_agent.wire.explain import PLAN_CHANGED
+from perftui_agent.wire.frames import Evidence
+from tests.support.asked import asked_of
+from tests.support.fake_database import locked
+from tests.support.fake_plan import scanning
 from tests.support.fake_ramp import course
-from tests.support.frames import T
+from tests.support.frames import T, worker
 from tests.support.recordings import record
 from tests.support.rich_service import rich_service
 
@@ -61,11 +66,28 @@ def test_what_is_redacted_is_nowhere_in_the_piece(tmp_path: Path) -> None:
         b"SELECT \xe2\x80\xa6",
         b"api.example.com",
         b"prod-17.internal",
+        scanning("f0").statement.encode(),
+        locked().views[0].look.sessions[0].statement.encode(),
     ]
-    source = record(tmp_path / "a.perftui", on_host("prod-17.internal", rich_service(40)))
+    events: list[SourceEvent] = [*rich_service(40), *asked_of(worker(4120), T + 30.1)]
+    plan = Evidence(
+        id="p",
+        kind=PLAN_CHANGED,
+        at=int((T + 31) * 1e9),
+        text="the plan of SELECT * FROM t9",
+        outcome="taken",
+    )
+    events.append(EvidenceKept(worker(4120).id, (plan,), T + 31.0))
+    # What the agent remembered as the recording began.
+    events += [
+        HistoryReceived(each.worker, (each.frame,), T + 0.2)
+        for each in rich_service(5, begin=T - 20)
+        if isinstance(each, FrameReceived)
+    ]
+    source = record(tmp_path / "a.perftui", on_host("prod-17.internal", sorted(events, key=moment_of)))
     held = held_in(source)
     assert all(secret in held for secret in secrets)
-    said = cut_to(source, tmp_path / "b.perftui", "--redact")
+    said = cut_to(source, tmp_path / "b.perftui", "--redact", "--from", clock_time(T - 18))
     assert "without request paths, statement texts, host names" in said
     held = held_in(tmp_path / "b.perftui")
     assert [secret for secret in secrets if secret in held] == []

@@ -19,7 +19,8 @@ from perftui.recording.reader import Recording, clock_time
 from perftui.replay import ReplayFeed
 from perftui.replay_app import ReplayDashboard
 from tests.perftui.screens.seen import Seen
-from tests.support.frames import T
+from tests.support.asked import asked_of
+from tests.support.frames import T, worker
 from tests.support.recordings import record
 from tests.support.rich_service import rich_service
 
@@ -112,6 +113,48 @@ def test_every_view_of_a_recording_is_that_of_the_live_service(tmp_path: Path, s
             played.stand()
             assert played.at == at
             assert await texts(ReplayDashboard(played, depth="full", clock=lambda: 0.0)) == live
+
+    asyncio.run(scene())
+
+
+@contextmanager
+def asked_and_recorded(path: Path) -> Iterator[tuple[Feed, ReplayFeed]]:
+    """Give a service of which everything was asked that can be, live and replayed, right after it."""
+    known = Known("localhost:8000")
+    events = [*rich_service(30, workers=1), *asked_of(worker(4120), T + 29.1)]
+    events.sort(key=moment_of)
+    for event in events:
+        known = merge(known, event)
+    with Recording.open(record(path / "a.perftui", events)) as recording:
+        replay = ReplayFeed(recording, at=T + 30.2)
+        replay.settle()
+        yield Standing(known, T + 30.2), replay
+
+
+def test_what_was_asked_for_opens_from_the_timeline_live_and_replayed(tmp_path: Path) -> None:
+    """A dump, a profile, what grew, functions, a plan and the databases, each on the screen of its kind."""
+    shows = ("build_report", "shop/cart.py", "GREW, BY LINE", "calls", "search_terms", "as of")
+
+    async def opened(app: Dashboard) -> dict[str, list[str]]:
+        screens: dict[str, list[str]] = {}
+        async with shown(app) as seen:
+            await seen.press("7")
+            for _ in range(30):
+                cursor = next(line for line in seen.lines() if line.startswith("›"))
+                if " asked " in cursor and cursor not in screens:
+                    await seen.press("enter")
+                    screens[re.sub(r"^.*? asked ", "", cursor)] = seen.lines()[1:-1]
+                    await seen.press("escape")
+                await seen.press("j")
+        return screens
+
+    async def scene() -> None:
+        with asked_and_recorded(tmp_path) as (live, replay):
+            told = await opened(Dashboard(live, depth="full", clock=lambda: 0.0))
+            assert len(told) == len(shows)
+            for said in shows:
+                assert sum(said in "\n".join(lines) for lines in told.values()) >= 1, said
+            assert await opened(ReplayDashboard(replay, depth="full", clock=lambda: 0.0)) == told
 
     asyncio.run(scene())
 
