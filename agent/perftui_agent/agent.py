@@ -251,7 +251,12 @@ class _Run:
             self._channel_probe,
             RoutesProbe(agent.guard),
             SerializationProbe(),
-            SqlAlchemyProbe(agent.window, agent.guard, agent.settings.slow_query_ms),
+            SqlAlchemyProbe(
+                agent.window,
+                agent.guard,
+                agent.settings.slow_query_ms,
+                keeps_runs=agent.settings.actions and agent.settings.sql_text == "shape",
+            ),
             self.pool_probe,
             CacheProbe(agent.window, agent.guard),
             RedisProbe(agent.window, agent.guard),
@@ -390,7 +395,8 @@ class _Run:
             shows_text=self._window.shapes.show_text,
             changed=partial(self._plan_changed, worker),
         )
-        attention = Attention(explainer, self._guard, pid=worker.pid)
+        turns = Turns(lambda: rendezvous.directory, worker.service)
+        attention = Attention(explainer, self._guard, pid=worker.pid, turn=turns.take)
         inspector = Inspector(
             own_pid=worker.pid,
             actions_allowed=agent.settings.actions,
@@ -458,7 +464,7 @@ class _Run:
                 databases,
                 held=agent.holders.told,
                 refused=lambda: self.pool_probe.refused,
-                turn=Turns(lambda: rendezvous.directory, worker.service).take,
+                turn=turns.take,
                 allowed=agent.settings.actions,
                 guard=self._guard,
             )

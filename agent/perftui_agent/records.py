@@ -213,7 +213,9 @@ class StatementRecord(SpanRecord, eq=False, gc=False):
     engine: Any = None
     database: str = ""
     parameters: Any = None
-    """The values, where nobody knows yet whether it is its shape's slowest run."""
+    """The values, where nobody knows yet whether it is its shape's slowest run …"""
+    keeps_run: bool = False
+    """… and whether anybody may want that."""
 
 
 KEPT_CHARACTERS = 16_384

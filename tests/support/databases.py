@@ -193,7 +193,9 @@ def repeats_of(frame: Frame, route: str = "GET /") -> list[RepeatedShape]:
 
 
 @contextlib.contextmanager
-def seeing(slow_query_ms: float = 100.0, sql_text: str = "shape") -> Iterator[Seen]:
+def seeing(
+    slow_query_ms: float = 100.0, sql_text: str = "shape", *, keeps_runs: bool = True
+) -> Iterator[Seen]:
     """Attach the probes to a window of the test's own; see at the end that they had no fault."""
     window, guard = Window(), Guard()
     window.open = True
@@ -202,7 +204,7 @@ def seeing(slow_query_ms: float = 100.0, sql_text: str = "shape") -> Iterator[Se
     seen = Seen(
         window,
         guard,
-        SqlAlchemyProbe(window, guard, slow_query_ms),
+        SqlAlchemyProbe(window, guard, slow_query_ms, keeps_runs=keeps_runs),
         PoolProbe(window, guard, engines),
         engines,
     )

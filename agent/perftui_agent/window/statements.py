@@ -90,7 +90,7 @@ class StatementLedger:
     def _keep_slowest(self, shape: Shape, record: StatementRecord) -> None:
         """Keep a run whose text was met for the first time, if it is the slowest of its shape so far."""
         ns = record.ended_ns - record.started_ns
-        if ns > shape.slowest_ns and not record.failed and CUT not in record.text:
+        if record.keeps_run and ns > shape.slowest_ns and not record.failed and CUT not in record.text:
             shape.slowest_ns = ns
             shape.slowest = kept_run(ns, record.text, record.parameters, record.engine)
 

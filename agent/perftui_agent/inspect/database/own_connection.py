@@ -206,12 +206,13 @@ class _Call(Generic[T]):
             finally:
                 self.asked = ask.asked
         finally:
-            with contextlib.suppress(Exception):
+            # Each of them, though the time may be over in the midst of one.
+            with contextlib.suppress(Exception, asyncio.CancelledError):
                 connection.rollback()
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception, asyncio.CancelledError):
                 for listener in pool.dispatch.close:
                     listener(connection, record)
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception, asyncio.CancelledError):
                 connection.close()
 
 

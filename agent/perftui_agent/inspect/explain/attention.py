@@ -25,7 +25,7 @@ AGAIN_S = 300.0
 """A statement that is slow still is looked at again: its plan may be another by now."""
 
 STAGGER_S = 0.5
-"""Workers of a service see the same statements slow: that not all of them ask at once."""
+"""Workers of a service see the same statements slow: that they do not all try to be the one at once."""
 
 MOST_TOLD = 20
 """Plans in a frame, those of the statements that were slow most often."""
@@ -40,12 +40,14 @@ class Attention:
         guard: Guard,
         *,
         pid: int,
+        turn: Callable[[str, float], bool] = lambda *_: True,
         clock: Callable[[], float] = time.monotonic,
         stagger_s: float = STAGGER_S,
     ) -> None:
         self._explainer = explainer
         self._guard = guard
         self._pid = pid
+        self._turn = turn
         self._clock = clock
         self._stagger_s = stagger_s
         self._waiting: asyncio.Queue[str] = asyncio.Queue(MOST_WAITING)
@@ -73,6 +75,8 @@ class Attention:
             fingerprint = await self._waiting.get()
             with self._guard.guarding("explain"):
                 await asyncio.sleep(random.random() * self._stagger_s)  # noqa: S311 - keeps no secret
+                if not self._turn(f"the plan of {fingerprint}", AGAIN_S * 0.9):
+                    continue  # a sibling has asked: who watches hears of it from that one
                 await self._take_token()
                 try:
                     await self._explainer.explain(

@@ -18,13 +18,15 @@ from perftui_agent.inspect.explain.facts import (
     Judged,
     Wanted,
     covers,
-    first,
     index_name,
     quoted,
     rows_told,
     share_told,
 )
+from perftui_agent.inspect.explain.postgresql_hypothetical import HYPOPG, taken_by_planner
+from perftui_agent.inspect.explain.postgresql_own import OwnCode
 from perftui_agent.inspect.explain.postgresql_plan import (
+    EXPLAIN,
     Access,
     Node,
     accesses_of,
@@ -36,11 +38,6 @@ from perftui_agent.inspect.explain.postgresql_plan import (
 from perftui_agent.inspect.explain.postgresql_tables import Table
 from perftui_agent.inspect.explain.terms import Term
 from perftui_agent.inspect.explain.tokens import shaped, tokens_of
-
-EXPLAIN = "EXPLAIN (FORMAT JSON, VERBOSE) "
-"""Never ANALYZE: that would run the statement."""
-
-HYPOPG = "HypoPG"
 
 RANDOM_PAGE_COST = 4.0
 """To find a row by an index; by the planner's measure, where a page read in order costs 1, a row 0.0125."""
@@ -70,7 +67,10 @@ class Read(NamedTuple):
 
 def explain_postgresql(ask: Ask, text: str, parameters: Any) -> Explained:
     """Return what PostgreSQL's plan for a statement is worth; `AskError` if it has none."""
-    root = root_of(ask(EXPLAIN + text, parameters or None))
+    rows = ask(EXPLAIN + text, parameters or None)
+    # To plan a statement takes the locks that it would: they are held for no longer than that.
+    ask.rest()
+    root = root_of(rows)
     return _Judging(ask, text, parameters).of(root)
 
 
@@ -79,6 +79,7 @@ class _Judging:
         self._ask = ask
         self._text = text
         self._parameters = parameters or None
+        self._own = OwnCode(ask)
         self._tables: dict[tuple[str, str], Table | None] = {}
         self._verdicts: list[Judged] = []
         self._wanted: list[Wanted] = []
@@ -110,7 +111,7 @@ class _Judging:
         if key not in self._tables:
             self._tables[key] = None
             with contextlib.suppress(LookupError, AskError):
-                self._tables[key] = Table(self._ask, *key)
+                self._tables[key] = Table(self._ask, *key, self._own)
         return self._tables[key]
 
     def _judge(self, read: Read) -> None:
@@ -389,6 +390,8 @@ class _Judging:
         elif share is not None and share > WANTED_SHARE:
             kept = f"{rows}, of which about {share_told(share)} are kept: an index would not spare it much"
             self._say("most-rows", table, columns, kept)
+        elif table.unsampled:
+            self._say("fine", table, columns, f"{rows}: no row was looked at ({table.unsampled})")
         else:
             self._say("fine", table, columns, f"{rows}: no index is known that would spare it")
 
@@ -413,54 +416,29 @@ class _Judging:
 
     def _check(self) -> None:
         """Have HypoPG say whether the planner takes what is wanted, where it is installed."""
-        if not self._wanted:
+        taken = taken_by_planner(self._ask, self._text, self._parameters, self._wanted)
+        if taken is None:
             return
-        found = first(
-            self._ask(
-                "SELECT quote_ident(n.nspname) FROM pg_catalog.pg_extension AS e"
-                " JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'hypopg'"
-            )
-        )
-        if not found:
-            return
-        schema = found[0]
-        try:
-            made = {
-                str(first(self._ask(_hypothetical(schema, wanted.create)))[1]): wanted
-                for wanted in self._wanted
-            }
-            plan = root_of(self._ask(EXPLAIN + self._text, self._parameters))
-            used = signature_of(plan)
-            self._wanted = [
-                wanted._replace(checked=f"{HYPOPG}: the planner takes it")
-                for name, wanted in made.items()
-                if f"<{name.strip('<>')}>" in used or name in used
+        guesses = any(table is not None and not table.analysed for table in self._tables.values())
+        for wanted, is_taken in taken.items():
+            if is_taken:
+                continue
+            # What a planner that knows nothing of the values would not do says nothing of one that does.
+            when = " before an ANALYZE" if guesses else ""
+            self._verdicts = [
+                each._replace(
+                    kind=each.kind if guesses else "fine",
+                    sentence=f"{each.sentence}; {HYPOPG}: the planner would not take it{when}",
+                )
+                if (each.table, each.columns) == (wanted.table, wanted.columns)
+                else each
+                for each in self._verdicts
             ]
-            for wanted in set(made.values()) - set(self._wanted):
-                if not any(
-                    wanted.columns == each.columns and wanted.table == each.table for each in self._wanted
-                ):
-                    self._not_taken(wanted)
-        except (AskError, ValueError, IndexError):
-            return
-        finally:
-            with contextlib.suppress(AskError):
-                self._ask(f"SELECT {schema}.hypopg_reset()")
-
-    def _not_taken(self, wanted: Wanted) -> None:
-        self._verdicts = [
-            Judged(
-                "fine", each.table, each.columns, f"{each.sentence}; {HYPOPG}: the planner would not take it"
-            )
-            if each.table == wanted.table and each.columns == wanted.columns
-            else each
-            for each in self._verdicts
+        self._wanted = [
+            wanted._replace(checked=f"{HYPOPG}: the planner takes it") if is_taken else wanted
+            for wanted, is_taken in taken.items()
+            if is_taken or guesses
         ]
-
-
-def _hypothetical(schema: str, create: str) -> str:
-    text = create.replace("'", "''")
-    return f"SELECT indexrelid::bigint, indexname FROM {schema}.hypopg_create_index('{text}')"
 
 
 def _about(access: Access, table: Table) -> list[Term]:

@@ -12,6 +12,9 @@ import msgspec
 from perftui_agent.inspect.explain.terms import Term, terms_of
 from perftui_agent.inspect.explain.tokens import shaped, tokens_of
 
+EXPLAIN = "EXPLAIN (FORMAT JSON, VERBOSE) "
+"""Never ANALYZE: that would run the statement."""
+
 Node: TypeAlias = Mapping[str, Any]
 
 How: TypeAlias = Literal["scan", "walk", "search"]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from perftui_agent.inspect.database.read_only import Ask, AskError
+from perftui_agent.inspect.database.read_only import Ask, AskError, Row
 from perftui_agent.inspect.explain.facts import Index, first, quoted
+from perftui_agent.inspect.explain.postgresql_own import OWN_TYPE, OwnCode
 from perftui_agent.inspect.explain.terms import Term, may_be_tried
 
 SAMPLED_PAGES = 200
@@ -22,14 +23,16 @@ _ABOUT = """
 SELECT c.oid::bigint, pg_relation_size(c.oid)::bigint, n.nspname::text, c.relname::text,
   pg_partition_root(c.oid)::oid::bigint,
   EXISTS (SELECT 1 FROM pg_catalog.pg_stats AS s WHERE s.schemaname = n.nspname AND s.tablename = c.relname),
-  (SELECT datcollate::text FROM pg_catalog.pg_database WHERE datname = current_database())
+  (SELECT datcollate::text FROM pg_catalog.pg_database WHERE datname = current_database()),
+  row_security_active(c.oid), c.reltuples::float8
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = {schema} AND c.relname = {table}
 """
 
 _COLUMNS = """
-SELECT a.attname::text, format_type(a.atttypid, NULL)::text
-FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped
+SELECT a.attname::text, format_type(a.atttypid, NULL)::text, {own}
+FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped
 """
 
 _INDEXES = """
@@ -42,12 +45,18 @@ FROM pg_catalog.pg_index AS i WHERE i.indrelid = {oid} AND i.indisvalid
 class Table:
     """One table; what has been asked of it is not asked again. LookupError if there is no such table."""
 
-    def __init__(self, ask: Ask, schema: str, name: str) -> None:
+    def __init__(self, ask: Ask, schema: str, name: str, own: OwnCode) -> None:
         self._ask = ask
+        self._own = own
+        self.unsampled = ""
+        """Why its rows, or some of them, were not looked at."""
         about = first(ask(_ABOUT.format(schema=_literal(schema), table=_literal(name))))
         if not about:
             raise LookupError(name)
-        self.oid, size_bytes, schema, name, root, self.analysed, collation = about
+        self.oid, size_bytes, schema, name, root, self.analysed, collation, guarded, known = about
+        if guarded:
+            self.unsampled = "row-level security: its policies are the app's own code"
+        self._guarded = bool(guarded)
         self.plain_patterns = collation in {"C", "POSIX"}
         """Whether any index serves for the beginning of a text."""
         self._quoted = f"{quoted(schema)}.{quoted(name)}"
@@ -55,7 +64,9 @@ class Table:
         if root and root != self.oid:
             self.shown = self._name_of(int(root))
         self.name = self.shown[1]
-        self.types = {str(row[0]): str(row[1]) for row in ask(_COLUMNS.format(oid=self.oid))}
+        columns = ask(_COLUMNS.format(oid=self.oid, own=OWN_TYPE))
+        self.types = {str(row[0]): str(row[1]) for row in columns}
+        self._own_typed = {str(row[0]) for row in columns if row[2]}
         self.indexes = [
             Index(str(row[0]), tuple(str(each).strip('"') for each in row[2]), bool(row[1]))
             for row in ask(_INDEXES.format(oid=self.oid))
@@ -63,7 +74,7 @@ class Table:
         self.pages = max(size_bytes // PAGE_BYTES, 1)
         self._percent = min(100.0, 100.0 * SAMPLED_PAGES / self.pages)
         self.about = self._percent < 100.0
-        self.rows = self._count()
+        self.rows = self._count(float(known))
         self._shares: dict[tuple[str, ...], float | None] = {}
         self._repeats: dict[str, float] = {}
 
@@ -98,36 +109,49 @@ class Table:
             f"ONLY {self._quoted} AS {quoted(alias)} TABLESAMPLE SYSTEM ({self._percent:.6f}) REPEATABLE (1)"
         )
 
-    def _count(self) -> float:
+    def _sampled(self, query: str) -> Row:
+        """Return the one row of a query of the sample; no lock of the table is held after it."""
         try:
-            ((counted,),) = self._ask(f"SELECT count(*) FROM {self._from_sample('t')}")
+            return first(self._ask(query))
+        finally:
+            self._ask.rest()
+
+    def _count(self, known: float) -> float:
+        if self._guarded:
+            return known if known >= 0 else float(self.pages * 50)
+        try:
+            (counted,) = self._sampled(f"SELECT count(*) FROM {self._from_sample('t')}")
         except AskError:  # no right to read it
             return float(self.pages * 50)
         return float(counted) * 100.0 / float(self._percent)
 
     def _measured(self, alias: str, terms: Sequence[Term]) -> float | None:
-        if any(term.asks or not may_be_tried(term) for term in terms):
+        if self._guarded or any(term.asks or not may_be_tried(term) for term in terms):
+            return None
+        if any(self._is_own(term) for term in terms):
+            self.unsampled = "an operator, a function or a type of the app's own in the filter"
             return None
         condition = " AND ".join(f"({term.text})" for term in terms)
         try:
-            sampled, met = first(
-                self._ask(
-                    f"SELECT count(*), count(*) FILTER (WHERE {condition}) FROM {self._from_sample(alias)}"
-                )
+            sampled, met = self._sampled(
+                f"SELECT count(*), count(*) FILTER (WHERE {condition}) FROM {self._from_sample(alias)}"
             )
         except AskError:  # it names what is elsewhere in the plan
             return None
         return max(float(met), 0.5) / float(sampled) if sampled else None
 
+    def _is_own(self, term: Term) -> bool:
+        return self._own.is_in(term) or any(each.column in self._own_typed for each in term.all_columns())
+
     def _repeated(self, column: str) -> float:
         name = quoted(column)
         least = 1.0 / max(self.rows, 1.0)
+        if self._guarded or column in self._own_typed:
+            return least
         try:
-            sampled, pairs = first(
-                self._ask(
-                    "SELECT sum(n)::float8, sum(n * (n - 1))::float8 FROM (SELECT count(*) AS n FROM"
-                    f" {self._from_sample('t')} WHERE {name} IS NOT NULL GROUP BY {name}) AS counted"
-                )
+            sampled, pairs = self._sampled(
+                "SELECT sum(n)::float8, sum(n * (n - 1))::float8 FROM (SELECT count(*) AS n FROM"
+                f" {self._from_sample('t')} WHERE {name} IS NOT NULL GROUP BY {name}) AS counted"
             )
         except AskError:
             return least

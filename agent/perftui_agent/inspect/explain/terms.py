@@ -61,7 +61,7 @@ _NO_COLUMNS = frozenset(
     ]
 )
 
-_HARMLESS = frozenset(
+HARMLESS = frozenset(
     [
         "IN",
         "ANY",
@@ -350,7 +350,7 @@ def may_be_tried(term: Term) -> bool:
     tokens = tokens_of(term.text)
     before = ["", *(token.text for token in tokens)]
     return all(
-        after.text != "(" or token.kind == "sign" or (token.word in _HARMLESS and before[place] != ".")
+        after.text != "(" or token.kind == "sign" or (token.word in HARMLESS and before[place] != ".")
         for place, (token, after) in enumerate(pairwise(tokens))
     )
 

@@ -56,8 +56,12 @@ class SqlAlchemyProbe:
 
     name = "sqlalchemy"
 
-    def __init__(self, sink: StatementSink, guard: Guard, slow_query_ms: float) -> None:
+    def __init__(
+        self, sink: StatementSink, guard: Guard, slow_query_ms: float, *, keeps_runs: bool = True
+    ) -> None:
+        """`keeps_runs`: whether anybody may ask how a database goes about a statement's slowest run."""
         self._sink = sink
+        self._keeps_runs = keeps_runs
         self._put = sink.put
         self._known = sink.known_texts.get
         self._guard = guard
@@ -274,7 +278,8 @@ class SqlAlchemyProbe:
         """Keep the slowest run of a shape so far, unless there are rows to come: see `rows_are_fetched`."""
         if context is not None and not self._leaves_rows(cursor, context):
             shape.slowest_ns = ns
-            shape.slowest = kept_run(ns, text, parameters, context.root_connection.engine)
+            if self._keeps_runs:
+                shape.slowest = kept_run(ns, text, parameters, context.root_connection.engine)
 
     def rows_are_fetched(self, unfetched: Unfetched, record: StatementRecord) -> None:
         """Hand over a record that was kept; wherever its result ends, a finalizer included."""
@@ -287,8 +292,9 @@ class SqlAlchemyProbe:
             known = record.known
             if known is not None and ns > known.shape.slowest_ns and not record.failed:
                 known.shape.slowest_ns = ns
-                engine = unfetched.connection.engine
-                known.shape.slowest = kept_run(ns, unfetched.text, unfetched.parameters, engine)
+                if self._keeps_runs:
+                    engine = unfetched.connection.engine
+                    known.shape.slowest = kept_run(ns, unfetched.text, unfetched.parameters, engine)
             if request is not None:
                 if record.known is None:
                     pass
@@ -331,7 +337,8 @@ class SqlAlchemyProbe:
         record.database = database_of(record.engine)
         record.binds = hash_of_binds(parameters) if request is not None and request.followed else None
         record.slow = ended_ns - started_ns >= self._slow_ns
-        record.parameters = parameters
+        if self._keeps_runs:
+            record.parameters, record.keeps_run = parameters, True
         if self._new_call_sites > 0:
             self._new_call_sites -= 1
             record.call_site = call_site()

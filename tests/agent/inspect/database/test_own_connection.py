@@ -389,6 +389,27 @@ def alive() -> list[str]:
     return [each.name for each in threading.enumerate() if each.name == own_connection.THREAD]
 
 
+def test_it_is_closed_whatever_ends_the_closing(tmp_path: Path) -> None:
+    """A time that is over in the midst of it, or a listener that fails, leaves no connection open."""
+    database = Database(f"sqlite:///{tmp_path}/shop.db")
+    database.fill()
+    made: list[sqlite3.Connection] = []
+
+    def creator() -> sqlite3.Connection:
+        made.append(sqlite3.connect(f"{tmp_path}/shop.db", check_same_thread=False))
+        return made[-1]
+
+    engine = create_engine("sqlite:///" + f"{tmp_path}/shop.db", creator=creator)
+
+    @event.listens_for(engine, "close")
+    def cancelled(connection: Any, record: Any) -> None:
+        raise asyncio.CancelledError
+
+    assert len(asked(engine, authors)) == 2
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        made[-1].execute("SELECT 1")
+
+
 def test_who_watches_gives_way(tmp_path: Path) -> None:
     """A connection that is open to look again and again is closed for whoever has something to ask."""
     database = Database(f"sqlite:///{tmp_path}/shop.db")

@@ -114,6 +114,20 @@ def test_values_that_are_no_small_plain_ones_are_not_kept(value: Any, sqlite_fil
     engine.dispose()
 
 
+def test_nothing_is_kept_where_nobody_may_ask(sqlite_file: Path) -> None:
+    """With actions switched off no value outlives its statement, met for the first time or again."""
+    engine = create_engine(f"sqlite:///{sqlite_file}")
+    with seeing(keeps_runs=False) as seen, engine.connect() as connection:
+        for _ in range(2):
+            connection.execute(text(BY_REFERENCE), {"reference": SECRET, "status": "paid"}).all()
+            connection.execute(text("SELECT 1"))
+            assert not any(getattr(record, "parameters", None) for record in seen.window.pending)
+            shape = seen.window.shapes.shape(fingerprint_of(seen.frame()))
+            assert shape is not None
+            assert shape.slowest is None
+    engine.dispose()
+
+
 def test_what_is_kept_is_bounded_and_the_quickest_go_first(sqlite_file: Path) -> None:
     """Of three hundred shapes 200 runs are kept at most."""
     engine = create_engine(f"sqlite:///{sqlite_file}")
@@ -245,6 +259,30 @@ def test_a_slow_statement_is_explained_once_and_told_with_the_next_frame() -> No
         silent = Frame(seq=3, ended_at=3, span_ns=1)
         attention.note(silent)
         assert [each.fingerprint for each in silent.plans] == ["slow"], "as soon as it is known"
+
+    asyncio.run(_settled(attention, work))
+
+
+def test_one_worker_of_a_service_explains_a_statement() -> None:
+    """Who has not got the turn leaves it to the one who has, and asks again when its time has come."""
+    now, turns = [0.0], [("the plan of slow", False)]
+    explainer = _Counted()
+
+    def turn(what: str, every_s: float) -> bool:
+        assert 200.0 < every_s < 300.0
+        return (what, True) in turns
+
+    attention = Attention(explainer, Guard(), pid=1, turn=turn, clock=lambda: now[0], stagger_s=0.0)
+
+    async def work() -> None:
+        attention.note(frame_of("slow"))
+        await asyncio.sleep(0.01)
+        assert explainer.asked == []
+        turns.append(("the plan of slow", True))
+        now[0] = 301.0
+        attention.note(frame_of("slow"))
+        await asyncio.sleep(0.01)
+        assert explainer.asked == ["slow"]
 
     asyncio.run(_settled(attention, work))
 
