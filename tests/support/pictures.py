@@ -1,8 +1,9 @@
-"""Pictures of the screens, of a made-up service at one moment: `python -m tests.support.pictures`.
+"""Pictures of the screens: `python -m tests.support.pictures`, from a recording of the real demo.
 
-The app's own screenshots at 120×40 for the documents, and the views at 80×24 as plain text. The same code
-gives the same files, and a test holds the screens against them: a screen that has changed is looked at and
-drawn anew, never unnoticed.
+The app's own screenshots at 120×40 for the documents, at one moment of `tests/data/demo.perftui`, which
+`python -m tests.support.demo_recording` makes; and the views at 80×24 as plain text, of a made-up service
+that has something of everything. The same code gives the same files, and a test holds the screens against
+them: a screen that has changed is looked at and drawn anew, never unnoticed.
 """
 
 from __future__ import annotations
@@ -11,15 +12,21 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 from unittest.mock import patch
 
 from perftui.app import Dashboard
+from perftui.faults import FAULTS
+from perftui.feed import Feed, LiveFeed
+from perftui.model.dashboard import Dashboard as Known
 from perftui.model.ramp import RampCourse
 from perftui.ramp_app import RampDashboard
+from perftui.recording.looking import dashboard_at
+from perftui.recording.reader import Recording
+from tests.support.demo_recording import DEMO
 from tests.support.fake_database import locked
 from tests.support.fake_evidence import ShopFeed
 from tests.support.fake_feed import NOON
@@ -47,7 +54,7 @@ PICTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "pool": ("4", "tab", "enter"),
         "worker": ("6", "enter"),
         "upstream": ("8", "enter"),
-        "dump": ("6", "D", "y"),
+        "dump": ("7", "slash", *"was taken", "enter", "enter"),
         "rewound": ("left_curly_bracket",),
         "filter": ("slash", *"p95>100ms"),
         "palette": ("colon", *"pa"),
@@ -62,6 +69,15 @@ TEXTS = (
 )
 """Those that are pinned as text at 80×24, too."""
 
+MADE_UP = frozenset({"database", "upstreams", "upstream"})
+"""What the demo does not show: it asks no other service, and a database is asked while one looks."""
+
+MOMENT_S = 17.0
+"""The moment of the pictures, from the beginning of the recording."""
+
+BACK_S = (12.0, 6.0, 0.0)
+"""So long before it the dashboard has looked already: since when something is wrong is part of a picture."""
+
 DOCS = Path(__file__).parents[2] / "docs"
 SCREENS = Path(__file__).parents[1] / "perftui" / "screens" / "screens.txt"
 
@@ -69,38 +85,78 @@ PRESSES = MappingProxyType({">": "greater_than_sign"})
 """Characters that a key has a name for."""
 
 
-def _shop() -> ShopFeed:
-    return ShopFeed(troubles=TROUBLES, clock=lambda: NOON, database=locked())
+class Recorded(LiveFeed):
+    """The demo as it was at a moment of its recording: of what happened later nothing is known."""
+
+    def __init__(self, known: Sequence[tuple[float, Known]]) -> None:
+        self.known = tuple(known)
+        self.stand(0)
+        self._clock = lambda: self._at
+        self._held = None
+
+    def stand(self, place: int) -> None:
+        """Stand at one of the moments."""
+        self._at, self._dashboard = self.known[place]
+
+    async def run(self, arrived: object) -> None:
+        """Hear nothing more."""
+        await asyncio.Event().wait()
+
+    def look_back(self) -> None:
+        """Know the past already."""
+
+    def judged(self, at: float, findings: object) -> None:
+        """Keep everything anyway."""
 
 
-async def _at(
-    size: tuple[int, int], keys: tuple[str, ...], shown: RampCourse | None = None
-) -> tuple[str, str]:
-    """Return the screen after these keys, as SVG and as text; that of a ramp of the shop if there is one."""
-    options: dict[str, Any] = {"depth": "full", "clock": lambda: 0.0}
-    app = (
-        Dashboard(_shop(), **options) if shown is None else RampDashboard(_shop(), Standing(shown), **options)
-    )
+@cache
+def recorded() -> Recorded:
+    """Return the demo at the moment of the pictures."""
+    with Recording.open(DEMO) as recording:
+        moments = [recording.began_at + MOMENT_S - back_s for back_s in BACK_S]
+        return Recorded([(at, dashboard_at(recording, at)) for at in moments])
+
+
+async def _at(app: Dashboard, size: tuple[int, int], keys: tuple[str, ...] = ()) -> tuple[str, str]:
+    """Return the screen after these keys, as SVG and as text."""
     async with app.run_test(size=size) as pilot:
+        if isinstance(app._feed, Recorded):
+            for place in range(len(app._feed.known)):
+                app._feed.stand(place)
+                app.repaint()
         app.repaint()
         await pilot.pause()
         for key in keys:
             await pilot.press(PRESSES.get(key, key))
         await pilot.pause()
+        # They would be told in the bottom line, and looked at by nobody for months.
+        assert not FAULTS, FAULTS.story()
         # The number in its names is another one in each run.
         drawn = re.sub(r"terminal-\d+", "terminal", app.export_screenshot(title="perftui"))
         lines = [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
         return drawn, "\n".join(lines)
 
 
+def _shop() -> ShopFeed:
+    return ShopFeed(troubles=TROUBLES, clock=lambda: NOON, database=locked())
+
+
+def _dashboard(feed: Feed, course: RampCourse | None = None) -> Dashboard:
+    """Return an app that stands still; that of a ramp if there is one."""
+    if course is None:
+        return Dashboard(feed, depth="full", clock=lambda: 0.0)
+    return RampDashboard(feed, Standing(course), depth="full", clock=lambda: 0.0)
+
+
 def picture(name: str) -> str:
     """Return a screen at 120×40 as SVG."""
-    return asyncio.run(_at(LARGE, PICTURES[name]))[0]
+    feed = _shop() if name in MADE_UP else recorded()
+    return asyncio.run(_at(_dashboard(feed), LARGE, PICTURES[name]))[0]
 
 
 def text(name: str) -> str:
     """Return a screen at 80×24 as text."""
-    return asyncio.run(_at(SMALL, PICTURES[name]))[1]
+    return asyncio.run(_at(_dashboard(_shop()), SMALL, PICTURES[name]))[1]
 
 
 class Standing:
@@ -119,7 +175,7 @@ class Standing:
 def ramp_text(steps: int | None, size: tuple[int, int]) -> str:
     """Return the screen of a ramp in a step, else when it is over."""
     with patch("perftui.screens.ramp.time.time", lambda: NOON + 75.0):
-        return asyncio.run(_at(size, (), course(steps)))[1]
+        return asyncio.run(_at(_dashboard(_shop(), course(steps)), size))[1]
 
 
 def texts() -> str:
