@@ -58,5 +58,5 @@ FAULT = Fault(
     near="a printer that takes a second and a half",
     router=router,
     switched=_switched,
-    visits=(Often(8.0, _print), Often(0.3, _print_there)),
+    visits=(Often(8.0, _print), Often(0.8, _print_there)),
 )
