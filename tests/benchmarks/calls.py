@@ -33,7 +33,7 @@ from tests.benchmarks import overhead
 from tests.benchmarks.http_clients import LIBRARIES, Library
 from tests.support.requests import begin, end
 
-ROUNDS = 24
+ROUNDS = 12
 WARM_UP_ROUNDS = 2
 FEW, MANY = 1, 20
 CALLS_A_ROUND = 200

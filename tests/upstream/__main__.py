@@ -63,6 +63,27 @@ SUITES = {
         folder="test",
         calls=True,
     ),
+    "aiohttp": Suite(
+        "speedups",
+        "",
+        # As its own configuration, but for coverage; and its pages of documentation are no tests of a client.
+        ("--timeout=60", "-p", "no:codspeed", "-o", "addopts=", "-m", "not dev_mode"),
+        (
+            "blockbuster",
+            "freezegun",
+            "pkgconfig",
+            "proxy.py>=2.4.4rc5",
+            "pytest-cov",
+            "pytest-mock",
+            "pytest-timeout",
+            "pytest-xdist",
+            "re-assert",
+            "trustme",
+            "uvloop",
+        ),
+        folder="tests/test_client_functional.py",
+        calls=True,
+    ),
 }
 
 Outcomes = dict[str, set[str]]

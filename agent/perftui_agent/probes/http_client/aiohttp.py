@@ -79,7 +79,10 @@ class AiohttpProbe(ClientProbe):
 
     def _begin(self, connector: Any, req: Any) -> CallRecord | None:
         try:
-            new = not getattr(connector, "_perftui_met", False)
+            try:
+                new = not connector._perftui_met
+            except AttributeError:
+                new = True
             if new:
                 connector._perftui_met = True
                 self._exchanges.clients.meet(connector)

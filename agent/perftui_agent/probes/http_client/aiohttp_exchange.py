@@ -75,7 +75,10 @@ class Exchange:
         packed = getattr(content, "total_compressed_bytes", None)
         # As it was sent: packed, where it was.
         record.received_bytes = packed if packed is not None else getattr(content, "total_bytes", 0)
-        self._leave(record)
+        if self.reading_ns:
+            self._leave(record)
+        else:
+            self.record = self.content = self.timer = self.protocol = None
         self._exchanges.over(record)
 
     def _leave(self, record: CallRecord) -> None:

@@ -1,14 +1,15 @@
-"""Stands between httpx and the body of an answer: its parts are counted, and pass unchanged.
+"""The bodies of httpcore's answers: classes of them that tell how much came, and how long it was waited for.
 
-What is asked beyond that goes to the body itself. An exchange is over when its body has been read to the end,
-was closed, failed, or was thrown away. Iterators are objects of their own and hold theirs alone, so that one
-that is dropped half-way ends as it would without us. Written out, since each call costs as much as what it
-does here.
+A pool makes its bodies of a class that its module names. Ours stands in its place, as a class of that class:
+nothing is between the library and what it reads. An exchange is over when its body has been read to the end,
+was closed, failed, or was thrown away. While a part is read the body doesn't know its call, for the library
+closes a body that fails before it says so. Iterators of the async kind are objects that hold theirs alone, so
+that one that is dropped half-way ends as it would without us.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from time import perf_counter_ns
 from typing import Any
 
@@ -16,125 +17,131 @@ from perftui_agent.probes.http_client.exchanges import Exchanges
 from perftui_agent.records import CallRecord
 
 
-class _Body:
-    """What bodies have in common, sync and async."""
+def counted_class(theirs: Any, exchanges: Exchanges) -> Any:
+    """Return a class of bodies that are read in a thread."""
+    iterate: Callable[[Any], Iterator[bytes]] = theirs.__iter__
+    close: Callable[[Any], None] = theirs.close
 
-    __slots__ = ("__weakref__", "_body", "_exchanges", "_record")
+    class PoolByteStream(theirs):  # type: ignore[misc]
+        """The body of an answer; with a record as long as that is not over, nor being read right now."""
 
-    def __init__(self, body: Any, record: CallRecord, exchanges: Exchanges) -> None:
-        self._body = body
-        self._record: CallRecord | None = record
-        self._exchanges = exchanges
+        _perftui_call: CallRecord | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._body, name)
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return self._body.__reduce_ex__(protocol)  # a copy is one of theirs, if there can be any
-
-    def __del__(self) -> None:
-        if self._record is not None:
-            self._over()
-
-    def _over(self) -> None:
-        record = self._record
-        if record is not None:
-            self._record = None
-            self._exchanges.over(record)
-
-    def _failed(self, error: BaseException) -> None:
-        record = self._record
-        if record is not None:
-            self._record = None
-            self._exchanges.failed(record, error, timed_out="Timeout" in type(error).__name__)
-
-
-class CountedBody(_Body):
-    """The body of an answer, read in a thread."""
-
-    __slots__ = ()
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Return the parts; theirs are a generator as well."""
-        started_ns = perf_counter_ns()
-        try:
-            for part in self._body:
-                record = self._record
+        def __iter__(self) -> Iterator[bytes]:
+            """Return the parts; theirs are a generator as well."""
+            record, self._perftui_call = self._perftui_call, None
+            started_ns = perf_counter_ns()
+            try:
+                for part in iterate(self):
+                    if record is not None:
+                        record.body_ns += perf_counter_ns() - started_ns
+                        record.received_bytes += len(part)
+                        self._perftui_call = record
+                    yield part
+                    record, self._perftui_call = self._perftui_call, None
+                    started_ns = perf_counter_ns()
+            except GeneratorExit:
+                raise  # whoever reads goes away; the body will be closed, or thrown away
+            except BaseException as error:
+                self._perftui_call = None
                 if record is not None:
-                    record.body_ns += perf_counter_ns() - started_ns
-                    record.received_bytes += len(part)
-                yield part
-                started_ns = perf_counter_ns()
-        except GeneratorExit:
-            raise  # whoever reads goes away; the body will be closed, or thrown away
-        except BaseException as error:
-            if self._record is not None:
-                self._record.body_ns += perf_counter_ns() - started_ns
-                self._failed(error)
-            raise
-        if self._record is not None:
-            self._record.body_ns += perf_counter_ns() - started_ns
-            self._over()
+                    _failed(record, error, started_ns, exchanges)
+                raise
+            if record is not None:
+                record.body_ns += perf_counter_ns() - started_ns
+                exchanges.over(record)
 
-    def close(self) -> None:
-        """Close the body."""
-        try:
-            if hasattr(self._body, "close"):
-                self._body.close()
-        finally:
-            if self._record is not None:
-                self._over()
+        def close(self) -> None:
+            """Close the body."""
+            try:
+                close(self)
+            finally:
+                self._perftui_over()
+
+        def _perftui_over(self) -> None:
+            record = self._perftui_call
+            if record is not None:
+                self._perftui_call = None
+                exchanges.over(record)
+
+        __del__ = _perftui_over
+
+    PoolByteStream.__module__, PoolByteStream.__qualname__ = theirs.__module__, theirs.__qualname__
+    return PoolByteStream
 
 
-class CountedAsyncBody(_Body):
-    """The body of an answer, read on a loop."""
+def counted_async_class(theirs: Any, exchanges: Exchanges) -> Any:
+    """Return a class of bodies that are read on a loop."""
+    iterate: Callable[[Any], AsyncIterator[bytes]] = theirs.__aiter__
+    aclose: Callable[[Any], Any] = theirs.aclose
 
-    __slots__ = ()
+    class PoolByteStream(theirs):  # type: ignore[misc]
+        """The body of an answer; with a record as long as that is not over, nor being read right now."""
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return _AsyncParts(self, self._body.__aiter__())
+        _perftui_call: CallRecord | None = None
 
-    async def aclose(self) -> None:
-        """Close the body."""
-        try:
-            if hasattr(self._body, "aclose"):
-                await self._body.aclose()
-        finally:
-            if self._record is not None:
-                self._over()
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            """Return the parts."""
+            return _AsyncParts(self, iterate(self), exchanges)
+
+        async def aclose(self) -> None:
+            """Close the body."""
+            try:
+                await aclose(self)
+            finally:
+                self._perftui_over()
+
+        def _perftui_over(self) -> None:
+            record = self._perftui_call
+            if record is not None:
+                self._perftui_call = None
+                exchanges.over(record)
+
+        __del__ = _perftui_over
+
+    PoolByteStream.__module__, PoolByteStream.__qualname__ = theirs.__module__, theirs.__qualname__
+    return PoolByteStream
 
 
 class _AsyncParts:
     """The parts as they come."""
 
-    __slots__ = ("_body", "_parts")
+    __slots__ = ("_body", "_exchanges", "_parts")
 
-    def __init__(self, body: CountedAsyncBody, parts: AsyncIterator[bytes]) -> None:
+    def __init__(self, body: Any, parts: Any, exchanges: Exchanges) -> None:
         self._body = body
         self._parts = parts
+        self._exchanges = exchanges
 
     def __aiter__(self) -> _AsyncParts:
         return self
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._parts, name)
+    def aclose(self) -> Any:
+        """Have theirs end."""
+        return self._parts.aclose()
 
     async def __anext__(self) -> bytes:
         body = self._body
+        record = body._perftui_call
+        if record is None:
+            return await self._parts.__anext__()  # type: ignore[no-any-return]
+        body._perftui_call = None
         started_ns = perf_counter_ns()
         try:
-            part = await self._parts.__anext__()
+            part: bytes = await self._parts.__anext__()
         except StopAsyncIteration:
-            if (record := body._record) is not None:
-                record.body_ns += perf_counter_ns() - started_ns
-                body._over()
+            record.body_ns += perf_counter_ns() - started_ns
+            self._exchanges.over(record)
             raise
         except BaseException as error:
-            if (record := body._record) is not None:
-                record.body_ns += perf_counter_ns() - started_ns
-                body._failed(error)
+            _failed(record, error, started_ns, self._exchanges)
             raise
-        if (record := body._record) is not None:
-            record.body_ns += perf_counter_ns() - started_ns
-            record.received_bytes += len(part)
+        record.body_ns += perf_counter_ns() - started_ns
+        record.received_bytes += len(part)
+        body._perftui_call = record
         return part
+
+
+def _failed(record: CallRecord, error: BaseException, since_ns: int, exchanges: Exchanges) -> None:
+    record.body_ns += perf_counter_ns() - since_ns
+    exchanges.failed(record, error, timed_out="Timeout" in type(error).__name__)

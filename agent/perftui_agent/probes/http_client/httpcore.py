@@ -1,4 +1,4 @@
-"""What goes on beneath httpx, in httpcore: waits for a connection of the pool's own, and the opening of one.
+"""What goes on beneath httpx, in httpcore: waits for a connection of the pool, its opening, and bodies.
 
 httpcore's `trace` extension would tell of that as well, but costs each call 11 µs (of 212) before anything is
 done with its dozen events. TLS and further tries to connect are told by `trace` all the same, for as long as
@@ -13,11 +13,15 @@ from collections.abc import Callable, Coroutine
 from time import perf_counter_ns
 from typing import Any
 
+from perftui_agent.probes.http_client.bodies import counted_async_class, counted_class
 from perftui_agent.probes.http_client.connections import HostConnections, Hosts, bounded
 from perftui_agent.probes.http_client.exchanges import Exchanges
 from perftui_agent.probes.http_client.hosts import name_of_host
 from perftui_agent.probes.patches import Patches
 from perftui_agent.records import CallRecord
+
+_BODIES = ("PoolByteStream", "ConnectionPoolByteStream")
+"""What a pool's module calls them, today and before 1.0.3."""
 
 
 def wrap_core(core: str, patches: Patches, exchanges: Exchanges) -> None:
@@ -30,6 +34,11 @@ def wrap_core(core: str, patches: Patches, exchanges: Exchanges) -> None:
         if request is not None and waits is not None:
             timed_wait = _timed_async_wait if prefix else _timed_wait
             patches.replace(request, "wait_for_connection", timed_wait(waits, exchanges))
+        for name in _BODIES:
+            body = getattr(pools, name, None)
+            if body is not None:
+                counted = counted_async_class if prefix else counted_class
+                patches.replace(pools, name, counted(body, exchanges))
         connection = getattr(connections, f"{prefix}HTTPConnection", None)
         connects = vars(connection).get("_connect") if connection is not None else None
         if connection is not None and connects is not None:

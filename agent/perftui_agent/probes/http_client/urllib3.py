@@ -136,7 +136,10 @@ class Urllib3Probe(ClientProbe):
 
     def _begin(self, pool: Any, method: Any, url: Any) -> CallRecord | None:
         try:
-            new = not getattr(pool, "_perftui_met", False)
+            try:
+                new = not pool._perftui_met
+            except AttributeError:
+                new = True
             if new:
                 new = self._meet(pool)
             if url[:1] == "/":

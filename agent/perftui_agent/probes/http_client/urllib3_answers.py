@@ -25,6 +25,7 @@ _AFTER_A_CHUNK = b"\r\n"
 def counted_class(theirs: Any, now: ContextVar[CallRecord | None], exchanges: Exchanges) -> Any:
     """Return a class of answers as `theirs`, each for the exchange that goes on as its head is read."""
     begin, close = theirs.begin, theirs._close_conn
+    read1 = _timed(theirs.read1, exchanges)
 
     class HTTPResponse(theirs):  # type: ignore[misc]
         """The body of an answer; with a record as long as that is not over, nor being read right now."""
@@ -44,7 +45,10 @@ def counted_class(theirs: Any, now: ContextVar[CallRecord | None], exchanges: Ex
                 self.fp = _Chunks(self.fp, self, exchanges)
 
         read = _timed(theirs.read, exchanges)
-        read1 = _timed(theirs.read1, exchanges)
+
+        def read1(self, n: int = -1) -> bytes:
+            """Read what there is, but no more than so much."""
+            return read1(self, n)
 
         def _close_conn(self) -> None:
             """Let go of the connection's file."""
@@ -67,15 +71,15 @@ def counted_class(theirs: Any, now: ContextVar[CallRecord | None], exchanges: Ex
 def _timed(original: Callable[..., bytes], exchanges: Exchanges) -> Callable[..., bytes]:
     """Return how a part of the body is read, with its time and size."""
 
-    def read(body: Any, *amount: Any) -> bytes:
+    def read(body: Any, amt: int | None = None) -> bytes:
         record = body._perftui_call
         if record is None:
-            return original(body, *amount)
+            return original(body, amt)
         # Whatever this leads to beneath is no more than this.
         body._perftui_call = None
         started_ns = perf_counter_ns()
         try:
-            part = original(body, *amount)
+            part = original(body, amt)
         except BaseException as error:
             record.body_ns += perf_counter_ns() - started_ns
             exchanges.failed(record, error, timed_out=isinstance(error, TimeoutError))
@@ -84,7 +88,7 @@ def _timed(original: Callable[..., bytes], exchanges: Exchanges) -> Callable[...
         record.received_bytes += len(part)
         if body.fp is not None:
             body._perftui_call = record
-        elif not part and amount and amount[0] and body.length:
+        elif not part and amt and body.length:
             exchanges.failed(record, IncompleteRead(b""))
         else:
             exchanges.over(record)

@@ -17,6 +17,7 @@ import aiohttp
 import aiohttp.web
 import pytest
 import uvloop
+import yarl
 
 from perftui_agent.guard import Guard
 from perftui_agent.probes.http_client.aiohttp import AiohttpProbe
@@ -319,6 +320,25 @@ def test_nothing_of_a_call_is_kept(watched: Watched, there: OtherService) -> Non
         return [ref() for ref in kept]
 
     assert in_session(work) == [None]
+
+
+def test_a_connection_lost_sight_of_leaves_no_call_under_way(watched: Watched, there: OtherService) -> None:
+    """Collected unclosed, it tells nobody; as the library closes what it kept, the call is over."""
+
+    async def work(session: Session) -> int:
+        loop = asyncio.get_running_loop()
+        request = aiohttp.ClientRequest("GET", yarl.URL(f"{there.url}/here"), loop=loop)
+        assert session.connector is not None
+        connection = await session.connector.connect(request, [], aiohttp.ClientTimeout())
+        under_way = watched.row().under_way
+        with pytest.warns(ResourceWarning, match="Unclosed connection"):
+            del connection
+        return under_way
+
+    assert in_session(work) == 1
+    row = watched.row()
+
+    assert (row.under_way, row.latency.count) == (0, 1)
 
 
 def test_a_web_socket_is_answered_and_no_call_under_way(watched: Watched) -> None:

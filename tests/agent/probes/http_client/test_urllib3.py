@@ -203,6 +203,23 @@ def test_a_session_for_each_request_is_seen(watched: Watched, there: OtherServic
     assert row.clients == row.requests == row.opened == 4
 
 
+def test_a_body_may_be_made_of_another_answer(watched: Watched, there: OtherService) -> None:
+    """A call that is made while another one sends is a call of its own, and the other goes on after it."""
+    with urllib3.PoolManager() as pools:
+
+        def parts() -> Iterator[bytes]:
+            yield pools.request("GET", f"{there.url}/size/7").data
+
+        answer = pools.request("POST", f"{there.url}/status/503", body=parts(), retries=False)
+        assert answer.status == 503
+    rows = {row.method: row for row in watched.frame().upstreams}
+
+    assert {method: (row.latency.count, row.answer.count, row.errors) for method, row in rows.items()} == {
+        "GET": (1, 1, 0),
+        "POST": (1, 1, 1),
+    }
+
+
 def test_sessions_and_answers_can_be_copied(watched: Watched, there: OtherService) -> None:
     """What could be pickled and copied can be, after it has been used, and works."""
     with requests.Session() as session:
