@@ -6,7 +6,8 @@ that it was made in, and goes on to. So the loop's tasks are looked over at ever
 that are there still when their request has left are followed to their end. Whatever made them
 (`create_task`, `Task(…)`, a group of asyncio's or anyio's) they are seen; one that is over within 50 ms of
 its request may not be. Where there are many the agent's thread looks, which holds up nobody, and comes to it
-less often; where looks take too much there are fewer, and the ones left out are counted.
+less often: asyncio's own list is copied and compared in one go each, and what is new since the last look is
+gone over in pieces. Where looks take too much there are fewer, and the ones left out are counted.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import sys
 import threading
 import time
 import weakref
 from contextvars import Context
 from time import perf_counter_ns
 from types import CodeType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from perftui_agent.await_chain import chain_of, context_of
 from perftui_agent.guard import Guard
@@ -32,6 +34,9 @@ from perftui_agent.work import MAX_RUNNING, TASK, Function, Sink, WorkRecord, en
 
 SETTLED_NS = 5_000_000
 """So long after its request has left a task outlives it: until then a server may only be tidying up."""
+
+Ref: TypeAlias = "weakref.ref[asyncio.Task[Any]]"
+"""Of a task. All that are made without a callback are one object, and any two of one task are equal."""
 
 SHARE = 0.01
 AT_ONCE_NS = 50_000_000
@@ -46,7 +51,10 @@ MANY = 500
 """From so many tasks on the agent's thread looks at them, not the loop's."""
 
 AT_ONCE = 500
-"""Tasks that are looked at before the GIL is let go of for a moment: 0.3 ms."""
+"""Tasks that are looked at before the GIL is let go of for a moment: 0.6 ms, when all are new."""
+
+_LISTS = ("_all_tasks", "_scheduled_tasks")
+"""What asyncio calls its list of tasks: up to 3.11, and from 3.12 to 3.13. Later it is none of Python's."""
 
 _SERVERS = ("/uvicorn/", "/gunicorn/", "/hypercorn/", "/granian/", "/uvicorn_worker/", "/websockets/")
 
@@ -84,9 +92,9 @@ class OutlivingProbe:
         self._watched = watched
         self._attached = False
         self._looking = threading.Lock()
-        self._seen: dict[int, weakref.ref[asyncio.Task[Any]]] = {}
-        """All that were there at the last look, by id."""
-        self._made_in: dict[int, tuple[RequestRecord, int]] = {}
+        self._seen: set[Ref] | None = None
+        """All that were there at the last look; None before the first."""
+        self._made_in: dict[Ref, tuple[RequestRecord, int]] = {}
         """Of those, the ones made in a request that has not left yet; and the look before they were seen."""
         self._begun_so_far = -1
         self._under_way = False
@@ -104,20 +112,27 @@ class OutlivingProbe:
     def detach(self) -> None:
         """Follow no further tasks."""
         self._attached = False
-        self._seen, self._made_in = {}, {}
+        self._seen, self._made_in = None, {}
 
     def fill(self, _frame: Frame) -> None:
         """Nothing is read: those that are followed are told of as work."""
 
     def look_from_loop(self) -> None:
         """Look, unless there are many; on the loop's thread, at every tick of its clock."""
-        if len(self._seen) < MANY:
+        if not self._are_many():
             self.look()
 
     def look_from_beside(self) -> None:
         """Look, if there are many; on the agent's thread, at every beat."""
-        if len(self._seen) >= MANY:
+        if self._are_many():
             self.look()
+
+    def _are_many(self) -> bool:
+        """Tell whether a look would hold up the loop. There may be any number before the first look."""
+        listed = _list_of_tasks()
+        if listed is not None:
+            return len(listed) >= MANY
+        return self._seen is None or len(self._seen) >= MANY
 
     def look(self) -> None:
         """Look for those that outlive their request, unless the other thread is at it."""
@@ -143,14 +158,15 @@ class OutlivingProbe:
             return  # nobody has made any
         self._left_ns = min(self._left_ns + (now_ns - self._earned_ns) * SHARE, AT_ONCE_NS)
         self._earned_ns = now_ns
-        if self._left_ns <= 0 and not (is_time and len(self._seen) < MANY):
+        if self._left_ns <= 0 and (not is_time or self._are_many()):
             bounded = sink.bounded
             bounded["looks at tasks"] = bounded.get("looks at tasks", 0) + 1
             return
         self._begun_so_far, self._under_way = begun, under_way
         looked_ns, self._looked_ns = self._looked_ns, now_ns
         spent_ns = time.thread_time_ns()
-        outliving = self._take_stock(asyncio.all_tasks(loop), now_ns, looked_ns)
+        self._take_stock(loop, looked_ns)
+        outliving = self._settled(now_ns)
         if outliving and asyncio._get_running_loop() is loop:
             self._follow(outliving)
         elif outliving:
@@ -158,36 +174,33 @@ class OutlivingProbe:
                 loop.call_soon_threadsafe(self._follow, outliving, context=Context())
         self._left_ns = max(self._left_ns - (time.thread_time_ns() - spent_ns), -AT_ONCE_NS)
 
-    def _take_stock(
-        self, tasks: set[asyncio.Task[Any]], now_ns: int, looked_ns: int
-    ) -> list[tuple[weakref.ref[asyncio.Task[Any]], WorkRecord]]:
-        """Return those that outlive their request, and remember the rest."""
-        before, seen = self._seen, {}
-        made_in = self._made_in
-        for number, task in enumerate(tasks, 1):
+    def _take_stock(self, loop: asyncio.AbstractEventLoop, looked_ns: int) -> None:
+        """Remember those that are new since the last look, at `looked_ns`, and were made in a request."""
+        there = _refs_of_tasks(loop)
+        new = there if self._seen is None else there - self._seen
+        self._seen = there
+        for number, ref in enumerate(new, 1):
             if number % AT_ONCE == 0:
                 time.sleep(0)
-            key = id(task)
-            ref = before.get(key)
-            if ref is None or ref() is not task:
-                ref = weakref.ref(task)
-                made_in.pop(key, None)
-                request = _request_of(task)
-                if request is not None and not _is_servers(task):
-                    made_in[key] = request, looked_ns
-            seen[key] = ref
-        self._seen = seen
+            task = ref()
+            if task is None or task.done() or task.get_loop() is not loop:
+                continue
+            request = _request_of(task)
+            if request is not None and not _is_servers(task):
+                self._made_in[ref] = request, looked_ns
+
+    def _settled(self, now_ns: int) -> list[tuple[Ref, WorkRecord]]:
+        """Return those that outlive their request, and forget them and those that are over."""
         outliving = []
-        for key, (request, after_ns) in list(made_in.items()):
-            known = seen.get(key)
-            if known is None:
-                del made_in[key]
-            elif request.left_ns and now_ns - request.left_ns >= SETTLED_NS:
-                task_now = known()
-                if task_now is None or _is_followed(task_now):
-                    continue
-                del made_in[key]
-                outliving.append((known, self._work_of(task_now, request, after_ns)))
+        for number, (ref, (request, after_ns)) in enumerate(list(self._made_in.items()), 1):
+            if number % AT_ONCE == 0:
+                time.sleep(0)
+            task = ref()
+            if task is None or task.done():
+                del self._made_in[ref]
+            elif request.left_ns and now_ns - request.left_ns >= SETTLED_NS and not _is_followed(task):
+                del self._made_in[ref]
+                outliving.append((ref, self._work_of(task, request, after_ns)))
         return outliving
 
     def _work_of(self, task: asyncio.Task[Any], request: RequestRecord, after_ns: int) -> WorkRecord:
@@ -198,7 +211,7 @@ class OutlivingProbe:
         work.started_ns = min(max(request.started_ns, after_ns), request.left_ns)
         return work
 
-    def _follow(self, outliving: list[tuple[weakref.ref[asyncio.Task[Any]], WorkRecord]]) -> None:
+    def _follow(self, outliving: list[tuple[Ref, WorkRecord]]) -> None:
         """Have each tell when it is over; on the loop's thread, which alone may ask for that."""
         try:
             for ref, work in outliving:
@@ -220,6 +233,25 @@ class OutlivingProbe:
             end(self._sink, work, getattr(task, "_exception", None))
         except Exception as error:  # noqa: BLE001 - as above
             self._guard.fault("probes.tasks", error)
+
+
+def _list_of_tasks() -> set[Ref] | None:
+    """Return asyncio's own list of the tasks of all loops; None where it shows none."""
+    for name in _LISTS:
+        data = getattr(getattr(asyncio.tasks, name, None), "data", None)
+        if isinstance(data, set):
+            return data if sys.version_info < (3, 14) else None
+    return None
+
+
+def _refs_of_tasks(loop: asyncio.AbstractEventLoop) -> set[Ref]:
+    """Return references to the tasks of a loop, and perhaps to some of others, or that are over.
+
+    The list is copied within one call of C's: the loop adds to it meanwhile. A task that was begun eagerly
+    and waits stands in it as well.
+    """
+    listed = _list_of_tasks()
+    return {weakref.ref(task) for task in asyncio.all_tasks(loop)} if listed is None else listed.copy()
 
 
 def _request_of(task: asyncio.Task[Any]) -> RequestRecord | None:

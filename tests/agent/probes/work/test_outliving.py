@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from perftui_agent.guard import Guard
 from perftui_agent.instrumentation import the_agent
-from perftui_agent.probes.work.outliving import AT_ONCE_NS, OutlivingProbe
+from perftui_agent.probes.work.outliving import AT_ONCE_NS, MANY, OutlivingProbe
 from perftui_agent.wire.after import BackgroundFrame
 from tests.support.timed import Timed, http_scope, timed
 
@@ -250,3 +250,36 @@ def test_a_look_that_a_collection_falls_into_is_not_the_last_for_seconds() -> No
     (row,) = outliving_of(waits, makes)
     assert row.latency.count + row.running == 1
     kept.clear()
+
+
+def test_where_there_are_many_the_loop_never_looks_itself() -> None:
+    """Not even at first, when nobody has counted them yet: it would stand still for as long as that takes."""
+    watched = Loop()
+    probe = OutlivingProbe(the_agent().window, Guard(), watched)
+
+    async def crowded() -> None:
+        watched.loop = asyncio.get_running_loop()
+        waiting = [asyncio.ensure_future(asyncio.sleep(60)) for _ in range(MANY)]
+        probe.attach()
+        before = probe._looked_ns
+        probe.look_from_loop()
+        assert probe._looked_ns == before
+        await asyncio.to_thread(probe.look_from_beside)
+        assert probe._looked_ns > before
+        for task in waiting:
+            task.cancel()
+
+    asyncio.run(crowded())
+
+
+def test_one_among_many_is_told_by_place() -> None:
+    """Those that were there before are known at a glance."""
+
+    async def among_many(_request: Any) -> PlainTextResponse:
+        kept.update(asyncio.ensure_future(asyncio.sleep(5)) for _ in range(MANY))
+        kept.add(asyncio.create_task(goes_on_for_long()))
+        return PlainTextResponse("ok")
+
+    told = {row.name.rpartition(" ")[2]: row for row in rows(among_many)}
+    one = told["goes_on_for_long"]
+    assert one.latency.count + one.running == 1
