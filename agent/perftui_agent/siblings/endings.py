@@ -28,8 +28,10 @@ from perftui_agent.wire.lives import running_start_ticks, stat_of
 
 LOOK_S = 0.5
 
-LOOKS_BACK = 10
-"""A process of gigabytes takes seconds to end."""
+KILLS_EVERY_S = 2.0
+KILLS_KEPT = 3
+"""An end is held against what the kernel had counted 4 to 6 s before: a process of gigabytes takes seconds to
+end. To read that costs 0.8 ms out of cold caches."""
 
 MOST = 32
 """Descriptors that are held; a service of more workers is told of by some of them."""
@@ -57,8 +59,9 @@ class Endings:
         self._loop = asyncio.get_running_loop()
         self._held: dict[str, _Held] = {}
         self._ended: set[str] = set()
-        self._kills: deque[Kills] = deque(maxlen=LOOKS_BACK)
+        self._kills: deque[Kills] = deque(maxlen=KILLS_KEPT)
         """As they were, the oldest first: the kernel counts as it decides, and the end comes later."""
+        self._counted_at = float("-inf")
         self._scores: dict[str, int] = {}
         self._scored_at = float("-inf")
 
@@ -78,7 +81,11 @@ class Endings:
     def _look(self) -> None:
         """Hold a descriptor of each sibling there is, and note what an end will be held against."""
         there = {neighbour.worker.id: neighbour for neighbour in self._neighbours.ring}
-        if there:  # a single worker tells of nobody, and reading takes 0.8 ms out of cold caches
+        now = time.monotonic()
+        if not there:  # a single worker tells of nobody, and what was counted long ago tells nothing
+            self._kills.clear()
+        elif now - self._counted_at >= KILLS_EVERY_S or not self._kills:
+            self._counted_at = now
             self._kills.append(read_kills())
         self._ended &= set(there)
         for worker in set(self._held) - set(there):
@@ -86,8 +93,8 @@ class Endings:
         for worker, neighbour in there.items():
             if worker not in self._held and worker not in self._ended and len(self._held) < MOST:
                 self._hold(neighbour)
-        if time.monotonic() - self._scored_at >= SCORE_EVERY_S:
-            self._scored_at = time.monotonic()
+        if now - self._scored_at >= SCORE_EVERY_S:
+            self._scored_at = now
             self._scores = {
                 worker: _score_of(held.neighbour.worker.pid) for worker, held in self._held.items()
             }
