@@ -66,6 +66,9 @@ BACKGROUND_FROM_NS = 1_000_000
 
 _NOTHING = Token.MISSING
 
+_SUCCESSES = frozenset(range(200, 300))
+"""Asked for at a quarter of the price of two comparisons."""
+
 _FILE_KINDS = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 """Messages with a part of the body too: extensions of ASGI, which give a file for it."""
 
@@ -316,9 +319,10 @@ class HttpProbe:
             record.path = scope["path"]
             record.status = status = head["status"] if head else 500
             method = scope["method"]
-            record.plain = 200 <= status < 300 and not left and record.streaming is None
             if left:
                 record.disconnected = True
+            elif status in _SUCCESSES and record.streaming is None:
+                record.plain = True
             if method == "OPTIONS" and is_preflight(scope):
                 record.preflight = True
                 record.plain = False
