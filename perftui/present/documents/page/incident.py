@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from perftui.findings.over_time import Stood
+from perftui.model.after import BackgroundSummary, ChannelSummary
 from perftui.model.harm import Harm, harm, harm_of
 from perftui.model.ramp import RampCourse
 from perftui.model.summary import RouteSummary, Summary
@@ -157,6 +158,16 @@ class Incident:
             if value is not None:
                 parts.append(f"{'L' if parts else 'M'}{place * step:.1f} {19 - 18 * value / top:.1f}")
         return "".join(parts)
+
+    @cached_property
+    def background(self) -> list[BackgroundSummary]:
+        """What was done after responses, what cost most first."""
+        return sorted(self.summary.background, key=lambda row: -(row.total_ms + (row.oldest_ms or 0.0)))
+
+    @cached_property
+    def channels(self) -> list[ChannelSummary]:
+        """Connections by route, those with the most messages first."""
+        return sorted(self.summary.channels, key=lambda row: -(row.received + row.sent))
 
     @cached_property
     def stories(self) -> list[Waterfall]:

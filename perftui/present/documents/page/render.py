@@ -25,7 +25,7 @@ from perftui.present.documents.page.incident import MOST_EVENTS, MOST_ROUTES, In
 from perftui.present.documents.page.taken import Taken
 from perftui.present.text import units
 from perftui.present.text.cells import clean
-from perftui.present.text.quantile import quantile
+from perftui.present.text.quantile import marked, quantile
 from perftui.present.text.signs import SIGNS
 
 MOST_BYTES = 2_000_000
@@ -136,6 +136,7 @@ def _environment(*, is_html: bool) -> Environment:
         "clock": units.clock,
         "moment": _moment,
         "quantile": quantile,
+        "marked": marked,
         "plain": lambda text: clean(str(text)),
         "words": lambda name: str(name).replace("_", " "),
         "told": _told,

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import msgspec
 
 from perftui.findings.over_time import Stood, stood
+from perftui.model.after import BackgroundSummary, ChannelSummary
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.present.documents.page import render
@@ -116,6 +117,34 @@ def test_nothing_wrong_is_said_to_be_nothing_wrong() -> None:
     page = made(empty)
     assert "Nothing stood out" in page
     assert "No rule found anything wrong in this time." in page
+
+
+def test_what_goes_on_after_responses_and_on_open_connections_is_told() -> None:
+    """On the page and in Markdown: by function and by route, with names from outside as text."""
+    summary = msgspec.structs.replace(
+        picture(),
+        background=(
+            BackgroundSummary(name="app/mail.py:12 cheap", kind="task", count=300, total_ms=30.0),
+            BackgroundSummary(
+                name="app/mail.py:40 <i>send</i>", kind="background", route="POST /orders",
+                count=40, p95_ms=1200.0, total_ms=40_000.0, held=3, held_ms=900.0,
+            ),
+        ),
+        channels=(
+            ChannelSummary(
+                route="WS /chat/{room}", kind="websocket", open=7, sent=120, sent_per_s=2.0,
+                handled=400, handling_p95_ms=310.0,
+            ),
+        ),
+    )  # fmt: skip
+    page = made(summary)
+    assert page.index("app/mail.py:40 &lt;i&gt;send&lt;/i&gt;") < page.index("app/mail.py:12 cheap")
+    assert '<td class="n">1.20s</td><td class="n">40.0s</td>' in page
+    assert '<span class="note">300ms each</span>' in page
+    assert "<td>WS /chat/{room}</td><td>websocket</td>" in page
+    short = markdown(summary, (), made_at=float(T), version="1")
+    assert "| app/mail.py:40 \\<i\\>send\\</i\\> | background | POST /orders | 40 | 0 | 0 | 1.20s |" in short
+    assert "| WS /chat/{room} | websocket | 7 | – | 2.0 | – | 310ms | 0 | 0 |" in short
 
 
 def test_it_stays_small_and_says_what_it_left_out() -> None:
