@@ -44,15 +44,19 @@ SHOP = """
 """
 
 ACTIONS = (
-    ("functions", "--route", "GET /report", "--requests", "1000", "--for", "120s"),
-    ("profile", "--engine", "sampler", "--for", "120s"),
-    ("profile", "--engine", "py-spy", "--for", "120s"),
-    ("memory", "--for", "120s"),
+    ("functions", "--route", "GET /report", "--requests", "1000", "--for", "240s"),
+    ("profile", "--engine", "sampler", "--for", "240s"),
+    ("profile", "--engine", "py-spy", "--for", "240s"),
+    ("memory", "--for", "240s"),
 )
 """One for each worker, none of which ends by itself soon."""
 
 SAYS_SO_WITHIN_S = 75.0
 """The longest silence that is waited for is a minute: two snapshots of millions of objects are compared."""
+
+
+BEGUN_WITHIN_S = 90.0
+"""Four clients that start, two profilers and a memory watch at once take a busy machine that long."""
 
 
 class Under:
@@ -100,7 +104,12 @@ def actions_under_way(service: Service) -> Iterator[Under]:
                 and any(state["tracing"] for state in states)
             )
 
-        wait_until(begun, "all actions to begin", lambda: f"{states} {[client.poll() for client in clients]}")
+        wait_until(
+            begun,
+            "all actions to begin",
+            lambda: f"{states} {[client.poll() for client in clients]}",
+            BEGUN_WITHIN_S,
+        )
         yield Under(service, pids, clients)
     finally:
         for client in clients:
@@ -111,7 +120,7 @@ def actions_under_way(service: Service) -> Iterator[Under]:
 def whole_state(service: Service) -> list[dict[str, Any]]:
     """Return what each worker says of itself; a new connection each time leads to another of them."""
     states: dict[int, dict[str, Any]] = {}
-    until = time.monotonic() + 20
+    until = time.monotonic() + BEGUN_WITHIN_S
     while len(states) < len(ACTIONS) and time.monotonic() < until:
         with contextlib.suppress(httpx.HTTPError):
             (answer,) = service.get("/state")

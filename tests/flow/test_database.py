@@ -120,6 +120,24 @@ def found(service: Service, for_s: str = "2s") -> dict[str, dict[str, Any]]:
     }
 
 
+def test_near_misses(shop: Service, database: str) -> None:
+    """A long query, a short wait, and another application that idles in a transaction are no finding.
+
+    Before those that are: what is told of a lock is known for some seconds.
+    """
+    with connected(database, "reporting", "plain") as reporting:
+        reporting.execute("SELECT 1")
+        with asking(shop, "/analysis/14", "/held/21/0.9", "/waits/21", apart_s=0.2):
+            view = viewed(shop)
+            findings = found(shop, "5s")
+        reporting.rollback()
+    assert findings == {}
+    (analysis,) = [each for each in view["sessions"] if each["route"] == "GET /analysis/{seconds}"]
+    assert (analysis["state"], analysis["statement"]) == ("active", "SELECT pg_sleep(?), count(*) FROM items")
+    (idle,) = [each for each in view["sessions"] if each["application"] == "reporting"]
+    assert (idle["route"], idle["worker"], idle["state"]) == (None, None, "idle in transaction")
+
+
 def test_a_queue_for_a_lock(shop: Service, database: str) -> None:
     """Three deep: the tree, each route and worker, and the one that holds it all up, which idles."""
     with asking(shop, "/held/7/12", "/waits/7", "/report/7"):
@@ -180,21 +198,6 @@ def test_a_lock_of_another_application(shop: Service, database: str) -> None:
     assert any("pg_read_all_stats" in each and "pg_monitor" in each for each in view["left_out"])
     assert (findings["db-lock"]["subject"], set(findings)) == ("GET /waits/{item}", {"db-lock"})
     assert "billing" in findings["db-lock"]["sentence"]
-
-
-def test_near_misses(shop: Service, database: str) -> None:
-    """A long query, a short wait, and another application that idles in a transaction are no finding."""
-    with connected(database, "reporting", "plain") as reporting:
-        reporting.execute("SELECT 1")
-        with asking(shop, "/analysis/14", "/held/21/0.9", "/waits/21", apart_s=0.2):
-            view = viewed(shop)
-            findings = found(shop, "5s")
-        reporting.rollback()
-    assert findings == {}
-    (analysis,) = [each for each in view["sessions"] if each["route"] == "GET /analysis/{seconds}"]
-    assert (analysis["state"], analysis["statement"]) == ("active", "SELECT pg_sleep(?), count(*) FROM items")
-    (idle,) = [each for each in view["sessions"] if each["application"] == "reporting"]
-    assert (idle["route"], idle["worker"], idle["state"]) == (None, None, "idle in transaction")
 
 
 def test_a_transaction_that_idles(shop: Service) -> None:

@@ -8,14 +8,13 @@ import pstats
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.servers import Loop, Server, Service, running, write_app
+from tests.support.servers import Loop, Server, Service, running, wait_until, write_app
 
 SHOP = """
     import asyncio, hashlib, logging, sys, threading
@@ -159,9 +158,8 @@ def test_errors_are_a_line_each_and_nothing_stays_switched_on(tmp_path: Path) ->
                 client.get("/report")
             left.kill()
             left.communicate()
-            time.sleep(0.5)
-            state = client.get("/state").json()
-        assert state["profiled"] is False
+            wait_until(lambda: "interrupted" in service.log(), "the end of what it asked for", service.log)
+            assert client.get("/state").json()["profiled"] is False
         with Mixed(service, ("/report",)):
             assert functions(service, "--route", "GET /report", "--requests", "2")["requests"] == 2
         audit = [line for line in service.log().splitlines() if "functions profile of pid" in line]

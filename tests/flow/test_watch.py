@@ -10,10 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 from perftui_agent.wire.boxes import whole_messages
 from perftui_agent.wire.codec import decode_from_agent
@@ -106,28 +107,39 @@ def test_a_finding_is_told_when_it_begins_and_when_it_ends(tmp_path: Path) -> No
         ):
             env = {"PERFTUI_RUNTIME_DIR": str(runtime_dir)}
             with running(write_app(tmp_path, SHOP), workers=1, env=env) as service:
-                wait_until(lambda: _ask(service, fail=True) and bool(lines), "the finding", lambda: "")
                 wait_until(
-                    lambda: _ask(service, fail=False) and len(lines) > 1, "its end", lambda: "", timeout_s=70
+                    lambda: _ask(service, fail=True) and len(_bursts(lines)) > 0, "it", lambda: str(lines)
                 )
-                wait_until(lambda: len(got) > 2, "the hooks", lambda: "")
+                wait_until(
+                    lambda: _ask(service, fail=False) and len(_bursts(lines)) > 1,
+                    "its end",
+                    lambda: str(lines),
+                    timeout_s=120,
+                )
+                wait_until(lambda: len(_bursts(dict.fromkeys(got))) > 1, "the hooks", lambda: str(got))
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
             assert process.stderr is not None
             told = process.stderr.read()
     finally:
         shutil.rmtree(runtime_dir, ignore_errors=True)
-    begin, end = map(json.loads, lines)
+    begin, end = _bursts(lines)
     assert [each["event"] for each in (begin, end)] == ["begin", "end"]
-    assert {(each["finding"]["kind"], each["finding"]["subject"]) for each in (begin, end)} == {
-        ("error-burst", "GET /pay")
-    }
+    assert {each["finding"]["subject"] for each in (begin, end)} == {"GET /pay"}
     assert end["lasted_s"] > 0
-    assert [json.loads(each)["event"] for each in got] == ["begin", "begin", "end"]
-    assert said.read_text().splitlines() == ["begin error-burst GET /pay", "end error-burst GET /pay"]
+    assert got[0] == got[1], "what was not taken is posted again"
+    assert [each["event"] for each in _bursts(dict.fromkeys(got))] == ["begin", "end"]
+    bursts = [line for line in said.read_text().splitlines() if "error-burst" in line]
+    assert bursts == ["begin error-burst GET /pay", "end error-burst GET /pay"]
     assert "waiting for it" in told
     assert "ended with 3" in told
     assert "Traceback" not in told
+
+
+def _bursts(told: Iterable[str | bytes]) -> list[dict[str, Any]]:
+    """Return what was told of failing requests; a crowded machine may have others wait for a processor."""
+    events = map(json.loads, told)
+    return [each for each in events if each["finding"]["kind"] == "error-burst"]
 
 
 def _ask(service: Service, *, fail: bool) -> bool:
@@ -139,6 +151,7 @@ def _ask(service: Service, *, fail: bool) -> bool:
 def test_what_a_client_finds_grave_is_kept_by_the_worker_in_its_box(tmp_path: Path) -> None:
     """No worker would have kept it by itself; it does so where actions are switched off, too."""
     with running(write_app(tmp_path, SHOP), workers=1, env={"PERFTUI_ACTIONS": "0"}) as service:
+        service.wait_registered()
         (box,) = _kept_in_boxes(service)
         assert box == []
         with watching(service.runtime_dir, service.target, "--json") as (_, lines):

@@ -13,7 +13,7 @@ import pyte
 
 KEYS = {"enter": "\r", "esc": "\x1b", "tab": "\t", "space": " ", "down": "\x1b[B", "up": "\x1b[A"}
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 _ASKED = ("?1049h", "?25l", "?2004h", "?7l", "?1004h", "?1000h", "?1006h", ">")
 """What is asked of a terminal: another screen, no cursor, pastes in brackets, no wrapping, reports of

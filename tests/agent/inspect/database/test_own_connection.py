@@ -64,7 +64,7 @@ def engine_of(database: Database, **options: Any) -> Engine:
     return create_engine(database.url, **options)
 
 
-def asked(engine: Engine, work: Callable[[Ask], T], seconds: float = 5.0) -> T:
+def asked(engine: Engine, work: Callable[[Ask], T], seconds: float = 20.0) -> T:
     return asyncio.run(OwnConnections(Engines()).over(engine, work, seconds=seconds, why="a test"))
 
 
@@ -274,7 +274,7 @@ def test_one_right_after_the_other(database: Database) -> None:
 
     async def several() -> None:
         for _ in range(20):
-            assert len(await connections.over(engine, authors, seconds=5, why="a test")) == 2
+            assert len(await connections.over(engine, authors, seconds=20, why="a test")) == 2
 
     asyncio.run(several())
 
@@ -382,7 +382,7 @@ def test_no_connection_is_left(postgres_database: Database) -> None:
         return count
 
     wait_until(lambda: sessions() == 0, "its end", lambda: str(pid))
-    assert not alive()
+    wait_until(lambda: not alive(), "the end of the last thread", lambda: str(threading.enumerate()))
 
 
 def alive() -> list[str]:
