@@ -27,7 +27,8 @@ from perftui.feed import LiveFeed
 from perftui.present.text.units import ms, rate
 from perftui.ramp.address import address_of
 from perftui.ramp.course import Course
-from perftui.ramp.load import Load, StepTold, pinned_to, processes_for
+from perftui.ramp.fleet import Fleet, fleet_at, reached_from
+from perftui.ramp.load import OURS, Load, StepTold, pinned_to, processes_for
 from perftui.ramp.mix import learned
 from perftui.ramp.plan import PlanError, Request, parse_requests, read_mix
 from perftui.ramp.run import Looked, Ramp, Ramped, promised
@@ -102,6 +103,13 @@ class Rate(click.FloatRange):
               help="Requests under way at once, at most.")  # fmt: skip
 @click.option("--new-connections", type=_share, default="0", metavar="10%",
               help="Which part of the requests opens a connection of its own.")  # fmt: skip
+@click.option("--engine", type=click.Choice(["perftui", "locust"]), default="perftui", show_default=True,
+              help="What sends: perftui, or Locust's workers, on other machines too.")  # fmt: skip
+@click.option(
+    "--workers-at", metavar="HOST:PORT", help="Where Locust's workers find its master: an address here."
+)
+@click.option("--workers", type=click.IntRange(1, 1000), default=1, show_default=True,
+              help="How many of Locust's workers to wait for.")  # fmt: skip
 @click.option("--i-own", metavar="HOST", help="Send to this host, which is not this machine: it is yours.")
 @click.option(
     "-o",
@@ -125,6 +133,9 @@ def ramp(
     longest_s: float,
     connections: int,
     new_connections: float,
+    engine: str,
+    workers_at: str | None,
+    workers: int,
     i_own: str | None,
     output: str | None,
     plain: bool,
@@ -143,13 +154,16 @@ def ramp(
         raise click.BadParameter(f"{start:g} is more than --max {most:g}", param_hint="--from")
     if not 1 <= step_s <= 120:
         raise click.BadParameter("1s to 2m", param_hint="--step")
+    if (workers_at is not None) != (engine == "locust"):
+        raise click.UsageError("--engine locust and --workers-at HOST:PORT go together")
+    fleet = None if workers_at is None else fleet_at(workers_at, workers)
     recording = output if output and output.endswith(SUFFIX) else None
     _check_output(output)
     setup = Setup("", list(plan or ()), most_open=connections, new_connections=new_connections)
     bounds = (start, most, step_s, longest_s)
     targets = parse_local([target])
     show = None if plain or as_json else screen_for(slow=slow, ascii_only=ascii_only)
-    ramped = asyncio.run(_run(targets, setup, until, bounds, i_own, recording, show))
+    ramped = asyncio.run(_run(targets, setup, until, bounds, i_own, recording, show, fleet))
     told = json.dumps(ramp_document(ramped), ensure_ascii=False, indent=2)
     if output and not recording:
         Path(output).write_text(told + "\n", encoding="utf-8")
@@ -202,6 +216,7 @@ async def _run(
     i_own: str | None,
     recording: str | None,
     show: Show | None,
+    fleet: Fleet | None,
 ) -> Ramped:
     start, most, step_s, longest_s = bounds
     async with LocalSource(targets) as source:
@@ -215,11 +230,16 @@ async def _run(
                 setup = _with(setup, plan=list(await _learn(source, feed)))
             await asyncio.sleep(1.2)
             objectives = until or promised(feed.summary(60.0))
-            processes = processes_for(most)
+            processes = processes_for(most) if fleet is None else 1
             cpus = pinned_to(sorted(os.sched_getaffinity(0)), processes)
+            if fleet is not None:
+                base_url = reached_from(fleet, base_url, unix)
             setup = _with(setup, base_url=base_url, unix=unix, cpus=cpus)
             _say_beginning(setup, source.name, objectives, most)
-            async with _recorded(targets, recording) as recorder, Load(setup, processes) as load:
+            if fleet is not None:
+                click.echo(f"  waiting for {fleet.workers} of locust's workers: {fleet.told}", err=True)
+            command = OURS if fleet is None else fleet.command
+            async with _recorded(targets, recording) as recorder, Load(setup, processes, command) as load:
                 sent = [str(each) for each in setup.plan]
                 course = Course(feed, objectives, requests=sent, most_rps=most, longest_s=longest_s)
                 progress = Progress(recorder, course, is_silent=show is not None)

@@ -28,6 +28,9 @@ BUSY = 0.92
 SENT = 0.97
 """Nor one that has sent less of the rate, without having been held by what was under way."""
 
+OURS = ("-m", "perftui.ramp.sender")
+"""The sender, as arguments of Python's."""
+
 ENDED = "a process that sends the requests has ended by itself"
 ENDED_ADVICE = "what it said last stands above; if nothing, it was killed: see free memory, and try again"
 
@@ -47,6 +50,7 @@ class StepTold:
     in_time: int = 0
     errors: int = 0
     turned_away: int = 0
+    held: int = 0
     unfinished: int = 0
     latency: LatencySketch = field(default_factory=LatencySketch)
     late: LatencySketch = field(default_factory=LatencySketch)
@@ -67,6 +71,7 @@ class StepTold:
         self.in_time += told.in_time
         self.errors += told.errors
         self.turned_away += told.turned_away
+        self.held += told.held
         self.unfinished += told.unfinished
         self.latency.merge(told.latency)
         self.late.merge(told.late)
@@ -99,7 +104,7 @@ class StepTold:
         if late > max(LATE_MS, LATE_PART * (self.quantile_ms(0.95) or 0.0)):
             return f"one request in twenty was sent {late:.0f} ms late and more"
         wanted = self.rate * self.seconds
-        if wanted and not self.turned_away and self.sent < SENT * wanted - 2:
+        if wanted and not (self.turned_away or self.held) and self.sent < SENT * wanted - 2:
             return f"{self.sent} of {wanted:.0f} requests were sent"
         return ""
 
@@ -107,15 +112,16 @@ class StepTold:
 class Load:
     """Senders that are up: `async with Load(setup) as load`, then `await load.step(…)`."""
 
-    def __init__(self, setup: Setup, processes: int = 1) -> None:
+    def __init__(self, setup: Setup, processes: int = 1, command: Sequence[str] = OURS) -> None:
         self._setup = setup
+        self._command = command
         self._number = processes
         self._senders: list[asyncio.subprocess.Process] = []
 
     async def __aenter__(self) -> Load:
         for place in range(self._number):
             sender = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "perftui.ramp.sender",
+                sys.executable, *self._command,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=8_000_000,
                 # ctrl+c is for whoever gives the orders.
                 start_new_session=True,

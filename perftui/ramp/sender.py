@@ -72,6 +72,8 @@ class Told(msgspec.Struct):
     errors: int = 0
     turned_away: int = 0
     """Due, and not sent: too many were under way."""
+    held: int = 0
+    """Sent late, since who was to send it still waited for an answer: Locust's users alone do."""
     under_way: int = 0
     unfinished: int = 0
     """Given up at the end of the step."""

@@ -29,6 +29,11 @@ REQUEST = "GET /x"
         ((REQUEST, "-o", "nowhere/ramp.json"), "there is no such directory"),
         ((REQUEST, "--mix", "live"), "either requests or --mix live"),
         (("--weights", "10,1", "--mix", "live"), "either --weights or --mix live"),
+        ((REQUEST, "--engine", "locust"), "--engine locust and --workers-at HOST:PORT go together"),
+        (
+            (REQUEST, "--workers-at", "127.0.0.1:5557"),
+            "--engine locust and --workers-at HOST:PORT go together",
+        ),
         ((), "name a request"),
     ],
 )
