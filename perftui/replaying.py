@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from perftui.model.steps import Steps
 from perftui.present.picture import Picture, Playing
-from perftui.recording.reader import clock_time
+from perftui.recording.gaps import clock_time
 from perftui.replay import SPEEDS, ReplayFeed
 from perftui.viewing import WINDOWS_S, Viewing, tick_s
 

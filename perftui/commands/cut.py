@@ -13,7 +13,7 @@ from perftui.commands.recordings import open_recording, tell_damage
 from perftui.model.text import clean_text
 from perftui.present.text.units import size
 from perftui.recording.cutting import piece, write_piece
-from perftui.recording.reader import clock_time
+from perftui.recording.gaps import clock_time
 from perftui.recording.redaction import TAKEN_OUT, Redaction, hosts_in
 from perftui.recording.writer import RecordingWriter
 from perftui.sources.target import TargetError

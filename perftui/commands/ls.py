@@ -18,7 +18,7 @@ from perftui.postmortem import ends_of
 from perftui.present.documents.snapshot import moment
 from perftui.present.documents.table import Column, table
 from perftui.present.text.units import NO_DATA, age
-from perftui.recording.reader import clock_time
+from perftui.recording.gaps import clock_time
 from perftui.sources.dead import Dead, dead_workers
 from perftui.sources.discovery import Discovery, Service, discover, services
 from perftui.sources.local import LocalSource

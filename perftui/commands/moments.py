@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import click
 
 from perftui.commands.arguments import seconds
-from perftui.recording.reader import Recording, clock_time
+from perftui.recording.gaps import clock_time
+from perftui.recording.reader import Recording
 
 FORMS = "14:02, 14:02:31, 2026-11-27T14:02:31, +5m (from its beginning), -30s (before its end)"
 

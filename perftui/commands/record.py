@@ -20,7 +20,7 @@ from perftui.model.text import clean_text
 from perftui.postmortem import write_post_mortem
 from perftui.present.text.units import size
 from perftui.recorder import SUFFIX, Recorder, default_name
-from perftui.recording.reader import clock_time
+from perftui.recording.gaps import clock_time
 from perftui.sources.dead import Dead
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local

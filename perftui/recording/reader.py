@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
-import time
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 from perftui.model.events import (
     FrameReceived,
     HistoryReceived,
-    Missing,
     SourceEvent,
     WorkerFound,
     WorkerJoined,
 )
 from perftui.model.history import BLOCK_S, KEPT_S
-from perftui.recording.blocks import VERSION, BlockError, Kind
+from perftui.recording.blocks import VERSION, BlockError
 from perftui.recording.entries import (
     Entry,
     Head,
@@ -38,7 +34,8 @@ from perftui.recording.entries import (
     head_of,
     moment_of,
 )
-from perftui.recording.layout import Damage, Place, layout_of, read_block
+from perftui.recording.gaps import Gaps
+from perftui.recording.layout import Place, layout_of, read_block
 from perftui_agent.wire.frames import WIRE_VERSION
 
 FINE_S = 100
@@ -67,7 +64,7 @@ class Recording:
     def __init__(self, file: int, name: str) -> None:
         self._file = file
         self.name = name
-        self._damage: dict[int, Missing] = {}
+        self._gaps = Gaps()
         self._unpacked: OrderedDict[int, list[Entry]] = OrderedDict()
         layout = layout_of(file)
         self._places = layout.places
@@ -75,12 +72,10 @@ class Recording:
         moving = [place for place in self._places if place.header.kind in {"T", "S", "P", "L"}]
         self.began_at = self.head.began_at
         self.ended_at = max([each.header.last_ns / 1e9 for each in moving], default=self.began_at)
-        self._note([each for each in layout.damage if not each.to_the_end])
+        self._gaps.note([each for each in layout.damage if not each.to_the_end], self._places, self.began_at)
         self._story = self._read_story()
         if not layout.closed:
-            # Whoever wrote it was killed, or the file has been cut off.
-            sentence = f"it was not ended in order, and goes until {clock_time(self.ended_at)}"
-            self._damage[sys.maxsize] = Missing(self.ended_at, sentence)
+            self._gaps.not_ended(self.ended_at)
         self._joined = {
             each.hello.worker.id: each.at for each in self._story if isinstance(each, WorkerJoined)
         }
@@ -119,7 +114,7 @@ class Recording:
     @property
     def damage(self) -> tuple[str, ...]:
         """What is missing, as far as has been read, one sentence each; empty for a file that is whole."""
-        return tuple(each.sentence for each in self._missing())
+        return tuple(each.sentence for each in self._gaps.told())
 
     @property
     def first_at(self) -> float:
@@ -177,7 +172,7 @@ class Recording:
         for each in self._story_events():
             if not isinstance(each, Said) and since < moment_of(each) <= until:
                 yield each
-        for missing in self._missing():
+        for missing in self._gaps.told():
             if since < missing.at <= until:
                 yield missing
 
@@ -228,10 +223,7 @@ class Recording:
             try:
                 known = entries_of(read_block(self._file, place))
             except (BlockError, OSError):
-                header = place.header
-                self._miss(
-                    place.offset, header.size, header.first_ns / 1e9, header.last_ns / 1e9, header.kind
-                )
+                self._gaps.miss(place)
                 known = []
             self._unpacked[place.offset] = known
             if len(self._unpacked) > KEPT_BLOCKS:
@@ -255,7 +247,7 @@ class Recording:
                 try:
                     head = head_of(read_block(self._file, place))
                 except (BlockError, OSError):
-                    self._miss(place.offset, place.header.size, 0.0, 0.0, "H")
+                    self._gaps.miss(place)
                     continue
                 if head.wire != WIRE_VERSION:
                     raise RecordingError(
@@ -280,40 +272,8 @@ class Recording:
                     story.append(WorkerFound(identity, self.began_at))
         return sorted(story, key=moment_of)
 
-    def _note(self, damage: Sequence[Damage]) -> None:
-        """Take in where no block is, and of when it might have told."""
-        for each in damage:
-            before = [place.header.last_ns for place in self._places if place.offset < each.offset]
-            after = [place.header.first_ns for place in self._places if place.offset > each.offset]
-            first = max(before, default=round(self.began_at * 1e9)) / 1e9
-            last = min(after, default=round(first * 1e9)) / 1e9
-            self._miss(each.offset, each.size, first, max(first, last), "")
-
-    def _miss(self, offset: int, size: int, first: float, last: float, kind: Kind | Literal[""]) -> None:
-        if offset in self._damage:
-            return
-        if kind == "H":
-            what = "what it is of is not known"
-        elif kind == "L":
-            what = f"what happened to workers around {clock_time(first)} may be missing"
-        elif kind == "C":
-            what = f"it takes longer to open around {clock_time(first)}"
-        elif last - first >= 1.0:
-            what = f"frames between {clock_time(first)} and {clock_time(last)} are missing"
-        else:
-            what = f"frames around {clock_time(first)} may be missing"
-        self._damage[offset] = Missing(first, f"{size} bytes at {offset} are damaged: {what}")
-
-    def _missing(self) -> list[Missing]:
-        return [self._damage[offset] for offset in sorted(self._damage)]
-
 
 MAKE_ONE = "to make one: perftui record TARGET -o incident.perftui"
-
-
-def clock_time(moment: float) -> str:
-    """Return a moment as a clock shows it."""
-    return time.strftime("%H:%M:%S", time.localtime(moment))
 
 
 def _unreadable(name: str, error: Exception) -> RecordingError:

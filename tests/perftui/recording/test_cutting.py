@@ -11,9 +11,10 @@ from click.testing import CliRunner
 from perftui.commands.cut import cut
 from perftui.model.events import EvidenceKept, FrameReceived, HistoryReceived, SourceEvent
 from perftui.recording.entries import RampTold, moment_of
+from perftui.recording.gaps import clock_time
 from perftui.recording.layout import layout_of, read_block
 from perftui.recording.looking import dashboard_at, summary_between
-from perftui.recording.reader import Recording, clock_time
+from perftui.recording.reader import Recording
 from perftui_agent.wire.explain import PLAN_CHANGED
 from perftui_agent.wire.frames import Evidence
 from tests.support.asked import asked_of

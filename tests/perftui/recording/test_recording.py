@@ -16,9 +16,10 @@ from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.recording.blocks import MAGIC, VERSION, block
 from perftui.recording.entries import Judged, entry, moment_of, together
+from perftui.recording.gaps import clock_time
 from perftui.recording.layout import layout_of
 from perftui.recording.looking import dashboard_at, summary_between
-from perftui.recording.reader import Recording, RecordingError, clock_time
+from perftui.recording.reader import Recording, RecordingError
 from perftui.recording.writer import RecordingWriter
 from tests.support.frames import T, frame, gone, joined, received, route, traffic, worker
 from tests.support.recordings import record

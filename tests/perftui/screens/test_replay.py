@@ -15,7 +15,8 @@ from perftui.feed import Feed, LiveFeed
 from perftui.model.dashboard import Dashboard as Known
 from perftui.model.merge import merge
 from perftui.recording.entries import Judged, moment_of
-from perftui.recording.reader import Recording, clock_time
+from perftui.recording.gaps import clock_time
+from perftui.recording.reader import Recording
 from perftui.replay import ReplayFeed
 from perftui.replay_app import ReplayDashboard
 from tests.perftui.screens.seen import Seen
