@@ -45,10 +45,13 @@ versions: .tools/bin/uv  ## the quick part of it, two minutes
 upstream: .tools/bin/uv  ## Other projects' own tests, with the agent in their apps or watching their calls
 	@$(RUN) python -m tests.upstream
 
+browser: .tools/bin/uv  ## the report of the demo in a real Chromium: no request, no error, cause and route read
+	@$(RUN) python -m tests.browser
+
 pictures: .tools/bin/uv  ## the pictures in docs, and the keys in the README
 	@$(RUN) python -m tests.support.pictures && $(RUN) python -m perftui.keys README.md
 
 clean:  ## throw away environments and caches
 	@rm -rf .venv .tools .matrix .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help demo test lint types contracts format bench faults matrix versions upstream pictures clean
+.PHONY: help demo test lint types contracts format bench faults matrix versions upstream browser pictures clean

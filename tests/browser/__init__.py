@@ -1,0 +1,1 @@
+"""Opens what perftui writes in a real browser; run by hand, see `__main__`."""
