@@ -40,7 +40,7 @@ from perftui.widgets.ink import wants_ascii
 from perftui.widgets.painter import Painter
 from perftui.widgets.palette import THEMES, Depth, depth_of
 from perftui.widgets.spared import Spared
-from perftui_agent.wire.frames import WorkerId
+from perftui_agent.wire.parts import WorkerId
 
 REMARK_S = 3.0
 

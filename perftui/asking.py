@@ -13,9 +13,11 @@ from perftui.model.events import EvidenceKept
 from perftui.model.parts import pid_of
 from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
 from perftui_agent.wire.asked import asked_evidence
+from perftui_agent.wire.dumps import Dump, Refusal
 from perftui_agent.wire.explain import Explanation
-from perftui_agent.wire.frames import Dump, Evidence, Refusal, RouteLabel, WorkerId
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.messages import ActionResult
+from perftui_agent.wire.parts import RouteLabel, WorkerId
 
 
 class Asking:

@@ -12,16 +12,18 @@ from perftui.freezing import Freezing
 from perftui.model.dashboard import Dashboard
 from perftui.model.database import Databases
 from perftui.model.events import EvidenceKept, FrameReceived
+from perftui.model.happenings import Finding
 from perftui.model.merge import merge
 from perftui.model.steps import Steps, finished
 from perftui.model.summarize import summary_steps
-from perftui.model.summary import Finding, Summary
+from perftui.model.summary import Summary
 from perftui.sources.actions import take_dump, take_explanation, take_functions, take_memory, take_profile
 from perftui.sources.databases import take_databases
 from perftui.sources.local import LocalSource
 from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
+from perftui_agent.wire.dumps import Dump, Refusal
 from perftui_agent.wire.explain import Explanation
-from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
+from perftui_agent.wire.parts import RouteLabel, WorkerId
 
 
 class Feed(Protocol):

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from perftui.findings.turns import Turns
-from perftui.model.summary import Finding
-from perftui_agent.wire.frames import WorkerId
+from perftui.model.happenings import Finding
+from perftui_agent.wire.parts import WorkerId
 from perftui_agent.wire.registration import Registration
 
 

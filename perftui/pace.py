@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from perftui_agent.wire.frames import WorkerId
+from perftui_agent.wire.parts import WorkerId
 
 PERIODS_S = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 

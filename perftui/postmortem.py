@@ -29,7 +29,9 @@ from perftui.recording.writer import RecordingWriter
 from perftui.sources.dead import Dead
 from perftui.sources.leftover import evidence_left
 from perftui_agent.wire.endings import ENDED, Ending, sentence
-from perftui_agent.wire.frames import Evidence, Frame, WorkerId
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.incidents import Evidence
+from perftui_agent.wire.parts import WorkerId
 
 TOGETHER_S = 120.0
 """Who ended so long before the last is of another time, and not shown with it."""

@@ -16,10 +16,10 @@ from perftui.findings.steady import Steady
 from perftui.freezing import Freezing
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import EvidenceKept, Marked
+from perftui.model.happenings import Finding
 from perftui.model.merge import merge
 from perftui.model.ramp import RampCourse
 from perftui.model.summarize import summarize
-from perftui.model.summary import Finding
 from perftui.recording.entries import Judged, RampTold
 from perftui.recording.writer import FLUSH_S, RecordingWriter
 from perftui.sources.local import LocalSource

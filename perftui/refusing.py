@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 
 from perftui.model.database import Databases
 from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
+from perftui_agent.wire.dumps import Dump, Refusal
 from perftui_agent.wire.explain import Explanation
-from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
+from perftui_agent.wire.parts import RouteLabel, WorkerId
 
 REFUSED = "this is a recording: nothing can be asked of a service that was"
 

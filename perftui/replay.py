@@ -28,16 +28,17 @@ from perftui.model.events import (
     WorkerFound,
     WorkerGone,
 )
+from perftui.model.happenings import Finding
 from perftui.model.merge import merge
 from perftui.model.steps import Steps, finished
 from perftui.model.summarize import summary_steps
-from perftui.model.summary import Finding, Summary
+from perftui.model.summary import Summary
 from perftui.model.timeline import FIRST_LOOK_S, events_until
 from perftui.recording.entries import moment_of
 from perftui.recording.looking import dashboard_steps, rough_dashboard
 from perftui.recording.reader import Recording
 from perftui.refusing import Refusing
-from perftui_agent.wire.frames import WorkerId
+from perftui_agent.wire.parts import WorkerId
 
 SPEEDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 

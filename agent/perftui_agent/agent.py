@@ -101,8 +101,11 @@ from perftui_agent.window.window import Window
 from perftui_agent.wire.actions import Progress
 from perftui_agent.wire.clock import steady_ns
 from perftui_agent.wire.codec import encode
+from perftui_agent.wire.dumps import Dump, Refusal
 from perftui_agent.wire.explain import PLAN_CHANGED, PlanNote
-from perftui_agent.wire.frames import Dump, Evidence, Frame, Refusal, WorkerIdentity
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.lives import AGENT_THREAD, file_stem
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from perftui_agent.wire.frames import Evidence
+from perftui_agent.wire.incidents import Evidence
 
 MOST = 20
 """Pieces that wait for a frame; the oldest gives way."""

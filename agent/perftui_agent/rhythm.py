@@ -26,7 +26,8 @@ from perftui_agent.window.degrade import Degradation, Spent
 from perftui_agent.window.window import Window
 from perftui_agent.wire.clock import Instant, instant, steady_ns
 from perftui_agent.wire.fitting import MAX_FRAME_BYTES, fitted
-from perftui_agent.wire.frames import AgentStats, Frame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.process import AgentStats
 
 FOLD_AT_ONCE = 500
 """Records folded before the thread lets go of the GIL: about half a millisecond."""

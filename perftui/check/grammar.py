@@ -16,7 +16,7 @@ from perftui.findings.find import RULES
 from perftui.findings.rule import RANK
 from perftui.model.slo import ALL
 from perftui.record import Record
-from perftui_agent.wire.frames import RouteLabel
+from perftui_agent.wire.parts import RouteLabel
 
 Quantity: TypeAlias = Literal["latency", "queue", "ttfb", "background", "bytes", "count", "share", "rate"]
 """What a metric measures: quantiles of one of the sketches, a count per request, a share, a rate …"""

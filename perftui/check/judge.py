@@ -21,8 +21,9 @@ from perftui.check.measure import Believed, Measured, measure
 from perftui.findings.figures import ms as told_ms
 from perftui.findings.figures import percent, size
 from perftui.findings.rule import MIN_REQUESTS
+from perftui.model.happenings import Finding
 from perftui.model.intervals import Interval, deviate
-from perftui.model.summary import Finding, Summary
+from perftui.model.summary import Summary
 from perftui.record import Record
 
 Verdict: TypeAlias = Literal["met", "missed", "undecided"]

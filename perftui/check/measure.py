@@ -12,15 +12,17 @@ from typing import TypeAlias
 
 from perftui.check.grammar import Objective
 from perftui.findings.rule import RANK
+from perftui.model.happenings import Finding
 from perftui.model.intervals import Interval, Ranked, effect_of, rate_interval, share_interval
 from perftui.model.packed import Packed
 from perftui.model.quantiles import together
+from perftui.model.route_summary import RouteSummary
 from perftui.model.slo import ALL
 from perftui.model.stretches import beyond, stretches_of
-from perftui.model.summary import Finding, RouteSummary, Summary
+from perftui.model.summary import Summary
 from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.frames import RouteLabel
+from perftui_agent.wire.parts import RouteLabel
 
 Sketch: TypeAlias = LatencySketch | Packed
 

@@ -11,8 +11,10 @@ from perftui.check.grammar import Objective
 from perftui.check.judge import Judged
 from perftui.findings.causes import CAUSES, explains
 from perftui.findings.figures import percent
+from perftui.model.happenings import Finding
+from perftui.model.route_summary import RouteSummary
 from perftui.model.slo import ALL
-from perftui.model.summary import Finding, RouteSummary, Summary
+from perftui.model.summary import Summary
 
 BEHIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

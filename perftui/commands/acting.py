@@ -14,7 +14,8 @@ from perftui.model.text import clean_text
 from perftui.sources.local import LocalSource
 from perftui.sources.target import TargetError
 from perftui_agent.wire.actions import Progress
-from perftui_agent.wire.frames import Refusal, WorkerIdentity
+from perftui_agent.wire.dumps import Refusal
+from perftui_agent.wire.identity import WorkerIdentity
 
 CONNECT_S = 1.0
 """How long all workers may take to say hello before the first is asked; a silent one never does."""

@@ -17,7 +17,7 @@ from perftui.present.documents.stacks import stacks
 from perftui.sources.actions import take_dump
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, parse_local
-from perftui_agent.wire.frames import Dump, Refusal
+from perftui_agent.wire.dumps import Dump, Refusal
 
 
 @click.command()

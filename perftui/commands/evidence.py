@@ -14,7 +14,7 @@ import click
 from perftui.commands.arguments import json_option
 from perftui.model.evidence import evidence_row, latest_evidence, result_of
 from perftui.model.flame import samples_of
-from perftui.model.summary import EvidenceRow
+from perftui.model.happenings import EvidenceRow
 from perftui.model.text import clean, clean_text
 from perftui.present.documents.dumps import dump_document
 from perftui.present.documents.profiles import WRITERS, profile_document, profile_text, writer_for
@@ -24,7 +24,7 @@ from perftui.present.documents.table import Column, table
 from perftui.sources.leftover import evidence_left
 from perftui.sources.target import TargetError
 from perftui_agent.wire.actions import Profile
-from perftui_agent.wire.frames import Dump
+from perftui_agent.wire.dumps import Dump
 
 WIDTH = 100
 

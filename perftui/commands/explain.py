@@ -17,8 +17,8 @@ from perftui.present.documents.explain import explain_document, explain_text
 from perftui.sources.actions import take_explanation
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, parse_local
+from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.explain import Explanation
-from perftui_agent.wire.frames import Refusal
 
 
 @click.command()

@@ -22,7 +22,9 @@ from perftui.sources.actions import take_functions
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, parse_local
 from perftui_agent.wire.actions import LONGEST_WAIT_S, MOST_REQUESTS, Functions, Progress
-from perftui_agent.wire.frames import Refusal, RouteLabel, WorkerId, WorkerIdentity
+from perftui_agent.wire.dumps import Refusal
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.parts import RouteLabel, WorkerId
 
 HEARD_S = 0.3
 """For so long the past is listened to: which of several workers has the route's requests."""

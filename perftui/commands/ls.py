@@ -12,8 +12,8 @@ import click
 from perftui.commands.arguments import json_option
 from perftui.commands.folding import folded
 from perftui.model.dashboard import Dashboard
-from perftui.model.summary import WorkerSummary
 from perftui.model.text import clean_text
+from perftui.model.worker_summary import WorkerSummary
 from perftui.postmortem import ends_of
 from perftui.present.documents.snapshot import moment
 from perftui.present.documents.table import Column, table
@@ -23,7 +23,8 @@ from perftui.sources.dead import Dead, dead_workers
 from perftui.sources.discovery import Discovery, Service, discover, services
 from perftui.sources.local import LocalSource
 from perftui.sources.target import PidTarget, TargetError
-from perftui_agent.wire.frames import WIRE_VERSION, WorkerId
+from perftui_agent.wire.frames import WIRE_VERSION
+from perftui_agent.wire.parts import WorkerId
 
 LISTEN_S = 2.6
 """How long a worker may take to say how it is: past it, it is silent."""

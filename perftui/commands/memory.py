@@ -17,7 +17,7 @@ from perftui.sources.actions import take_memory
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local
 from perftui_agent.wire.actions import Memory
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 
 LONGEST_S = 600.0
 

@@ -21,7 +21,8 @@ from perftui.sources.actions import take_profile
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, parse_local
 from perftui_agent.wire.actions import HIGHEST_RATE_HZ, LONGEST_PROFILE_S, Engine, Mode, Profile, Progress
-from perftui_agent.wire.frames import Refusal, WorkerIdentity
+from perftui_agent.wire.dumps import Refusal
+from perftui_agent.wire.identity import WorkerIdentity
 
 
 @click.command()

@@ -19,9 +19,10 @@ from perftui.findings.steady import Steady
 from perftui.findings.turns import Turn, Turns
 from perftui.freezing import Freezing
 from perftui.model.dashboard import Dashboard
+from perftui.model.happenings import Severity
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
-from perftui.model.summary import Severity, Summary
+from perftui.model.summary import Summary
 from perftui.present.documents.turns import turn_document, turn_line
 from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local

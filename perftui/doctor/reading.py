@@ -26,7 +26,8 @@ from perftui.sources.discovery import Discovery, directories, discover
 from perftui.sources.local import LocalSource
 from perftui.sources.match import matches, matching
 from perftui.sources.target import LocalTarget, PidTarget, TargetError
-from perftui_agent.wire.frames import WIRE_VERSION, Refusal
+from perftui_agent.wire.dumps import Refusal
+from perftui_agent.wire.frames import WIRE_VERSION
 from perftui_agent.wire.lives import file_stem
 from perftui_agent.wire.registration import Registration, check_private
 from perftui_agent.wire.standing import read_machine, read_rights

@@ -14,9 +14,11 @@ from perftui.findings.criteria import At, Criteria
 from perftui.findings.figures import ms, plural, span
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, quoted
 from perftui.findings.workers import at_work
-from perftui.model.summary import Finding, Severity, Summary, WorkerSummary
+from perftui.model.happenings import Finding, Severity
+from perftui.model.summary import Summary
 from perftui.model.waiting import fullness, most_waiting
-from perftui_agent.wire.frames import Listener
+from perftui.model.worker_summary import WorkerSummary
+from perftui_agent.wire.process import Listener
 
 KIND = "backlog-overflow"
 

@@ -11,8 +11,9 @@ from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import percent, rate
 from perftui.findings.low_hit_ratio import cache_evidence
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
-from perftui.model.summary import Finding, Summary
-from perftui_agent.wire.frames import CacheFrame
+from perftui.model.happenings import Finding
+from perftui.model.summary import Summary
+from perftui_agent.wire.outside import CacheFrame
 
 KIND = "cache-thrash"
 

@@ -12,8 +12,10 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from perftui.findings.rule import RANK
+from perftui.model.happenings import Finding
+from perftui.model.route_summary import RouteSummary
 from perftui.model.slo import ALL
-from perftui.model.summary import Finding, RouteSummary, Summary
+from perftui.model.summary import Summary
 from perftui.record import Record
 
 Meeting: TypeAlias = Literal["worker", "route", "statement", "cache", "anywhere"]

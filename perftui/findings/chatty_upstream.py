@@ -8,8 +8,10 @@ from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted, worst
 from perftui.findings.upstreams import by_host
-from perftui.model.summary import Finding, Severity, Summary, UpstreamSummary
-from perftui_agent.wire.frames import RepeatedCalls
+from perftui.model.happenings import Finding, Severity
+from perftui.model.outside_summary import UpstreamSummary
+from perftui.model.summary import Summary
+from perftui_agent.wire.requests import RepeatedCalls
 
 KIND = "chatty-upstream"
 

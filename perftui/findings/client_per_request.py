@@ -8,7 +8,9 @@ from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent, plural
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.findings.upstreams import by_host, routes_of
-from perftui.model.summary import Finding, Severity, Summary, UpstreamSummary
+from perftui.model.happenings import Finding, Severity
+from perftui.model.outside_summary import UpstreamSummary
+from perftui.model.summary import Summary
 
 KIND = "client-per-request"
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from perftui.model.packed import Packed
-from perftui.model.summary import Summary, WorkerSummary
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from perftui_agent.sketch import LatencySketch
 
 FAILED_MS = 1000.0

@@ -12,7 +12,9 @@ from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent
 from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded
 from perftui.findings.workers import at_work, name_of
-from perftui.model.summary import Finding, Severity, Summary, WorkerSummary
+from perftui.model.happenings import Finding, Severity
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 
 KIND = "cpu-saturated"
 

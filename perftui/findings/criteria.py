@@ -10,7 +10,8 @@ from typing import Literal, TypeAlias
 
 from perftui.findings.figures import ms, percent, size, span, times
 from perftui.findings.rule import Bar
-from perftui.model.summary import RouteSummary, Summary
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 from perftui.record import Record
 
 Unit: TypeAlias = Literal["ms", "share", "times", "count", "bytes", "s", "ms a second", "a second"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perftui.model.database import SessionRow
 from perftui.model.summary import Summary
-from perftui_agent.wire.frames import CodePlace
+from perftui_agent.wire.parts import CodePlace
 
 
 def place_of(summary: Summary, row: SessionRow) -> CodePlace | None:

@@ -12,7 +12,8 @@ from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import percent
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, quoted
 from perftui.model.database import DatabaseView
-from perftui.model.summary import Finding, Severity, Summary
+from perftui.model.happenings import Finding, Severity
+from perftui.model.summary import Summary
 
 KIND = "db-connections"
 

@@ -15,7 +15,8 @@ from perftui.findings.databases import place_of
 from perftui.findings.figures import ms, plural
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.model.database import DatabaseView, Holder, LockRow, SessionRow
-from perftui.model.summary import Finding, Severity, Summary
+from perftui.model.happenings import Finding, Severity
+from perftui.model.summary import Summary
 
 KIND = "db-lock"
 

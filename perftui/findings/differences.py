@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from perftui.findings.find import find
 from perftui.findings.rule import Standing
-from perftui.model.summary import Finding, Summary
+from perftui.model.happenings import Finding
+from perftui.model.summary import Summary
 from perftui.record import Record
 
 

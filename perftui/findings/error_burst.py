@@ -8,8 +8,10 @@ from perftui.findings.cost import FAILED_MS
 from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import percent, span
 from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded, quoted
-from perftui.model.summary import Finding, RouteSummary, Summary
-from perftui_agent.wire.frames import ExceptionCount
+from perftui.model.happenings import Finding
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
+from perftui_agent.wire.requests import ExceptionCount
 
 KIND = "error-burst"
 

@@ -43,7 +43,8 @@ from perftui.findings import (
 )
 from perftui.findings.causes import causes_first, settled
 from perftui.findings.rule import MAX_SUBJECT, NONE_STANDS, RANK, Rule, Standing, quoted
-from perftui.model.summary import Finding, Summary
+from perftui.model.happenings import Finding
+from perftui.model.summary import Summary
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {

@@ -9,7 +9,9 @@ from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, percent, span, times
 from perftui.findings.rule import Bar, Standing, graded, worst
 from perftui.findings.workers import at_work, name_of
-from perftui.model.summary import Finding, Severity, Summary, WorkerSummary
+from perftui.model.happenings import Finding, Severity
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from perftui_agent.sketch import LatencySketch
 
 KIND = "gc-pause"

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import percent, rate, size
 from perftui.findings.rule import Bar, Standing, graded
-from perftui.model.summary import Finding, RouteSummary, Summary
+from perftui.model.happenings import Finding
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 
 KIND = "large-payload"
 

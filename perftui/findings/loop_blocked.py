@@ -15,7 +15,8 @@ from perftui.findings.figures import ms, span, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted, worst
 from perftui.findings.workers import at_work
 from perftui.model.evidence import SILENT
-from perftui.model.summary import Finding, IncidentRow, Severity, Summary
+from perftui.model.happenings import Finding, IncidentRow, Severity
+from perftui.model.summary import Summary
 
 KIND = "loop-blocked"
 

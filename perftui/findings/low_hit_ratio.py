@@ -9,8 +9,9 @@ from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import percent
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.findings.workers import at_work
-from perftui.model.summary import Finding, Summary
-from perftui_agent.wire.frames import CacheFrame
+from perftui.model.happenings import Finding
+from perftui.model.summary import Summary
+from perftui_agent.wire.outside import CacheFrame
 
 KIND = "low-hit-ratio"
 

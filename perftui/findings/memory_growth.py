@@ -14,7 +14,9 @@ from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import size, span
 from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded, worst
 from perftui.findings.workers import at_work, name_of
-from perftui.model.summary import Finding, Severity, Summary, WorkerSummary
+from perftui.model.happenings import Finding, Severity
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.record import Record
 
 KIND = "memory-growth"

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
+from perftui.model.happenings import Finding
+from perftui.model.outside_summary import QuerySummary
 from perftui.model.plans import advice_on, subject_of
-from perftui.model.summary import Finding, QuerySummary, Summary
+from perftui.model.summary import Summary
 from perftui_agent.wire.explain import MissingIndex, PlanNote
 
 KIND = "missing-index"

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, times
 from perftui.findings.rule import Bar, Standing, graded, quoted, worst
-from perftui.model.summary import Finding, RouteSummary, Severity, Summary
-from perftui_agent.wire.frames import RepeatedShape
+from perftui.model.happenings import Finding, Severity
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
+from perftui_agent.wire.requests import RepeatedShape
 
 KIND = "n-plus-one"
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from perftui.findings.rule import RANK
 from perftui.findings.steady import Steady
-from perftui.model.summary import Finding, Summary
+from perftui.model.happenings import Finding
+from perftui.model.summary import Summary
 from perftui.record import Record
 
 

@@ -8,7 +8,9 @@ from perftui.findings.cost import FAILED_MS
 from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, plural
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
-from perftui.model.summary import Finding, PoolSummary, Severity, Summary
+from perftui.model.happenings import Finding, Severity
+from perftui.model.outside_summary import PoolSummary
+from perftui.model.summary import Summary
 
 KIND = "pool-exhausted"
 

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, percent, rate, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
-from perftui.model.summary import Finding, QuerySummary, Summary
+from perftui.model.happenings import Finding
+from perftui.model.outside_summary import QuerySummary
+from perftui.model.summary import Summary
 from perftui.record import Record
-from perftui_agent.wire.frames import RouteLabel
+from perftui_agent.wire.parts import RouteLabel
 
 KIND = "repeated-query"
 

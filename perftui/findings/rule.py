@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
 
-from perftui.model.summary import Finding, Severity, Summary
+from perftui.model.happenings import Finding, Severity
+from perftui.model.summary import Summary
 from perftui.record import Record
 
 Standing: TypeAlias = Mapping[str, Severity]

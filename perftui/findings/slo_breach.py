@@ -9,8 +9,11 @@ from perftui.findings.cost import FAILED_MS, sum_beyond
 from perftui.findings.criteria import Criteria, written
 from perftui.findings.figures import ms, percent, rate, span
 from perftui.findings.rule import MIN_REQUESTS, Standing, quoted
+from perftui.model.happenings import Finding, Severity, SloVerdict
+from perftui.model.measures import Totals
+from perftui.model.route_summary import RouteSummary
 from perftui.model.slo import ALL
-from perftui.model.summary import Finding, RouteSummary, Severity, SloVerdict, Summary, Totals
+from perftui.model.summary import Summary
 
 KIND = "slo-breach"
 

@@ -13,7 +13,8 @@ from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent, plural
 from perftui.findings.rule import Bar, Standing, graded
 from perftui.model.after import ChannelSummary
-from perftui.model.summary import Finding, Severity, Summary
+from perftui.model.happenings import Finding, Severity
+from perftui.model.summary import Summary
 
 KIND = "slow-messages"
 

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, percent, times
 from perftui.findings.rule import MAX_SUBJECT, MIN_REQUESTS, Bar, Standing, graded, quoted
+from perftui.model.happenings import Finding
 from perftui.model.intervals import share_interval
+from perftui.model.outside_summary import QuerySummary
 from perftui.model.plans import advice_on
-from perftui.model.summary import Finding, QuerySummary, Summary
+from perftui.model.summary import Summary
 
 KIND = "slow-query"
 

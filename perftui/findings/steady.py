@@ -11,7 +11,8 @@ from dataclasses import replace
 import msgspec
 
 from perftui.findings.find import find
-from perftui.model.summary import Finding, Severity, Summary
+from perftui.model.happenings import Finding, Severity
+from perftui.model.summary import Summary
 from perftui.record import Record
 
 GAP_S = 120.0

@@ -9,7 +9,9 @@ from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, plural
 from perftui.findings.pool_exhausted import STUCK_MS
 from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded, quoted
-from perftui.model.summary import Finding, FlightRow, RouteSummary, Summary
+from perftui.model.happenings import Finding, FlightRow
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 
 KIND = "stuck-request"
 

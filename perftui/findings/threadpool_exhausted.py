@@ -8,8 +8,10 @@ from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, plural
 from perftui.findings.rule import Bar, Standing, graded
 from perftui.findings.workers import at_work, name_of
+from perftui.model.happenings import Finding, Severity
 from perftui.model.quantiles import quantile_ms
-from perftui.model.summary import Finding, Severity, Summary, WorkerSummary
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from perftui_agent.sketch import LatencySketch
 
 KIND = "threadpool-exhausted"

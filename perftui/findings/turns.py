@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from perftui.findings.rule import RANK
-from perftui.model.summary import Finding, Severity
+from perftui.model.happenings import Finding, Severity
 from perftui.record import Record
 
 ENDS_AFTER_S = 10.0

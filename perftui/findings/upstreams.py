@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from perftui.model.summary import Summary, UpstreamSummary
+from perftui.model.outside_summary import UpstreamSummary
+from perftui.model.summary import Summary
 
 OTHER = "(other)"
 

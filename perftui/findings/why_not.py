@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from perftui.findings.catalogue import CRITERIA
 from perftui.findings.criteria import At, written
 from perftui.findings.figures import percent
-from perftui.model.summary import Finding, RouteSummary, Summary
+from perftui.model.happenings import Finding
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 from perftui.record import Record
-from perftui_agent.wire.frames import RouteLabel
+from perftui_agent.wire.parts import RouteLabel
 
 FARTHEST = 9.99
 """Times over a threshold; more is as far."""

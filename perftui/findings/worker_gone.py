@@ -13,9 +13,11 @@ from perftui.findings.figures import ms, percent, plural, size, span
 from perftui.findings.rule import Standing, quoted
 from perftui.findings.workers import name_of
 from perftui.model.evidence import SILENT, advice_on, how_it_ended, serving, what_it_was
-from perftui.model.summary import Event, Finding, Severity, Summary, WorkerSummary
+from perftui.model.happenings import Event, Finding, Severity
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from perftui_agent.wire.endings import ENDED, OUT_OF_MEMORY
-from perftui_agent.wire.frames import Evidence, Incident
+from perftui_agent.wire.incidents import Evidence, Incident
 
 LOST = "worker-lost"
 RESTARTED = "worker-restarted"

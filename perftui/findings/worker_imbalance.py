@@ -14,7 +14,9 @@ from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent
 from perftui.findings.rule import Bar, Standing, graded
 from perftui.findings.workers import at_work, name_of
-from perftui.model.summary import Finding, Summary, WorkerSummary
+from perftui.model.happenings import Finding
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.record import Record
 
 KIND = "worker-imbalance"

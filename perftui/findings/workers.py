@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from perftui.model.summary import Summary, WorkerSummary
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 
 
 def name_of(worker: WorkerSummary, summary: Summary) -> str:

@@ -12,8 +12,10 @@ from perftui_agent.wire.actions import Functions, Memory, Profile
 from perftui_agent.wire.asked import evidence_of
 from perftui_agent.wire.codec import encode_part
 from perftui_agent.wire.database import Database, DatabaseLook
+from perftui_agent.wire.dumps import Dump, Refusal
 from perftui_agent.wire.explain import Explanation
-from perftui_agent.wire.frames import Dump, Evidence, Refusal, WorkerId
+from perftui_agent.wire.incidents import Evidence
+from perftui_agent.wire.parts import WorkerId
 
 Asked: TypeAlias = Dump | Profile | Memory | Functions | Explanation | Databases
 

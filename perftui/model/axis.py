@@ -8,14 +8,15 @@ from functools import cached_property
 from typing import Generic, TypeVar, overload
 
 from perftui.model.history import BLOCK_S, KEPT_S, SECOND_S, History, Node, added_up
+from perftui.model.measures import Point, Step
 from perftui.model.packed import merged
 from perftui.model.parts import WorkerPart
 from perftui.model.quantiles import quantile_ms
 from perftui.model.steps import Steps
-from perftui.model.summary import Point, Step, WorkerTrends
 from perftui.model.tally import Second
+from perftui.model.worker_summary import WorkerTrends
 from perftui.record import Record
-from perftui_agent.wire.frames import RouteLabel, WorkerId
+from perftui_agent.wire.parts import RouteLabel, WorkerId
 
 FINEST_WINDOW_S = 80
 """Up to this length a point is one second, beyond it ten."""

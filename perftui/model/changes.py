@@ -19,9 +19,9 @@ from perftui.model.intervals import (
     rate_interval,
     share_interval,
 )
+from perftui.model.measures import Step
 from perftui.model.packed import NOTHING, Packed
 from perftui.model.stretches import beyond
-from perftui.model.summary import Step
 from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
 

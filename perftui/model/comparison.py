@@ -34,10 +34,12 @@ from perftui.model.changes import (
 from perftui.model.intervals import holm, p_value
 from perftui.model.quantiles import together
 from perftui.model.renames import renamed
+from perftui.model.route_summary import RouteSummary
 from perftui.model.stretches import stretches_of
-from perftui.model.summary import RouteSummary, Summary, WorkerTrends
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerTrends
 from perftui.record import Record
-from perftui_agent.wire.frames import RouteLabel
+from perftui_agent.wire.parts import RouteLabel
 
 FAMILY = 0.005
 """How likely a comparison of any number of routes marks at least one of them where nothing has changed."""

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 
 import msgspec
 
+from perftui.model.happenings import Event, EvidenceRow
 from perftui.model.history import NO_HISTORY, History
 from perftui.model.received import NOTHING, Received
 from perftui.model.shares import NO_RECENT, Recent
-from perftui.model.summary import Event, EvidenceRow, LinkState
+from perftui.model.summary import LinkState
 from perftui.record import Record
-from perftui_agent.wire.frames import Frame, SloTarget, WorkerId, WorkerIdentity
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.identity import SloTarget, WorkerIdentity
+from perftui_agent.wire.parts import WorkerId
 
 MAX_WORKERS = 500
 """Lives of workers remembered, the gone among them."""

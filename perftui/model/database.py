@@ -21,7 +21,9 @@ from perftui_agent.wire.database import (
     StatementCost,
     TableUse,
 )
-from perftui_agent.wire.frames import Frame, Refusal, RouteLabel, WorkerId
+from perftui_agent.wire.dumps import Refusal
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.parts import RouteLabel, WorkerId
 
 IDLE_WITHIN = "idle in transaction"
 

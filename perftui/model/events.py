@@ -10,7 +10,10 @@ from typing import TypeAlias
 
 from perftui.model.summary import LinkState
 from perftui.record import Record
-from perftui_agent.wire.frames import Evidence, Frame, Hello, WorkerId, WorkerIdentity
+from perftui_agent.wire.frames import Frame, Hello
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Evidence
+from perftui_agent.wire.parts import WorkerId
 
 
 class WorkerFound(Record, frozen=True):

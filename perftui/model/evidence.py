@@ -11,13 +11,15 @@ from dataclasses import replace
 
 import msgspec
 
+from perftui.model.happenings import EvidenceRow, IncidentRow
 from perftui.model.parts import pid_of
-from perftui.model.summary import EvidenceRow, IncidentRow
 from perftui.model.text import clean
 from perftui_agent.wire.actions import Profile
 from perftui_agent.wire.asked import ASKED
 from perftui_agent.wire.codec import WireError, decode_from_agent
-from perftui_agent.wire.frames import Dump, Evidence, Incident, WorkerId
+from perftui_agent.wire.dumps import Dump
+from perftui_agent.wire.incidents import Evidence, Incident
+from perftui_agent.wire.parts import WorkerId
 
 SILENT = "worker-silent"
 

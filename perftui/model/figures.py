@@ -8,21 +8,13 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from perftui.model.after import BackgroundSummary, ChannelSummary
-from perftui.model.summary import (
-    Event,
-    EvidenceRow,
-    Finding,
-    FlightRow,
-    IncidentRow,
-    PoolSummary,
-    QuerySummary,
-    RouteSummary,
-    SlowRow,
-    UpstreamSummary,
-    WorkerSummary,
-)
+from perftui.model.happenings import Event, EvidenceRow, Finding, FlightRow, IncidentRow, SlowRow
+from perftui.model.outside_summary import PoolSummary, QuerySummary, UpstreamSummary
+from perftui.model.route_summary import RouteSummary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.record import Record
-from perftui_agent.wire.frames import CacheFrame, WorkerId
+from perftui_agent.wire.outside import CacheFrame
+from perftui_agent.wire.parts import WorkerId
 
 Row: TypeAlias = (
     RouteSummary

@@ -16,7 +16,9 @@ from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
 from perftui.model.figures import FIGURES, Row, pids_of, routes_of, texts_of
-from perftui.model.summary import RouteSummary, SlowRow, WorkerSummary
+from perftui.model.happenings import SlowRow
+from perftui.model.route_summary import RouteSummary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.record import Record
 
 R = TypeVar("R", bound=Row)

@@ -25,7 +25,7 @@ from perftui.model.intervals import Z
 from perftui.model.text import clean_text
 from perftui.record import Record
 from perftui_agent.wire.actions import Profile
-from perftui_agent.wire.frames import RouteLabel
+from perftui_agent.wire.parts import RouteLabel
 
 NO_REQUEST: RouteLabel = "(no request)"
 """What nobody waited for, or for whom it was is not known."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from perftui.model.packed import Packed
-from perftui.model.summary import RouteSummary, Summary
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.frames import RouteLabel
+from perftui_agent.wire.parts import RouteLabel
 
 ALL = "all"
 

@@ -18,9 +18,10 @@ from functools import cached_property
 
 import msgspec
 
+from perftui.model.happenings import IncidentRow
+from perftui.model.measures import Latency
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui.model.steps import Steps, finished
-from perftui.model.summary import IncidentRow, Latency
 from perftui.model.tally import (
     NO_TALLY,
     Counted,
@@ -32,7 +33,8 @@ from perftui.model.tally import (
     total,
 )
 from perftui.record import Record
-from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.parts import RouteLabel, WorkerId
 
 SECOND_S = 1
 BLOCK_S = 10

@@ -41,7 +41,10 @@ from perftui.model.timeline import (
     with_link,
     with_mark,
 )
-from perftui_agent.wire.frames import Evidence, Frame, SloTarget, WorkerId, WorkerIdentity
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.identity import SloTarget, WorkerIdentity
+from perftui_agent.wire.incidents import Evidence
+from perftui_agent.wire.parts import WorkerId
 
 CLOCK_TOLERANCE_S = 2
 """How far a frame may end in the future: more is a clock that was set, or a lie."""

@@ -13,17 +13,12 @@ from functools import reduce
 import msgspec
 
 from perftui.model.packed import NOTHING, Counters, Packed, merged, packed
-from perftui_agent.wire.frames import (
-    CodePlace,
-    ExceptionCount,
-    Frame,
-    Listener,
-    RepeatedShape,
-    RouteFrame,
-    WorkerId,
-)
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.gil import GilStats, merged_gil
 from perftui_agent.wire.machine import Machine, merged_machine
+from perftui_agent.wire.parts import CodePlace, WorkerId
+from perftui_agent.wire.process import Listener
+from perftui_agent.wire.requests import ExceptionCount, RepeatedShape, RouteFrame
 
 MAX_EXCEPTIONS = 50
 MAX_REPEATS = 50

@@ -9,8 +9,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
+from perftui.model.measures import Latency
 from perftui.model.packed import Packed, merged, packed
-from perftui.model.summary import Latency
 from perftui_agent.sketch import Bucket, LatencySketch, bucket_bounds
 
 NO_LATENCY = Latency()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from perftui_agent.wire.frames import RouteLabel
+from perftui_agent.wire.parts import RouteLabel
 
 _PARAMETER = re.compile(r"\{[^{}:]*(:[^{}]*)?\}")
 _VERSION = re.compile(r"/v\d+(?:\.\d+)*(?=/|$)")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from perftui.model.outside_summary import PoolSummary, QuerySummary
 from perftui.model.quantiles import latency_of, quantile_ms
-from perftui.model.summary import PoolSummary, QuerySummary
 from perftui.model.tally import Tally
 from perftui.model.usage import CachePart, PoolPart, StatementPart
-from perftui_agent.wire.frames import CacheFrame, Frame, PoolFrame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.outside import CacheFrame, PoolFrame
 
 
 def query_rows(statements: Mapping[str, StatementPart]) -> tuple[QuerySummary, ...]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from perftui.model.axis import Axis, Lazy
+from perftui.model.measures import Share, Sketches
 from perftui.model.parts import RouteCounts, RoutePart
 from perftui.model.quantiles import latency_of, quantile_ms, quantiles
+from perftui.model.route_summary import PathSummary, RouteSummary
 from perftui.model.steps import EVERY, Steps
-from perftui.model.summary import PathSummary, RouteSummary, Share, Sketches
 from perftui.model.tally import Tally
 from perftui.model.upstreams import PROBES
 from perftui.model.waiting import queued_of
 from perftui.record import Record
-from perftui_agent.wire.frames import Frame, RouteLabel
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.parts import RouteLabel
 
 _CACHE_PROBES = ("caches", "cachetools", "functools", "redis")
 

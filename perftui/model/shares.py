@@ -11,14 +11,15 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from perftui.model.measures import Share
 from perftui.model.packed import packed
 from perftui.model.parts import pid_of
 from perftui.model.quantiles import latency_of
-from perftui.model.summary import Share
 from perftui.model.tally import Second
 from perftui.record import Record
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.parts import RouteLabel, WorkerId
 
 SHARES_S = 60
 """How far back shares are known."""

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, TypeAlias
 
+from perftui.model.happenings import SloVerdict
+from perftui.model.measures import Totals
 from perftui.model.quantiles import NO_LATENCY, latency_of, together
-from perftui.model.summary import RouteSummary, SloVerdict, Totals
-from perftui_agent.wire.frames import SloTarget
+from perftui.model.route_summary import RouteSummary
+from perftui_agent.wire.identity import SloTarget
 
 ALL = "all"
 """The scope of a target for all routes together."""

@@ -6,8 +6,9 @@ from operator import is_
 
 import msgspec
 
-from perftui.model.summary import QuerySummary
-from perftui_agent.wire.frames import Frame, SlowRequest, Span
+from perftui.model.outside_summary import QuerySummary
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.requests import SlowRequest, Span
 
 
 def with_texts(frame: Frame) -> Frame:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from perftui.model.measures import Step
 from perftui.model.packed import Packed
 from perftui.model.quantiles import together
-from perftui.model.summary import RouteSummary, Step
+from perftui.model.route_summary import RouteSummary
 from perftui_agent.sketch import LARGEST, LatencySketch, bucket_of
 
 

@@ -13,21 +13,25 @@ from perftui.model.channels import channel_rows
 from perftui.model.dashboard import Dashboard
 from perftui.model.database import from_frames
 from perftui.model.evidence import evidence_at, silences
+from perftui.model.happenings import FlightRow
 from perftui.model.history import sum_of
 from perftui.model.machine import machines_of
+from perftui.model.measures import Coverage, Totals
 from perftui.model.quantiles import latency_of
 from perftui.model.resources import cache_rows, pool_rows, query_rows
 from perftui.model.routes import route_rows
 from perftui.model.shares import shares_of
 from perftui.model.slo import judge
 from perftui.model.steps import Steps, finished
-from perftui.model.summary import Coverage, FlightRow, Summary, Totals, WorkerSummary
+from perftui.model.summary import Summary
 from perftui.model.tally import Second, Tally
 from perftui.model.timeline import events_until
 from perftui.model.upstreams import PROBES, upstream_rows
 from perftui.model.waiting import queued_of
+from perftui.model.worker_summary import WorkerSummary
 from perftui.model.workers import SILENT_AFTER_S, worker_rows
-from perftui_agent.wire.frames import Frame, WorkerId
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.parts import WorkerId
 
 MAX_IN_FLIGHT_ROWS = 200
 

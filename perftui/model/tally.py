@@ -18,6 +18,7 @@ from perftui.model.channels import OTHER_KEY as OTHER_CHANNEL
 from perftui.model.channels import ChannelPart, channel_of, channel_sum
 from perftui.model.channels import Key as ChannelKey
 from perftui.model.channels import cost_of as cost_of_channel
+from perftui.model.happenings import IncidentRow, SlowRow
 from perftui.model.packed import Packed, merged
 from perftui.model.parts import (
     RoutePart,
@@ -30,7 +31,6 @@ from perftui.model.parts import (
 )
 from perftui.model.plans import latest_plans
 from perftui.model.steps import EVERY, Steps
-from perftui.model.summary import IncidentRow, SlowRow
 from perftui.model.upstreams import OTHER_KEY as OTHER_UPSTREAM
 from perftui.model.upstreams import Key as UpstreamKey
 from perftui.model.upstreams import UpstreamPart, key_of, upstream_of, upstream_sum
@@ -48,8 +48,9 @@ from perftui.model.usage import (
 )
 from perftui.record import Record
 from perftui_agent.wire.explain import PlanNote
-from perftui_agent.wire.frames import Frame, RouteLabel, WorkerId
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.merging import background_key, channel_key
+from perftui_agent.wire.parts import RouteLabel, WorkerId
 
 OTHER = "(other)"
 """The route, statement or pool of those for which there was no room, as agents call it too."""

@@ -12,10 +12,11 @@ from dataclasses import replace
 
 from perftui.model.dashboard import MAX_EVENTS, Dashboard, WorkerTrack
 from perftui.model.evidence import SILENT, TAKEN, evidence_at, how_it_ended, serving, what_it_was
-from perftui.model.summary import Event, EvidenceRow, IncidentRow, LinkState
+from perftui.model.happenings import Event, EvidenceRow, IncidentRow
+from perftui.model.summary import LinkState
 from perftui_agent.wire.endings import ENDED
 from perftui_agent.wire.explain import PLAN_CHANGED
-from perftui_agent.wire.frames import WorkerId
+from perftui_agent.wire.parts import WorkerId
 
 REPLACED_WITHIN_S = 60.0
 """One that comes so soon after, or before, another went has taken its place."""

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from perftui.model.outside_summary import UpstreamSummary
 from perftui.model.packed import Packed, merged, packed
 from perftui.model.quantiles import latency_of, quantile_ms
-from perftui.model.summary import UpstreamSummary
-from perftui_agent.wire.frames import Frame, RepeatedCalls, UpstreamFrame
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.merging import bounded_counts, merge_repeated_calls
+from perftui_agent.wire.outside import UpstreamFrame
+from perftui_agent.wire.requests import RepeatedCalls
 
 Key = tuple[str, str, str]
 """Host, method, library."""

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from perftui.model.packed import Packed, merged, packed
-from perftui_agent.wire.frames import CacheFrame, CodePlace, PoolFrame, RouteLabel, StatementFrame
+from perftui_agent.wire.outside import CacheFrame, PoolFrame, StatementFrame
+from perftui_agent.wire.parts import CodePlace, RouteLabel
 
 MAX_ROUTES_OF_A_STATEMENT = 50
 """Those that ran it most often; the others share `(other)`."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from perftui.model.measures import Queued, Totals
 from perftui.model.packed import Packed
 from perftui.model.quantiles import quantile_ms
-from perftui.model.summary import Queued, RouteSummary, Totals, WorkerSummary
+from perftui.model.route_summary import RouteSummary
+from perftui.model.worker_summary import WorkerSummary
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.frames import Listener
+from perftui_agent.wire.process import Listener
 
 NOT_KNOWN = Queued()
 

@@ -8,13 +8,15 @@ from perftui.model.axis import Axis
 from perftui.model.dashboard import Dashboard, WorkerTrack
 from perftui.model.evidence import SILENT, evidence_at, is_going_on
 from perftui.model.gil import gil_of
+from perftui.model.happenings import EvidenceRow
 from perftui.model.machine import contention_of
 from perftui.model.parts import WorkerPart
 from perftui.model.quantiles import latency_of, quantile_ms
-from perftui.model.summary import EvidenceRow, WorkerState, WorkerSummary
 from perftui.model.tally import Tally
 from perftui.model.waiting import queued_of
-from perftui_agent.wire.frames import Evidence, Frame
+from perftui.model.worker_summary import WorkerState, WorkerSummary
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.incidents import Evidence
 
 SILENT_AFTER_S = 2.5
 """An agent sends a frame every second; without one for so long it does not answer."""

@@ -9,7 +9,9 @@ from rich.cells import cell_len
 
 from perftui.model.comparison import RouteChange
 from perftui.model.filter import EVERYTHING, Filter
-from perftui.model.summary import Finding, RouteSummary, Summary
+from perftui.model.happenings import Finding
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 from perftui.present.text.cells import Cell, Line, clean, fit_middle, shortened, spread, width_of
 from perftui.present.text.delta import Mark
 from perftui.present.text.signs import verdict_cells

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from perftui.model.summary import Finding, PoolSummary, Summary, UpstreamSummary, WorkerSummary
+from perftui.model.happenings import Finding
+from perftui.model.outside_summary import PoolSummary, UpstreamSummary
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.ramp.resources import FULL, MOST_FACTOR, Kind, Parts, parts_of
 from perftui.ramp.room import Room
 from perftui.record import Record

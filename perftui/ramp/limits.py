@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from perftui.model.summary import Finding, Summary
+from perftui.model.happenings import Finding
+from perftui.model.summary import Summary
 from perftui.ramp.candidates import Limit, Locked, candidates
 from perftui.ramp.resources import EXPLAINS, FULL, Kind, parts_of, saturation
 from perftui.ramp.room import Room, Used, room_of

@@ -16,8 +16,9 @@ from perftui.check.measure import measure
 from perftui.feed import Feed
 from perftui.findings.find import find
 from perftui.model.database import Databases
+from perftui.model.happenings import Finding
 from perftui.model.slo import ALL
-from perftui.model.summary import Finding, Summary
+from perftui.model.summary import Summary
 from perftui.ramp.candidates import NOTHING, Limit, Locked
 from perftui.ramp.law import Law, fitted
 from perftui.ramp.limits import limits

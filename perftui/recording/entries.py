@@ -24,12 +24,12 @@ from perftui.model.events import (
     WorkerGone,
     WorkerJoined,
 )
+from perftui.model.happenings import Finding
 from perftui.model.ramp import RampCourse
-from perftui.model.summary import Finding
 from perftui.record import Record
 from perftui.recording.blocks import BlockError
 from perftui_agent.wire.codec import encode_part
-from perftui_agent.wire.frames import WorkerIdentity
+from perftui_agent.wire.identity import WorkerIdentity
 
 LATEST = 1e11
 """No moment is later: a thousand years are not recorded."""

@@ -14,8 +14,9 @@ from typing import NamedTuple
 from perftui.model.events import FrameReceived, HistoryReceived
 from perftui.recording.blocks import LZMA, ZLIB, BlockError, packed
 from perftui.recording.entries import entries_of, entry, together
-from perftui_agent.wire.frames import Frame, WorkerId
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.merging import merge_into
+from perftui_agent.wire.parts import WorkerId
 
 BLOCK_S = 10
 """What is merged: the blocks in which history is kept, so that none is ever half of one."""

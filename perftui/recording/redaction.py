@@ -21,8 +21,9 @@ from perftui.model.ramp import RampCourse, RampLimit
 from perftui.recording.entries import Entry, Judged, RampTold
 from perftui_agent.wire.actions import Functions, Memory, Profile
 from perftui_agent.wire.codec import WireError, decode_from_agent, encode
+from perftui_agent.wire.dumps import Dump
 from perftui_agent.wire.explain import PLAN_CHANGED
-from perftui_agent.wire.frames import Dump, Frame
+from perftui_agent.wire.frames import Frame
 
 TAKEN_OUT = "request paths, statement texts, host names"
 

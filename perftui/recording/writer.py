@@ -23,7 +23,9 @@ from perftui.recording.entries import Entry, Head, RollCall, entry, moment_of, t
 from perftui.recording.layout import Place, footer, index_of
 from perftui.recording.packing import BLOCK_S, Aged, aged, tightly
 from perftui_agent.wire.codec import encode_part
-from perftui_agent.wire.frames import WIRE_VERSION, WorkerId, WorkerIdentity
+from perftui_agent.wire.frames import WIRE_VERSION
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.parts import WorkerId
 
 FLUSH_S = 0.5
 

@@ -17,7 +17,8 @@ from perftui.screens.confirm import Confirm
 from perftui.screens.view import Host, View
 from perftui.widgets.bindings import bindings
 from perftui.widgets.clicks import ClickedLines
-from perftui_agent.wire.frames import Dump, Refusal, WorkerId
+from perftui_agent.wire.dumps import Dump, Refusal
+from perftui_agent.wire.parts import WorkerId
 
 
 def ask_and_dump(view: View[None], worker_id: WorkerId | None) -> None:

@@ -12,8 +12,8 @@ from perftui.screens.memory import MemoryView
 from perftui.screens.profile import ProfileView
 from perftui.screens.view import Host, View
 from perftui_agent.wire.actions import Functions, Memory, Profile
+from perftui_agent.wire.dumps import Dump, Refusal
 from perftui_agent.wire.explain import Explanation
-from perftui_agent.wire.frames import Dump, Refusal
 
 
 def evidence_view(host: Host, key: str, trail: tuple[str, ...]) -> View[None]:

@@ -10,8 +10,9 @@ from perftui.present.text.cells import Line
 from perftui.screens.detail import DetailView
 from perftui.screens.view import Host, View
 from perftui.widgets.bindings import bindings
+from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.explain import Explanation
-from perftui_agent.wire.frames import Refusal, WorkerId
+from perftui_agent.wire.parts import WorkerId
 
 
 def explain_statement(view: View[None], fingerprint: str | None) -> None:

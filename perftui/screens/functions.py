@@ -21,7 +21,8 @@ from perftui.widgets.bindings import bindings
 from perftui.widgets.lines import Panel
 from perftui.widgets.table import Table
 from perftui_agent.wire.actions import Functions, Progress
-from perftui_agent.wire.frames import Refusal, RouteLabel, WorkerId
+from perftui_agent.wire.dumps import Refusal
+from perftui_agent.wire.parts import RouteLabel, WorkerId
 
 REQUESTS = 20
 

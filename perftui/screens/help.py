@@ -12,7 +12,7 @@ from perftui.present.text.statements import wrapped
 from perftui.screens.detail import DetailView
 from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings
-from perftui_agent.wire.frames import RouteLabel
+from perftui_agent.wire.parts import RouteLabel
 
 _COLUMN = 60
 """The least width of a column of keys."""

@@ -13,7 +13,8 @@ from perftui.screens.detail import DetailView
 from perftui.screens.view import Host, View
 from perftui.widgets.bindings import bindings
 from perftui_agent.wire.actions import Memory, Progress
-from perftui_agent.wire.frames import Refusal, WorkerId
+from perftui_agent.wire.dumps import Refusal
+from perftui_agent.wire.parts import WorkerId
 
 FOR_S = 60.0
 

@@ -24,7 +24,8 @@ from perftui.widgets.bindings import bindings
 from perftui.widgets.bottom import Bottom, FilterLine
 from perftui.widgets.clicks import ClickedLines
 from perftui_agent.wire.actions import Profile, Progress
-from perftui_agent.wire.frames import Refusal, RouteLabel, WorkerId
+from perftui_agent.wire.dumps import Refusal
+from perftui_agent.wire.parts import RouteLabel, WorkerId
 
 FOR_S = 10.0
 

@@ -10,7 +10,7 @@ from perftui.screens.functions import ask_and_measure
 from perftui.screens.profile import ask_and_profile
 from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings
-from perftui_agent.wire.frames import RouteLabel
+from perftui_agent.wire.parts import RouteLabel
 
 
 class RouteView(EvidenceView, inherit_bindings=True):

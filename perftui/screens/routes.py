@@ -18,7 +18,7 @@ from perftui.screens.tables import TablesView
 from perftui.widgets.bindings import bindings
 from perftui.widgets.lines import Lines, Panel
 from perftui.widgets.table import Table
-from perftui_agent.wire.frames import RouteLabel
+from perftui_agent.wire.parts import RouteLabel
 
 
 class RoutesView(TablesView, inherit_bindings=True):

@@ -21,9 +21,10 @@ from perftui.widgets.lines import Lines, Panel
 from perftui.widgets.painter import Painter, ThriftyCompositor
 from perftui.widgets.spared import Spared
 from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
+from perftui_agent.wire.dumps import Dump, Refusal
 from perftui_agent.wire.explain import Explanation
-from perftui_agent.wire.frames import Dump, Refusal, RouteLabel, WorkerId
 from perftui_agent.wire.messages import ActionResult
+from perftui_agent.wire.parts import RouteLabel, WorkerId
 
 Result = TypeVar("Result")
 

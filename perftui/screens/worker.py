@@ -11,7 +11,7 @@ from perftui.screens.memory import ask_and_watch_memory
 from perftui.screens.profile import ask_and_profile
 from perftui.screens.view import Host
 from perftui.widgets.bindings import bindings
-from perftui_agent.wire.frames import WorkerId
+from perftui_agent.wire.parts import WorkerId
 
 
 class WorkerView(EvidenceView, inherit_bindings=True):

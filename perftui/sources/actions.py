@@ -27,9 +27,10 @@ from perftui_agent.wire.actions import (
     Progress,
 )
 from perftui_agent.wire.database import Database, DatabaseRequest
+from perftui_agent.wire.dumps import Dump, DumpRequest, Refusal
 from perftui_agent.wire.explain import ExplainRequest, Explanation
-from perftui_agent.wire.frames import Dump, DumpRequest, Refusal, RouteLabel, WorkerId
 from perftui_agent.wire.messages import ActionRequest, ActionResult
+from perftui_agent.wire.parts import RouteLabel, WorkerId
 from perftui_agent.wire.registration import Registration
 from perftui_agent.wire.stacks_on_signal import (
     FAULTHANDLER,

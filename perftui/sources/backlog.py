@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from perftui_agent.wire.codec import WireError, decode_from_agent
-from perftui_agent.wire.frames import Frame, History, WorkerId
+from perftui_agent.wire.frames import Frame, History
+from perftui_agent.wire.parts import WorkerId
 
 MAX_BYTES = 16 * 1024 * 1024
 """Of one worker: an agent keeps 8 MB unless it is told otherwise. What is beyond has to wait."""

@@ -13,7 +13,8 @@ from perftui.model.database import Databases
 from perftui.model.text import clean
 from perftui.sources.actions import Workers, take_database
 from perftui_agent.wire.database import Database
-from perftui_agent.wire.frames import Refusal, WorkerIdentity
+from perftui_agent.wire.dumps import Refusal
+from perftui_agent.wire.identity import WorkerIdentity
 
 
 async def take_databases(source: Workers) -> Databases:

@@ -20,7 +20,8 @@ from perftui.sources.placing import Placing
 from perftui.sources.target import LocalTarget
 from perftui_agent.wire.boxes import read_box, read_evidence, whole_messages
 from perftui_agent.wire.codec import WireError, decode_from_agent
-from perftui_agent.wire.frames import WIRE_VERSION, Evidence, Frame, Hello
+from perftui_agent.wire.frames import WIRE_VERSION, Frame, Hello
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.lives import file_stem, judge
 from perftui_agent.wire.registration import Registration, check_private
 

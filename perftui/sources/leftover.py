@@ -16,7 +16,9 @@ from perftui.record import Record
 from perftui.sources.discovery import directories
 from perftui_agent.wire.boxes import read_box, read_evidence
 from perftui_agent.wire.codec import WireError
-from perftui_agent.wire.frames import WIRE_VERSION, Evidence, Frame, WorkerIdentity
+from perftui_agent.wire.frames import WIRE_VERSION, Frame
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.lives import file_stem
 from perftui_agent.wire.registration import UnsafeRuntimeDirError, check_private
 

@@ -45,15 +45,11 @@ from perftui.sources.stream import (
 )
 from perftui.sources.target import LocalTarget, TargetError, parse_local
 from perftui_agent.wire.actions import Progress
-from perftui_agent.wire.frames import (
-    WIRE_VERSION,
-    Frame,
-    Hello,
-    Refusal,
-    WorkerId,
-)
+from perftui_agent.wire.dumps import Refusal
+from perftui_agent.wire.frames import WIRE_VERSION, Frame, Hello
 from perftui_agent.wire.lives import here, judge, place_of
 from perftui_agent.wire.messages import ActionRequest, ActionResult
+from perftui_agent.wire.parts import WorkerId
 from perftui_agent.wire.registration import Registration
 
 WATCH_S = 0.5

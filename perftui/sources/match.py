@@ -11,7 +11,7 @@ from functools import lru_cache
 import psutil
 
 from perftui.sources.target import LOOPBACK_NAMES, LocalTarget, PidTarget, PortTarget, ServiceTarget
-from perftui_agent.wire.frames import WorkerIdentity
+from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.registration import Registration
 from perftui_agent.wire.texts import encodable_text
 

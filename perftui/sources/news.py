@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from perftui.clock import now
 from perftui.model.events import HistoryReceived, SourceEvent
 from perftui.sources.backlog import Backlog
-from perftui_agent.wire.frames import Frame, WorkerId
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.parts import WorkerId
 
 MAX_WAITING_EVENTS = 2000
 """Events nobody has taken yet; past it the streams wait, and the agents drop frames and count them."""

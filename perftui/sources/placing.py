@@ -10,7 +10,9 @@ from __future__ import annotations
 import msgspec
 
 from perftui.clock import AXIS, Axis
-from perftui_agent.wire.frames import Evidence, Frame, Hello, WorkerIdentity
+from perftui_agent.wire.frames import Frame, Hello
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.lives import here
 
 _SECOND_NS = 1_000_000_000

@@ -18,7 +18,7 @@ import msgspec
 from perftui.model.summary import LinkState
 from perftui.model.workers import SILENT_AFTER_S
 from perftui.record import Record
-from perftui_agent.wire.frames import WorkerId
+from perftui_agent.wire.parts import WorkerId
 
 Phase: TypeAlias = Literal["connecting", "live", "silent", "gone"]
 """How a worker stands as seen from its connection."""

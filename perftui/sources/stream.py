@@ -21,15 +21,9 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from perftui.sources.discovery import may_connect
 from perftui_agent.wire.actions import Finish, Progress
 from perftui_agent.wire.codec import WireError, decode_from_agent, encode, is_history, kept_evidence
-from perftui_agent.wire.frames import (
-    MAX_MESSAGE_BYTES,
-    WIRE_VERSION,
-    Evidence,
-    Frame,
-    Hello,
-    History,
-    Refusal,
-)
+from perftui_agent.wire.dumps import Refusal
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, WIRE_VERSION, Frame, Hello, History
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.keep import Keep
 from perftui_agent.wire.listen import Listen
 from perftui_agent.wire.messages import ActionRequest, ActionResult, FromAgent

@@ -12,7 +12,7 @@ import pytest
 
 import tests.support.disturbed as disturbed
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.frames import RouteFrame
+from perftui_agent.wire.requests import RouteFrame
 from tests.agent.watching import Frames, watching
 from tests.support.open_loop import felt, quantile_ms
 from tests.support.seen import add_route

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from perftui_agent.wire.frames import Frame, StatusCounts
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.requests import StatusCounts
 from tests.agent.watching import Frames, watching
 from tests.support.seen import Seen
 from tests.support.servers import Server, Service, running, write_app

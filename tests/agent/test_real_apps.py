@@ -8,7 +8,8 @@ from typing import Literal
 
 import pytest
 
-from perftui_agent.wire.frames import Frame, RouteFrame, SlowRequest, Span
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.requests import RouteFrame, SlowRequest, Span
 from tests.agent.watching import Frames, watching
 from tests.support.servers import Service, running, write_app
 

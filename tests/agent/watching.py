@@ -10,7 +10,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, unix_connect
 
 from perftui_agent.wire.codec import decode_from_agent
-from perftui_agent.wire.frames import Frame, Incident
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.incidents import Incident
 from perftui_agent.wire.registration import read_registrations
 from tests.support.servers import Service, wait_until
 

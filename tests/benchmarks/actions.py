@@ -22,7 +22,8 @@ from websockets.sync.client import ClientConnection
 
 from perftui_agent.wire.actions import Finish, FunctionsRequest, MemoryRequest, ProfileRequest, Progress
 from perftui_agent.wire.codec import decode_from_agent, encode
-from perftui_agent.wire.frames import DumpRequest, Frame, Hello, History, Refusal
+from perftui_agent.wire.dumps import DumpRequest, Refusal
+from perftui_agent.wire.frames import Frame, Hello, History
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from tests.benchmarks.load import Generator, Load, generator
 from tests.support.servers import Service, running, write_app

@@ -16,7 +16,7 @@ from textual.widgets import DataTable, Static
 from perftui.feed import LiveFeed
 from perftui.sources.local import LocalSource
 from perftui.sources.target import parse_local
-from perftui_agent.wire.frames import WorkerId
+from perftui_agent.wire.parts import WorkerId
 
 COLUMNS = ("route", "rps", "err", "p50", "p95", "p99")
 

@@ -22,8 +22,10 @@ from perftui.check.against import held_against
 from perftui.check.grammar import Objective, parse_objective
 from perftui.check.judge import Verdict, judge_all, overall
 from perftui.model.comparison import Comparison, compare
+from perftui.model.measures import Step, Totals
 from perftui.model.quantiles import latency_of, quantile_ms, together
-from perftui.model.summary import RouteSummary, Step, Summary, Totals
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 from perftui_agent.sketch import LatencySketch, bucket_bounds
 
 RECORDED = Path(__file__).with_name("recorded")

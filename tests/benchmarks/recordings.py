@@ -20,7 +20,8 @@ from perftui.recording.entries import moment_of
 from perftui.recording.looking import dashboard_at, rough_dashboard
 from perftui.recording.reader import Recording
 from perftui.recording.writer import RecordingWriter
-from perftui_agent.wire.frames import RouteFrame, StatementFrame
+from perftui_agent.wire.outside import StatementFrame
+from perftui_agent.wire.requests import RouteFrame
 from tests.support.frames import T, frame, joined, received, route, sketch, worker
 
 WORKERS, ROUTES, SECONDS = 4, 60, 120

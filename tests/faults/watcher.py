@@ -12,9 +12,9 @@ from perftui.clock import now
 from perftui.commands.watch import EVERY_S, WINDOW_S
 from perftui.findings.steady import Steady
 from perftui.model.dashboard import Dashboard
+from perftui.model.happenings import Finding
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
-from perftui.model.summary import Finding
 from perftui.sources.local import LocalSource
 from perftui.sources.target import parse_local
 

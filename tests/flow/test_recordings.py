@@ -24,7 +24,7 @@ from perftui.recording.looking import summary_between
 from perftui.recording.reader import Recording
 from perftui.sources.local import LocalSource
 from perftui.sources.target import parse_local
-from perftui_agent.wire.frames import Dump
+from perftui_agent.wire.dumps import Dump
 from tests.perftui.screens.seen import Seen
 from tests.support.servers import Service, running, wait_until, write_app
 

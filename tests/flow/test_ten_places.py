@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from perftui.model.route_summary import RouteSummary
 from perftui.model.summarize import summarize
-from perftui.model.summary import RouteSummary, Summary
+from perftui.model.summary import Summary
 from perftui.present.details.route_blocks import parts, spent
 from tests.agent.watching import Frames, watching
 from tests.support.frames import dashboard_of, joined, received, worker

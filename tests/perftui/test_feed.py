@@ -14,7 +14,7 @@ import pytest
 from perftui.feed import LiveFeed
 from perftui.sources.local import LocalSource
 from perftui.sources.target import parse_local
-from perftui_agent.wire.frames import WorkerId
+from perftui_agent.wire.parts import WorkerId
 from tests.support.fake_service import fake_service
 from tests.support.servers import private_dir
 

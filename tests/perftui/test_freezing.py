@@ -12,12 +12,13 @@ import pytest
 
 from perftui.feed import LiveFeed
 from perftui.freezing import Freezing, Keepers
-from perftui.model.summary import Finding, Severity
+from perftui.model.happenings import Finding, Severity
 from perftui.sources.local import LocalSource
 from perftui.sources.target import parse_local
-from perftui_agent.wire.frames import DumpRequest, WorkerId
+from perftui_agent.wire.dumps import DumpRequest
 from perftui_agent.wire.keep import Keep
 from perftui_agent.wire.messages import FromClient
+from perftui_agent.wire.parts import WorkerId
 from tests.support.fake_agent import fake_agent
 from tests.support.servers import private_dir
 

@@ -11,7 +11,8 @@ from perftui.postmortem import ending_in, events_of, last_of, write_post_mortem
 from perftui.recording.looking import summary_between
 from perftui.recording.reader import Recording
 from perftui.sources.dead import Dead
-from perftui_agent.wire.frames import Frame, InFlight
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.requests import InFlight
 from tests.support.frames import T, frame, hello, route, worker
 
 

@@ -13,7 +13,9 @@ import msgspec
 import pytest
 
 import perftui
-from perftui_agent.wire import frames
+from perftui_agent.wire import dumps, frames, identity, incidents, outside, process, requests
+
+MODULES = (frames, identity, requests, outside, process, incidents, dumps)
 
 UNREAD: Mapping[str, str] = MappingProxyType(
     {
@@ -30,7 +32,10 @@ UNREAD: Mapping[str, str] = MappingProxyType(
 def fields() -> list[str]:
     """Return the fields of all messages and of their parts: `Frame.seq`."""
     kinds = [
-        kind for _, kind in inspect.getmembers(frames, inspect.isclass) if kind.__module__ == frames.__name__
+        kind
+        for module in MODULES
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if kind.__module__ == module.__name__
     ]
     return [
         f"{kind.__name__}.{name}"

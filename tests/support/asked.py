@@ -8,7 +8,7 @@ from perftui.model.asked import AskedDatabases, databases_evidence, databases_of
 from perftui.model.events import EvidenceKept
 from perftui_agent.wire.asked import asked_evidence
 from perftui_agent.wire.database import Database
-from perftui_agent.wire.frames import WorkerIdentity
+from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.messages import ActionResult
 from tests.support.fake_database import locked
 from tests.support.fake_feed import blocked_dump, leaking

@@ -6,7 +6,8 @@ import random
 
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.frames import RouteFrame, StatementFrame, StatusCounts
+from perftui_agent.wire.outside import StatementFrame
+from perftui_agent.wire.requests import RouteFrame, StatusCounts
 from tests.support.frames import T, frame
 
 REQUESTS = 5

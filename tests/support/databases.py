@@ -23,7 +23,9 @@ from perftui_agent.probes.sql.pool import PoolProbe
 from perftui_agent.probes.sql.sqlalchemy import SqlAlchemyProbe
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.window.window import Window
-from perftui_agent.wire.frames import Frame, PoolFrame, RepeatedShape, Span, StatementFrame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.outside import PoolFrame, StatementFrame
+from perftui_agent.wire.requests import RepeatedShape, Span
 from tests.support.requests import begin, end
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from perftui.sources.actions import take_dump
 from perftui.sources.local import LocalSource
 from perftui.sources.target import parse_local
 from perftui_agent.wire.asked import asked_evidence
-from perftui_agent.wire.frames import Dump
+from perftui_agent.wire.dumps import Dump
 
 DEMO = Path(__file__).parents[1] / "data" / "demo.perftui"
 

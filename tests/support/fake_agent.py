@@ -20,13 +20,9 @@ from websockets.asyncio.server import Server, ServerConnection, unix_serve
 from websockets.exceptions import ConnectionClosed
 
 from perftui_agent.wire.codec import decode_from_client, encode
-from perftui_agent.wire.frames import (
-    WIRE_VERSION,
-    Hello,
-    Refusal,
-    SloTarget,
-    WorkerIdentity,
-)
+from perftui_agent.wire.dumps import Refusal
+from perftui_agent.wire.frames import WIRE_VERSION, Hello
+from perftui_agent.wire.identity import SloTarget, WorkerIdentity
 from perftui_agent.wire.keep import Keep
 from perftui_agent.wire.listen import Listen
 from perftui_agent.wire.messages import ActionResult, FromAgent, FromClient

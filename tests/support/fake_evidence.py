@@ -10,20 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from perftui.model.summary import (
-    Event,
-    FlightRow,
-    IncidentRow,
-    Latency,
-    PoolSummary,
-    QuerySummary,
-    SlowRow,
-    Step,
-    Summary,
-    UpstreamSummary,
-)
+from perftui.model.happenings import Event, FlightRow, IncidentRow, SlowRow
+from perftui.model.measures import Latency, Step
+from perftui.model.outside_summary import PoolSummary, QuerySummary, UpstreamSummary
+from perftui.model.summary import Summary
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.frames import CacheFrame, Incident, InFlight, RepeatedShape, SlowRequest, Span
+from perftui_agent.wire.incidents import Incident
+from perftui_agent.wire.outside import CacheFrame
+from perftui_agent.wire.requests import InFlight, RepeatedShape, SlowRequest, Span
 from tests.support.fake_feed import FakeFeed
 
 LINES = (

@@ -18,42 +18,21 @@ from random import Random
 
 from perftui.model.database import Databases
 from perftui.model.events import EvidenceKept
+from perftui.model.happenings import Finding, FlightRow, IncidentRow, SloVerdict
+from perftui.model.measures import Coverage, Latency, Point, Queued, Share, Totals
+from perftui.model.route_summary import RouteSummary
 from perftui.model.steps import Steps
-from perftui.model.summary import (
-    Coverage,
-    Finding,
-    FlightRow,
-    IncidentRow,
-    Latency,
-    Point,
-    Queued,
-    RouteSummary,
-    Share,
-    SloVerdict,
-    Summary,
-    Totals,
-    WorkerSummary,
-    WorkerTrends,
-)
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary, WorkerTrends
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.actions import Functions, GrownLine, GrownType, Memory, Profile, Progress
+from perftui_agent.wire.dumps import Dump, FrameLocals, Refusal, StackFrame, ThreadDump, WaitingTasks
 from perftui_agent.wire.explain import Explanation
-from perftui_agent.wire.frames import (
-    Dump,
-    ExceptionCount,
-    FrameLocals,
-    Incident,
-    InFlight,
-    Listener,
-    Refusal,
-    RouteLabel,
-    StackFrame,
-    ThreadDump,
-    ThreadpoolStats,
-    WaitingTasks,
-    WorkerId,
-    WorkerIdentity,
-)
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Incident
+from perftui_agent.wire.parts import RouteLabel, WorkerId
+from perftui_agent.wire.process import Listener, ThreadpoolStats
+from perftui_agent.wire.requests import ExceptionCount, InFlight
 from tests.support.fake_plan import scanning
 from tests.support.fake_profile import called_by, profile_of
 

@@ -27,16 +27,12 @@ import psutil
 from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.wire.codec import decode_from_agent, encode
-from perftui_agent.wire.frames import (
-    WIRE_VERSION,
-    Frame,
-    Hello,
-    ProcessStats,
-    Refusal,
-    WorkerIdentity,
-)
+from perftui_agent.wire.dumps import Refusal
+from perftui_agent.wire.frames import WIRE_VERSION, Frame, Hello
+from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.lives import file_stem, here, running_start_ticks
 from perftui_agent.wire.messages import ActionRequest
+from perftui_agent.wire.process import ProcessStats
 from perftui_agent.wire.registration import Registration
 from tests.support.busy import encoded_frames
 from tests.support.frames import frame

@@ -12,18 +12,10 @@ from perftui.model.dashboard import Dashboard
 from perftui.model.events import FrameReceived, SourceEvent, WorkerGone, WorkerJoined
 from perftui.model.merge import merge
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.frames import (
-    WIRE_VERSION,
-    AgentStats,
-    Frame,
-    Hello,
-    LoopStats,
-    ProcessStats,
-    RouteFrame,
-    SloTarget,
-    StatusCounts,
-    WorkerIdentity,
-)
+from perftui_agent.wire.frames import WIRE_VERSION, Frame, Hello
+from perftui_agent.wire.identity import SloTarget, WorkerIdentity
+from perftui_agent.wire.process import AgentStats, LoopStats, ProcessStats
+from perftui_agent.wire.requests import RouteFrame, StatusCounts
 
 T = 1_700_000_040
 """A whole minute."""

@@ -8,26 +8,13 @@ from collections.abc import Iterator
 from perftui.model.events import ClockStepped, LinkChanged, Marked, SourceEvent, WorkerFound
 from perftui.recording.entries import moment_of
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.frames import (
-    CacheFrame,
-    Dump,
-    Evidence,
-    ExceptionCount,
-    Frame,
-    Incident,
-    InFlight,
-    Listener,
-    PoolFrame,
-    RepeatedShape,
-    SloTarget,
-    SlowRequest,
-    Span,
-    StackFrame,
-    StatementFrame,
-    ThreadDump,
-    ThreadpoolStats,
-    UpstreamFrame,
-)
+from perftui_agent.wire.dumps import Dump, StackFrame, ThreadDump
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.identity import SloTarget
+from perftui_agent.wire.incidents import Evidence, Incident
+from perftui_agent.wire.outside import CacheFrame, PoolFrame, StatementFrame, UpstreamFrame
+from perftui_agent.wire.process import Listener, ThreadpoolStats
+from perftui_agent.wire.requests import ExceptionCount, InFlight, RepeatedShape, SlowRequest, Span
 from tests.support.frames import T, frame, gone, joined, received, route, sketch, worker
 
 ROUTES = ("GET /items/{item_id}", "GET /orders", "POST /checkout", "GET /reports")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.frames import Frame, RouteFrame, StatusCounts
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.requests import RouteFrame, StatusCounts
 
 
 @dataclass(slots=True)

@@ -8,7 +8,8 @@ severity. What is grave only once it lasts is `triggers.lasting`'s.
 
 from __future__ import annotations
 
-from perftui_agent.wire.frames import Frame, Listener
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.process import Listener
 
 HELD_NS = 1_000_000_000
 

@@ -11,7 +11,7 @@ import msgspec
 
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.audit import AuditTrail
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 
 T = TypeVar("T")
 

@@ -29,7 +29,7 @@ from perftui_agent.inspect.stacks import (
 )
 from perftui_agent.inspect.targets import started_at
 from perftui_agent.inspect.text import printable
-from perftui_agent.wire.frames import Dump, Refusal
+from perftui_agent.wire.dumps import Dump, Refusal
 from perftui_agent.wire.registration import Registration
 from perftui_agent.wire.stacks_on_signal import FAULTHANDLER, NotWrittenError, limits_of, written_stacks
 

@@ -32,7 +32,7 @@ from perftui_agent.wire.actions import (
     FunctionsRequest,
     Progress,
 )
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 
 Answer = TypeVar("Answer")
 

@@ -20,7 +20,7 @@ from perftui_agent.inspect.tasks import Group, Tasks, Waiting, routes_of, waitin
 from perftui_agent.inspect.text import printable
 from perftui_agent.inspect.variables import Place, locals_of, wanted
 from perftui_agent.places import stack_of
-from perftui_agent.wire.frames import FrameLocals, WaitingTasks
+from perftui_agent.wire.dumps import FrameLocals, WaitingTasks
 
 MAX_GROUPS = 200
 

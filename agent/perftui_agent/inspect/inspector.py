@@ -30,8 +30,8 @@ from perftui_agent.inspect.targets import allowed_targets
 from perftui_agent.inspect.text import printable
 from perftui_agent.wire.actions import FunctionsRequest, MemoryRequest, ProfileRequest, Progress
 from perftui_agent.wire.database import DatabaseRequest
+from perftui_agent.wire.dumps import DumpRequest, Refusal
 from perftui_agent.wire.explain import ExplainRequest
-from perftui_agent.wire.frames import DumpRequest, Refusal
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
 from perftui_agent.wire.standing import Standing, StandingRequest

@@ -26,7 +26,7 @@ from perftui_agent.inspect.profile import Tell
 from perftui_agent.inspect.text import printable
 from perftui_agent.places import is_ours, is_user_code, short_file
 from perftui_agent.wire.actions import GrownLine, GrownType, Memory, MemoryRequest, Progress
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 
 LONGEST_S = 600.0
 

@@ -27,7 +27,7 @@ from perftui_agent.wire.actions import (
     ProfileRequest,
     Progress,
 )
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 
 Tell: TypeAlias = Callable[[Progress], Awaitable[None]]
 """Takes what is to be told while it goes on."""

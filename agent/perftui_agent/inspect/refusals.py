@@ -7,7 +7,7 @@ import sys
 
 from perftui_agent.inspect.ptrace import may_trace_anyone, yama_scope
 from perftui_agent.inspect.spy_output import Failure
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 
 _BY_ITSELF = {
     Failure.GONE: ("pid {pid} is gone", "perftui ls shows the workers there are now"),

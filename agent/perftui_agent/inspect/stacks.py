@@ -19,7 +19,8 @@ from perftui_agent.inspect.spy_output import SpyFrame, SpyThread
 from perftui_agent.inspect.text import printable
 from perftui_agent.places import short_file, stack_of
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Dump, StackFrame, ThreadDump
+from perftui_agent.wire.dumps import Dump, StackFrame, ThreadDump
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES
 from perftui_agent.wire.stacks_on_signal import Written
 
 MAX_THREADS = 500

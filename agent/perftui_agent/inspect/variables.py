@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from perftui_agent.inspect.text import printable
 from perftui_agent.places import is_ours, short_file
-from perftui_agent.wire.frames import FrameLocals
+from perftui_agent.wire.dumps import FrameLocals
 
 MAX_FRAMES = 20
 """Of the function, in all threads and tasks."""

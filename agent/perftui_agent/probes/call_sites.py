@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from perftui_agent.places import is_user_code, place_of_frame
-from perftui_agent.wire.frames import CodePlace
+from perftui_agent.wire.parts import CodePlace
 
 MAX_FRAMES = 100
 

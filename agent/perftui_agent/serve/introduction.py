@@ -12,7 +12,8 @@ import msgspec
 
 from perftui_agent.settings import Settings, Slo
 from perftui_agent.wire.clock import instant
-from perftui_agent.wire.frames import WIRE_VERSION, Hello, SloTarget, WorkerIdentity
+from perftui_agent.wire.frames import WIRE_VERSION, Hello
+from perftui_agent.wire.identity import SloTarget, WorkerIdentity
 from perftui_agent.wire.lives import here, own_start_ticks
 
 

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from perftui_agent.listeners import ListeningSocket, addresses
-from perftui_agent.wire.frames import WIRE_VERSION, WorkerIdentity
+from perftui_agent.wire.frames import WIRE_VERSION
+from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.lives import file_stem, judge, judge_name
 from perftui_agent.wire.registration import (
     MAX_SOCKET_PATH_BYTES,

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 
 from perftui_agent.wire.asked import asked_evidence, fits, for_others
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.frames import History, WorkerIdentity
+from perftui_agent.wire.frames import History
+from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.registration import Registration
 

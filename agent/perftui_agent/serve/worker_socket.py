@@ -23,7 +23,7 @@ from websockets.http11 import Request, Response
 
 from perftui_agent.wire.actions import Finish, Progress
 from perftui_agent.wire.codec import WireError, decode_from_client, encode, encode_history
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.keep import Keep
 from perftui_agent.wire.listen import Listen
 from perftui_agent.wire.messages import ActionRequest, ActionResult

@@ -9,7 +9,9 @@ import msgspec
 from perftui_agent.siblings.verdict import STOPPED, Blamed, Verdict
 from perftui_agent.toll import Shares
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.frames import Dump, Evidence, InFlight, Refusal
+from perftui_agent.wire.dumps import Dump, Refusal
+from perftui_agent.wire.incidents import Evidence
+from perftui_agent.wire.requests import InFlight
 
 KIND = "worker-silent"
 

@@ -29,7 +29,9 @@ from perftui_agent.siblings.supervision import Supervisor
 from perftui_agent.siblings.verdict import NOBODY, STARVED, STARVED_WAITED, STOPPED, Verdict, blamed, judge
 from perftui_agent.siblings.written import Stacks, Text, dump_of, stacks_after, stacks_in, take_text
 from perftui_agent.toll import Account, Shares, account_of, shares
-from perftui_agent.wire.frames import Dump, Evidence, Refusal, WorkerIdentity
+from perftui_agent.wire.dumps import Dump, Refusal
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.registration import StacksOnSignal
 
 REPLACED_WITHIN_S = 60.0

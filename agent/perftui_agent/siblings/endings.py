@@ -23,7 +23,7 @@ from perftui_agent.probes.machine.cgroup import Kills, read_kills, read_limits
 from perftui_agent.siblings.neighbours import Neighbour, Neighbours
 from perftui_agent.siblings.pulse import read_pulse
 from perftui_agent.wire.endings import ENDED, OUT_OF_MEMORY, Ending, sentence
-from perftui_agent.wire.frames import Evidence
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.lives import running_start_ticks, stat_of
 
 LOOK_S = 0.5

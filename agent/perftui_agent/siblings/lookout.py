@@ -31,7 +31,8 @@ from perftui_agent.siblings.ring import SILENT_NS, SUSPECT_NS, Awake, looked_at
 from perftui_agent.siblings.supervision import Supervisor
 from perftui_agent.siblings.verdict import NOBODY, blamed, judge
 from perftui_agent.toll import Toll, shares, take_toll
-from perftui_agent.wire.frames import Dump, Evidence, Refusal
+from perftui_agent.wire.dumps import Dump, Refusal
+from perftui_agent.wire.incidents import Evidence
 
 EVERY_NS = 250_000_000
 """How often the neighbour is looked at."""

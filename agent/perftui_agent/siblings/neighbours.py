@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from perftui_agent.inspect.targets import allowed_targets
 from perftui_agent.siblings.ring import watched_by
-from perftui_agent.wire.frames import WorkerIdentity
+from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.lives import file_stem, place_of, running_start_ticks
 from perftui_agent.wire.registration import Registration
 

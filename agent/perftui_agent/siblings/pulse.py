@@ -22,7 +22,7 @@ import msgspec
 
 from perftui_agent.wire.boxes import ENVELOPE_BYTES, envelope, whole_messages
 from perftui_agent.wire.codec import encode_part
-from perftui_agent.wire.frames import InFlight
+from perftui_agent.wire.requests import InFlight
 
 EVERY_NS = 250_000_000
 """How often the time is noted: each write lets go of the GIL, which beside a busy app is to come seldom."""

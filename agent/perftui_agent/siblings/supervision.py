@@ -13,7 +13,7 @@ import threading
 from types import FrameType
 from typing import Any, NamedTuple
 
-from perftui_agent.wire.frames import WorkerIdentity
+from perftui_agent.wire.identity import WorkerIdentity
 
 MAX_FRAMES = 500
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from perftui_agent.places import is_stdlib, is_user_code
 from perftui_agent.toll import Shares
-from perftui_agent.wire.frames import Dump, StackFrame, ThreadDump
+from perftui_agent.wire.dumps import Dump, StackFrame, ThreadDump
 from perftui_agent.wire.lives import AGENT_THREAD
 
 Verdict: TypeAlias = Literal["hung", "starved", "stopped"]

@@ -16,8 +16,9 @@ from perftui_agent.siblings.alarm import Alarm
 from perftui_agent.siblings.lookout import Lookout
 from perftui_agent.siblings.pulse import Pulse, Sign
 from perftui_agent.siblings.ring import SILENT_NS
-from perftui_agent.wire.frames import Frame, InFlight
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.registration import StacksOnSignal
+from perftui_agent.wire.requests import InFlight
 
 
 class Watch:

@@ -26,7 +26,7 @@ from perftui_agent.inspect.stacks import (
 )
 from perftui_agent.inspect.targets import started_at
 from perftui_agent.probes.loop.gap import Gap
-from perftui_agent.wire.frames import Dump
+from perftui_agent.wire.dumps import Dump
 from perftui_agent.wire.stacks_on_signal import FAULTHANDLER, MAX_BYTES, limits_of, read_written
 
 PYTHON = "python"

@@ -15,7 +15,8 @@ from types import MappingProxyType
 from perftui_agent.guard import Guard
 from perftui_agent.trigger import Trigger
 from perftui_agent.triggers.watch import Latencies, Observation, holds, observed
-from perftui_agent.wire.frames import Frame, SloTarget
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.identity import SloTarget
 
 LASTS_NS = 3_000_000_000
 """For so long in a row it must be there: one bad second is not what one comes back for."""

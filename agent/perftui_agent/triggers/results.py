@@ -10,7 +10,8 @@ import msgspec
 from perftui_agent.inspect.stacks import fitted
 from perftui_agent.wire.actions import Profile, ProfiledFrame, ProfiledStack
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.frames import CodePlace, Dump
+from perftui_agent.wire.dumps import Dump
+from perftui_agent.wire.parts import CodePlace
 
 MAX_RESULT_BYTES = 96 * 1024
 """Of one piece of evidence; a profile of twenty seconds takes 5 to 50 KB."""

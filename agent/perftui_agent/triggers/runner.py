@@ -22,7 +22,9 @@ from perftui_agent.triggers.results import kept, told_by
 from perftui_agent.triggers.sentence import how_taken, sentence
 from perftui_agent.triggers.watch import Firing, Latencies, Watch, observed
 from perftui_agent.wire.actions import Profile, ProfileRequest, Progress
-from perftui_agent.wire.frames import Dump, DumpRequest, Evidence, Frame, Refusal
+from perftui_agent.wire.dumps import Dump, DumpRequest, Refusal
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 
 KIND = "trigger"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from perftui_agent.trigger import Trigger
 from perftui_agent.triggers.watch import Firing
 from perftui_agent.wire.actions import Profile
-from perftui_agent.wire.frames import Dump
+from perftui_agent.wire.dumps import Dump
 
 _IN_SECONDS = frozenset({"p50", "p95", "p99", "lag"})
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from perftui_agent.sketch import LARGEST, LatencySketch, bucket_bounds, bucket_of
 from perftui_agent.trigger import Trigger
-from perftui_agent.wire.frames import Frame, RouteFrame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.requests import RouteFrame
 
 HOUR_S = 3600.0
 

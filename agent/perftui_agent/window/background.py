@@ -17,8 +17,9 @@ from perftui_agent.window.costs import Costs
 from perftui_agent.window.parts import PartLedger
 from perftui_agent.window.routes import RouteTally
 from perftui_agent.wire.after import BackgroundFrame
-from perftui_agent.wire.frames import Frame, RouteFrame
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.merging import merge_background
+from perftui_agent.wire.requests import RouteFrame
 from perftui_agent.work import THREAD, Function, WorkRecord, settle
 
 Key = tuple[str, str, str]

@@ -7,7 +7,7 @@ them at most.
 from __future__ import annotations
 
 from perftui_agent.records import Headers
-from perftui_agent.wire.frames import RouteFrame
+from perftui_agent.wire.requests import RouteFrame
 
 _ENCODINGS = (b"gzip", b"br", b"zstd", b"deflate")
 

@@ -7,8 +7,9 @@ from perftui_agent.sketch import LatencySketch
 from perftui_agent.window.costs import Costs
 from perftui_agent.window.gathered import GatheredSketch
 from perftui_agent.window.stampedes import MissedKeys
-from perftui_agent.wire.frames import CacheFrame, Frame
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.merging import merge_cache
+from perftui_agent.wire.outside import CacheFrame
 
 MAX_COMMANDS = 300
 """Distinct commands and prefixes in one frame, the costliest; a prefix that there is no room for is told of

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from heapq import nlargest
 
 from perftui_agent.records import EVENTS, OpenEnded, RequestRecord
-from perftui_agent.wire.frames import PathFrame
 from perftui_agent.wire.merging import merge_path
+from perftui_agent.wire.requests import PathFrame
 
 MAX_PATHS = 50
 """Shapes of paths below one route and in one frame, the costliest; the others share `(other)`."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from perftui_agent.records import WAIT_SPAN_FROM_NS, CheckoutRecord
 from perftui_agent.window.gathered import GatheredSketch
-from perftui_agent.wire.frames import Frame, PoolFrame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.outside import PoolFrame
 
 
 class PoolLedger:

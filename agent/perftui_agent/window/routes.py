@@ -10,8 +10,9 @@ from perftui_agent.records import EVENTS, BackgroundRecord, FailureRecord, OpenE
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.window.costs import Costs
 from perftui_agent.window.paths import MAX_TABLES, PathTable
-from perftui_agent.wire.frames import ExceptionCount, Frame, RouteFrame, StatusCounts
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.merging import merge_route
+from perftui_agent.wire.requests import ExceptionCount, RouteFrame, StatusCounts
 
 MAX_ROUTES = 500
 """Distinct routes in a frame, the costliest; the others share `(other)`."""

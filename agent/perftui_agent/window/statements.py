@@ -18,8 +18,11 @@ from perftui_agent.kept_run import kept_run
 from perftui_agent.records import CUT, RequestPart, RequestRecord, Shape, StatementRecord, StatementText
 from perftui_agent.window.routes import MAX_REPEATS, add_to
 from perftui_agent.window.shapes import OTHER_SHAPES, ShapeTable
-from perftui_agent.wire.frames import CodePlace, Frame, RepeatedShape, RouteFrame, StatementFrame
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.merging import merge_statement
+from perftui_agent.wire.outside import StatementFrame
+from perftui_agent.wire.parts import CodePlace
+from perftui_agent.wire.requests import RepeatedShape, RouteFrame
 
 OUTSIDE_REQUESTS = "(outside requests)"
 

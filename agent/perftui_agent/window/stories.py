@@ -26,7 +26,8 @@ from perftui_agent.records import (
 from perftui_agent.window.routes import RouteTally, add_to
 from perftui_agent.window.targets import TargetTable
 from perftui_agent.wire.fitting import SHORT_CHARACTERS, short
-from perftui_agent.wire.frames import Frame, RouteFrame, SlowRequest, Span
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.requests import RouteFrame, SlowRequest, Span
 
 MAX_SPANS = 100
 """Distinct spans told of in one request."""

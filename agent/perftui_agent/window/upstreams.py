@@ -16,8 +16,10 @@ from perftui_agent.window.calls import Calls, Same
 from perftui_agent.window.costs import Costs
 from perftui_agent.window.statements import OUTSIDE_REQUESTS
 from perftui_agent.window.targets import TargetTable
-from perftui_agent.wire.frames import Frame, RepeatedCalls, RouteFrame, UpstreamFrame
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.merging import bounded_counts, merge_upstream
+from perftui_agent.wire.outside import UpstreamFrame
+from perftui_agent.wire.requests import RepeatedCalls, RouteFrame
 
 Key = tuple[str, str, str]
 """Host, method, library."""

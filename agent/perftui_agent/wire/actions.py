@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from perftui_agent.sketch import Count
-from perftui_agent.wire.frames import CodePlace, Nanoseconds, RouteLabel
+from perftui_agent.wire.parts import CodePlace, Nanoseconds, Part, RouteLabel, Value
 
 Mode: TypeAlias = Literal["wall", "cpu", "gil"]
 """What a profile samples: every thread at every tick, those that run, or the one that holds the GIL."""
@@ -25,21 +25,13 @@ LONGEST_PROFILE_S = 300.0
 HIGHEST_RATE_HZ = 1000
 
 
-class _Part(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A part of a message: unknown fields are ignored, default ones left out."""
-
-
-class _Value(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """A part of a message that is whole when it is made and never changes."""
-
-
-class Finish(_Part, tag="finish"):
+class Finish(Part, tag="finish"):
     """Asks for an action to end now, and for what there is of its result."""
 
     id: str
 
 
-class Progress(_Part, tag="progress"):
+class Progress(Part, tag="progress"):
     """How far an action is."""
 
     id: str
@@ -51,7 +43,7 @@ class Progress(_Part, tag="progress"):
     """What a profile has seen so far."""
 
 
-class ProfileRequest(_Part, tag="profile"):
+class ProfileRequest(Part, tag="profile"):
     """Asks for a sampling profile of a worker: the agent's own, or a sibling by pid."""
 
     id: str
@@ -64,7 +56,7 @@ class ProfileRequest(_Part, tag="profile"):
     """Whether each sample is to name the request that ran: only the agent's own sampler can tell."""
 
 
-class ProfiledFrame(_Value, frozen=True, array_like=True):
+class ProfiledFrame(Value, frozen=True, array_like=True):
     """A line of code in a profile."""
 
     function: str
@@ -78,7 +70,7 @@ class ProfiledFrame(_Value, frozen=True, array_like=True):
         return f"{self.short_file or self.file}:{self.line} {self.function}"
 
 
-class ProfiledStack(_Value, frozen=True, array_like=True):
+class ProfiledStack(Value, frozen=True, array_like=True):
     """A stack that was seen."""
 
     frames: list[int]
@@ -95,7 +87,7 @@ class ProfiledStack(_Value, frozen=True, array_like=True):
     """Whether it waited for something to do: the loop for events, a pool's thread for a job."""
 
 
-class Profile(_Part, tag="profile-result"):
+class Profile(Part, tag="profile-result"):
     """Where a worker spent its time."""
 
     id: str
@@ -115,14 +107,14 @@ class Profile(_Part, tag="profile-result"):
     """Samples that were due and could not be taken in time."""
     attributed: float | None = None
     """Of the samples at work, the share whose request is known; None where nobody asked."""
-    frames: list[ProfiledFrame] = []
-    stacks: list[ProfiledStack] = []
+    frames: list[ProfiledFrame] = msgspec.field(default_factory=list)
+    stacks: list[ProfiledStack] = msgspec.field(default_factory=list)
     stacks_cut: Count = 0
     """Samples whose stacks were too many to be told apart: their time is under `(other)`."""
     note: str = ""
 
 
-class MemoryRequest(_Part, tag="memory"):
+class MemoryRequest(Part, tag="memory"):
     """Asks what grows in a worker's memory, between two moments; of the agent's own worker alone."""
 
     id: str
@@ -130,7 +122,7 @@ class MemoryRequest(_Part, tag="memory"):
     for_s: float = 60.0
 
 
-class GrownLine(_Value, frozen=True):
+class GrownLine(Value, frozen=True):
     """A line of code whose objects have become more."""
 
     file: str
@@ -140,11 +132,11 @@ class GrownLine(_Value, frozen=True):
     grew_bytes: int = 0
     count: int = 0
     """How many more blocks of memory it holds."""
-    routes: dict[RouteLabel, int] = {}
+    routes: dict[RouteLabel, int] = msgspec.field(default_factory=dict)
     """Bytes by the route that had them made, as far as the stack tells."""
 
 
-class GrownType(_Value, frozen=True):
+class GrownType(Value, frozen=True):
     """A type of objects that have become more."""
 
     type: str
@@ -152,7 +144,7 @@ class GrownType(_Value, frozen=True):
     now: int
 
 
-class Memory(_Part, tag="memory-result"):
+class Memory(Part, tag="memory-result"):
     """What has grown in a worker."""
 
     id: str
@@ -165,8 +157,8 @@ class Memory(_Part, tag="memory-result"):
     """What Python's allocations since the beginning still hold."""
     rss_before: int | None = None
     rss_after: int | None = None
-    lines: list[GrownLine] = []
-    types: list[GrownType] = []
+    lines: list[GrownLine] = msgspec.field(default_factory=list)
+    types: list[GrownType] = msgspec.field(default_factory=list)
     lines_cut: Count = 0
     note: str = ""
 
@@ -176,7 +168,7 @@ LONGEST_WAIT_S = 600.0
 MOST_REQUESTS = 1000
 
 
-class FunctionsRequest(_Part, tag="functions"):
+class FunctionsRequest(Part, tag="functions"):
     """Asks which functions the next requests of a route call; of the agent's own worker alone."""
 
     id: str
@@ -187,7 +179,7 @@ class FunctionsRequest(_Part, tag="functions"):
     """How long to wait for them."""
 
 
-class CalledFunction(_Value, frozen=True, array_like=True):
+class CalledFunction(Value, frozen=True, array_like=True):
     """A function that was called."""
 
     function: str
@@ -213,7 +205,7 @@ class CalledFunction(_Value, frozen=True, array_like=True):
         )
 
 
-class Call(_Value, frozen=True, array_like=True):
+class Call(Value, frozen=True, array_like=True):
     """That one function called another."""
 
     caller: int
@@ -225,7 +217,7 @@ class Call(_Value, frozen=True, array_like=True):
     total_ns: Nanoseconds
 
 
-class Functions(_Part, tag="functions-result"):
+class Functions(Part, tag="functions-result"):
     """Which functions the requests of a route called in a worker, and what those took."""
 
     id: str
@@ -242,8 +234,8 @@ class Functions(_Part, tag="functions-result"):
     """Of it at work on the event loop …"""
     threads_ns: Nanoseconds = 0
     """… and in threads."""
-    functions: list[CalledFunction] = []
+    functions: list[CalledFunction] = msgspec.field(default_factory=list)
     """Those with most time of their own first."""
-    calls: list[Call] = []
+    calls: list[Call] = msgspec.field(default_factory=list)
     functions_cut: Count = 0
     note: str = ""

@@ -14,9 +14,12 @@ import msgspec
 from perftui_agent.wire.actions import Functions, Memory, Profile
 from perftui_agent.wire.codec import encode
 from perftui_agent.wire.database import Database
+from perftui_agent.wire.dumps import Dump
 from perftui_agent.wire.explain import Explanation
-from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Dump, Evidence, WorkerId
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.messages import ActionResult
+from perftui_agent.wire.parts import WorkerId
 
 ASKED = "asked"
 """The kind of evidence that somebody has asked for."""

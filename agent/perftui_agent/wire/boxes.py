@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from perftui_agent.wire.codec import EVIDENCE, WireError, decode_from_agent
-from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Evidence, Frame, Hello, History
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Frame, Hello, History
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.merging import latest_evidence
 
 MAGIC = b"\xf5PTB"

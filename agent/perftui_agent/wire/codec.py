@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
-from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Evidence, History
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, History
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.messages import FromAgent, FromClient
 from perftui_agent.wire.texts import encodable
 

@@ -10,17 +10,10 @@ from __future__ import annotations
 import msgspec
 
 from perftui_agent.sketch import Count
+from perftui_agent.wire.parts import Part, Value
 
 
-class _Part(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A part of a message: unknown fields are ignored, default ones left out."""
-
-
-class _Value(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """A part of a message that is whole when it is made and never changes."""
-
-
-class HeldConnection(_Value, frozen=True):
+class HeldConnection(Value, frozen=True):
     """One connection of a worker's pools, and who has it, or had it last."""
 
     database: str = ""
@@ -42,7 +35,7 @@ class HeldConnection(_Value, frozen=True):
     """Of SQLite: for how long a statement has been under way that takes the write lock."""
 
 
-class DatabaseSession(_Value, frozen=True):
+class DatabaseSession(Value, frozen=True):
     """One session, as PostgreSQL tells of it."""
 
     pid: int
@@ -67,11 +60,11 @@ class DatabaseSession(_Value, frozen=True):
     """Whether it is another user's, of which no more is told without a right."""
 
 
-class LockWait(_Value, frozen=True):
+class LockWait(Value, frozen=True):
     """A session that waits for a lock."""
 
     blocked: int
-    by: list[int] = []
+    by: list[int] = msgspec.field(default_factory=list)
     """The sessions that it waits for, those before it in the queue included; 0: a prepared transaction."""
     on: str = ""
     """`a row of items`, `items`, `an advisory lock`."""
@@ -79,7 +72,7 @@ class LockWait(_Value, frozen=True):
     waits_ns: Count | None = None
 
 
-class StatementCost(_Value, frozen=True):
+class StatementCost(Value, frozen=True):
     """What a statement has cost the server since its figures were reset."""
 
     statement: str
@@ -91,7 +84,7 @@ class StatementCost(_Value, frozen=True):
     cache_hit: float | None = None
 
 
-class TableUse(_Value, frozen=True):
+class TableUse(Value, frozen=True):
     """A table that the app's statements use."""
 
     table: str
@@ -108,7 +101,7 @@ class TableUse(_Value, frozen=True):
     analyzed_ns: Count | None = None
 
 
-class SqliteFile(_Value, frozen=True):
+class SqliteFile(Value, frozen=True):
     """A database that is a file."""
 
     journal_mode: str = ""
@@ -125,7 +118,7 @@ class SqliteFile(_Value, frozen=True):
     """The pid of the process that holds the write lock; 0: nobody does; None: it can't be told."""
 
 
-class DatabaseLook(_Value, frozen=True):
+class DatabaseLook(Value, frozen=True):
     """What one database said at one moment."""
 
     engine: str
@@ -141,55 +134,55 @@ class DatabaseLook(_Value, frozen=True):
     advice: str = ""
     full: bool = False
     """Whether it was refused since the server takes no more connections."""
-    left_out: list[str] = []
+    left_out: list[str] = msgspec.field(default_factory=list)
     """What is not told, and the right or extension that it takes."""
     user: str = ""
     connections_used: Count | None = None
     connections_max: Count | None = None
     connections_reserved: Count = 0
     """Of these, for superusers and the like alone."""
-    applications: dict[str, Count] = {}
+    applications: dict[str, Count] = msgspec.field(default_factory=dict)
     """Connections by what they call themselves, the most numerous first."""
     cache_hit: float | None = None
     deadlocks: Count | None = None
-    sessions: list[DatabaseSession] = []
+    sessions: list[DatabaseSession] = msgspec.field(default_factory=list)
     sessions_cut: Count = 0
-    locks: list[LockWait] = []
-    statements: list[StatementCost] = []
-    tables: list[TableUse] = []
+    locks: list[LockWait] = msgspec.field(default_factory=list)
+    statements: list[StatementCost] = msgspec.field(default_factory=list)
+    tables: list[TableUse] = msgspec.field(default_factory=list)
     sqlite: SqliteFile | None = None
 
 
-class DatabaseNews(_Part):
+class DatabaseNews(Part):
     """What an agent has seen of its own accord, since it had a reason to look."""
 
-    why: list[str] = []
+    why: list[str] = msgspec.field(default_factory=list)
     """`a connection held for 4 s` …"""
-    held: list[HeldConnection] = []
+    held: list[HeldConnection] = msgspec.field(default_factory=list)
     """Of this worker, those that have been held for long."""
-    looks: list[DatabaseLook] = []
+    looks: list[DatabaseLook] = msgspec.field(default_factory=list)
     """This worker's last ones, as long as they say something of now. A sibling's may be newer."""
 
 
-class DatabaseRequest(_Part, tag="database"):
+class DatabaseRequest(Part, tag="database"):
     """Asks for the databases' own view; or, without a look, only which sessions are this worker's."""
 
     id: str
     pid: int | None = None
     look: bool = True
-    engines: list[str] = []
+    engines: list[str] = msgspec.field(default_factory=list)
     """By name; empty: all."""
 
 
-class Database(_Part, tag="database-result"):
+class Database(Part, tag="database-result"):
     """The databases of one worker."""
 
     id: str
     pid: int
     taken_at: Count
     took_ns: Count
-    engines: dict[str, str] = {}
+    engines: dict[str, str] = msgspec.field(default_factory=dict)
     """Those that the app uses, and what their databases are called."""
-    held: list[HeldConnection] = []
-    looks: list[DatabaseLook] = []
+    held: list[HeldConnection] = msgspec.field(default_factory=list)
+    looks: list[DatabaseLook] = msgspec.field(default_factory=list)
     note: str = ""

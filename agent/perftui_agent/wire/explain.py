@@ -10,21 +10,15 @@ from typing import TypeAlias
 
 import msgspec
 
+from perftui_agent.wire.parts import Part, Value
+
 Nanoseconds: TypeAlias = int
 
 PLAN_CHANGED = "plan-changed"
 """The kind of evidence that tells of a plan which is another than before."""
 
 
-class _Part(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A part of a message: unknown fields are ignored, default ones left out."""
-
-
-class _Value(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """A part of a message that is whole when it is made and never changes."""
-
-
-class ExplainRequest(_Part, tag="explain"):
+class ExplainRequest(Part, tag="explain"):
     """Asks for the plan of a statement; of the agent's own worker alone."""
 
     id: str
@@ -32,7 +26,7 @@ class ExplainRequest(_Part, tag="explain"):
     fingerprint: str = ""
 
 
-class Verdict(_Value, frozen=True):
+class Verdict(Value, frozen=True):
     """One thing to be said of a plan."""
 
     kind: str
@@ -43,7 +37,7 @@ class Verdict(_Value, frozen=True):
     sentence: str = ""
 
 
-class MissingIndex(_Value, frozen=True):
+class MissingIndex(Value, frozen=True):
     """An index that would spare a scan."""
 
     table: str
@@ -54,7 +48,7 @@ class MissingIndex(_Value, frozen=True):
     """By what it is known that the planner would take it; empty: it is expected to."""
 
 
-class PlanNote(_Value, frozen=True):
+class PlanNote(Value, frozen=True):
     """What an agent has found, of its own accord or asked, of a statement's plan; told while that is slow."""
 
     fingerprint: str
@@ -70,7 +64,7 @@ class PlanNote(_Value, frozen=True):
     changed_at: Nanoseconds = 0
 
 
-class Explanation(_Part, tag="explain-result"):
+class Explanation(Part, tag="explain-result"):
     """The plan of a statement, and what it is worth."""
 
     id: str
@@ -85,9 +79,9 @@ class Explanation(_Part, tag="explain-result"):
     """`postgresql`, `sqlite`."""
     run_ns: Nanoseconds = 0
     """How long the run took whose values it was planned for: the slowest."""
-    plan: list[str] = []
-    verdicts: list[Verdict] = []
-    missing: list[MissingIndex] = []
+    plan: list[str] = msgspec.field(default_factory=list)
+    verdicts: list[Verdict] = msgspec.field(default_factory=list)
+    missing: list[MissingIndex] = msgspec.field(default_factory=list)
     note: str = ""
     changed: str = ""
     changed_at: Nanoseconds = 0

@@ -18,15 +18,7 @@ from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.after import BackgroundFrame
 from perftui_agent.wire.channels import ChannelFrame
 from perftui_agent.wire.codec import encode, encode_part
-from perftui_agent.wire.frames import (
-    MAX_MESSAGE_BYTES,
-    CacheFrame,
-    Frame,
-    RouteFrame,
-    StatementFrame,
-    StatusCounts,
-    UpstreamFrame,
-)
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Frame
 from perftui_agent.wire.merging import (
     merge_background,
     merge_cache,
@@ -35,6 +27,8 @@ from perftui_agent.wire.merging import (
     merge_statement,
     merge_upstream,
 )
+from perftui_agent.wire.outside import CacheFrame, StatementFrame, UpstreamFrame
+from perftui_agent.wire.requests import RouteFrame, StatusCounts
 
 MAX_FRAME_BYTES = MAX_MESSAGE_BYTES // 8
 """Of a frame: an eighth of a message, and of the usual black box a quarter of the half that has seconds."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from perftui_agent.sketch import Count
+from perftui_agent.wire.parts import Value
 
 MAX_HOLDERS = 20
 """Told apart in one frame; further ones share one without a name."""
 
 
-class _Value(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """A part of a message that is whole when it is made and never changes."""
-
-
-class GilHolder(_Value, frozen=True):
+class GilHolder(Value, frozen=True):
     """Who was found to hold it: a thread, and what it was at."""
 
     thread: str = ""
@@ -34,7 +31,7 @@ class GilHolder(_Value, frozen=True):
         return self.thread, f"{path} {rest.partition(' ')[2]}", self.route
 
 
-class GilStats(_Value, frozen=True):
+class GilStats(Value, frozen=True):
     """Looks at the GIL, at moments that have nothing to do with what the app does."""
 
     looks: Count = 0

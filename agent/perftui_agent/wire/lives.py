@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import psutil
 
-from perftui_agent.wire.frames import WorkerIdentity
+from perftui_agent.wire.identity import WorkerIdentity
 
 AGENT_THREAD = "perftui-agent"
 """What the system calls the agent's thread: who looks from outside sees that there is one."""

@@ -9,13 +9,10 @@ from __future__ import annotations
 import msgspec
 
 from perftui_agent.sketch import Count
+from perftui_agent.wire.parts import Value
 
 
-class _Value(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """A part of a message that is whole when it is made and never changes."""
-
-
-class Throttled(_Value, frozen=True):
+class Throttled(Value, frozen=True):
     """How a quota of CPU was used up: in which of its periods the group was stopped for the rest of them."""
 
     cores: float
@@ -32,7 +29,7 @@ class Throttled(_Value, frozen=True):
     """How long it was stopped, added up over the processors that it had something to do on."""
 
 
-class CpuWait(_Value, frozen=True):
+class CpuWait(Value, frozen=True):
     """How long the app's threads were ready to run and did not get to."""
 
     over_ns: Count
@@ -43,7 +40,7 @@ class CpuWait(_Value, frozen=True):
     """… and its name."""
 
 
-class Pressure(_Value, frozen=True):
+class Pressure(Value, frozen=True):
     """For which part of the time somebody could not go on for lack of something, 0…1, as the kernel says."""
 
     some: float
@@ -52,7 +49,7 @@ class Pressure(_Value, frozen=True):
     """… or all that had something to do; None where that has no meaning."""
 
 
-class Host(_Value, frozen=True):
+class Host(Value, frozen=True):
     """The machine that a worker runs on, all its processors together."""
 
     cores: int | None = None
@@ -64,17 +61,17 @@ class Host(_Value, frozen=True):
     """Of the processors' time, 0…1."""
     steal: float | None = None
     """What a hypervisor gave to others, of the same."""
-    pressure: dict[str, Pressure] = {}
+    pressure: dict[str, Pressure] = msgspec.field(default_factory=dict)
     """By `cpu`, `memory`, `io`."""
 
 
-class Machine(_Value, frozen=True):
+class Machine(Value, frozen=True):
     """All of that, for one worker."""
 
     throttled: Throttled | None = None
     """By the quota that stopped it longest, of those that hold for it; None where there is none."""
     cpu_wait: CpuWait | None = None
-    pressure: dict[str, Pressure] = {}
+    pressure: dict[str, Pressure] = msgspec.field(default_factory=dict)
     """Within the worker's own control group, as `Host.pressure`."""
     host: Host | None = None
 

@@ -15,22 +15,13 @@ from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.after import BackgroundFrame
 from perftui_agent.wire.channels import ChannelFrame
 from perftui_agent.wire.explain import PlanNote
-from perftui_agent.wire.frames import (
-    CacheFrame,
-    Evidence,
-    ExceptionCount,
-    Frame,
-    Listener,
-    PathFrame,
-    PoolFrame,
-    RepeatedCalls,
-    RepeatedShape,
-    RouteFrame,
-    StatementFrame,
-    UpstreamFrame,
-)
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.gil import merged_gil
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.machine import merged_machine
+from perftui_agent.wire.outside import CacheFrame, PoolFrame, StatementFrame, UpstreamFrame
+from perftui_agent.wire.process import Listener
+from perftui_agent.wire.requests import ExceptionCount, PathFrame, RepeatedCalls, RepeatedShape, RouteFrame
 
 Part = TypeVar("Part")
 

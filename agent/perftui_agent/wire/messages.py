@@ -15,8 +15,9 @@ from perftui_agent.wire.actions import (
     Progress,
 )
 from perftui_agent.wire.database import Database, DatabaseRequest
+from perftui_agent.wire.dumps import Dump, DumpRequest, Refusal
 from perftui_agent.wire.explain import ExplainRequest, Explanation
-from perftui_agent.wire.frames import Dump, DumpRequest, Frame, Hello, History, Refusal
+from perftui_agent.wire.frames import Frame, Hello, History
 from perftui_agent.wire.keep import Keep
 from perftui_agent.wire.listen import Listen
 from perftui_agent.wire.standing import Standing, StandingRequest

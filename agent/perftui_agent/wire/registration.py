@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from perftui_agent.wire.frames import WorkerIdentity
+from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.texts import REPLACEMENT, encodable
 
 MAX_REGISTRATION_BYTES = 64 * 1024

@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from perftui_agent.wire.frames import StackFrame, ThreadDump
+from perftui_agent.wire.dumps import StackFrame, ThreadDump
 from perftui_agent.wire.lives import here, place_of, running_start_ticks, sees_processes, stat_of
 from perftui_agent.wire.registration import Registration
 

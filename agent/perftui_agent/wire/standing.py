@@ -13,16 +13,14 @@ import sysconfig
 
 import msgspec
 
+from perftui_agent.wire.parts import Value
+
 YAMA_SCOPE = "/proc/sys/kernel/yama/ptrace_scope"
 
 CAP_SYS_PTRACE = 19
 
 
-class _Value(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """A part of a message that is whole when it is made and never changes."""
-
-
-class Rights(_Value, frozen=True):
+class Rights(Value, frozen=True):
     """What the system says of one process."""
 
     uid: int = -1
@@ -41,7 +39,7 @@ class Rights(_Value, frozen=True):
         return bool(self.capabilities >> CAP_SYS_PTRACE & 1)
 
 
-class Machine(_Value, frozen=True):
+class Machine(Value, frozen=True):
     """What a process is in."""
 
     system: str = ""
@@ -56,7 +54,7 @@ class Machine(_Value, frozen=True):
     """`kubernetes`, `docker`, `podman`, `lxc`; empty for none that is known."""
 
 
-class Trial(_Value, frozen=True):
+class Trial(Value, frozen=True):
     """What came of asking the kernel to trace a process, and to read its memory: names of errors."""
 
     trace: str = ""
@@ -85,12 +83,12 @@ class Standing(msgspec.Struct, tag="standing-result", omit_defaults=True, kw_onl
     spy: str = ""
     """The path of the py-spy that it would start; empty for none."""
     spy_version: str = ""
-    trials: dict[int, Trial] = {}
+    trials: dict[int, Trial] = msgspec.field(default_factory=dict)
     """By pid: the worker itself, and its siblings. None at all where actions are switched off."""
     untried: str = ""
     """Why nothing was tried."""
     actions: bool = True
-    probes: dict[str, str] = {}
+    probes: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def rights_of(status: str, owner: int, inner_owner: int) -> Rights:

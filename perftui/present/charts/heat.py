@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from perftui.model.measures import Step
 from perftui.model.quantiles import latency_of, together
-from perftui.model.summary import RouteSummary, Step
+from perftui.model.route_summary import RouteSummary
 from perftui.present.charts.drawing import histogram
 from perftui.present.charts.latency import latency_axis
 from perftui.present.text.blocks import section

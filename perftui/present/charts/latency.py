@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from perftui.model.summary import RouteSummary
+from perftui.model.route_summary import RouteSummary
 from perftui.present.charts.drawing import area, histogram
 from perftui.present.text.blocks import section
 from perftui.present.text.cells import Cell, Line

@@ -14,7 +14,7 @@ from typing import TypeVar
 from perftui.present.details.threads import SeenThread, is_own, seen_in
 from perftui.present.text.units import ms
 from perftui.record import Record
-from perftui_agent.wire.frames import Dump, FrameLocals, StackFrame, WaitingTasks
+from perftui_agent.wire.dumps import Dump, FrameLocals, StackFrame, WaitingTasks
 
 T = TypeVar("T")
 

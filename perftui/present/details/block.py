@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from perftui.model.summary import IncidentRow, Summary
+from perftui.model.happenings import IncidentRow
+from perftui.model.summary import Summary
 from perftui.present.picture import Picture
 from perftui.present.text.blocks import pairs, section
 from perftui.present.text.cells import BLANK, Cell, Style, clean, fit, fit_line, fit_middle

@@ -10,7 +10,7 @@ from perftui.present.text.blocks import pairs, section
 from perftui.present.text.cells import BLANK, Cell, Line, Style, clean, fit, fit_line
 from perftui.present.text.evidence import Row, Subject, request_key, rows_of, stacked, verdict_rows
 from perftui.present.text.units import clock, count, ms, percent, rate
-from perftui_agent.wire.frames import CacheFrame
+from perftui_agent.wire.outside import CacheFrame
 
 
 def cache_rows(picture: Picture, name: str, width: int, height: int) -> list[Row]:

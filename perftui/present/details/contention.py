@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from perftui.model.gil import Gil
 from perftui.model.machine import Quota
-from perftui.model.summary import WorkerSummary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.present.charts.drawing import bar
 from perftui.present.text.blocks import pairs, section
 from perftui.present.text.cells import Cell, Line, Style, clean, fit, fit_line, fit_middle

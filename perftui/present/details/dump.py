@@ -24,7 +24,8 @@ from perftui.present.details.threads import doubts
 from perftui.present.text.cells import BLANK, Cell, Line, Style, clean, filled, fit, fit_line
 from perftui.present.text.statements import wrapped
 from perftui.present.text.units import count, ms
-from perftui_agent.wire.frames import Dump, FrameLocals, Refusal, RouteLabel, StackFrame
+from perftui_agent.wire.dumps import Dump, FrameLocals, Refusal, StackFrame
+from perftui_agent.wire.parts import RouteLabel
 
 __all__ = ("DumpRow", "FoldKey", "dump_rows", "dump_title", "dumps_rows", "refusal_rows")
 

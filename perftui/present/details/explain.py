@@ -7,8 +7,8 @@ from perftui.present.text.blocks import section
 from perftui.present.text.cells import BLANK, Cell, Line, Style, clean, fit_line
 from perftui.present.text.statements import whole, wrapped
 from perftui.present.text.units import ms
+from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.explain import Explanation, Verdict
-from perftui_agent.wire.frames import Refusal
 
 _WORRIES = frozenset({"scan", "search"})
 _DOUBTS = frozenset({"estimate", "unusable-index", "unused-index", "sort"})

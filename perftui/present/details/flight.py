@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perftui.model.summary import FlightRow
+from perftui.model.happenings import FlightRow
 from perftui.present.picture import Picture
 from perftui.present.tables.workers import state_words
 from perftui.present.text.blocks import pairs, section

@@ -8,7 +8,7 @@ from perftui.present.text.blocks import section
 from perftui.present.text.cells import BLANK, Cell, Line, clean, fit, fit_line, fit_middle
 from perftui.present.text.units import count, signed_size, size
 from perftui_agent.wire.actions import GrownLine, Memory, Progress
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 
 BAR = 12
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from perftui.model.summary import PoolSummary, Summary
+from perftui.model.outside_summary import PoolSummary
+from perftui.model.summary import Summary
 from perftui.present.charts.drawing import bar
 from perftui.present.picture import Picture
 from perftui.present.tables.requests import mostly

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from perftui.model.summary import QuerySummary, RouteSummary, Summary
+from perftui.model.outside_summary import QuerySummary
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 from perftui.present.charts.drawing import bar
 from perftui.present.charts.heat import heat_lines
 from perftui.present.charts.latency import latencies

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from perftui.model.summary import Queued, RouteSummary, Summary
+from perftui.model.measures import Queued
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 from perftui.model.waiting import not_asked
 from perftui.present.charts.drawing import Axis, area, bar, round_up
 from perftui.present.text.blocks import pairs, sampled, section

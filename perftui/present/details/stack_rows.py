@@ -10,7 +10,7 @@ from perftui.present.details.threads import is_own, stretches
 from perftui.present.text.cells import Cell, Line, clean, fit, fit_line, fit_middle
 from perftui.present.text.units import count
 from perftui.record import Record
-from perftui_agent.wire.frames import StackFrame
+from perftui_agent.wire.dumps import StackFrame
 
 FoldKey: TypeAlias = str
 """A stretch that can be folded and unfolded."""

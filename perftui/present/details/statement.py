@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from perftui.model.outside_summary import QuerySummary
 from perftui.model.plans import advice_on
 from perftui.model.stories import runs
-from perftui.model.summary import QuerySummary, Summary
+from perftui.model.summary import Summary
 from perftui.present.picture import Picture
 from perftui.present.text.blocks import pairs, sampled, section
 from perftui.present.text.cells import BLANK, Cell, Style, clean, fit_line, fit_middle

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from perftui.record import Record
-from perftui_agent.wire.frames import Dump, StackFrame, ThreadDump
+from perftui_agent.wire.dumps import Dump, StackFrame, ThreadDump
 from perftui_agent.wire.stacks_on_signal import FAULTHANDLER
 
 _LIBRARY = re.compile(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from perftui.model.summary import Summary, UpstreamSummary
+from perftui.model.outside_summary import UpstreamSummary
+from perftui.model.summary import Summary
 from perftui.present.charts.drawing import bar
 from perftui.present.picture import Picture
 from perftui.present.text.blocks import pairs, section

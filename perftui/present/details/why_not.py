@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perftui.findings.why_not import Looked, why_not
-from perftui.model.summary import Finding, Summary
+from perftui.model.happenings import Finding
+from perftui.model.summary import Summary
 from perftui.present.text.blocks import section
 from perftui.present.text.cells import Cell, Line, fit, fit_line
-from perftui_agent.wire.frames import RouteLabel
+from perftui_agent.wire.parts import RouteLabel
 
 KIND_WIDTH, NEAR_WIDTH = 24, 18
 

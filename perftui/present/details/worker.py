@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from perftui.model.evidence import SILENT, how_it_ended, what_it_was
-from perftui.model.summary import Summary, WorkerSummary
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.present.details.contention import gil, machine
 from perftui.present.details.worker_blocks import agent, process, state
 from perftui.present.details.worker_charts import over_time
@@ -22,7 +23,7 @@ from perftui.present.text.evidence import (
     verdict_rows,
 )
 from perftui.present.text.units import age, clock, ms
-from perftui_agent.wire.frames import Evidence
+from perftui_agent.wire.incidents import Evidence
 
 MOST_BLOCKS = 8
 MOST_FLIGHTS = 8

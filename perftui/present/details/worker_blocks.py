@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from perftui.model.evidence import how_it_ended, what_it_was
 from perftui.model.quantiles import quantile_ms
-from perftui.model.summary import Summary, WorkerSummary
+from perftui.model.summary import Summary
 from perftui.model.waiting import fullness, most_waiting
+from perftui.model.worker_summary import WorkerSummary
 from perftui.present.details.contention import contention_figures
 from perftui.present.details.route_blocks import queued
 from perftui.present.tables.workers import gc_cell, lag_cell, state_words

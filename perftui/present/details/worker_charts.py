@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from perftui.model.summary import Summary, WorkerSummary
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.present.charts.drawing import Axis, area, scale_of
 from perftui.present.tables.workers import gc_cell, lag_cell, lag_ms
 from perftui.present.text.blocks import section

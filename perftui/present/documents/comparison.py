@@ -8,7 +8,8 @@ from typing import Any
 from perftui.findings.differences import Differences
 from perftui.model.changes import Change
 from perftui.model.comparison import ALL, FIGURES, Comparison, RouteChange
-from perftui.model.summary import Finding, Summary
+from perftui.model.happenings import Finding
+from perftui.model.summary import Summary
 from perftui.present.documents.table import Column, table
 from perftui.present.text.cells import clean
 from perftui.present.text.units import ms, percent, rate, size

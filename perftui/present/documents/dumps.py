@@ -8,7 +8,7 @@ from typing import Any
 from perftui.present.details.alike import AlikeTasks, AlikeThreads, tasks_alike, threads_alike
 from perftui.present.details.threads import SeenThread, seen_in
 from perftui.present.documents.snapshot import moment
-from perftui_agent.wire.frames import Dump, FrameLocals, StackFrame, WaitingTasks
+from perftui_agent.wire.dumps import Dump, FrameLocals, StackFrame, WaitingTasks
 
 
 def dump_document(target: str, dump: Dump) -> dict[str, Any]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from perftui.model.summary import Finding, RouteSummary, Summary, WorkerSummary
+from perftui.model.happenings import Finding
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.present.picture import Picture
 from perftui.present.text.cells import clean
 from perftui.present.text.quantile import marked, quantile

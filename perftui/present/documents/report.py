@@ -8,16 +8,12 @@ from typing import TypeVar
 from perftui.findings.find import find
 from perftui.model.figures import Row
 from perftui.model.filter import EVERYTHING, Filter
-from perftui.model.summary import (
-    FlightRow,
-    IncidentRow,
-    PoolSummary,
-    QuerySummary,
-    RouteSummary,
-    Summary,
-    WorkerSummary,
-)
+from perftui.model.happenings import FlightRow, IncidentRow
+from perftui.model.outside_summary import PoolSummary, QuerySummary
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 from perftui.model.waiting import fullness, not_asked
+from perftui.model.worker_summary import WorkerSummary
 from perftui.present.documents.snapshot import moment
 from perftui.present.documents.table import Column, section, table
 from perftui.present.text.cells import clean
@@ -25,7 +21,7 @@ from perftui.present.text.doubts import doubts_of, probes_off
 from perftui.present.text.quantile import marked, quantile
 from perftui.present.text.statements import wrapped
 from perftui.present.text.units import NO_DATA, age, count, ms, percent, rate, size
-from perftui_agent.wire.frames import CacheFrame
+from perftui_agent.wire.outside import CacheFrame
 
 MAX_ROUTES = 40
 MAX_QUERIES = 15

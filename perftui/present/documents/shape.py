@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias, Typed
 
 import msgspec
 
-from perftui.model.summary import Severity, WorkerState
+from perftui.model.happenings import Severity
+from perftui.model.worker_summary import WorkerState
 from perftui.present.documents.shape_of_machines import (
     GilDocument,
     MachineDocument,

@@ -11,24 +11,14 @@ from typing import overload
 from perftui.findings.find import find
 from perftui.model.evidence import TRIGGER, result_of, silences
 from perftui.model.filter import EVERYTHING, Filter
+from perftui.model.happenings import EvidenceRow, Finding, FlightRow, IncidentRow, SloVerdict, SlowRow
+from perftui.model.outside_summary import PoolSummary, QuerySummary, UpstreamSummary
 from perftui.model.parts import pid_of
-from perftui.model.summary import (
-    EvidenceRow,
-    Finding,
-    FlightRow,
-    IncidentRow,
-    PathSummary,
-    PoolSummary,
-    QuerySummary,
-    RouteSummary,
-    SloVerdict,
-    SlowRow,
-    Summary,
-    UpstreamSummary,
-    WorkerSummary,
-)
+from perftui.model.route_summary import PathSummary, RouteSummary
+from perftui.model.summary import Summary
 from perftui.model.timeline import NOTED
 from perftui.model.waiting import fullness
+from perftui.model.worker_summary import WorkerSummary
 from perftui.present.documents.after import background, channel
 from perftui.present.documents.contention import (
     gil_document,
@@ -56,7 +46,9 @@ from perftui.present.documents.shape import (
     WorkerDocument,
 )
 from perftui_agent.wire.explain import PLAN_CHANGED
-from perftui_agent.wire.frames import CacheFrame, Evidence, Listener
+from perftui_agent.wire.incidents import Evidence
+from perftui_agent.wire.outside import CacheFrame
+from perftui_agent.wire.process import Listener
 
 
 def document(summary: Summary, wanted: Filter = EVERYTHING) -> SnapshotDocument:

@@ -22,7 +22,7 @@ from perftui.present.details.alike import (
 from perftui.present.details.threads import doubts, is_own, stretches
 from perftui.present.documents.snapshot import moment
 from perftui.present.text.units import count, ms
-from perftui_agent.wire.frames import Dump, FrameLocals, StackFrame
+from perftui_agent.wire.dumps import Dump, FrameLocals, StackFrame
 
 
 def stacks(*dumps: Dump) -> list[str]:

@@ -12,7 +12,7 @@ from perftui.present.text.evidence import absence
 from perftui.present.text.quantile import marked_cell
 from perftui.present.text.signs import sign
 from perftui.present.text.units import NO_DATA, percent, short_count
-from perftui_agent.wire.frames import CacheFrame
+from perftui_agent.wire.outside import CacheFrame
 
 CACHE_COLUMNS = (
     Column("cache", "", 0, "left"),

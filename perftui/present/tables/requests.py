@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from perftui.model.summary import FlightRow, SlowRow
+from perftui.model.happenings import FlightRow, SlowRow
 from perftui.present.picture import Picture
 from perftui.present.tables.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
 from perftui.present.text.cells import Cell, Style

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from perftui.model.summary import RouteSummary, Summary
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 from perftui.present.charts.drawing import Axis, spark
 from perftui.present.picture import Picture
 from perftui.present.tables.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered

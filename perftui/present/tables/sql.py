@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from perftui.model.summary import Finding, PoolSummary, QuerySummary, Severity
+from perftui.model.happenings import Finding, Severity
+from perftui.model.outside_summary import PoolSummary, QuerySummary
 from perftui.present.picture import Picture
 from perftui.present.tables.grid import LEAD, Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
 from perftui.present.text.cells import Cell, Style

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from perftui.model.evidence import SILENT
 from perftui.model.filter import EVERYTHING, Filter
-from perftui.model.summary import Event, IncidentRow, Severity, Summary
+from perftui.model.happenings import Event, IncidentRow, Severity
+from perftui.model.summary import Summary
 from perftui.present.picture import Picture
 from perftui.present.tables.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
 from perftui.present.text.cells import Cell, shortened

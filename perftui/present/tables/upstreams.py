@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from perftui.model.summary import UpstreamSummary
+from perftui.model.outside_summary import UpstreamSummary
 from perftui.model.upstreams import PROBES
 from perftui.present.picture import Picture
 from perftui.present.tables.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from perftui.model.evidence import what_it_was
-from perftui.model.summary import WorkerSummary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.present.charts.drawing import Axis, spark
 from perftui.present.picture import Picture
 from perftui.present.tables.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered

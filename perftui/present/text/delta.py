@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from perftui.model.changes import Change
 from perftui.model.comparison import RouteChange, compare_route
-from perftui.model.summary import RouteSummary, Summary
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 from perftui.present.text.blocks import pairs
 from perftui.present.text.cells import Cell, Line
 from perftui.present.text.units import ms, percent, rate

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from perftui.model.summary import WorkerSummary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.present.text.units import count
 
 NOTHING_TO_SEE = frozenset({"on", "off: not imported", "off: no thread used yet", "off: no cache is watched"})

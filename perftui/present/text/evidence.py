@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
-from perftui.model.summary import Finding, FlightRow, SlowRow, Summary
+from perftui.model.happenings import Finding, FlightRow, SlowRow
+from perftui.model.summary import Summary
 from perftui.present.text.cells import BLANK, Cell, Line, clean, fit_line
 from perftui.present.text.signs import sign
 from perftui.present.text.statements import brief, wrapped

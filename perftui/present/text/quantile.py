@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from perftui.model.summary import Latency
+from perftui.model.measures import Latency
 from perftui.present.text.cells import Cell, Style, fit
 from perftui.present.text.units import ms
 

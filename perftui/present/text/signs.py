@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from perftui.model.summary import RouteSummary, Severity, SloVerdict, Summary, WorkerSummary
+from perftui.model.happenings import Severity, SloVerdict
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.present.text.cells import Cell, Style
 
 SIGNS: dict[Severity, str] = {"high": "▲", "medium": "△", "low": "·"}

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from perftui.findings.causes import CAUSES
 from perftui.model.evidence import what_it_was
-from perftui.model.summary import Finding, Severity, Summary
+from perftui.model.happenings import Finding, Severity
+from perftui.model.summary import Summary
 from perftui.model.waiting import PROBE
 from perftui.present.text.cells import Cell, Line, clean, fit, fit_line, shortened, spread, width_of
 from perftui.present.text.doubts import doubts_of

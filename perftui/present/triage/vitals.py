@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from perftui.model.summary import Point, Summary
+from perftui.model.measures import Point
+from perftui.model.summary import Summary
 from perftui.present.charts.drawing import Axis, area, column_of, round_up
 from perftui.present.text.cells import Cell, Line, Style, beside, fit
 from perftui.present.text.quantile import ENOUGH, quantile_cell, to_the_right

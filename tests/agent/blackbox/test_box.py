@@ -20,16 +20,10 @@ from perftui_agent.blackbox.ring import Ring
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.boxes import read_box, read_evidence
 from perftui_agent.wire.codec import WireError, decode_from_agent, encode
-from perftui_agent.wire.frames import (
-    Evidence,
-    Frame,
-    Hello,
-    History,
-    Incident,
-    RouteFrame,
-    StatusCounts,
-    WorkerIdentity,
-)
+from perftui_agent.wire.frames import Frame, Hello, History
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Evidence, Incident
+from perftui_agent.wire.requests import RouteFrame, StatusCounts
 
 SECOND_NS = 1_000_000_000
 START_NS = 1_800_000_000 * SECOND_NS

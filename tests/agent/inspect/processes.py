@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import psutil
 
 from perftui_agent.inspect.process_state import read_state, threads_in
-from perftui_agent.wire.frames import Dump, Refusal
+from perftui_agent.wire.dumps import Dump, Refusal
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import pytest
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.actions import Action, Actions
 from perftui_agent.inspect.audit import MAX_WAITING_LINES, AuditTrail
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 from tests.agent.inspect.processes import eventually
 
 

@@ -18,7 +18,7 @@ import pytest
 from perftui_agent.inspect.dump import take_dump
 from perftui_agent.inspect.process_state import read_state
 from perftui_agent.inspect.pyspy import PySpy
-from perftui_agent.wire.frames import Dump, Refusal
+from perftui_agent.wire.dumps import Dump, Refusal
 from tests.agent.inspect.processes import (
     children,
     dumped_in,

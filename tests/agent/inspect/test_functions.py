@@ -28,7 +28,7 @@ from perftui_agent.inspect.meters import CallbackMeter, LocalMeter
 from perftui_agent.probes.http import routes, timing
 from perftui_agent.probes.http.detour import Detour
 from perftui_agent.wire.actions import CalledFunction, Functions, FunctionsRequest, Progress
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 from tests.support.timed import http_scope, timed
 
 T = TypeVar("T")

@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from perftui_agent.inspect.inspector import Inspector
-from perftui_agent.wire.frames import Dump, DumpRequest, Refusal, WorkerIdentity
+from perftui_agent.wire.dumps import Dump, DumpRequest, Refusal
+from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.messages import ActionResult
 from perftui_agent.wire.registration import Registration
 from tests.agent.inspect.processes import eventually, on_agent_thread, python

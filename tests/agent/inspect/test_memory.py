@@ -12,7 +12,7 @@ import pytest
 from perftui_agent.inspect import memory as module
 from perftui_agent.inspect.memory import Endpoint, take_memory
 from perftui_agent.wire.actions import Memory, MemoryRequest, Progress
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 from tests.agent.inspect.processes import on_agent_thread
 
 KEPT: list[object] = []

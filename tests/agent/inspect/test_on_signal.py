@@ -18,7 +18,7 @@ import pytest
 from perftui_agent.inspect.dump import take_dump
 from perftui_agent.inspect.on_signal import FIRST, SIGNALS, SignalledStacks, handler_of
 from perftui_agent.inspect.pyspy import PySpy
-from perftui_agent.wire.frames import Dump, Refusal
+from perftui_agent.wire.dumps import Dump, Refusal
 from perftui_agent.wire.registration import Registration
 from perftui_agent.wire.stacks_on_signal import (
     NotWrittenError,

@@ -23,7 +23,7 @@ from perftui_agent.inspect.pyspy_record import read_raw
 from perftui_agent.inspect.seen import Seen, is_idle, told
 from perftui_agent.records import RequestRecord
 from perftui_agent.wire.actions import Profile, ProfileRequest, Progress
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 from tests.agent.inspect.processes import on_agent_thread, python
 
 BURNS = """

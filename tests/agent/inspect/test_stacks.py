@@ -22,7 +22,7 @@ from perftui_agent.inspect.stacks import (
 )
 from perftui_agent.inspect.text import printable
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.frames import Dump, ThreadDump
+from perftui_agent.wire.dumps import Dump, ThreadDump
 
 
 def thread(

@@ -13,7 +13,7 @@ import pytest
 from perftui_agent.inspect import pyspy
 from perftui_agent.inspect.dump import take_dump
 from perftui_agent.inspect.pyspy import Finished, PySpy, find_py_spy
-from perftui_agent.wire.frames import Dump, Refusal
+from perftui_agent.wire.dumps import Dump, Refusal
 from tests.agent.inspect.processes import StandIn, children, on_agent_thread, python
 
 THREAD = (

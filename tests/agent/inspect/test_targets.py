@@ -8,7 +8,7 @@ import time
 import psutil
 
 from perftui_agent.inspect.targets import allowed_targets, started_at
-from perftui_agent.wire.frames import WorkerIdentity
+from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.registration import Registration
 
 STARTS = {10: 100.0, 11: 101.0, 12: 102.0}

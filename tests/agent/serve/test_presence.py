@@ -13,7 +13,7 @@ from perftui_agent.serve.introduction import introduce
 from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.worker_socket import WorkerSocket
 from perftui_agent.settings import Settings
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.messages import ActionRequest
 from perftui_agent.wire.registration import StacksOnSignal
 

@@ -20,7 +20,7 @@ from perftui_agent.listeners import Listeners, ListeningSocket, addresses
 from perftui_agent.serve import rendezvous as rendezvous_module
 from perftui_agent.serve.rendezvous import OLD_S, TOUCHED_EVERY_S, Rendezvous, private_directory
 from perftui_agent.wire import registration as registration_module
-from perftui_agent.wire.frames import WorkerIdentity
+from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.lives import Place, file_stem, here, own_start_ticks, running_start_ticks
 from perftui_agent.wire.registration import (
     UnsafeRuntimeDirError,

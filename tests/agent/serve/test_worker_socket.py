@@ -19,17 +19,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from perftui_agent.serve import worker_socket
 from perftui_agent.serve.worker_socket import MAX_CLIENTS, MAX_QUEUED_FRAMES, Act, WorkerSocket
 from perftui_agent.wire.codec import decode_from_agent, encode
-from perftui_agent.wire.frames import (
-    MAX_MESSAGE_BYTES,
-    WIRE_VERSION,
-    Dump,
-    DumpRequest,
-    Frame,
-    Hello,
-    History,
-    Refusal,
-    WorkerIdentity,
-)
+from perftui_agent.wire.dumps import Dump, DumpRequest, Refusal
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, WIRE_VERSION, Frame, Hello, History
+from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.keep import Keep
 from perftui_agent.wire.messages import ActionRequest
 from tests.support.servers import private_dir

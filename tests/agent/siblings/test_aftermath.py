@@ -18,7 +18,8 @@ from perftui_agent.probes.loop.gap import Gap, gap
 from perftui_agent.siblings import claim
 from perftui_agent.siblings.aftermath import Aftermath
 from perftui_agent.siblings.pulse import Sign
-from perftui_agent.wire.frames import Evidence, WorkerIdentity
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.registration import StacksOnSignal
 
 SILENT_NS = 3_000_000_000

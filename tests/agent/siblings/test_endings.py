@@ -17,7 +17,9 @@ from perftui_agent.probes.machine.cgroup import Kills, read_kills
 from perftui_agent.siblings.endings import Endings
 from perftui_agent.siblings.neighbours import Neighbour, Neighbours
 from perftui_agent.wire.endings import Ending, sentence
-from perftui_agent.wire.frames import WIRE_VERSION, Evidence, WorkerIdentity
+from perftui_agent.wire.frames import WIRE_VERSION
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.lives import running_start_ticks
 from perftui_agent.wire.registration import Registration
 

@@ -26,18 +26,13 @@ from perftui_agent.siblings.pulse import Pulse
 from perftui_agent.siblings.ring import SILENT_NS
 from perftui_agent.siblings.supervision import Supervisor
 from perftui_agent.wire.codec import decode_from_agent
-from perftui_agent.wire.frames import (
-    WIRE_VERSION,
-    Dump,
-    Evidence,
-    InFlight,
-    Refusal,
-    StackFrame,
-    ThreadDump,
-    WorkerIdentity,
-)
+from perftui_agent.wire.dumps import Dump, Refusal, StackFrame, ThreadDump
+from perftui_agent.wire.frames import WIRE_VERSION
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.lives import file_stem, running_start_ticks
 from perftui_agent.wire.registration import Registration, StacksOnSignal
+from perftui_agent.wire.requests import InFlight
 from tests.agent.inspect.processes import stop
 
 MAIN = ThreadDump(

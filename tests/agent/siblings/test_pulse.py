@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from perftui_agent.siblings.pulse import EVERY_NS, SIZE, Pulse, read_beat, read_pulse
-from perftui_agent.wire.frames import InFlight
+from perftui_agent.wire.requests import InFlight
 
 
 def flights(number: int, path: str = "/x") -> list[InFlight]:

@@ -17,7 +17,7 @@ import pytest
 from perftui_agent.siblings.account import KIND
 from perftui_agent.wire.boxes import read_box
 from perftui_agent.wire.codec import WireError
-from perftui_agent.wire.frames import Evidence
+from perftui_agent.wire.incidents import Evidence
 from tests.support.servers import Server, Service, running, wait_until, write_app
 
 SOURCE = """

@@ -8,7 +8,7 @@ import pytest
 
 from perftui_agent.siblings.verdict import HUNG, NOBODY, STARVED, STOPPED, Blamed, blamed, judge
 from perftui_agent.toll import Account, Shares, shares
-from perftui_agent.wire.frames import Dump, StackFrame, ThreadDump
+from perftui_agent.wire.dumps import Dump, StackFrame, ThreadDump
 
 STDLIB = sysconfig.get_paths()["stdlib"]
 APP = StackFrame("match", "/srv/shop/app.py", 7, "app.py")

@@ -10,18 +10,12 @@ from perftui_agent.guard import Guard
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.triggers.lasting import SIGNS, LastingSigns
 from perftui_agent.wire.database import DatabaseLook, DatabaseNews
-from perftui_agent.wire.frames import (
-    Frame,
-    LoopStats,
-    PoolFrame,
-    ProcessStats,
-    RouteFrame,
-    SloTarget,
-    StatusCounts,
-    ThreadpoolStats,
-    UpstreamFrame,
-)
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.identity import SloTarget
 from perftui_agent.wire.machine import CpuWait, Machine, Throttled
+from perftui_agent.wire.outside import PoolFrame, UpstreamFrame
+from perftui_agent.wire.process import LoopStats, ProcessStats, ThreadpoolStats
+from perftui_agent.wire.requests import RouteFrame, StatusCounts
 
 SECOND_NS = 1_000_000_000
 MB = 1_000_000

@@ -7,7 +7,7 @@ import pytest
 from perftui_agent.triggers.results import MAX_RESULT_BYTES, kept, told_by
 from perftui_agent.wire.actions import Profile, ProfiledFrame, ProfiledStack
 from perftui_agent.wire.codec import decode_from_agent
-from perftui_agent.wire.frames import Dump, StackFrame, ThreadDump
+from perftui_agent.wire.dumps import Dump, StackFrame, ThreadDump
 
 
 def profile(stacks: int, depth: int = 30) -> Profile:

@@ -13,7 +13,9 @@ from perftui_agent.trigger import parse_triggers
 from perftui_agent.triggers import runner
 from perftui_agent.triggers.runner import Triggers
 from perftui_agent.wire.actions import Profile, ProfileRequest, Progress
-from perftui_agent.wire.frames import Dump, Evidence, Frame, Refusal
+from perftui_agent.wire.dumps import Dump, Refusal
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from tests.agent.triggers.test_watch import QUICK, SLOW, frame
 

@@ -10,7 +10,9 @@ from perftui_agent.sketch import LatencySketch
 from perftui_agent.trigger import parse_trigger
 from perftui_agent.triggers.sentence import sentence
 from perftui_agent.triggers.watch import Firing, Watch, observed
-from perftui_agent.wire.frames import Frame, LoopStats, ProcessStats, RouteFrame, StatusCounts
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.process import LoopStats, ProcessStats
+from perftui_agent.wire.requests import RouteFrame, StatusCounts
 
 SECOND_NS = 1_000_000_000
 

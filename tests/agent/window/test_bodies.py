@@ -7,7 +7,7 @@ import pytest
 from perftui_agent.records import Headers
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.window.bodies import fold_bodies
-from perftui_agent.wire.frames import RouteFrame, StatusCounts
+from perftui_agent.wire.requests import RouteFrame, StatusCounts
 
 
 def folded(headers: Headers) -> RouteFrame:

@@ -7,7 +7,8 @@ import pytest
 from perftui_agent.locked import Stuck, see, see_none
 from perftui_agent.records import RequestRecord, StatementRecord
 from perftui_agent.window.window import Window
-from perftui_agent.wire.frames import Frame, RouteFrame, Span
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.requests import RouteFrame, Span
 from tests.support.requests import begin, end
 
 MS = 1_000_000

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from perftui_agent.records import OpenEnded, RequestRecord
 from perftui_agent.window.paths import GAP, MANY, MAX_KNOWN, MAX_PATHS, OFTEN, PathTable
-from perftui_agent.wire.frames import PathFrame
+from perftui_agent.wire.requests import PathFrame
 from tests.support.timed import Timed, http_scope, timed
 
 MS = 1_000_000

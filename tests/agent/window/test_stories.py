@@ -16,7 +16,8 @@ from perftui_agent.records import (
 from perftui_agent.window.stories import MAX_SPANS_IN_FLIGHT
 from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import decode_from_agent, encode
-from perftui_agent.wire.frames import Frame, RouteFrame, SlowRequest, Span
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.requests import RouteFrame, SlowRequest, Span
 from tests.support.requests import begin, end
 
 MS = 1_000_000

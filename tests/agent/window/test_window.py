@@ -6,7 +6,7 @@ import pytest
 
 from perftui_agent.records import MAX_PENDING, RequestRecord, SpanRecord
 from perftui_agent.window.window import Window
-from perftui_agent.wire.frames import RouteFrame
+from perftui_agent.wire.requests import RouteFrame
 from tests.support.requests import begin, end
 from tests.support.timed import http_scope, timed
 

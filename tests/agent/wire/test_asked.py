@@ -8,7 +8,8 @@ from perftui_agent.wire.actions import Profile
 from perftui_agent.wire.asked import WITHHELD, asked_evidence, evidence_of, fits, for_others
 from perftui_agent.wire.codec import decode_from_agent
 from perftui_agent.wire.database import Database
-from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Dump, FrameLocals
+from perftui_agent.wire.dumps import Dump, FrameLocals
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES
 from perftui_agent.wire.messages import ActionResult
 from perftui_agent.wire.standing import Machine, Rights, Standing
 

@@ -17,18 +17,11 @@ from perftui_agent.wire.codec import (
     encode,
     encode_history,
 )
-from perftui_agent.wire.frames import (
-    MAX_MESSAGE_BYTES,
-    AgentStats,
-    CacheFrame,
-    DumpRequest,
-    ExceptionCount,
-    Frame,
-    History,
-    PoolFrame,
-    RouteFrame,
-    StatusCounts,
-)
+from perftui_agent.wire.dumps import DumpRequest
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Frame, History
+from perftui_agent.wire.outside import CacheFrame, PoolFrame
+from perftui_agent.wire.process import AgentStats
+from perftui_agent.wire.requests import ExceptionCount, RouteFrame, StatusCounts
 
 counts = st.integers(min_value=0, max_value=2**40)
 texts = st.text(max_size=40)

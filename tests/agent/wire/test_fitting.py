@@ -17,16 +17,10 @@ from perftui_agent.records import RequestRecord, StatementRecord
 from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import decode_from_agent, encode
 from perftui_agent.wire.fitting import MAX_FRAME_BYTES, SHORT_CHARACTERS, fitted
-from perftui_agent.wire.frames import (
-    MAX_MESSAGE_BYTES,
-    CacheFrame,
-    Evidence,
-    Frame,
-    Incident,
-    SlowRequest,
-    Span,
-    StatementFrame,
-)
+from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, Frame
+from perftui_agent.wire.incidents import Evidence, Incident
+from perftui_agent.wire.outside import CacheFrame, StatementFrame
+from perftui_agent.wire.requests import SlowRequest, Span
 from tests.support.frames import T, joined, received, route, sketch, worker
 from tests.support.requests import begin, end
 

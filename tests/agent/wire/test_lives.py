@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from perftui_agent.wire import lives
-from perftui_agent.wire.frames import WorkerIdentity
+from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.lives import (
     file_stem,
     has_agent,

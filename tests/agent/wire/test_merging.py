@@ -5,17 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.frames import (
-    CacheFrame,
-    Evidence,
-    Frame,
-    Listener,
-    PoolFrame,
-    RepeatedShape,
-    RouteFrame,
-    StatusCounts,
-)
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.merging import merge_into
+from perftui_agent.wire.outside import CacheFrame, PoolFrame
+from perftui_agent.wire.process import Listener
+from perftui_agent.wire.requests import RepeatedShape, RouteFrame, StatusCounts
 
 POOL_GAUGES = {"size", "checked_out", "overflow", "max", "waiting", "longest_wait_ns"}
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from perftui.check.grammar import Objective, ObjectiveError, none_of, parse_objective
 from perftui.findings.find import RULES
+from perftui.model.measures import Totals
 from perftui.model.slo import judge
-from perftui.model.summary import Totals
-from perftui_agent.wire.frames import SloTarget
+from perftui_agent.wire.identity import SloTarget
 
 
 @pytest.mark.parametrize(

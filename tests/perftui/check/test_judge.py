@@ -13,7 +13,9 @@ from perftui.check.judge import Judged, judge_all, overall
 from perftui.check.reasons import explained
 from perftui.findings.find import find
 from perftui.model.comparison import baseline
-from perftui.model.summary import RouteSummary, Sketches, Step, Summary
+from perftui.model.measures import Sketches, Step
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 from perftui_agent.sketch import LatencySketch
 from tests.perftui.findings.pictures import a_route, picture, queued
 from tests.support.frames import sketch

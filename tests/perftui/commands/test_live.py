@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from perftui_agent.wire.frames import Dump, DumpRequest, SloTarget, StackFrame, ThreadDump
+from perftui_agent.wire.dumps import Dump, DumpRequest, StackFrame, ThreadDump
+from perftui_agent.wire.identity import SloTarget
 from perftui_agent.wire.messages import FromClient
 from tests.support.fake_agent import FakeAgent, fake_agent
 from tests.support.frames import frame, route

@@ -9,7 +9,7 @@ import pytest
 from perftui.commands.check import every_objective
 from perftui.commands.project import read_project
 from perftui.config import ConfigError
-from perftui.model.summary import SloVerdict
+from perftui.model.happenings import SloVerdict
 from tests.perftui.findings.pictures import picture
 
 

@@ -18,27 +18,16 @@ from typing import TypeAlias
 from perftui.findings.steady import Steady
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import SourceEvent
+from perftui.model.happenings import Finding
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
-from perftui.model.summary import Finding
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.channels import ChannelFrame
-from perftui_agent.wire.frames import (
-    CacheFrame,
-    Frame,
-    GcStats,
-    LoopStats,
-    PoolFrame,
-    ProcessStats,
-    RepeatedShape,
-    RouteFrame,
-    SloTarget,
-    StatementFrame,
-    StatusCounts,
-    ThreadpoolStats,
-    UpstreamFrame,
-    WorkerIdentity,
-)
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.identity import SloTarget, WorkerIdentity
+from perftui_agent.wire.outside import CacheFrame, PoolFrame, StatementFrame, UpstreamFrame
+from perftui_agent.wire.process import GcStats, LoopStats, ProcessStats, ThreadpoolStats
+from perftui_agent.wire.requests import RepeatedShape, RouteFrame, StatusCounts
 from tests.support.frames import T, gone, joined, received, sketch, worker
 
 HOUR_S = 3600

@@ -11,21 +11,16 @@ from typing import Any
 import msgspec
 
 from perftui.findings.find import RULES
+from perftui.model.happenings import Finding, IncidentRow, Severity
+from perftui.model.measures import Queued, Totals
+from perftui.model.outside_summary import QuerySummary
 from perftui.model.quantiles import latency_of
-from perftui.model.summary import (
-    Finding,
-    IncidentRow,
-    QuerySummary,
-    Queued,
-    RouteSummary,
-    Severity,
-    Summary,
-    Totals,
-    WorkerState,
-    WorkerSummary,
-)
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 from perftui.model.waiting import queued_of
-from perftui_agent.wire.frames import Evidence, Incident, WorkerIdentity
+from perftui.model.worker_summary import WorkerState, WorkerSummary
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Evidence, Incident
 from tests.support.frames import T, sketch
 
 WINDOW_S = 60.0

@@ -8,7 +8,7 @@ import pytest
 
 from perftui.findings.find import find
 from perftui.model.summary import Summary
-from perftui_agent.wire.frames import CacheFrame
+from perftui_agent.wire.outside import CacheFrame
 from tests.perftui.findings.pictures import a_worker, found, only, picture
 
 LOW, THRASH, STAMPEDE = "low-hit-ratio", "cache-thrash", "cache-stampede"

@@ -8,7 +8,7 @@ import pytest
 
 from perftui.findings.causes import CAUSES, OF_WHOLE_WORKERS, PAIRS, Pair, settled
 from perftui.findings.find import RULES
-from perftui.model.summary import Finding
+from perftui.model.happenings import Finding
 from tests.perftui.findings.pictures import picture
 
 NOT_YET = {"missing-index"}

@@ -9,7 +9,8 @@ import pytest
 from perftui.findings.causes import causes_first
 from perftui.findings.cost import beyond, under_way, waited_for_loops
 from perftui.findings.find import find
-from perftui.model.summary import Finding, PoolSummary, SloVerdict
+from perftui.model.happenings import Finding, SloVerdict
+from perftui.model.outside_summary import PoolSummary
 from tests.perftui.findings.pictures import a_block, a_route, a_worker, only, picture, queued
 from tests.support.frames import sketch
 

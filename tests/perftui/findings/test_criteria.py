@@ -11,9 +11,9 @@ from perftui.findings.criteria import At
 from perftui.findings.find import RULES, find
 from perftui.findings.rule import Bar
 from perftui.findings.why_not import why_not
-from perftui.model.summary import SloVerdict
+from perftui.model.happenings import SloVerdict
 from perftui.present.documents.criteria import criteria_document, criteria_text, manual, overview
-from perftui_agent.wire.frames import RepeatedShape
+from perftui_agent.wire.requests import RepeatedShape
 from tests.perftui.findings.pictures import a_route, picture
 
 MANUAL = Path(__file__).parents[3] / "docs" / "findings.md"

@@ -8,7 +8,8 @@ import pytest
 
 from perftui.findings.find import find
 from perftui.model.database import DatabaseView, Holder, joined
-from perftui.model.summary import FlightRow, Summary
+from perftui.model.happenings import FlightRow
+from perftui.model.summary import Summary
 from perftui_agent.wire.database import (
     DatabaseLook,
     DatabaseSession,
@@ -16,7 +17,7 @@ from perftui_agent.wire.database import (
     LockWait,
     SqliteFile,
 )
-from perftui_agent.wire.frames import InFlight
+from perftui_agent.wire.requests import InFlight
 from tests.perftui.findings.pictures import a_query, a_route, found, only, picture
 
 SECOND = 1_000_000_000

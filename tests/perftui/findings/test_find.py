@@ -10,9 +10,10 @@ from pathlib import Path
 from perftui.findings import rule
 from perftui.findings.find import MAX_OF_A_KIND, MAX_SENTENCE, RULES, find
 from perftui.findings.steady import GAP_S, Steady
-from perftui.model.summary import Finding, Summary
+from perftui.model.happenings import Finding
+from perftui.model.summary import Summary
 from perftui.present.documents.snapshot import document
-from perftui_agent.wire.frames import ExceptionCount, RepeatedShape
+from perftui_agent.wire.requests import ExceptionCount, RepeatedShape
 from tests.perftui.findings.pictures import a_block, a_query, a_route, a_worker, picture
 from tests.support.fake_feed import FakeFeed
 from tests.support.frames import T

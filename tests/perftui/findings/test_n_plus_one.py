@@ -6,7 +6,7 @@ import pytest
 
 from perftui.findings.find import find
 from perftui.model.summary import Summary
-from perftui_agent.wire.frames import RepeatedShape
+from perftui_agent.wire.requests import RepeatedShape
 from tests.perftui.findings.pictures import a_query, a_route, found, only, picture
 
 KIND = "n-plus-one"

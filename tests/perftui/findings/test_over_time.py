@@ -5,7 +5,7 @@ from __future__ import annotations
 from perftui.findings.over_time import stood
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
-from perftui_agent.wire.frames import Incident
+from perftui_agent.wire.incidents import Incident
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, worker
 
 HELD = "app/reports.py:42 build"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from perftui.model.summary import SloVerdict, Summary
+from perftui.model.happenings import SloVerdict
+from perftui.model.summary import Summary
 from tests.perftui.findings.pictures import a_block, a_query, a_route, a_worker, found, only, picture
 
 SLOW, REPEATED = "slow-query", "repeated-query"

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from perftui.findings.find import find
-from perftui.model.summary import Severity, SloVerdict, Summary, Totals, WorkerSummary
-from perftui_agent.wire.frames import Listener
+from perftui.model.happenings import Severity, SloVerdict
+from perftui.model.measures import Totals
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
+from perftui_agent.wire.process import Listener
 from tests.perftui.findings.pictures import a_block, a_route, a_worker, found, only, picture, queued
 
 QUEUEING, BACKLOG = "queueing", "backlog-overflow"

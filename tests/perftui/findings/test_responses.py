@@ -9,8 +9,10 @@ import pytest
 from msgspec.structs import replace as replace_struct
 
 from perftui.findings.find import find
-from perftui.model.summary import FlightRow, PoolSummary, Summary
-from perftui_agent.wire.frames import ExceptionCount, InFlight
+from perftui.model.happenings import FlightRow
+from perftui.model.outside_summary import PoolSummary
+from perftui.model.summary import Summary
+from perftui_agent.wire.requests import ExceptionCount, InFlight
 from tests.perftui.findings.pictures import a_block, a_route, a_worker, found, only, picture
 from tests.support.frames import T
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from perftui.model.summary import PoolSummary
-from perftui_agent.wire.frames import ThreadpoolStats
+from perftui.model.outside_summary import PoolSummary
+from perftui_agent.wire.process import ThreadpoolStats
 from tests.perftui.findings.pictures import a_route, a_worker, found, only, picture
 from tests.support.frames import sketch
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from perftui.findings.find import find
+from perftui.model.measures import Latency, Totals
+from perftui.model.route_summary import PathSummary
 from perftui.model.slo import judge
-from perftui.model.summary import Latency, PathSummary, Summary, Totals
-from perftui_agent.wire.frames import SloTarget
+from perftui.model.summary import Summary
+from perftui_agent.wire.identity import SloTarget
 from tests.perftui.findings.pictures import a_route, found, only, picture
 
 KIND = "slo-breach"

@@ -9,7 +9,7 @@ import pytest
 
 from perftui.findings.find import find
 from perftui.model.machine import Contention, Quota
-from perftui.model.summary import WorkerSummary
+from perftui.model.worker_summary import WorkerSummary
 from tests.perftui.findings.pictures import a_route, a_worker, found, only, picture, queued
 
 KIND = "cpu-throttled"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perftui.findings.turns import ENDS_AFTER_S, Turns
-from perftui.model.summary import Finding, Severity
+from perftui.model.happenings import Finding, Severity
 from perftui.present.documents.turns import turn_document, turn_line
 from tests.perftui.findings.pictures import picture
 from tests.support.frames import T

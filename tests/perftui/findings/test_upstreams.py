@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from perftui.model.summary import RouteSummary, Summary, UpstreamSummary
-from perftui_agent.wire.frames import RepeatedCalls
+from perftui.model.outside_summary import UpstreamSummary
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
+from perftui_agent.wire.requests import RepeatedCalls
 from tests.perftui.findings.pictures import a_route, found, only, picture
 
 HOST = "rates.internal:8080"

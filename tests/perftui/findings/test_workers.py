@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from perftui.findings.find import find
-from perftui.model.summary import Event, Summary, WorkerSummary
+from perftui.model.happenings import Event
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from tests.perftui.findings.pictures import a_block, a_worker, found, only, picture
 from tests.support.frames import T, sketch
 

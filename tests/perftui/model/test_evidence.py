@@ -8,19 +8,14 @@ import msgspec
 
 from perftui.model.events import FrameReceived
 from perftui.model.summarize import summarize
-from perftui.model.summary import Summary, WorkerSummary
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.present.documents.snapshot import document
-from perftui_agent.wire.frames import (
-    AgentStats,
-    Frame,
-    GcStats,
-    PoolFrame,
-    ProcessStats,
-    RepeatedShape,
-    SloTarget,
-    StatementFrame,
-    ThreadpoolStats,
-)
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.identity import SloTarget
+from perftui_agent.wire.outside import PoolFrame, StatementFrame
+from perftui_agent.wire.process import AgentStats, GcStats, ProcessStats, ThreadpoolStats
+from perftui_agent.wire.requests import RepeatedShape
 from tests.support.frames import T, dashboard_of, frame, gone, joined, received, route, sketch, worker
 
 A, B = worker(1), worker(2)

@@ -8,15 +8,11 @@ from hypothesis import strategies as st
 
 from perftui.model.figures import FIGURES
 from perftui.model.filter import EVERYTHING, Filter, FilterError, parse_filter
+from perftui.model.measures import Latency
+from perftui.model.outside_summary import PoolSummary, QuerySummary
 from perftui.model.packed import NOTHING
-from perftui.model.summary import (
-    Latency,
-    PoolSummary,
-    QuerySummary,
-    RouteSummary,
-    WorkerState,
-    WorkerSummary,
-)
+from perftui.model.route_summary import RouteSummary
+from perftui.model.worker_summary import WorkerState, WorkerSummary
 from tests.support.frames import worker
 
 LABELS = st.text(st.characters(blacklist_characters='"', blacklist_categories=("Cc", "Cs")), min_size=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from perftui.model.harm import Harm, harm, harm_of
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
-from perftui_agent.wire.frames import SloTarget
+from perftui_agent.wire.identity import SloTarget
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, worker
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from perftui.model.history import BLOCK_S, KEPT_S, NO_HISTORY, SECONDS_AGE_S, History, sum_of
 from perftui.model.steps import finished
 from perftui.model.tally import counted, tally_of, total
-from perftui_agent.wire.frames import StatementFrame
+from perftui_agent.wire.outside import StatementFrame
 from tests.support.frames import T, frame, route, sketch, worker
 
 A, B = worker(1).id, worker(2).id

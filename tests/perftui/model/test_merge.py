@@ -20,7 +20,7 @@ from perftui.model.history import KEPT_S
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
-from perftui_agent.wire.frames import SloTarget
+from perftui_agent.wire.identity import SloTarget
 from tests.support.frames import T, dashboard_of, frame, gone, joined, received, route, worker
 
 A, B = worker(1), worker(2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perftui.model.measures import Latency
 from perftui.model.quantiles import latency_of, quantile_ms, quantiles
-from perftui.model.summary import Latency
 from perftui_agent.sketch import LatencySketch
 from tests.support.frames import sketch
 

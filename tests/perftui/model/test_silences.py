@@ -9,7 +9,8 @@ from perftui.model.events import FrameReceived
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.present.documents.snapshot import document
-from perftui_agent.wire.frames import Evidence, InFlight
+from perftui_agent.wire.incidents import Evidence
+from perftui_agent.wire.requests import InFlight
 from tests.support.frames import T, dashboard_of, frame, gone, joined, received, worker
 
 A, B = worker(1), worker(2)

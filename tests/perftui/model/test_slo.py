@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from perftui.check.grammar import parse_objective
+from perftui.model.happenings import SloVerdict
 from perftui.model.summarize import summarize
-from perftui.model.summary import SloVerdict
-from perftui_agent.wire.frames import RouteFrame, SloTarget
+from perftui_agent.wire.identity import SloTarget
+from perftui_agent.wire.requests import RouteFrame
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, worker
 
 A = worker(1)

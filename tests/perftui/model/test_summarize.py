@@ -9,16 +9,10 @@ from perftui.model.history import KEPT_S
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import LinkState
-from perftui_agent.wire.frames import (
-    CacheFrame,
-    ExceptionCount,
-    Frame,
-    Incident,
-    InFlight,
-    PoolFrame,
-    SlowRequest,
-    StatementFrame,
-)
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.incidents import Incident
+from perftui_agent.wire.outside import CacheFrame, PoolFrame, StatementFrame
+from perftui_agent.wire.requests import ExceptionCount, InFlight, SlowRequest
 from tests.support.frames import (
     T,
     dashboard_of,

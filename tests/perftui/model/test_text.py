@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perftui.model.text import MAX_ITEMS, MAX_TEXT, clean, clean_text
-from perftui_agent.wire.frames import ExceptionCount, Frame, Incident, SlowRequest, Span, StatementFrame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.incidents import Incident
+from perftui_agent.wire.outside import StatementFrame
+from perftui_agent.wire.requests import ExceptionCount, SlowRequest, Span
 from tests.support.frames import T, frame, route
 
 EVIL = "a\x1b[31mred\x1b]0;title\x07\x9b2J\u202ee\r\n\x00b"

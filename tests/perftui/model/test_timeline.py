@@ -15,9 +15,11 @@ from perftui.model.events import (
     Marked,
     SourceEvent,
 )
+from perftui.model.happenings import Event
 from perftui.model.summarize import summarize
-from perftui.model.summary import Event
-from perftui_agent.wire.frames import Frame, Incident, WorkerIdentity
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Incident
 from tests.support.frames import T, dashboard_of, frame, gone, joined, received, worker
 
 A, B = worker(1), worker(2)

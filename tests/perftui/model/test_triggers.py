@@ -9,7 +9,8 @@ from perftui.model.evidence import result_of
 from perftui.model.summarize import summarize
 from perftui.present.documents.snapshot import document
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.frames import Dump, Evidence
+from perftui_agent.wire.dumps import Dump
+from perftui_agent.wire.incidents import Evidence
 from tests.support.frames import T, dashboard_of, frame, joined, worker
 
 A, DEAD = worker(1), worker(9)

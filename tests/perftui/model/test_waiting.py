@@ -6,7 +6,8 @@ import pytest
 
 from perftui.model.summarize import summarize
 from perftui.model.waiting import not_asked, queued_of
-from perftui_agent.wire.frames import Frame, Listener
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.process import Listener
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, sketch, worker
 
 A, B = worker(1), worker(2)

@@ -7,21 +7,16 @@ from typing import Any
 
 import pytest
 
+from perftui.model.happenings import Finding
 from perftui.model.machine import Contention, Quota
-from perftui.model.summary import (
-    Finding,
-    Latency,
-    PoolSummary,
-    QuerySummary,
-    Queued,
-    RouteSummary,
-    Summary,
-    UpstreamSummary,
-    WorkerSummary,
-)
+from perftui.model.measures import Latency, Queued
+from perftui.model.outside_summary import PoolSummary, QuerySummary, UpstreamSummary
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.ramp.limits import following, limits
 from perftui.ramp.search import Observation, Search, Step
-from perftui_agent.wire.frames import Listener, ThreadpoolStats
+from perftui_agent.wire.process import Listener, ThreadpoolStats
 from tests.support.frames import sketch, worker
 
 SEARCH = Search(

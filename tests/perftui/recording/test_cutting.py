@@ -16,7 +16,7 @@ from perftui.recording.layout import layout_of, read_block
 from perftui.recording.looking import dashboard_at, summary_between
 from perftui.recording.reader import Recording
 from perftui_agent.wire.explain import PLAN_CHANGED
-from perftui_agent.wire.frames import Evidence
+from perftui_agent.wire.incidents import Evidence
 from tests.support.asked import asked_of
 from tests.support.fake_database import locked
 from tests.support.fake_plan import scanning

@@ -7,7 +7,7 @@ from dataclasses import replace
 from perftui.model.database import Databases, joined
 from perftui.model.summary import Summary
 from perftui_agent.wire.database import DatabaseLook
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 from tests.perftui.screens.seen import look
 from tests.support.fake_database import locked
 from tests.support.fake_feed import FakeFeed

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as replace_struct
 
-from perftui.model.summary import Queued
+from perftui.model.measures import Queued
 from perftui.present.details.route import route_rows
 from perftui.present.details.worker import worker_rows
 from perftui.present.picture import Picture
 from perftui.present.text.cells import text_of, width_of
-from perftui_agent.wire.frames import Listener
+from perftui_agent.wire.process import Listener
 from tests.perftui.screens.seen import HUGE, LARGE, SMALL, look, opened
 from tests.support.fake_feed import FakeFeed
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from perftui.model.summary import Latency, Summary
+from perftui.model.measures import Latency
+from perftui.model.summary import Summary
 from perftui.widgets.palette import PALETTES, Depth
 from tests.perftui.findings.pictures import a_route
 from tests.perftui.screens.seen import HUGE, SMALL, look

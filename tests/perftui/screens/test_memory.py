@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 from tests.perftui.screens.seen import look
 from tests.support.fake_feed import FakeFeed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 from tests.perftui.screens.seen import LARGE, Seen, look
 from tests.support.fake_feed import FakeFeed
 

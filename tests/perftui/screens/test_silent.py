@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 
 from perftui.model.evidence import silences
-from perftui.model.summary import EvidenceRow, Summary, WorkerState
+from perftui.model.happenings import EvidenceRow
+from perftui.model.summary import Summary
 from perftui.model.timeline import with_silences
-from perftui_agent.wire.frames import Evidence, InFlight
+from perftui.model.worker_summary import WorkerState
+from perftui_agent.wire.incidents import Evidence
+from perftui_agent.wire.requests import InFlight
 from tests.perftui.screens.seen import LARGE, SMALL, look
 from tests.support.fake_evidence import ShopFeed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from perftui.keys import keys_of
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 from tests.perftui.screens.seen import LARGE, SMALL, Seen, look, opened
 from tests.support.fake_feed import FakeFeed, many_routes
 

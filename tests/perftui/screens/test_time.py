@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from perftui.model.summary import Event, Summary
+from perftui.model.happenings import Event
+from perftui.model.summary import Summary
 from tests.perftui.screens.seen import LARGE, SMALL, look, opened
 from tests.support.fake_evidence import ShopFeed
 from tests.support.fake_feed import NOON, FakeFeed

@@ -15,7 +15,7 @@ from perftui.app import Dashboard
 from perftui.model.steps import Steps
 from perftui.model.summary import Summary
 from perftui.slices import SLICE_S
-from perftui_agent.wire.frames import WorkerId
+from perftui_agent.wire.parts import WorkerId
 from tests.perftui.screens.seen import HUGE, LARGE, SMALL, look, opened
 from tests.support.fake_feed import FakeFeed, many_routes
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from perftui.model.summary import Event, EvidenceRow, Summary
+from perftui.model.happenings import Event, EvidenceRow
+from perftui.model.summary import Summary
 from perftui_agent.wire.actions import Profile
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.frames import Dump, Evidence
+from perftui_agent.wire.dumps import Dump
+from perftui_agent.wire.incidents import Evidence
 from tests.perftui.screens.seen import LARGE, look
 from tests.support.fake_feed import FakeFeed, blocked_dump
 from tests.support.fake_profile import profile_of

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from perftui.model.summary import Summary, WorkerSummary
-from perftui_agent.wire.frames import ThreadpoolStats
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
+from perftui_agent.wire.process import ThreadpoolStats
 from tests.perftui.screens.seen import HUGE, LARGE, SMALL, look
 from tests.support.fake_evidence import ShopFeed
 from tests.support.frames import sketch

@@ -11,8 +11,9 @@ import pytest
 from perftui.sources.actions import OWN_S, SILENT_S, take_dump
 from perftui.sources.session import Phase
 from perftui.sources.stream import NotAnsweredError
-from perftui_agent.wire.frames import Dump, Refusal, WorkerId
+from perftui_agent.wire.dumps import Dump, Refusal
 from perftui_agent.wire.messages import ActionRequest
+from perftui_agent.wire.parts import WorkerId
 from perftui_agent.wire.registration import Registration, StacksOnSignal
 from perftui_agent.wire.stacks_on_signal import NotWrittenError, Written, WrittenFrame, WrittenThread
 from tests.support.frames import worker

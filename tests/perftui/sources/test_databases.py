@@ -17,8 +17,9 @@ from perftui_agent.wire.database import (
     DatabaseSession,
     HeldConnection,
 )
-from perftui_agent.wire.frames import Refusal, WorkerId
+from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.messages import ActionRequest
+from perftui_agent.wire.parts import WorkerId
 from perftui_agent.wire.registration import Registration
 from tests.support.frames import worker
 

@@ -10,7 +10,8 @@ import pytest
 
 from perftui.sources import discovery
 from perftui.sources.discovery import directories, discover
-from perftui_agent.wire.frames import WIRE_VERSION, WorkerIdentity
+from perftui_agent.wire.frames import WIRE_VERSION
+from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.registration import Registration
 
 

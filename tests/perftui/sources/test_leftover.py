@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from perftui.sources.leftover import MAX_BOX_BYTES, evidence_left, frames_left_by
-from perftui_agent.wire.frames import Evidence, Frame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.incidents import Evidence
 from tests.support.boxes import write_box
 from tests.support.frames import T, frame, hello, worker
 from tests.support.servers import private_dir

@@ -23,7 +23,8 @@ from perftui.model.events import (
 )
 from perftui.sources.local import LocalSource
 from perftui.sources.target import TargetError, parse_local
-from perftui_agent.wire.frames import Evidence, Hello, History
+from perftui_agent.wire.frames import Hello, History
+from perftui_agent.wire.incidents import Evidence
 from tests.support.boxes import write_box
 from tests.support.fake_agent import fake_agent, register
 from tests.support.frames import T, frame, worker

@@ -7,8 +7,11 @@ import pytest
 
 from perftui.clock import Axis
 from perftui.sources.placing import Placing
-from perftui_agent.wire.frames import Evidence, Frame, Hello, Incident, SlowRequest, WorkerIdentity
+from perftui_agent.wire.frames import Frame, Hello
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Evidence, Incident
 from perftui_agent.wire.lives import here
+from perftui_agent.wire.requests import SlowRequest
 from tests.perftui.test_clock import SECOND_NS, Clocks
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from perftui_agent.inspect.explain.explainer import CannotExplainError, Explainer
+from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.explain import ExplainRequest, Explanation
-from perftui_agent.wire.frames import Refusal
 
 
 async def take_explanation(

@@ -19,8 +19,9 @@ from perftui_agent.probes.caches.functions import (
 )
 from perftui_agent.probes.caches.rows import MAX_CACHES, OTHER_CACHES, CacheRow, Totals, rows
 from perftui_agent.probes.probe import ON, ProbeStatus
-from perftui_agent.wire.frames import CacheFrame, Frame
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.merging import merge_cache
+from perftui_agent.wire.outside import CacheFrame
 
 FADING = 0.99
 """What a cache's uses count for a second later: half after a minute."""

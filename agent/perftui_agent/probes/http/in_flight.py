@@ -25,7 +25,9 @@ from perftui_agent.probes.http.news import Wait, wait_of, wait_of_thread
 from perftui_agent.probes.loop.block import Line, stack_on_loop
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import RequestRecord
-from perftui_agent.wire.frames import CodePlace, Frame, InFlight
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.parts import CodePlace
+from perftui_agent.wire.requests import InFlight
 
 MAX_ROWS = 50
 

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from perftui_agent.probes.http.news import Wait
 from perftui_agent.records import RequestRecord
-from perftui_agent.wire.frames import Frame, RouteLabel
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.parts import RouteLabel
 
 DECLARED, SEEN = "declared", "seen"
 

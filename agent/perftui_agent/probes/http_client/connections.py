@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from perftui_agent.wire.frames import UpstreamFrame
+from perftui_agent.wire.outside import UpstreamFrame
 
 MAX_CLIENTS = 200
 """Clients (of urllib3: pools, one for each host that a session asks) whose connections are looked at."""

@@ -21,7 +21,8 @@ from perftui_agent.probes.http_client.hosts import Asked, upstream_of
 from perftui_agent.probes.tcp_info import last_data, least_ns
 from perftui_agent.records import CallRecord, Upstream, current_request
 from perftui_agent.whose import request_now
-from perftui_agent.wire.frames import Frame, UpstreamFrame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.outside import UpstreamFrame
 
 MAX_UPSTREAMS = 1_000
 """Hosts and methods that are remembered; those that come again after that are met anew."""

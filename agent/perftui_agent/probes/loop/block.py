@@ -20,7 +20,8 @@ from typing import Any, TypeAlias
 from perftui_agent.await_chain import route_of
 from perftui_agent.places import is_ours, is_router, is_stdlib, is_user_code, place_of
 from perftui_agent.records import RequestRecord
-from perftui_agent.wire.frames import CodePlace, Incident
+from perftui_agent.wire.incidents import Incident
+from perftui_agent.wire.parts import CodePlace
 
 MAX_STACK_PLACES = 20
 

@@ -42,7 +42,9 @@ from perftui_agent.probes.loop.overdue import OverdueTimer
 from perftui_agent.probes.loop.pace import LoopPace
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import RequestRecord
-from perftui_agent.wire.frames import Frame, Incident, LoopStats
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.incidents import Incident
+from perftui_agent.wire.process import LoopStats
 
 BEAT_NS = 50_000_000
 """How often the loop's clock ticks, and the agent's thread looks at it."""

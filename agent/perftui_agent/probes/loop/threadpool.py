@@ -21,7 +21,8 @@ from perftui_agent.probes.patches import takes
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import SpanRecord
 from perftui_agent.whose import request_at, request_now
-from perftui_agent.wire.frames import Frame, ThreadpoolStats
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.process import ThreadpoolStats
 
 SPAN_NAME = "a thread of the pool"
 

@@ -21,7 +21,8 @@ from itertools import pairwise
 from perftui_agent.descriptors import socket_option
 from perftui_agent.listeners import ListeningSocket
 from perftui_agent.probes.probe import ON, ProbeStatus
-from perftui_agent.wire.frames import Frame, Listener
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.process import Listener
 
 HOST_EVERY_S = 5.0
 

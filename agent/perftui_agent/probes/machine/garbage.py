@@ -11,7 +11,8 @@ from collections import deque
 from time import thread_time_ns
 
 from perftui_agent.probes.probe import ON, ProbeStatus
-from perftui_agent.wire.frames import Frame, GcStats
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.process import GcStats
 
 MAX_PENDING = 10_000
 """Collections that wait for the end of the second; the interpreter makes a few hundred at most."""

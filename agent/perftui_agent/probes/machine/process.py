@@ -12,8 +12,9 @@ from perftui_agent.descriptors import number_open
 from perftui_agent.probes.machine.cgroup import NO_LIMITS, Room, read_limits, read_room
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.wire.clock import instant, steady_ns
-from perftui_agent.wire.frames import Frame, ProcessStats
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.lives import TICKS_A_SECOND, own_start_ticks
+from perftui_agent.wire.process import ProcessStats
 
 _COUNT_FILES_EVERY_S = 5.0
 

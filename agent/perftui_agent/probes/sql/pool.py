@@ -25,7 +25,8 @@ from perftui_agent.probes.sql.sqlalchemy import imported_sqlalchemy
 from perftui_agent.probes.sql.steps import Step
 from perftui_agent.records import MAX_PENDING, WAIT_SPAN_FROM_NS, CheckoutRecord, SpanRecord
 from perftui_agent.whose import request_at
-from perftui_agent.wire.frames import Frame, PoolFrame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.outside import PoolFrame
 
 MAX_POOLS = 50
 """Live pools with a name of their own; further ones share `(other)`."""

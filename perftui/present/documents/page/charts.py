@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from perftui.model.summary import Point, Summary
+from perftui.model.measures import Point
+from perftui.model.summary import Summary
 from perftui.present.text.units import ms, percent, rate, short_count
 from perftui.record import Record
 

@@ -9,7 +9,8 @@ from perftui.findings.over_time import Stood
 from perftui.model.after import BackgroundSummary, ChannelSummary
 from perftui.model.harm import Harm, harm, harm_of
 from perftui.model.ramp import RampCourse
-from perftui.model.summary import RouteSummary, Summary
+from perftui.model.route_summary import RouteSummary
+from perftui.model.summary import Summary
 from perftui.present.documents.page.charts import Chart, chart, charts
 from perftui.present.documents.page.knee import Knee
 from perftui.present.documents.page.taken import Taken

@@ -18,8 +18,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from perftui.findings.over_time import Stood
+from perftui.model.happenings import Event
 from perftui.model.ramp import RampCourse
-from perftui.model.summary import Event, Summary
+from perftui.model.summary import Summary
 from perftui.present.documents.markdown import plain_markdown
 from perftui.present.documents.page.incident import MOST_EVENTS, MOST_ROUTES, Incident
 from perftui.present.documents.page.taken import Taken

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from perftui.model.evidence import result_of
 from perftui.model.flame import samples_of
-from perftui.model.summary import EvidenceRow
+from perftui.model.happenings import EvidenceRow
 from perftui.present.details.stack_rows import place_of
 from perftui.present.details.threads import SeenThread, doubts, is_own, seen_in
 from perftui.present.documents.profiles.svg import HEAD, WIDTH, boxes_of
@@ -16,7 +16,7 @@ from perftui.present.text.cells import clean
 from perftui.present.text.units import clock, count, ms
 from perftui.record import Record
 from perftui_agent.wire.actions import Profile
-from perftui_agent.wire.frames import Dump, StackFrame
+from perftui_agent.wire.dumps import Dump, StackFrame
 
 MOST_FRAMES = 40
 """Of one stack."""

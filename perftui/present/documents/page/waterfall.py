@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from perftui.model.summary import RouteSummary, SlowRow
+from perftui.model.happenings import SlowRow
+from perftui.model.route_summary import RouteSummary
 from perftui.present.details.route_blocks import parts
 from perftui.present.text.cells import clean
 from perftui.present.text.evidence import short_place

@@ -19,7 +19,7 @@ from perftui_agent.probes.sql.databases import database_of
 from perftui_agent.window.shapes import ShapeTable
 from perftui_agent.wire.codec import decode_from_agent, encode
 from perftui_agent.wire.database import Database, DatabaseRequest, HeldConnection
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.messages import ActionResult
 from tests.support.databases import Database as ADatabase
 from tests.support.servers import wait_until

@@ -20,7 +20,8 @@ from perftui_agent.wire.database import (
     LockWait,
     SqliteFile,
 )
-from perftui_agent.wire.frames import Frame, PoolFrame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.outside import PoolFrame
 
 SECOND_NS = 1_000_000_000
 

@@ -20,7 +20,8 @@ from perftui_agent.inspect.explain.attention import BURST, Attention
 from perftui_agent.inspect.explain.explainer import CannotExplainError, Explainer
 from perftui_agent.wire.codec import encode
 from perftui_agent.wire.explain import Explanation, PlanNote
-from perftui_agent.wire.frames import Frame, StatementFrame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.outside import StatementFrame
 from tests.support.databases import Seen, seeing
 
 SECRET = "s3cret-reference-4711"

@@ -12,7 +12,7 @@ from perftui_agent.guard import Guard
 from perftui_agent.probes.caches.redis import RedisProbe
 from perftui_agent.records import CacheBatchRecord, CacheRecord
 from perftui_agent.window.window import Window
-from perftui_agent.wire.frames import CacheFrame
+from perftui_agent.wire.outside import CacheFrame
 from tests.support.redis import RedisServer, redis_server
 
 

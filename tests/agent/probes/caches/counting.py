@@ -12,7 +12,8 @@ from perftui_agent.guard import Guard
 from perftui_agent.probes.caches.probe import CacheProbe
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.window.window import Window
-from perftui_agent.wire.frames import CacheFrame, Frame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.outside import CacheFrame
 from tests.support.requests import begin
 
 

@@ -18,7 +18,7 @@ from perftui_agent.probes.caches.watch import ATTRIBUTE, Watch
 from perftui_agent.probes.probe import ON
 from perftui_agent.window.window import Window
 from perftui_agent.wire.codec import decode_from_agent, encode
-from perftui_agent.wire.frames import CacheFrame
+from perftui_agent.wire.outside import CacheFrame
 from tests.agent.probes.caches.counting import counting, empty_frame, fresh_name
 
 

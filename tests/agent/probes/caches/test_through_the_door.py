@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from perftui_agent.wire.frames import CacheFrame, Frame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.outside import CacheFrame
 from tests.agent.watching import Frames, watching
 from tests.support.redis import RedisServer
 from tests.support.servers import Server, running, wait_until, write_app

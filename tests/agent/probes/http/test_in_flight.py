@@ -17,7 +17,8 @@ from perftui_agent.probes.http.in_flight import InFlightProbe
 from perftui_agent.probes.probe import ON
 from perftui_agent.records import CHUNKED, RequestRecord, Scope
 from perftui_agent.window.window import Window
-from perftui_agent.wire.frames import Frame, InFlight
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.requests import InFlight
 from tests.agent.watching import Frames, watching
 from tests.support.requests import begin
 from tests.support.servers import Service, running, write_app

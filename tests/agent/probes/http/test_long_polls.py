@@ -10,7 +10,8 @@ from perftui_agent.probes.http.long_polls import DECLARED, MAX_REQUESTS, MAX_ROU
 from perftui_agent.probes.http.news import Wait
 from perftui_agent.records import RequestRecord
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.wire.frames import Frame, RouteFrame, StatusCounts
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.requests import RouteFrame, StatusCounts
 from tests.support.requests import begin
 
 ROUTE = "GET /poll"

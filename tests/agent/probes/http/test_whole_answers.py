@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.responses import JSONResponse, StreamingResponse
 
-from perftui_agent.wire.frames import RouteFrame
+from perftui_agent.wire.requests import RouteFrame
 from tests.support.timed import http_scope, timed
 
 

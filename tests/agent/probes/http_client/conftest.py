@@ -19,7 +19,8 @@ from perftui_agent.probes.http_client.urllib3 import Urllib3Probe
 from perftui_agent.probes.probe import ON, Probe
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.window.window import Window
-from perftui_agent.wire.frames import Frame, UpstreamFrame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.outside import UpstreamFrame
 from tests.support.other_service import OtherService, other_service
 from tests.support.requests import begin, end
 

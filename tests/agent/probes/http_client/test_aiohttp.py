@@ -22,7 +22,7 @@ import yarl
 from perftui_agent.guard import Guard
 from perftui_agent.probes.http_client.aiohttp import AiohttpProbe
 from perftui_agent.window.window import Window
-from perftui_agent.wire.frames import UpstreamFrame
+from perftui_agent.wire.outside import UpstreamFrame
 from tests.agent.probes.http_client.conftest import Watched
 from tests.support.other_service import OtherService
 

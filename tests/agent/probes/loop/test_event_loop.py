@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from perftui_agent.wire.boxes import read_box
-from perftui_agent.wire.frames import Incident
+from perftui_agent.wire.incidents import Incident
 from perftui_agent.wire.registration import read_registrations
 from tests.agent.watching import Frames, watching
 from tests.support.servers import Service, running, write_app

@@ -15,7 +15,8 @@ from perftui_agent.guard import Guard
 from perftui_agent.probes.loop.threadpool import ThreadpoolProbe
 from perftui_agent.probes.probe import ON
 from perftui_agent.records import SpanRecord, current_request
-from perftui_agent.wire.frames import Frame, ThreadpoolStats
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.process import ThreadpoolStats
 from tests.support.requests import begin
 
 

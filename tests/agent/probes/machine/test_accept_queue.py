@@ -19,7 +19,8 @@ from perftui_agent.probes.machine.accept_queue import (
     tcp_queue,
     unix_queue,
 )
-from perftui_agent.wire.frames import Frame, Listener
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.process import Listener
 
 LIMIT = 7
 

@@ -9,7 +9,8 @@ import pytest
 
 from perftui_agent.probes.machine.garbage import GarbageProbe
 from perftui_agent.probes.probe import ON
-from perftui_agent.wire.frames import Frame, GcStats
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.process import GcStats
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
-from perftui_agent.wire.frames import StatementFrame
+from perftui_agent.wire.outside import StatementFrame
 from tests.support.databases import Author, Database, Seen, spans_of
 
 SLOW_S = 0.05

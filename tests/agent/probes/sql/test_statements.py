@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, event, func, select, text
 from sqlalchemy.orm import Session
 
 from perftui_agent.records import current_request
-from perftui_agent.wire.frames import StatementFrame
+from perftui_agent.wire.outside import StatementFrame
 from tests.agent.probes.sql.vocabulary import BOOK_BY_ID, counts, plain, select_book
 from tests.support.databases import Author, Book, Database, Seen, repeats_of, seeing, spans_of
 

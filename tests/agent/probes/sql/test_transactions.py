@@ -19,7 +19,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from perftui_agent.window.folding import is_transaction
-from perftui_agent.wire.frames import Frame, RouteFrame, StatementFrame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.outside import StatementFrame
+from perftui_agent.wire.requests import RouteFrame
 from tests.support.databases import Author, Database, Seen, spans_of
 
 SLOW_S = 0.2

@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from perftui_agent.records import RequestRecord, current_request
-from perftui_agent.wire.frames import Frame, StatementFrame
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.outside import StatementFrame
 from tests.support.databases import Seen, seeing
 from tests.support.requests import begin, end
 

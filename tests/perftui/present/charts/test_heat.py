@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from perftui.model.summary import RouteSummary, Step
+from perftui.model.measures import Step
+from perftui.model.route_summary import RouteSummary
 from perftui.present.charts.heat import heat_lines
 from perftui.present.text.cells import text_of, width_of
 from tests.perftui.findings.pictures import a_route

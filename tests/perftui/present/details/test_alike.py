@@ -9,7 +9,7 @@ from perftui.present.details.dump import dumps_rows
 from perftui.present.documents.dumps import alike_document, dump_document
 from perftui.present.documents.stacks import stacks
 from perftui.present.text.cells import text_of
-from perftui_agent.wire.frames import Dump, StackFrame, ThreadDump, WaitingTasks
+from perftui_agent.wire.dumps import Dump, StackFrame, ThreadDump, WaitingTasks
 from tests.support.fake_feed import blocked_dump
 
 

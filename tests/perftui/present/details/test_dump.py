@@ -11,7 +11,7 @@ from perftui.present.details.dump import dump_rows, refusal_rows
 from perftui.present.details.threads import is_own, seen_in
 from perftui.present.documents.stacks import stacks
 from perftui.present.text.cells import text_of
-from perftui_agent.wire.frames import Dump, Refusal, StackFrame, ThreadDump
+from perftui_agent.wire.dumps import Dump, Refusal, StackFrame, ThreadDump
 from tests.support.fake_feed import blocked_dump
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from perftui.model.route_summary import RouteSummary
 from perftui.model.summarize import summarize
-from perftui.model.summary import RouteSummary
 from perftui.present.details.route_blocks import paths, spent
 from perftui.present.documents.snapshot import document
-from perftui_agent.wire.frames import PathFrame, RouteFrame
+from perftui_agent.wire.requests import PathFrame, RouteFrame
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, sketch, worker
 
 A, B = worker(1), worker(2)

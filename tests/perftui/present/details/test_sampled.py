@@ -13,7 +13,8 @@ from perftui.present.details.statement import statement_rows
 from perftui.present.details.worker_blocks import agent
 from perftui.present.picture import Picture
 from perftui.present.text.cells import Line
-from perftui_agent.wire.frames import AgentStats, StatementFrame
+from perftui_agent.wire.outside import StatementFrame
+from perftui_agent.wire.process import AgentStats
 from tests.perftui.findings.pictures import a_query, found, only, picture
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, sketch, worker
 

@@ -6,7 +6,8 @@ from perftui.model.summarize import summarize
 from perftui.present.details.statement import statement_rows
 from perftui.present.details.story import story_rows
 from perftui.present.picture import Picture
-from perftui_agent.wire.frames import SlowRequest, Span, StatementFrame
+from perftui_agent.wire.outside import StatementFrame
+from perftui_agent.wire.requests import SlowRequest, Span
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, sketch, worker
 
 

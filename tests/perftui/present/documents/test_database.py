@@ -8,7 +8,7 @@ from typing import Any
 from perftui.model.database import Databases, Holder, joined
 from perftui.present.documents.database import database_document, database_text
 from perftui_agent.wire.database import DatabaseLook, DatabaseSession, HeldConnection, SqliteFile
-from perftui_agent.wire.frames import Refusal
+from perftui_agent.wire.dumps import Refusal
 from tests.support.fake_database import locked
 
 PROMISED: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from perftui.model.filter import parse_filter
-from perftui.model.summary import Finding
+from perftui.model.happenings import Finding
 from perftui.present.documents.markdown import MAX_ROWS, text_markdown, triage_markdown
 from perftui.present.picture import Picture
 from tests.support.fake_feed import FakeFeed, many_routes

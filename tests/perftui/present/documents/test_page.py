@@ -16,16 +16,11 @@ from perftui.model.summary import Summary
 from perftui.present.documents.page import render
 from perftui.present.documents.page.render import html, markdown
 from perftui.present.documents.page.taken import Taken, drawn
-from perftui_agent.wire.frames import (
-    Dump,
-    Incident,
-    SloTarget,
-    SlowRequest,
-    Span,
-    StackFrame,
-    StatementFrame,
-    ThreadDump,
-)
+from perftui_agent.wire.dumps import Dump, StackFrame, ThreadDump
+from perftui_agent.wire.identity import SloTarget
+from perftui_agent.wire.incidents import Incident
+from perftui_agent.wire.outside import StatementFrame
+from perftui_agent.wire.requests import SlowRequest, Span
 from tests.support.fake_profile import profile_of
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, sketch, worker
 

@@ -9,7 +9,8 @@ from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.present.documents.report import WIDTH, report
 from perftui.present.documents.snapshot import document
-from perftui_agent.wire.frames import Incident, StatementFrame
+from perftui_agent.wire.incidents import Incident
+from perftui_agent.wire.outside import StatementFrame
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, sketch, worker
 
 A, B = worker(4121), worker(4122)

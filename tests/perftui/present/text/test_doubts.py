@@ -11,7 +11,8 @@ from perftui.present.documents.report import report
 from perftui.present.documents.snapshot import document
 from perftui.present.text.cells import text_of
 from perftui.present.triage.attention import notices
-from perftui_agent.wire.frames import AgentStats, Frame, ProcessStats
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.process import AgentStats, ProcessStats
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, worker
 
 

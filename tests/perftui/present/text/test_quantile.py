@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perftui.model.summary import Latency
+from perftui.model.measures import Latency
 from perftui.present.text.cells import Cell
 from perftui.present.text.quantile import quantile_cell
 from tests.perftui.screens.seen import look

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from perftui.findings.find import find
-from perftui.model.summary import Finding, Severity
+from perftui.model.happenings import Finding, Severity
 from perftui.present.text.cells import text_of
 from perftui.present.triage.attention import Notice, attention_rows, notices
 from tests.support.fake_feed import NOON, FakeFeed

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perftui.model.summary import Event, IncidentRow
+from perftui.model.happenings import Event, IncidentRow
 from perftui.present.picture import Picture
 from perftui.present.text.cells import text_of, width_of
 from perftui.present.text.delta import Mark
