@@ -105,9 +105,9 @@ class OutlivingProbe:
         self._left_ns = float(AT_ONCE_NS)
 
     def attach(self) -> ProbeStatus:
-        """Begin to look, as soon as there is a loop."""
-        self._attached = self._watched.loop is not None
-        return ON if self._attached else "off: no asyncio loop"
+        """Begin to look, as soon as there is a loop: it is known right after this, and told of much later."""
+        self._attached = True
+        return ON if self._watched.loop is not None else "off: no asyncio loop"
 
     def detach(self) -> None:
         """Follow no further tasks."""

@@ -283,3 +283,23 @@ def test_one_among_many_is_told_by_place() -> None:
     told = {row.name.rpartition(" ")[2]: row for row in rows(among_many)}
     one = told["goes_on_for_long"]
     assert one.latency.count + one.running == 1
+
+
+def test_it_looks_from_the_first_request_on() -> None:
+    """Probes attach before the loop is known, and are asked again with the first frame, a second later."""
+
+    async def waits(probe: OutlivingProbe, _: Timed) -> None:
+        loop, probe._watched = probe._watched, Loop()
+        probe.detach()
+        assert probe.attach() == "off: no asyncio loop"
+        probe._watched = loop
+        await asyncio.sleep(0.05)
+        probe.look()
+
+    async def makes(_request: Any) -> PlainTextResponse:
+        kept.add(asyncio.create_task(goes_on_for_long()))
+        return PlainTextResponse("ok")
+
+    (row,) = outliving_of(waits, makes)
+    assert row.latency.count + row.running == 1
+    kept.clear()
