@@ -65,8 +65,11 @@ def short_file(file: str) -> str:
 def _shorten(file: str) -> str:
     roots = [*_SITE, *_STDLIB]
     for entry in ["", *sys.path]:
-        with contextlib.suppress(OSError):  # the current directory may have been removed
-            root = os.path.join(os.path.abspath(entry), "")
+        # The current directory may have been removed, or not to be asked for, by who guards a loop against
+        # blocking calls. Most entries need no asking.
+        with contextlib.suppress(Exception):
+            path = os.path.normpath(entry) if os.path.isabs(entry) else os.path.abspath(entry)
+            root = os.path.join(path, "")
             if root != os.sep:
                 roots.append(root)
     # The longest root gives the shortest name: site-packages before the standard library it lies in.
