@@ -50,6 +50,8 @@ class PoolSummary(Record, frozen=True):
     checkouts: int = 0
     waits: int = 0
     """Checkouts whose wait was measured."""
+    third_wait_ms: float | None = None
+    """The third longest of those waits."""
     waiting: int | None = None
     """Checkouts that wait now, and for how long the one that has waited longest."""
     longest_wait_ms: float | None = None

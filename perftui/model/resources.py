@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from perftui.model.outside_summary import PoolSummary, QuerySummary
+from perftui.model.packed import Packed
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui.model.tally import Tally
 from perftui.model.usage import CachePart, PoolPart, StatementPart
@@ -76,9 +77,14 @@ def _pool(name: str, counted: PoolPart, gauges: list[PoolFrame]) -> PoolSummary:
         timeouts=counted.timeouts,
         checkouts=counted.checkouts,
         waits=counted.wait.count,
+        third_wait_ms=_third_longest_ms(counted.wait),
         waiting=_sum(pool.waiting for pool in gauges),
         longest_wait_ms=max((pool.longest_wait_ns for pool in gauges), default=0) / 1e6 or None,
     )
+
+
+def _third_longest_ms(waits: Packed) -> float | None:
+    return quantile_ms(waits, (waits.count - 2.5) / waits.count) if waits.count >= 3 else None
 
 
 def _cache(name: str, kind: str, counted: CachePart, gauges: list[CacheFrame]) -> CacheFrame:

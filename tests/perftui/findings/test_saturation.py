@@ -51,6 +51,13 @@ def test_the_first_checkouts_are_healthy() -> None:
     assert not found(POOL, picture(pools=(a_pool(90.0, checkouts=10, waits=10),)))
 
 
+def test_two_long_waits_of_thirty_are_chance_and_three_are_a_queue() -> None:
+    """They are p95 of so few, and every pool has two that long some minute."""
+    few = {"checkouts": 30, "waits": 30}
+    assert not found(POOL, picture(pools=(a_pool(90.0, third_wait_ms=0.1, **few),)))
+    assert only(POOL, picture(pools=(a_pool(90.0, third_wait_ms=60.0, **few),)))
+
+
 def test_a_time_out_is_enough_and_high() -> None:
     """Somebody waited half a minute for nothing."""
     assert only(POOL, picture(pools=(a_pool(None, waits=0, timeouts=1),))).severity == "high"
