@@ -73,7 +73,7 @@ from perftui_agent.probes.sql.databases import database_of
 from perftui_agent.probes.sql.holders import Holders
 from perftui_agent.probes.sql.pool import PoolProbe
 from perftui_agent.probes.sql.sqlalchemy import SqlAlchemyProbe
-from perftui_agent.probes.sql.stuck import StuckProbe
+from perftui_agent.probes.sql.stuck import StuckLook
 from perftui_agent.probes.work.arq import ArqProbe
 from perftui_agent.probes.work.background_tasks import BackgroundTaskProbe
 from perftui_agent.probes.work.celery import CeleryProbe
@@ -472,7 +472,7 @@ class _Run:
                 guard=self._guard,
             )
             locks = self._locks = LockWatch(
-                stuck=StuckProbe(agent.holders).look,
+                stuck=StuckLook(agent.holders).look,
                 connections=self._own,
                 lists=LockLists(lambda: rendezvous.directory, worker.service),
                 allowed=agent.settings.actions,

@@ -19,7 +19,8 @@ def dead_instead(targets: Sequence[LocalTarget]) -> list[Dead]:
     """Return the dead that are meant, none of whose service lives; without a target the last there were."""
     dead = dead_workers()
     if not targets:
-        return last_of(dead) if not discover().registrations else []
+        found = discover()
+        return last_of(dead) if not found.registrations and not found.unreadable else []
     return last_of(meant_by(targets, dead))
 
 

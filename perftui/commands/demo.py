@@ -75,14 +75,14 @@ def demo(
     Everything it started ends with it. --fault near:KIND has what looks nearly like that fault, and is none.
     While it runs: curl -X PUT localhost:PORT/faults -d KIND,… (or none).
     """
+    if fault == "list":
+        _list_faults()
+        return
     # Before anything is started: what is wrong in the settings is told at once.
     config = Config() if headless else settled()
     if not headless:
         need_terminal(instead="perftui demo --headless")
     _check_installed()
-    if fault == "list":
-        _list_faults()
-        return
     _check_duration(duration)
     options = _checked_faults(fault, workers)
     port = _checked_port(port)

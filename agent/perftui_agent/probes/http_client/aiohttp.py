@@ -28,8 +28,10 @@ from perftui_agent.records import CallRecord
 class AiohttpProbe(ClientProbe):
     """Puts a record for each exchange."""
 
+    name = "aiohttp"
+
     def __init__(self, sink: CallSink, guard: Guard) -> None:
-        super().__init__("aiohttp", sink, guard, count_connections)
+        super().__init__(sink, guard, count_connections)
 
     def attach(self) -> ProbeStatus:
         """Wrap connectors, answers and their bodies, once the library's client is imported."""

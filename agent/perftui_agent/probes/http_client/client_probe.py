@@ -12,10 +12,12 @@ from perftui_agent.wire.frames import Frame
 class ClientProbe:
     """Takes back what its library's own probe has put there, and fills frames."""
 
-    def __init__(self, library: str, sink: CallSink, guard: Guard, count: CountConnections) -> None:
-        self.name = library
+    name: str
+    """The library's."""
+
+    def __init__(self, sink: CallSink, guard: Guard, count: CountConnections) -> None:
         self._patches = Patches()
-        self._exchanges = Exchanges(library, sink, guard, count)
+        self._exchanges = Exchanges(self.name, sink, guard, count)
 
     def detach(self) -> None:
         """Put the originals back."""

@@ -24,8 +24,11 @@ from perftui_agent.records import CallRecord
 class HttpxProbe(ClientProbe):
     """Puts a record for each exchange."""
 
+    name = "httpx"
+
     def __init__(self, sink: CallSink, guard: Guard, library: str = "httpx", core: str = "httpcore") -> None:
-        super().__init__(library, sink, guard, count_connections)
+        self.name = library
+        super().__init__(sink, guard, count_connections)
         self._core = core
         self._timeout: type[BaseException] = TimeoutError
         self._pool_timeout: type[BaseException] = TimeoutError

@@ -45,8 +45,10 @@ MAX_FRAMES = 10
 class Urllib3Probe(ClientProbe):
     """Puts a record for each exchange."""
 
+    name = "urllib3"
+
     def __init__(self, sink: CallSink, guard: Guard) -> None:
-        super().__init__("urllib3", sink, guard, count_connections)
+        super().__init__(sink, guard, count_connections)
         self._timeouts: tuple[type[BaseException], ...] = (TimeoutError,)
         self._pool_timeout: type[BaseException] = TimeoutError
         self._no_timeout: type[BaseException] = TimeoutError

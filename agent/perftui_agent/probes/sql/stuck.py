@@ -40,7 +40,7 @@ _SLEEPS = {"x86_64": (b"35", b"230"), "aarch64": (b"101", b"115")}.get(platform.
 """`nanosleep` and `clock_nanosleep`, by the numbers that Linux knows them by."""
 
 
-class StuckProbe:
+class StuckLook:
     """Asked on the agent's thread."""
 
     def __init__(self, holders: Holders) -> None:

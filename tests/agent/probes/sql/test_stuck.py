@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from perftui_agent.locked import Stuck
 from perftui_agent.probes.sql import stuck as module
-from perftui_agent.probes.sql.stuck import StuckProbe
+from perftui_agent.probes.sql.stuck import StuckLook
 from perftui_agent.records import current_request
 from tests.agent.probes.sql.conftest import filled
 from tests.support.databases import Database, Seen
@@ -31,10 +31,10 @@ def every_database(request: pytest.FixtureRequest, tmp_path: Any) -> Database:
 
 
 @pytest.fixture(autouse=True)
-def probe(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> StuckProbe:
+def probe(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> StuckLook:
     """What is stuck for 20 ms is enough here."""
     monkeypatch.setattr(module, "STUCK_NS", 20_000_000)
-    return StuckProbe(seen.pool.holders)
+    return StuckLook(seen.pool.holders)
 
 
 def within(
@@ -83,7 +83,7 @@ class Holder:
         self._engine.dispose()
 
 
-def found_by(probe: StuckProbe, wanted: Callable[[list[Stuck]], bool]) -> list[Stuck]:
+def found_by(probe: StuckLook, wanted: Callable[[list[Stuck]], bool]) -> list[Stuck]:
     """Look until what is found is as wanted."""
     seen: list[list[Stuck]] = [[]]
 
@@ -95,7 +95,7 @@ def found_by(probe: StuckProbe, wanted: Callable[[list[Stuck]], bool]) -> list[S
     return seen[-1]
 
 
-def test_a_statement_that_waits_for_a_lock(every_database: Database, seen: Seen, probe: StuckProbe) -> None:
+def test_a_statement_that_waits_for_a_lock(every_database: Database, seen: Seen, probe: StuckLook) -> None:
     """It is found with its backend, or its wait within SQLite; and no more once it goes on."""
     holder = Holder(every_database)
     sqlite = "sqlite" in every_database.driver
@@ -116,7 +116,7 @@ def test_a_statement_that_waits_for_a_lock(every_database: Database, seen: Seen,
     within(every_database, seen, lambda connection: connection.execute(UPDATE), look)
 
 
-def test_the_write_lock_by_begin_immediate(seen: Seen, probe: StuckProbe, tmp_path: Any) -> None:
+def test_the_write_lock_by_begin_immediate(seen: Seen, probe: StuckLook, tmp_path: Any) -> None:
     """Who begins by taking it waits for it there, and who commits is found as well as who executes."""
     database = Database(f"sqlite:///{tmp_path}/shop.db")
     database.fill()
@@ -130,7 +130,7 @@ def test_the_write_lock_by_begin_immediate(seen: Seen, probe: StuckProbe, tmp_pa
 
 
 def looks_while(
-    work: Callable[[Connection], Any], database: Database, seen: Seen, probe: StuckProbe
+    work: Callable[[Connection], Any], database: Database, seen: Seen, probe: StuckLook
 ) -> list[Stuck]:
     found: list[Stuck] = []
     begun, ended = threading.Event(), threading.Event()
@@ -153,7 +153,7 @@ def looks_while(
 
 
 @pytest.mark.parametrize("driver", ["pysqlite", "aiosqlite"])
-def test_a_statement_of_sqlites_that_works(driver: str, seen: Seen, probe: StuckProbe, tmp_path: Any) -> None:
+def test_a_statement_of_sqlites_that_works(driver: str, seen: Seen, probe: StuckLook, tmp_path: Any) -> None:
     """It is under way for long, and waits for nothing: neither computing nor in a function of the app's."""
     database = Database(f"sqlite+{driver}:///{tmp_path}/shop.db")
     database.fill()
@@ -175,7 +175,7 @@ def test_a_statement_of_sqlites_that_works(driver: str, seen: Seen, probe: Stuck
     assert not any(each.waits_in_sqlite for each in found)
 
 
-def test_a_request_that_does_something_else(every_database: Database, seen: Seen, probe: StuckProbe) -> None:
+def test_a_request_that_does_something_else(every_database: Database, seen: Seen, probe: StuckLook) -> None:
     """It may hold its connection for as long as it likes: what is stuck is a statement."""
 
     def work(connection: Connection) -> None:
@@ -187,7 +187,7 @@ def test_a_request_that_does_something_else(every_database: Database, seen: Seen
 
 
 def test_many_quick_statements(
-    sync_database: Database, seen: Seen, probe: StuckProbe, monkeypatch: pytest.MonkeyPatch
+    sync_database: Database, seen: Seen, probe: StuckLook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that goes on and on is not stuck, followed in full or not."""
     monkeypatch.setattr(module, "STUCK_NS", 300_000_000)
@@ -206,7 +206,7 @@ def test_many_quick_statements(
 
 
 def test_nobody_is_asked_where_nothing_is_slow(
-    sync_database: Database, seen: Seen, probe: StuckProbe, monkeypatch: pytest.MonkeyPatch
+    sync_database: Database, seen: Seen, probe: StuckLook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Connections that are in their pool, or have just been given out, cost a look at a number each."""
 
