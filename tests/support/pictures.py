@@ -55,7 +55,7 @@ PICTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "worker": ("6", "enter"),
         "upstream": ("8", "enter"),
         "dump": ("7", "slash", *"was taken", "enter", "enter"),
-        "rewound": ("left_curly_bracket",),
+        "rewound": ("left_square_bracket",) * 2,
         "filter": ("slash", *"p95>100ms"),
         "palette": ("colon", *"pa"),
         "keys": ("question_mark",),
