@@ -61,10 +61,8 @@ WARNED_OF_BY_THE_OLDEST = "-Wignore::DeprecationWarning"
 
 NOT_IN_THE_OLDEST = (
     f"{NOT_RUN} and not cached_method_is_watched_on_its_instance and not transaction_of_a_cluster"
-    " and not (statement_that_waits_for_a_lock and aiosqlite)"
 )
-"""cachetools 5 counts for no method, and redis-py 5 has no transactions in a cluster. With aiosqlite 0.20
-a wait for SQLite's write lock is not told from SQL yet."""
+"""cachetools 5 counts for no method, and redis-py 5 has no transactions in a cluster."""
 
 BUILT_NOWHERE = ("psutil",)
 """Of these the oldest version that has a wheel counts: a machine need not have a compiler."""

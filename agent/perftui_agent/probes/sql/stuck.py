@@ -36,6 +36,11 @@ MAX_FRAMES = 60
 _CALLS = frozenset({"do_execute", "do_executemany", "do_execute_no_params", "do_commit", "do_rollback"})
 """Where SQLAlchemy calls a driver that does not know of event loops."""
 
+_AIOSQLITE = "aiosqlite"
+"""Each of its connections has a thread, which runs all statements of that connection."""
+
+_SQLITES = frozenset({"sqlite3", _AIOSQLITE, "pysqlcipher3", "sqlcipher3"})
+
 _SLEEPS = {"x86_64": (b"35", b"230"), "aarch64": (b"101", b"115")}.get(platform.machine(), ())
 """`nanosleep` and `clock_nanosleep`, by the numbers that Linux knows them by."""
 
@@ -63,12 +68,14 @@ class StuckLook:
             since_ns = self._since(connection, holding, request, now_ns, seen)
             if now_ns - since_ns < STUCK_NS:
                 continue
-            mutex = getattr(connection, "_execute_mutex", None)
             waits = False
-            if _is_sqlite(connection):
-                if mutex is None and threads is None:
-                    threads = dict(_calls())
-                thread = _thread_of(connection) if mutex is not None else _sleeper(threads, connection)
+            if (driver := _driver(connection)) in _SQLITES:
+                if driver == _AIOSQLITE:
+                    thread = _thread_of(connection)
+                else:
+                    if threads is None:
+                        threads = dict(_calls())
+                    thread = _sleeper(threads, connection)
                 if thread is None or reads >= MOST_READ:
                     continue
                 reads += 1
@@ -142,16 +149,17 @@ def sleeps(native_id: int) -> bool:
         os.close(descriptor)
 
 
-def _is_sqlite(connection: Any) -> bool:
+def _driver(connection: Any) -> str:
+    """Return the package that a connection is of, below what SQLAlchemy has put around it."""
     driver = getattr(connection, "driver_connection", connection)
-    return type(driver).__module__.partition(".")[0] in {"sqlite3", "aiosqlite", "pysqlcipher3", "sqlcipher3"}
+    return type(driver).__module__.partition(".")[0]
 
 
 def _is_at_work(connection: Any) -> bool | None:
     """Tell whether a statement is under way, where that is known without looking at stacks."""
     driver = getattr(connection, "driver_connection", connection)
     try:
-        if type(driver).__module__.partition(".")[0] == "psycopg":
+        if _driver(connection) == "psycopg":
             return bool(driver.info.transaction_status.name == "ACTIVE")
         mutex = getattr(connection, "_execute_mutex", None)
         return bool(mutex.locked()) if mutex is not None else None
@@ -160,7 +168,7 @@ def _is_at_work(connection: Any) -> bool | None:
 
 
 def _thread_of(connection: Any) -> int | None:
-    """Return the thread that an aiosqlite connection has of its own, unless it runs code of the app's."""
+    """Return the thread that an aiosqlite connection has, or is, unless it runs code of the app's."""
     driver = connection.driver_connection
     thread = getattr(driver, "_thread", driver)
     ident, native_id = getattr(thread, "ident", None), getattr(thread, "native_id", None)
@@ -170,8 +178,8 @@ def _thread_of(connection: Any) -> int | None:
     return native_id if isinstance(native_id, int) else None
 
 
-def _sleeper(threads: dict[int, _Call] | None, connection: Any) -> int | None:
-    call = (threads or {}).get(id(connection))
+def _sleeper(threads: dict[int, _Call], connection: Any) -> int | None:
+    call = threads.get(id(connection))
     if call is None or not call.is_within:
         return None
     return next((each.native_id for each in threading.enumerate() if each.ident == call.ident), None)
