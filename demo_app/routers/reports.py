@@ -69,6 +69,7 @@ async def reports(
         .limit(lines)
     )
     sales = [(category, cents) for category, cents in await session.execute(query)]
+    await session.close()
     if faults.mode("loop-blocked") != "off":
         return build(sales)
     return await run_in_threadpool(build, sales)

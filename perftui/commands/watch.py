@@ -28,7 +28,10 @@ from perftui.sources.local import LocalSource
 from perftui.sources.target import LocalTarget, TargetError, parse_local
 
 WINDOW_S = 25.0
-"""What is judged: what is over is told as over within half a minute."""
+"""What is judged: what is over is told as over within half a minute …"""
+
+LATELY_S = 10.0
+"""… and what has just begun within a quarter of one: of 25 s, it would be most of them after 13 s at best."""
 
 EVERY_S = 1.0
 AGAIN_S = 2.0
@@ -148,8 +151,9 @@ class _State:
                 self._dashboard = merge(self._dashboard, event)
 
     def look(self) -> tuple[Summary, tuple[Turn, ...]]:
-        summary = summarize(self._dashboard, now(), WINDOW_S)
-        self._steady, findings = self._steady.next(summary)
+        at = now()
+        summary = summarize(self._dashboard, at, WINDOW_S)
+        self._steady, findings = self._steady.next(summary, summarize(self._dashboard, at, LATELY_S))
         self._freezing.judged(summary.at, findings)
         self._turns, turns = self._turns.next(summary.at, findings)
         return summary, turns

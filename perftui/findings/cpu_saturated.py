@@ -35,7 +35,7 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     """Yield each worker at its limit. Busy without a queue is well used, without requests a batch job."""
     for worker in at_work(summary):
         cpu = worker.cpu_mean_percent
-        if cpu is None or worker.covered_s < MIN_COVERED_S or worker.requests < MIN_REQUESTS:
+        if cpu is None or round(worker.covered_s) < MIN_COVERED_S or worker.requests < MIN_REQUESTS:
             continue
         stands = worker.identity.id in standing
         share = max(cpu / 100.0, _share_of_limit(summary, worker))

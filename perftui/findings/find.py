@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -92,18 +92,36 @@ MAX_OF_A_KIND = 20
 """Findings of one kind; beyond them, more of the same tell nothing new."""
 
 
-def find(summary: Summary, standing: Mapping[str, Standing] = MappingProxyType({})) -> tuple[Finding, ...]:
+def find(
+    summary: Summary,
+    standing: Mapping[str, Standing] = MappingProxyType({}),
+    lately: Summary | None = None,
+) -> tuple[Finding, ...]:
     """Return everything that is wrong in `summary`: by severity, then by what it costs, causes first.
 
     `standing` says which findings were there before (`steady.Steady` keeps it): they stay until they
-    fall under a lower threshold than the one at which they appear.
+    fall under a lower threshold than the one at which they appear. `lately` is a shorter window with the
+    same end, in which what has just begun is not outweighed by what was before: a finding of either stands.
     """
+    pictures = (summary,) if lately is None else (summary, lately)
     found: list[Finding] = []
     for kind, check in RULES.items():
         # A rule that fails takes its own judgement with it, and no other's.
         with FAULTS.spared(f"the finding {kind}"):
-            found += sorted(check(summary, standing.get(kind, NONE_STANDS)), key=_order)[:MAX_OF_A_KIND]
+            checked = _checked(check, pictures, standing.get(kind, NONE_STANDS))
+            found += sorted(checked, key=_order)[:MAX_OF_A_KIND]
     return tuple(_bounded(each) for each in causes_first(sorted(settled(found, summary), key=_order)))
+
+
+def _checked(check: Rule, pictures: Iterable[Summary], standing: Standing) -> Iterable[Finding]:
+    """Return each finding once, as severe as the worse of the pictures has it."""
+    worst: dict[tuple[str, str], Finding] = {}
+    for picture in pictures:
+        for each in check(picture, standing):
+            before = worst.setdefault(each.identity, each)
+            if RANK[each.severity] < RANK[before.severity]:
+                worst[each.identity] = each
+    return worst.values()
 
 
 def _bounded(finding: Finding) -> Finding:

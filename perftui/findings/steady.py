@@ -33,8 +33,8 @@ class Steady(Record, frozen=True):
     """The moment of the last picture."""
     stands: Mapping[tuple[str, str], Stand] = msgspec.field(default_factory=dict)
 
-    def next(self, summary: Summary) -> tuple[Steady, tuple[Finding, ...]]:
-        """Return the state after `summary`, and the findings to show with it.
+    def next(self, summary: Summary, lately: Summary | None = None) -> tuple[Steady, tuple[Finding, ...]]:
+        """Return the state after `summary`, and the findings to show with it, or with `lately` (see `find`).
 
         A picture from before the last one (time was stepped back) or long after it is judged afresh.
         """
@@ -44,7 +44,7 @@ class Steady(Record, frozen=True):
         by_kind: dict[str, dict[str, Severity]] = {}
         for (kind, key), stand in stands.items():
             by_kind.setdefault(kind, {})[key] = stand.severity
-        found = tuple(_since(each, stands, at) for each in find(summary, by_kind))
+        found = tuple(_since(each, stands, at) for each in find(summary, by_kind, lately))
         after = {each.identity: Stand(each.severity, each.since or at) for each in reversed(found)}
         return Steady(at, after), found
 

@@ -26,7 +26,8 @@ SILENT_S = 17.0
 GIVE_UP_S = 12.0
 """How much longer than it may take is waited, to say by how much it was missed."""
 
-WARM_S = 5.0
+WARM_S = 10.0
+"""How long a shop serves before it is looked at: what it does for the first time takes longer."""
 
 TOGETHER: tuple[tuple[str, ...], ...] = (
     ("n-plus-one", "error-burst", "cache-stampede", "slow-messages", "stuck-request", "slo-breach"),
@@ -100,20 +101,21 @@ def _wants_a_server(group: Sequence[str]) -> bool:
 
 
 def _on_one_shop(groups: Sequence[Sequence[str]], fault: str, workers: int, rps: float) -> Iterator[Outcome]:
-    with serving(fault=fault, workers=workers, rps=rps) as shop, Watcher(shop.target) as watcher:
+    with serving(fault=fault, workers=workers, rps=rps) as shop:
         began_s = shop.switch(())
         time.sleep(WARM_S)
         before: _Tried | None = None
-        for group in groups:
-            if "low-hit-ratio" in group:
-                time.sleep(max(0.0, began_s + WARM_AFTER_S - time.monotonic()))
-            tried = _Tried(shop, watcher, group)
-            tried.near_miss()
+        with Watcher(shop.target) as watcher:
+            for group in groups:
+                if "low-hit-ratio" in group:
+                    time.sleep(max(0.0, began_s + WARM_AFTER_S - time.monotonic()))
+                tried = _Tried(shop, watcher, group)
+                tried.near_miss()
+                yield from before.outcomes() if before else ()
+                tried.fault()
+                before = tried
+            shop.switch(())
             yield from before.outcomes() if before else ()
-            tried.fault()
-            before = tried
-        shop.switch(())
-        yield from before.outcomes() if before else ()
 
 
 class _Tried:

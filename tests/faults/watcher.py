@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from perftui.clock import now
-from perftui.commands.watch import EVERY_S, WINDOW_S
+from perftui.commands.watch import EVERY_S, LATELY_S, WINDOW_S
 from perftui.findings.steady import Steady
 from perftui.model.dashboard import Dashboard
 from perftui.model.happenings import Finding
@@ -71,7 +71,9 @@ class Watcher:
             reading = asyncio.ensure_future(read())
             while not self._ended.is_set():
                 await asyncio.sleep(EVERY_S)
-                steady, findings = steady.next(summarize(dashboard, now(), WINDOW_S))
+                at = now()
+                lately = summarize(dashboard, at, LATELY_S)
+                steady, findings = steady.next(summarize(dashboard, at, WINDOW_S), lately)
                 self.pictures.append(Picture(time.monotonic(), findings))
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)

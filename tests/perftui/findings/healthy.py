@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from perftui.commands.watch import LATELY_S, WINDOW_S
 from perftui.findings.steady import Steady
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import SourceEvent
@@ -36,7 +37,7 @@ SPAN_S = 2
 """Of a frame: an agent whose worker is busy sends one every other second."""
 
 WINDOWS_S = (10.0, 25.0, 60.0)
-"""A snapshot's, that of `perftui watch`, the dashboard's: judged in turns, …"""
+"""A snapshot's, that of `perftui watch` (together with the first), the dashboard's: judged in turns, …"""
 
 EVERY_S = 10
 """… each time after so many seconds."""
@@ -308,7 +309,9 @@ def told(seed: int, every_s: int = EVERY_S) -> Iterator[Said]:
             dashboard = merge(dashboard, event)
         if second and second % every_s == 0:
             window_s = WINDOWS_S[second // every_s % len(WINDOWS_S)]
-            steady[window_s], findings = steady[window_s].next(summarize(dashboard, at + 0.05, window_s))
+            summary = summarize(dashboard, at + 0.05, window_s)
+            lately = summarize(dashboard, at + 0.05, LATELY_S) if window_s == WINDOW_S else None
+            steady[window_s], findings = steady[window_s].next(summary, lately)
             yield from ((window_s, at, each) for each in findings)
 
 

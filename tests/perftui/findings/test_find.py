@@ -165,6 +165,15 @@ def test_a_finding_stays_until_it_falls_under_its_lower_threshold() -> None:
     assert shown == [False, True, True, True, True, True, False, False, False]
 
 
+def test_what_has_just_begun_is_not_outweighed_by_what_was_before() -> None:
+    """Told once, as severe as it is in the last seconds; it stays for as long as the whole window has it."""
+    steady, (told,) = Steady().next(failing(5), failing(60))
+    assert (told.kind, told.severity) == ("error-burst", "high")
+    steady, (told,) = steady.next(failing(8, T + 1), failing(0, T + 1))
+    assert (told.severity, told.since) == ("medium", T)
+    assert steady.next(failing(4, T + 2), failing(0, T + 2))[1] == ()
+
+
 def test_a_finding_knows_since_when() -> None:
     """From its first picture on, as long as it stays; a new one begins anew."""
     steady, since = Steady(), []

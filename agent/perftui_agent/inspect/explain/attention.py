@@ -11,9 +11,12 @@ import random
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.explain.explainer import CannotExplainError, Explainer
 from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.outside import StatementFrame
 
 MOST_WAITING = 50
 MOST_MET = 1_000
@@ -24,11 +27,41 @@ BURST, PER_SECOND = 10, 0.5
 AGAIN_S = 300.0
 """A statement that is slow still is looked at again: its plan may be another by now."""
 
+SOONER_S = 10.0
+"""One that had become quick, and is slow as a habit now, has another plan, and is not to wait for that."""
+
+FADES = 0.8
+"""How much of what was counted is left with each frame in which a statement ran."""
+
+HABIT, HABIT_SHARE, NO_HABIT = 2.0, 0.05, 0.5
+"""Executions that were slow, and their share: as `missing-index` and `slow-query` go by."""
+
 STAGGER_S = 0.5
 """Workers of a service see the same statements slow: that they do not all try to be the one at once."""
 
 MOST_TOLD = 20
 """Plans in a frame, those of the statements that were slow most often."""
+
+
+class _Met(msgspec.Struct):
+    """A statement that has been slow."""
+
+    asked_at: float
+    slow: float = 0.0
+    count: float = 0.0
+    is_habit: bool = True
+    """Until it is quick: its first slow execution may be the first of many."""
+
+    def fade(self, statement: StatementFrame) -> None:
+        """Take what it did in a second."""
+        self.slow = FADES * self.slow + statement.slow
+        self.count = FADES * self.count + max(statement.latency.count, statement.slow)
+        self.is_habit = self.is_habit and self.slow >= NO_HABIT
+
+    @property
+    def has_become_one(self) -> bool:
+        """Whether it is slow as a habit, and was not."""
+        return not self.is_habit and self.slow >= HABIT and self.slow >= HABIT_SHARE * self.count
 
 
 class Attention:
@@ -50,8 +83,9 @@ class Attention:
         self._turn = turn
         self._clock = clock
         self._stagger_s = stagger_s
-        self._waiting: asyncio.Queue[str] = asyncio.Queue(MOST_WAITING)
-        self._asked_at: dict[str, float] = {}
+        self._waiting: asyncio.Queue[tuple[str, float]] = asyncio.Queue(MOST_WAITING)
+        """Fingerprints, and how long ago a sibling must have asked."""
+        self._met: dict[str, _Met] = {}
         self._untold: dict[str, None] = {}
         """Fingerprints whose plan has become known since the last frame."""
         self._tokens = float(BURST)
@@ -61,8 +95,8 @@ class Attention:
         """Look at a frame that is about to go out, and add to it what is known of its slow statements."""
         with self._guard.guarding("explain"):
             slow = [each for each in frame.statements if each.slow]
-            for statement in slow:
-                self._consider(statement.fingerprint)
+            for statement in frame.statements:
+                self._consider(statement)
             slow.sort(key=lambda each: each.slow, reverse=True)
             told = dict.fromkeys([*self._untold, *(each.fingerprint for each in slow)])
             self._untold.clear()
@@ -72,10 +106,10 @@ class Attention:
     async def run(self) -> None:
         """Have explained what waits, until cancelled."""
         while True:
-            fingerprint = await self._waiting.get()
+            fingerprint, apart_s = await self._waiting.get()
             with self._guard.guarding("explain"):
                 await asyncio.sleep(random.random() * self._stagger_s)  # noqa: S311 - keeps no secret
-                if not self._turn(f"the plan of {fingerprint}", AGAIN_S * 0.9):
+                if not self._turn(f"the plan of {fingerprint}", apart_s * 0.9):
                     continue  # a sibling has asked: who watches hears of it from that one
                 await self._take_token()
                 try:
@@ -89,19 +123,25 @@ class Attention:
                     continue
                 self._untold[fingerprint] = None
 
-    def _consider(self, fingerprint: str) -> None:
-        now = self._clock()
-        before = self._asked_at.get(fingerprint)
-        if (before is not None and now - before < AGAIN_S) or not self._explainer.can_explain(fingerprint):
+    def _consider(self, statement: StatementFrame) -> None:
+        fingerprint, now = statement.fingerprint, self._clock()
+        met = self._met.get(fingerprint)
+        if met is not None:
+            met.fade(statement)
+        if not statement.slow or not self._explainer.can_explain(fingerprint):
+            return
+        apart_s = SOONER_S if met is not None and met.has_become_one else AGAIN_S
+        if met is not None and now - met.asked_at < apart_s:
             return
         try:
-            self._waiting.put_nowait(fingerprint)
+            self._waiting.put_nowait((fingerprint, apart_s))
         except asyncio.QueueFull:
             return
-        if len(self._asked_at) >= MOST_MET:
-            del self._asked_at[next(iter(self._asked_at))]
-        self._asked_at.pop(fingerprint, None)
-        self._asked_at[fingerprint] = now
+        if met is None and len(self._met) >= MOST_MET:
+            del self._met[next(iter(self._met))]
+        self._met.pop(fingerprint, None)
+        self._met[fingerprint] = met = _Met(now)
+        met.fade(statement)
 
     async def _take_token(self) -> None:
         while True:

@@ -18,6 +18,7 @@ from perftui_agent.guard import Guard
 from perftui_agent.inspect.database.own_connection import OwnConnections
 from perftui_agent.inspect.explain.attention import BURST, Attention
 from perftui_agent.inspect.explain.explainer import CannotExplainError, Explainer
+from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.codec import encode
 from perftui_agent.wire.explain import Explanation, PlanNote
 from perftui_agent.wire.frames import Frame
@@ -260,6 +261,43 @@ def test_a_slow_statement_is_explained_once_and_told_with_the_next_frame() -> No
         silent = Frame(seq=3, ended_at=3, span_ns=1)
         attention.note(silent)
         assert [each.fingerprint for each in silent.plans] == ["slow"], "as soon as it is known"
+
+    asyncio.run(_settled(attention, work))
+
+
+def test_a_statement_that_was_quick_and_becomes_slow_is_explained_anew() -> None:
+    """Its plan is another, when an index has gone; one that is slow now and then waits five minutes."""
+    now = [0.0]
+    explainer = _Counted()
+    apart: list[float] = []
+
+    def turn(_: str, every_s: float) -> bool:
+        apart.append(every_s)
+        return True
+
+    attention = Attention(explainer, Guard(), pid=1, turn=turn, clock=lambda: now[0], stagger_s=0.0)
+
+    async def seconds(number: int, slow: int) -> None:
+        for _ in range(number):
+            now[0] += 1.0
+            took = LatencySketch()
+            for _ in range(4):
+                took.add(1_000_000)
+            row = StatementFrame(fingerprint="x", statement="x", latency=took, slow=slow)
+            attention.note(Frame(seq=1, ended_at=1, span_ns=1, statements=[row]))
+            await asyncio.sleep(0.001)
+
+    async def work() -> None:
+        await seconds(1, slow=1)
+        await seconds(20, slow=0)
+        await seconds(1, slow=1)
+        assert explainer.asked == ["x"], "once more is no habit"
+        await seconds(5, slow=0)
+        await seconds(3, slow=3)
+        assert explainer.asked == ["x", "x"]
+        await seconds(60, slow=3)
+        assert explainer.asked == ["x", "x"], "slow all the while"
+        assert apart[0] > 200 > 10 > apart[1]
 
     asyncio.run(_settled(attention, work))
 
