@@ -30,8 +30,9 @@ from perftui.ramp.course import Course
 from perftui.ramp.fleet import Fleet, fleet_at, reached_from
 from perftui.ramp.load import OURS, Load, StepTold, pinned_to, processes_for
 from perftui.ramp.mix import learned
+from perftui.ramp.observing import promised
 from perftui.ramp.plan import PlanError, Request, parse_requests, read_mix
-from perftui.ramp.run import Looked, Ramp, Ramped, promised
+from perftui.ramp.run import Looked, Ramp, Ramped
 from perftui.ramp.safety import environment_of, says_production
 from perftui.ramp.search import Search
 from perftui.ramp.sender import Setup

@@ -13,10 +13,12 @@ from dataclasses import replace
 from perftui.check.grammar import Objective
 from perftui.feed import Feed
 from perftui.model.ramp import RampCourse, RampNow, RampStep
+from perftui.ramp.judgement import Observation, judged
 from perftui.ramp.limits import following
 from perftui.ramp.load import StepTold
-from perftui.ramp.run import Looked, Ramped, felt
-from perftui.ramp.search import Observation, Search, judged
+from perftui.ramp.observing import felt
+from perftui.ramp.run import Looked, Ramped
+from perftui.ramp.search import Search
 from perftui.ramp.steps import limit_of, step_of, time_in, used_in
 from perftui.ramp.telling import knee_sentence
 

@@ -23,18 +23,18 @@ def limits(
     search: Search,
     before: Summary,
     after: Summary,
+    used: Mapping[Kind, float],
     findings: Sequence[Finding] = (),
     locked: Locked | None = None,
     kept_up: Used = (),
 ) -> tuple[Limit, ...]:
     """Return what gave, the likeliest first; `before` and `after` are of the steps at the bracket's ends.
 
-    `kept_up` is how full all was in each step that the service kept up with.
+    `used` is how full all was in the one that was not kept up with, `kept_up` in each that was.
     """
     low = search.low.seen.rate if search.low else search.knee_rps or 1.0
     room = room_of(search.knee_rps or 0.0, kept_up or [(low, saturation(before))])
     grown = parts_of(after).grown_from(parts_of(before))
-    used = saturation(after)
     found = candidates(after, grown, used, findings, locked, room)
     ranked = sorted(found, key=lambda each: -each.grew_ms * max(each.used, 0.2))
     return tuple(_promised(each, room) for each in _causes_first(ranked))

@@ -18,16 +18,6 @@ from perftui_agent.sketch import LatencySketch
 PER_PROCESS_RPS = 4000.0
 """What one sender is good for on a slow core; beyond it several share the rate, where there are cores."""
 
-LATE_MS = 20.0
-LATE_PART = 0.5
-"""A sender that sends one in twenty so late, and so late against what is measured, can't be trusted …"""
-
-BUSY = 0.92
-"""… nor one that needs more of a core."""
-
-SENT = 0.97
-"""Nor one that has sent less of the rate, without having been held by what was under way."""
-
 OURS = ("-m", "perftui.ramp.sender")
 """The sender, as arguments of Python's."""
 
@@ -58,6 +48,8 @@ class StepTold:
     cpu_s: float = 0.0
     busiest: float = 0.0
     """Of a core, the busiest sender."""
+    waited: float = 0.0
+    """Of the time, in which one was ready to run and did not get to: the one that waited longest."""
     under_way: int = 0
     """Now, or at the last word."""
     at_s: float = 0.0
@@ -80,33 +72,21 @@ class StepTold:
         self.at_s = max(self.at_s, told.at_s)
         self.lately = [*(each for each in self.lately if each.at_s > told.at_s - 1.0), told]
 
-    def recent(self) -> Told:
+    def recent(self) -> StepTold:
         """Return what happened in the last second."""
-        recent = Told(self.at_s)
+        recent = StepTold(self.rate, 1.0)
         for told in self.lately:
             recent.sent += told.sent
             recent.done += told.done
             recent.errors += told.errors
             recent.latency.merge(told.latency)
+            recent.late.merge(told.late)
         return recent
 
     def quantile_ms(self, q: float) -> float | None:
         """Return a quantile of the latencies, in ms."""
         value = self.latency.quantile(q)
         return None if value is None else value / 1e6
-
-    @property
-    def generators_fault(self) -> str:
-        """Why the step says nothing of the service; empty: it does."""
-        late = (self.late.quantile(0.95) or 0.0) / 1e6
-        if self.busiest > BUSY:
-            return f"a sender needs {self.busiest * 100:.0f} % of a core"
-        if late > max(LATE_MS, LATE_PART * (self.quantile_ms(0.95) or 0.0)):
-            return f"one request in twenty was sent {late:.0f} ms late and more"
-        wanted = self.rate * self.seconds
-        if wanted and not (self.turned_away or self.held) and self.sent < SENT * wanted - 2:
-            return f"{self.sent} of {wanted:.0f} requests were sent"
-        return ""
 
 
 class Load:
@@ -158,7 +138,7 @@ class Load:
 
         async def follow(place: int, sender: asyncio.subprocess.Process) -> None:
             nonlocal stopping
-            used_s = began_s = 0.0
+            used_s = waited_s = began_s = 0.0
             assert sender.stdout is not None  # noqa: S101 - it was asked for
             while line := await sender.stdout.readline():
                 told = msgspec.json.decode(line, type=Told)
@@ -167,9 +147,11 @@ class Load:
                 whole.under_way = sum(under_way.values())
                 if told.at_s > order.warm_s:
                     used_s += told.cpu_s
+                    waited_s += told.waited_s
                     began_s = began_s or max(told.at_s - 0.25, 0.0)
                     if told.at_s - began_s > 0.5:
                         whole.busiest = max(whole.busiest, used_s / (told.at_s - began_s))
+                        whole.waited = max(whole.waited, waited_s / (told.at_s - began_s))
                 if told.last:
                     return
                 if not stopping and seen(whole):

@@ -9,23 +9,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
-from perftui.check.grammar import Objective, ObjectiveError, parse_objective
+from perftui.check.grammar import Objective
 from perftui.check.measure import measure
 from perftui.feed import Feed
 from perftui.findings.find import find
 from perftui.model.database import Databases
 from perftui.model.happenings import Finding
-from perftui.model.slo import ALL
 from perftui.model.summary import Summary
 from perftui.ramp.candidates import NOTHING, Limit, Locked
+from perftui.ramp.judgement import Step
 from perftui.ramp.law import Law, fitted
 from perftui.ramp.limits import limits
 from perftui.ramp.load import Load, StepTold
+from perftui.ramp.observing import emergency, observed
+from perftui.ramp.processors import Meter
 from perftui.ramp.resources import Kind, parts_of, saturation
 from perftui.ramp.safety import short_of_memory
-from perftui.ramp.search import Observation, Search, Step, advance, begin
+from perftui.ramp.search import Search, advance, begin
 from perftui.ramp.sender import Order
 from perftui.record import Record
 
@@ -37,13 +38,6 @@ TOLD_S = 1.3
 
 QUIET_S = 15.0
 """How long a service that was overloaded may take to come to rest."""
-
-BURST = 0.25
-BURST_LEAST = 10
-"""A second with so many failures, of so many requests at least, ends the step."""
-
-FAR_BEYOND = 5.0
-"""As does one whose p95 is so many times what it may be: more of it would tell nothing and hurt."""
 
 
 class Looked(Record, frozen=True):
@@ -129,12 +123,14 @@ class Ramp:
 
     async def _step(self, search: Search, rate: float) -> Search:
         warm_s = min(WARM_S, self._step_s * WARM_PART)
+        meter = Meter(warm_s, warm_s + self._step_s)
         why = ""
 
         def seen(told: StepTold) -> bool:
             nonlocal why
             self._telling(search, told)
-            why = why or self._stopping or _emergency(told, self._objectives, search.baseline_ms)
+            meter.look(told.at_s)
+            why = why or self._stopping or emergency(told, self._objectives, search.baseline_ms)
             return bool(why)
 
         asking = asyncio.create_task(self._locked(warm_s + self._step_s * 0.6))
@@ -148,12 +144,18 @@ class Ramp:
             return search
         if short_of_memory():
             self.stop("the machine is short of memory")
-        measured_s = max(min(told.at_s, warm_s + self._step_s) - warm_s, 1.0)
+        counted_s = max(min(told.at_s, warm_s + self._step_s) - warm_s, 0.0)
         ended = time.time()
         await asyncio.sleep(TOLD_S)
-        summary = self._feed.summary(measured_s, ended)
+        summary = self._feed.summary(max(counted_s, 1.0), ended)
         findings = find(summary)
-        observation = self._observed(told, measured_s, summary, findings, why)
+
+        def within(objective: Objective) -> float | None:
+            return measure(objective, summary, self._objectives, findings).value
+
+        observation = observed(
+            told, counted_s, self._objectives, within, baseline_ms=search.baseline_ms, stopped=why
+        )
         after = advance(search, observation)
         step = after.steps[-1]
         mean_s = (told.latency.mean() or 0.0) / 1e9
@@ -161,9 +163,9 @@ class Ramp:
             step=step,
             summary=summary,
             findings=findings,
-            used=saturation(summary),
+            used=saturation(summary) | meter.used,
             queue_p95_ms=summary.totals.queued.p95_ms,
-            under_way=told.done / measured_s * mean_s,
+            under_way=told.done / max(counted_s, 1.0) * mean_s,
             locked=locked,
         )
         self._looked.append(looked)
@@ -187,37 +189,6 @@ class Ramp:
         view, row = waits[0]
         return Locked(len(waits), row.on or "a lock", view.name)
 
-    def _observed(
-        self, told: StepTold, seconds: float, summary: Summary, findings: Sequence[Finding], why: str
-    ) -> Observation:
-        wanted = told.rate * seconds
-        return Observation(
-            rate=told.rate,
-            sent=told.sent,
-            done=told.done,
-            errors=told.errors + told.unfinished,
-            p50_ms=told.quantile_ms(0.5),
-            p95_ms=told.quantile_ms(0.95),
-            p99_ms=told.quantile_ms(0.99),
-            mean_ms=(told.latency.mean() or 0.0) / 1e6 if told.latency.count else None,
-            # A few requests more or less are no per cent of a slow rate.
-            delivered=min((told.in_time + 1.0) / wanted, 1.0) if wanted >= 1 else None,
-            broken=self._broken(told, summary, findings),
-            has_targets=bool(self._objectives),
-            is_generators=bool(told.generators_fault),
-            stopped=why,
-        )
-
-    def _broken(self, told: StepTold, summary: Summary, findings: Sequence[Finding]) -> tuple[str, ...]:
-        missed = []
-        for each in self._objectives:
-            value = felt(each, told)
-            if value is None:
-                value = measure(each, summary, self._objectives, findings).value
-            if value is not None and not each.kept_by(value):
-                missed.append(str(each))
-        return tuple(missed)
-
     async def _quiet(self) -> None:
         """Wait until what was queued up has been worked off: the next step is not to pay for this one."""
         deadline = time.monotonic() + QUIET_S
@@ -233,12 +204,13 @@ class Ramp:
         if after is not None:
             earlier = before or after
             kept_up = [(each.step.seen.rate, each.used) for each in self._looked if each.step.is_good]
-            found = limits(search, earlier.summary, after.summary, after.findings, after.locked, kept_up)
+            found = limits(
+                search, earlier.summary, after.summary, after.used, after.findings, after.locked, kept_up
+            )
             if not found:
                 found = (Limit("none", sentence=f"{after.step.why}; nothing that is measured explains it"),)
         elif search.generator_at is not None:
-            why = "the generator is the limit here"
-            found = (Limit("generator", "perftui ramp", f"{why}, at {search.generator_at:.0f} rps"),)
+            found = (_generators(search),)
         good = [each for each in self._looked if each.step.is_good]
         return Ramped(
             search=search,
@@ -255,45 +227,12 @@ class Ramp:
         return found[-1] if found else None
 
 
-def promised(summary: Summary) -> tuple[Objective, ...]:
-    """Return what the service itself promises of all its requests, as far as a client can feel it."""
-    found = []
-    for verdict in summary.slo:
-        if verdict.scope == ALL and not verdict.slo.startswith("rps"):
-            try:
-                found.append(replace(parse_objective(verdict.slo), source="the service"))
-            except ObjectiveError:  # what a newer agent promises
-                continue
-    return tuple(found)
-
-
-def felt(objective: Objective, told: StepTold) -> float | None:
-    """Return what a client felt of an objective for all requests; None for what only the agents know."""
-    if objective.scope != ALL or not told.latency.count:
-        return None
-    if objective.quantity == "latency" and objective.quantile is not None:
-        return told.quantile_ms(objective.quantile)
-    if objective.metric == "errors":
-        return (told.errors + told.unfinished) / told.latency.count
-    return None
-
-
-def _emergency(told: StepTold, objectives: Sequence[Objective], baseline_ms: float | None) -> str:
-    """Return why a step has to end at once; empty: it may go on."""
-    recent = told.recent()
-    ended = recent.done + recent.errors
-    if ended >= BURST_LEAST and recent.errors / ended > BURST:
-        return f"{100 * recent.errors / ended:.0f} % of a second's requests failed"
-    if told.turned_away:
-        return f"{told.under_way} requests were under way, and no more are sent"
-    bounds = [each.bound for each in objectives if each.quantity == "latency" and each.scope == ALL]
-    bound_ms = min(bounds) if bounds else max(10 * baseline_ms, 1000.0) if baseline_ms else None
-    p95 = recent.latency.quantile(0.95)
-    if (
-        bound_ms
-        and p95 is not None
-        and recent.latency.count >= 2 * BURST_LEAST
-        and p95 / 1e6 > FAR_BEYOND * bound_ms
-    ):
-        return f"a second's p95 was {p95 / 1e6:.0f} ms"
-    return ""
+def _generators(search: Search) -> Limit:
+    """Return the generator as what gave: why it did, and who sends more."""
+    said = next((step.seen.generators for step in reversed(search.steps) if step.seen.generators), "")
+    return Limit(
+        "generator",
+        "perftui ramp",
+        f"the generator is the limit here, at {search.generator_at:.0f} rps: {said}",
+        "Send from elsewhere (--engine locust --workers-at HOST:PORT), or leave it a core of this machine",
+    )

@@ -2,16 +2,18 @@
 
 The rate climbs geometrically until a step is bad, then the bracket between the best and the worst is halved
 (by ratio) until it is narrow, and both of its ends are measured once more before they are believed: a single
-collection of garbage in the wrong step must not become a knee. After aiperf's and linera's searches.
+collection of garbage in the wrong step must not become a knee. After aiperf's and linera's searches. A step
+that the generator spoiled says nothing of the service: it is sent again, and if it is spoiled again no higher
+rate is asked for, and the search goes on below.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
+from perftui.ramp.judgement import Observation, Step, good_steps, judged
 from perftui.record import Record
 
 CLIMB = 1.6
@@ -25,61 +27,12 @@ WIDEN = 1.15
 
 MOST_WIDENED = 4
 
-DELIVERED = 0.94
-"""A step that had less of its rate answered within it has reached the top of what there is …"""
-
-DEGRADED = 3.0
-"""… and one whose p95 is so many times that of the first steps, …"""
-
-DEGRADED_MS = 40.0
-"""… and more by so much, is no service any more: where no target says otherwise."""
-
-ERRORS = 0.01
-"""As is one with more failures."""
-
 CLIFF = 3.0
 """A p95 that grows by so much within a narrow bracket falls off a cliff."""
 
 Phase: TypeAlias = Literal["climb", "narrow", "confirm-low", "confirm-high", "done"]
 
 Shape: TypeAlias = Literal["smooth", "cliff", "none"]
-
-
-class Observation(Record, frozen=True):
-    """What one step showed, warm-up left out."""
-
-    rate: float
-    """Requests a second that were asked for."""
-    sent: int
-    done: int
-    """Answered within the step, or the moment after it."""
-    errors: int = 0
-    p50_ms: float | None = None
-    p95_ms: float | None = None
-    p99_ms: float | None = None
-    mean_ms: float | None = None
-    delivered: float | None = None
-    """Which part of the rate was answered while the step went on, 0…1."""
-    broken: tuple[str, ...] = ()
-    """The targets that were missed: what makes it bad where there are targets."""
-    has_targets: bool = False
-    is_generators: bool = False
-    """The generator could not send as it should: nothing is known of the service at this rate."""
-    stopped: str = ""
-    """Why the step was ended before its time, if it was."""
-
-
-class Step(Record, frozen=True):
-    """A step and how it was judged."""
-
-    seen: Observation
-    why: str = ""
-    """Why it is bad; empty: it is good."""
-
-    @property
-    def is_good(self) -> bool:
-        """Whether the service kept up."""
-        return not self.why
 
 
 class Search(Record, frozen=True):
@@ -98,8 +51,10 @@ class Search(Record, frozen=True):
     widened: int = 0
     confirmed: bool = False
     """Whether the second look at both ends said what the first did."""
+    spoiled_at: float | None = None
+    """The rate of the last step, where the generator spoiled it: it is sent once more."""
     generator_at: float | None = None
-    """The rate that the generator could not send."""
+    """The rate that the generator could not send, twice: none as high is asked for again."""
 
     @property
     def bracket(self) -> tuple[float, float] | None:
@@ -136,31 +91,12 @@ def begin(start: float, limit: float) -> Search:
     return Search(start=start, limit=limit, next_rate=min(start, limit))
 
 
-def judged(seen: Observation, baseline_ms: float | None) -> Step:
-    """Return a step with what is bad about it."""
-    if seen.stopped:
-        return Step(seen, seen.stopped)
-    if seen.broken:
-        return Step(seen, f"missed {', '.join(seen.broken)}")
-    if seen.delivered is not None and seen.delivered < DELIVERED:
-        return Step(seen, f"only {seen.delivered * 100:.0f} % of the rate was answered in time")
-    if seen.has_targets:
-        return Step(seen)
-    if seen.sent and seen.errors / seen.sent > ERRORS:
-        return Step(seen, f"{100 * seen.errors / seen.sent:.1f} % failed")
-    if baseline_ms is not None and seen.p95_ms is not None:
-        bound = max(DEGRADED * baseline_ms, baseline_ms + DEGRADED_MS)
-        if seen.p95_ms > bound:
-            return Step(seen, f"p95 {seen.p95_ms:.0f} ms, {baseline_ms:.0f} ms at the start")
-    return Step(seen)
-
-
 def advance(search: Search, seen: Observation) -> Search:
     """Return the search after one more step."""
-    if seen.is_generators:
-        return _bounded_by_generator(search, seen)
+    if seen.generators:
+        return _spoiled(search, seen)
     step = judged(seen, search.baseline_ms)
-    search = replace(search, steps=(*search.steps, step))
+    search = replace(search, steps=(*search.steps, step), spoiled_at=None)
     match search.phase:
         case "climb":
             return _climbed(search, step)
@@ -178,7 +114,7 @@ def _climbed(search: Search, step: Step) -> Search:
     if not step.is_good:
         search = replace(search, high=step)
         if search.low is None:
-            return _below(search, step)
+            return _below(search, step.seen.rate)
         return _narrowed(search)
     baseline = step.seen.p95_ms if search.baseline_ms is None else search.baseline_ms
     search = replace(search, low=step, baseline_ms=baseline)
@@ -187,14 +123,16 @@ def _climbed(search: Search, step: Step) -> Search:
     search = replace(search, high=None)
     if step.seen.rate >= search.limit:
         return replace(search, phase="done", next_rate=None)
+    if search.generator_at is not None:
+        return _narrowed(search)
     # Once an end was wrong the knee is near: leaps would only overload the service again.
     factor = WIDEN if search.widened else CLIMB
     return replace(search, next_rate=min(step.seen.rate * factor, search.limit))
 
 
-def _below(search: Search, step: Step) -> Search:
+def _below(search: Search, from_rate: float) -> Search:
     """The very first step was bad: look below it, as far as makes sense."""
-    rate = step.seen.rate / CLIMB**2
+    rate = from_rate / CLIMB**2
     if rate < max(search.start / 50, 0.2):
         return replace(search, phase="done", next_rate=None)
     return replace(search, next_rate=rate)
@@ -205,13 +143,16 @@ def _with(search: Search, step: Step) -> Search:
 
 
 def _narrowed(search: Search) -> Search:
-    if search.bracket is None:
+    """Go between the highest rate that was kept up and the lowest that was not, or could not be sent."""
+    if search.low is None:
         return replace(search, phase="climb", next_rate=search.start)
-    low, high = search.bracket
-    if search.generator_at is not None and high > search.generator_at:
+    low = search.low.seen.rate
+    high = search.high.seen.rate if search.high is not None else math.inf
+    ceiling = search.generator_at if search.generator_at is not None else math.inf
+    if min(high, ceiling) / low > NARROW:
+        return replace(search, phase="narrow", next_rate=math.sqrt(low * min(high, ceiling)))
+    if ceiling <= high:
         return replace(search, phase="done", next_rate=None)
-    if high / low > NARROW:
-        return replace(search, phase="narrow", next_rate=math.sqrt(low * high))
     return replace(search, phase="confirm-low", next_rate=low)
 
 
@@ -241,6 +182,8 @@ def _confirmed_high(search: Search, step: Step) -> Search:
     search = replace(search, low=step, high=None, widened=search.widened + 1, phase="climb")
     if step.seen.rate >= search.limit:
         return replace(search, phase="done", next_rate=None)
+    if search.generator_at is not None:
+        return _narrowed(search)
     return replace(search, next_rate=min(rate, search.limit))
 
 
@@ -249,14 +192,10 @@ def _steadier(first: Step, second: Step) -> Step:
     return max(first, second, key=lambda step: step.seen.p95_ms or 0.0)
 
 
-def _bounded_by_generator(search: Search, seen: Observation) -> Search:
-    """Nothing is known at this rate: what the service does there, it does without us."""
-    search = replace(
-        search, generator_at=seen.rate, steps=(*search.steps, Step(seen, "the generator's limit"))
-    )
-    return replace(search, phase="done", next_rate=None)
-
-
-def good_steps(steps: Sequence[Step]) -> list[Step]:
-    """Return the steps that the service kept up with, by rate."""
-    return sorted((step for step in steps if step.is_good), key=lambda step: step.seen.rate)
+def _spoiled(search: Search, seen: Observation) -> Search:
+    """Nothing is known at this rate: a second time it is the generator's limit, and no accident."""
+    search = replace(search, steps=(*search.steps, Step(seen, f"not the service: {seen.generators}")))
+    if search.spoiled_at != seen.rate:
+        return replace(search, spoiled_at=seen.rate, next_rate=seen.rate)
+    search = replace(search, spoiled_at=None, generator_at=seen.rate)
+    return _below(search, seen.rate) if search.low is None else _narrowed(search)

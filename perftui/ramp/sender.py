@@ -17,6 +17,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -30,6 +31,9 @@ TELL_S = 0.25
 SOON_S = 0.002
 """Requests that are due within so long are sent together: a loop turns no faster than this for little."""
 
+
+SCHEDULED = Path("/proc/self/schedstat")
+"""How long this thread has run, and how long it was ready to and had to wait, in ns."""
 
 UNFINISHED = "unfinished"
 """What a request is that was still under way when its step was over."""
@@ -86,6 +90,8 @@ class Told(msgspec.Struct):
     failures: dict[str, int] = {}
     cpu_s: float = 0.0
     """Of this process, meanwhile."""
+    waited_s: float = 0.0
+    """How long it was ready to run meanwhile and did not get to, as far as the system tells."""
     last: bool = False
     """Whether the step is over with it."""
 
@@ -101,6 +107,7 @@ class Sender:
         self._told = Told(0.0)
         self._failures: Counter[str] = Counter()
         self._cpu_s = time.process_time()
+        self._waited_s = _waited_s()
         self._counted_from = self._ends_at = 0.0
 
     async def run(self, orders: asyncio.Queue[Order | None]) -> None:
@@ -215,11 +222,21 @@ class Sender:
         told.failures, self._failures = dict(self._failures), Counter()
         cpu_s = time.process_time()
         told.cpu_s, self._cpu_s = cpu_s - self._cpu_s, cpu_s
+        waited_s = _waited_s()
+        told.waited_s, self._waited_s = waited_s - self._waited_s, waited_s
         told.last = last
         sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
         sys.stdout.flush()
 
     _began = 0.0
+
+
+def _waited_s() -> float:
+    """Return how long this thread has waited for a processor; 0 where the system does not tell."""
+    try:
+        return int(SCHEDULED.read_bytes().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 async def _main() -> None:

@@ -23,7 +23,7 @@ def step_of(looked: Looked) -> RampStep:
         p95_ms=seen.p95_ms,
         p99_ms=seen.p99_ms,
         queue_p95_ms=looked.queue_p95_ms,
-        used=used_in(looked.summary),
+        used={str(kind): share for kind, share in looked.used.items()},
         time_in=time_in(looked.summary),
         waited_for_locks=looked.locked.sessions if looked.locked is not None else None,
         turned_down=turned_down_in(looked.summary),

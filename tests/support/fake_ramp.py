@@ -9,7 +9,8 @@ import random
 from dataclasses import replace
 
 from perftui.model.ramp import RampCourse, RampLimit, RampNow, RampStep
-from perftui.ramp.search import Step, advance, begin
+from perftui.ramp.judgement import Step
+from perftui.ramp.search import advance, begin
 from tests.perftui.ramp.simulated import Simulated
 from tests.support.fake_feed import NOON
 

@@ -6,7 +6,8 @@ import math
 import random
 from dataclasses import dataclass
 
-from perftui.ramp.search import Observation, Search, advance, begin
+from perftui.ramp.judgement import Observation
+from perftui.ramp.search import Search, advance, begin
 
 
 @dataclass
@@ -21,6 +22,10 @@ class Simulated:
     step_s: float = 10.0
     hiccups: float = 0.0
     """How likely a step has a pause that has nothing to do with its rate."""
+    spoils: float = 0.0
+    """How likely the generator spoils a step, whatever its rate, …"""
+    sends: float = math.inf
+    """… and from which rate on it always does."""
 
     @property
     def knee(self) -> float:
@@ -31,6 +36,8 @@ class Simulated:
 
     def at(self, rate: float) -> Observation:
         """Return what a step at a rate shows."""
+        if rate > self.sends or (self.spoils and self.rng.random() < self.spoils):
+            return Observation(rate, round(rate), 0, p95_ms=9000.0, delivered=0.1, generators="it was late")
         load = rate / (self.capacity * self.rng.gauss(1, self.noise / 3))
         sent = round(rate * self.step_s)
         if load < 0.995:
@@ -50,7 +57,7 @@ class Simulated:
         )  # fmt: skip
 
 
-def searched(service: Simulated, start: float = 5.0, limit: float = 5000.0, most: int = 60) -> Search:
+def searched(service: Simulated, start: float = 5.0, limit: float = 5000.0, most: int = 120) -> Search:
     """Return the search once it is over."""
     search = begin(start, limit)
     for _ in range(most):

@@ -14,8 +14,11 @@ from perftui.model.outside_summary import PoolSummary, QuerySummary, UpstreamSum
 from perftui.model.route_summary import RouteSummary
 from perftui.model.summary import Summary
 from perftui.model.worker_summary import WorkerSummary
+from perftui.ramp.candidates import Limit
+from perftui.ramp.judgement import Observation, Step
 from perftui.ramp.limits import following, limits
-from perftui.ramp.search import Observation, Search, Step
+from perftui.ramp.resources import saturation
+from perftui.ramp.search import Search
 from perftui_agent.wire.process import Listener, ThreadpoolStats
 from tests.support.frames import sketch, worker
 
@@ -24,6 +27,11 @@ SEARCH = Search(
     low=Step(Observation(rate=96, sent=960, done=960, p95_ms=80)),
     high=Step(Observation(rate=104, sent=1040, done=900, p95_ms=900), "missed p95<250ms"),
 )  # fmt: skip
+
+
+def gave(before: Summary, after: Summary, findings: tuple[Finding, ...] = ()) -> tuple[Limit, ...]:
+    """Return what gave, by how full the agents say all was."""
+    return limits(SEARCH, before, after, saturation(after), findings)
 
 
 def picture(mean_ms: float, *, worker_has: dict[str, Any] | None = None, **has: Any) -> Summary:
@@ -103,7 +111,7 @@ PLANTED: dict[str, tuple[Summary, tuple[Finding, ...]]] = {
 def test_what_was_planted_is_named(kind: str) -> None:
     """With a sentence that has the figures, and what to do about it."""
     after, findings = PLANTED[kind]
-    first, *_ = limits(SEARCH, CALM, after, findings)
+    first, *_ = gave(CALM, after, findings)
     assert first.kind == kind, first
     assert any(char.isdigit() for char in first.sentence) or kind == "lock"
     assert first.advice
@@ -111,7 +119,7 @@ def test_what_was_planted_is_named(kind: str) -> None:
 
 def test_a_mend_says_what_it_should_give_until_the_next_is_full() -> None:
     """A pool of five at a third of the CPU: three times as much, then the loop is full."""
-    first, *_ = limits(SEARCH, CALM, PLANTED["pool"][0])
+    first, *_ = gave(CALM, PLANTED["pool"][0])
     assert first.advice.startswith("pool 5 → 14")
     assert first.then_rps == pytest.approx(272, abs=3)
     assert (first.next_kind, first.next_rps) == ("loop", first.then_rps)
@@ -122,27 +130,27 @@ def test_a_mend_says_what_it_should_give_until_the_next_is_full() -> None:
 
 def test_nothing_that_grew_is_no_limit() -> None:
     """Then it is not made up."""
-    assert limits(SEARCH, CALM, CALM) == ()
+    assert gave(CALM, CALM) == ()
 
 
 def test_a_quota_twice_as_large_gives_twice_as_much_and_no_more_than_a_core_does() -> None:
     """What it had stopped bounds nothing by itself; the processor time that a request takes does."""
     small = picture(20.0, worker_has={"contention": Contention(Quota(0.3, "/x", 100, 5, 9.0, 0.01))})
-    first, *_ = limits(SEARCH, small, PLANTED["quota"][0])
+    first, *_ = gave(small, PLANTED["quota"][0])
     assert (first.kind, first.sentence[:18], first.advice[:22]) == (
         "quota", "a quota of 0.3 cor", "quota 0.3 → 0.6 cores ",
     )  # fmt: skip
     assert first.then_rps == pytest.approx(200, abs=1)
     large = picture(20.0, worker_has={"cpu_mean_percent": 60.0})
-    first, *_ = limits(SEARCH, large, PLANTED["quota"][0])
+    first, *_ = gave(large, PLANTED["quota"][0])
     assert first.then_rps == pytest.approx(136, abs=1)
 
 
 def test_a_lock_and_an_upstream_promise_twice_as_much_for_half_as_long_and_twice_as_many() -> None:
     """With the figures that make it so: who has a lock passes one by one, an upstream serves what it does."""
-    lock, *_ = limits(SEARCH, CALM, *PLANTED["lock"])
+    lock, *_ = gave(CALM, *PLANTED["lock"])
     assert lock.advice == "hold it 10 → 5 ms a request: commit sooner"
     assert lock.then_rps == pytest.approx(200, abs=1)
-    upstream, *_ = limits(SEARCH, CALM, *PLANTED["upstream"])
+    upstream, *_ = gave(CALM, *PLANTED["upstream"])
     assert "have it serve 100 → 200/s" in upstream.advice
     assert upstream.then_rps == pytest.approx(200, abs=1)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perftui.ramp.search import NARROW, Observation, advance, begin
+from perftui.ramp.judgement import Observation
+from perftui.ramp.search import NARROW, advance, begin
 from tests.perftui.ramp.simulated import Simulated, off_by, searched
 
 
@@ -88,19 +89,57 @@ def test_a_pause_in_one_step_is_no_knee() -> None:
     assert search.knee_rps == pytest.approx(service.knee, rel=0.06)
 
 
-def test_what_the_generator_could_not_send_says_nothing_of_the_service() -> None:
-    """It ends there, the rate is told, and it is no knee."""
+def test_a_step_that_the_generator_spoiled_is_sent_once_more() -> None:
+    """An accident of its own ends no ramp, and moves no knee: some come twice in a row."""
+    found = []
+    for seed in range(300):
+        rng = random.Random(seed)
+        service = Simulated(rng.uniform(20, 3000), rng.uniform(1, 15), rng, bound_ms=200.0, spoils=0.03)
+        found.append(off_by(service))
+    assert sum(each <= 0.05 for each in found) >= 0.95 * len(found)
+
+
+@given(
+    capacity=st.floats(6, 4000), sends=st.floats(6, 4000), spoils=st.floats(0, 0.4),
+    hiccups=st.floats(0, 0.2), seed=st.integers(0, 1000),
+)  # fmt: skip
+def test_what_the_generator_could_not_send_is_bracketed_from_below(
+    capacity: float, sends: float, spoils: float, hiccups: float, seed: int
+) -> None:
+    """A rate that it spoiled twice in a row is its limit: none as high is asked for again, and it ends."""
+    service = Simulated(
+        capacity, 2.0, random.Random(seed), bound_ms=200.0, hiccups=hiccups, spoils=spoils, sends=sends
+    )
     search = begin(5.0, 5000.0)
-    while search.next_rate is not None:
-        rate = search.next_rate
-        seen = Observation(
-            rate, round(rate), round(rate), p95_ms=5.0, delivered=1.0, is_generators=rate > 800
-        )
-        search = advance(search, seen)
+    for _ in range(120):
+        if search.next_rate is None:
+            break
+        assert search.generator_at is None or search.next_rate < search.generator_at
+        search = advance(search, service.at(search.next_rate))
+    assert search.phase == "done"
+    assert search.low is None or search.low.seen.rate <= sends
+    kept = [step.seen for step in (search.low, search.high) if step is not None]
+    assert not any(seen.generators for seen in kept)
+
+
+@given(sends=st.floats(6, 4000), seed=st.integers(0, 1000))
+def test_below_the_limit_of_the_generator_all_that_it_can_send_is_tried(sends: float, seed: int) -> None:
+    """It is no knee: the highest rate that was kept up is told, close below what could not be sent."""
+    search = searched(Simulated(100_000, 1, random.Random(seed), bound_ms=200.0, sends=sends))
     assert search.generator_at is not None
-    assert search.high is None
-    assert search.shape == "none"
-    assert search.knee_rps == pytest.approx(search.generator_at / 1.6)
+    assert search.low is not None
+    assert (search.high, search.shape) == (None, "none")
+    assert search.low.seen.rate <= sends < search.generator_at
+    assert search.generator_at / search.low.seen.rate <= NARROW
+
+
+def test_a_knee_below_the_limit_of_the_generator_is_found_all_the_same() -> None:
+    """A climb leaps over both: what could not be sent bounds the search, and the knee is looked for below."""
+    for capacity in (500, 700, 780):
+        service = Simulated(capacity, 2, random.Random(capacity), noise=0.0, bound_ms=200.0, sends=800)
+        search = searched(service)
+        assert search.knee_rps == pytest.approx(service.knee, rel=0.05)
+        assert search.is_confirmed
 
 
 def test_a_cliff_is_told_from_a_slope() -> None:
