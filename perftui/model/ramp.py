@@ -37,11 +37,18 @@ class RampStep(Record, frozen=True):
     """Which part of the answers was a 4xx, as the workers counted; None if there were none."""
     why: str = ""
     """Why the service did not keep up; empty: it did."""
+    is_spoiled: bool = False
+    """Whether `why` is the generator's fault: nothing is known of the service then."""
 
     @property
     def kept_up(self) -> bool:
         """Whether the service kept up."""
         return not self.why
+
+    @property
+    def sign(self) -> str:
+        """The verdict in a character."""
+        return "✓" if self.kept_up else "?" if self.is_spoiled else "✗"
 
 
 def turned_down(steps: Sequence[RampStep]) -> float:

@@ -55,6 +55,11 @@ class Step(Record, frozen=True):
         """Whether the service kept up."""
         return not self.why
 
+    @property
+    def is_spoiled(self) -> bool:
+        """Whether it says nothing of the service, by the generator's fault."""
+        return bool(self.seen.generators)
+
 
 def judged(seen: Observation, baseline_ms: float | None) -> Step:
     """Return a step with what is bad about it."""

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from perftui.model.happenings import Finding
 from perftui.model.summary import Summary
-from perftui.ramp.candidates import Limit, Locked, candidates
+from perftui.ramp.candidates import candidates
+from perftui.ramp.limit import Limit, Locked
 from perftui.ramp.resources import EXPLAINS, FULL, Kind, parts_of, saturation
 from perftui.ramp.room import Room, Used, room_of
 from perftui.ramp.search import Search

@@ -17,9 +17,9 @@ from perftui.findings.find import find
 from perftui.model.database import Databases
 from perftui.model.happenings import Finding
 from perftui.model.summary import Summary
-from perftui.ramp.candidates import NOTHING, Limit, Locked
 from perftui.ramp.judgement import Step
 from perftui.ramp.law import Law, fitted
+from perftui.ramp.limit import NOTHING, Limit, Locked
 from perftui.ramp.limits import limits
 from perftui.ramp.load import Load, StepTold
 from perftui.ramp.observing import emergency, observed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perftui.model.ramp import RampLimit, RampStep
 from perftui.model.summary import Summary
-from perftui.ramp.candidates import Limit
+from perftui.ramp.limit import Limit
 from perftui.ramp.resources import parts_of, saturation
 from perftui.ramp.run import Looked
 
@@ -28,6 +28,7 @@ def step_of(looked: Looked) -> RampStep:
         waited_for_locks=looked.locked.sessions if looked.locked is not None else None,
         turned_down=turned_down_in(looked.summary),
         why=looked.step.why,
+        is_spoiled=looked.step.is_spoiled,
     )
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from perftui.present.details.ramp import doubt_of
+from perftui.present.details.ramp_words import doubt_of
 from perftui.present.documents.table import Column, section, table
 from perftui.present.text.cells import clean
 from perftui.present.text.statements import wrapped
 from perftui.present.text.units import ms, percent, rate
-from perftui.ramp.candidates import Limit
+from perftui.ramp.limit import Limit
 from perftui.ramp.limits import following
 from perftui.ramp.resources import Kind
 from perftui.ramp.run import Looked, Ramped
@@ -77,7 +77,7 @@ def _step(looked: Looked) -> dict[str, Any]:
         "p95_ms": _rounded(seen.p95_ms),
         "p99_ms": _rounded(seen.p99_ms),
         "queue_p95_ms": _rounded(looked.queue_p95_ms),
-        "kept_up": looked.step.is_good,
+        "kept_up": None if looked.step.is_spoiled else looked.step.is_good,
         "why": looked.step.why or None,
         "saturation": {kind: round(share, 4) for kind, share in looked.used.items()},
     }
@@ -153,7 +153,7 @@ def _cells(ramped: Ramped, kinds: Sequence[Kind]) -> tuple[list[Column], list[li
                 rate(seen.rate), str(seen.done), failed, ms(seen.p50_ms), ms(seen.p95_ms), ms(seen.p99_ms),
                 ms(each.queue_p95_ms),
                 *(percent(each.used[kind]) if kind in each.used else "–" for kind in kinds),
-                f"✗ {each.step.why}" if each.step.why else "✓",
+                f"{step_of(each).sign} {each.step.why}".rstrip(),
             ]
         )  # fmt: skip
     return columns, rows

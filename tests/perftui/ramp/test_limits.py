@@ -14,8 +14,8 @@ from perftui.model.outside_summary import PoolSummary, QuerySummary, UpstreamSum
 from perftui.model.route_summary import RouteSummary
 from perftui.model.summary import Summary
 from perftui.model.worker_summary import WorkerSummary
-from perftui.ramp.candidates import Limit
 from perftui.ramp.judgement import Observation, Step
+from perftui.ramp.limit import Limit
 from perftui.ramp.limits import following, limits
 from perftui.ramp.resources import saturation
 from perftui.ramp.search import Search

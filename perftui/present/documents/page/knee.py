@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 from perftui.model.ramp import RampCourse, RampStep
-from perftui.present.details.ramp import RESOURCES, doubt_of, verdict_of
+from perftui.present.details.ramp_words import RESOURCES, doubt_of, verdict_of
 from perftui.present.documents.page.charts import Chart, chart
 from perftui.present.text.cells import clean
 from perftui.present.text.units import ms, percent, rate
@@ -23,7 +23,8 @@ class Knee:
     def __init__(self, course: RampCourse) -> None:
         self.course = course
         # Steps were sent up and down around the knee: a curve goes by their rates.
-        self._by_rate = sorted(course.steps, key=lambda step: step.rate)
+        known = [step for step in course.steps if not step.is_spoiled]
+        self._by_rate = sorted(known, key=lambda step: step.rate)
 
     @cached_property
     def verdict(self) -> str:

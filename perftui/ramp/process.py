@@ -1,0 +1,161 @@
+"""What a worker may have run out of: processors, a quota, its loop, memory, the accept queue, its fair share.
+
+Each takes the step that was not kept up with and by how much a request's parts grew, and gives a candidate or
+none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from perftui.model.happenings import Finding
+from perftui.model.summary import Summary
+from perftui.model.worker_summary import WorkerSummary
+from perftui.ramp.limit import Limit
+from perftui.ramp.resources import FULL, MOST_FACTOR, Kind, Parts, parts_of
+
+THROTTLED = 0.25
+"""Periods of a quota that ended with the worker stopped: fewer are felt by nobody."""
+
+FULL_CORE = 0.7
+"""Of a core: a worker that takes less does not compute all the time."""
+
+
+def accept_queue(after: Summary, used: Mapping[Kind, float]) -> list[Limit]:
+    """The queue of connections that no worker has accepted yet."""
+    fullest = max(
+        (each for row in after.workers for each in row.backlogs if each.limit),
+        key=lambda each: (each.most or each.waiting or 0) / (each.limit or 1),
+        default=None,
+    )
+    refused = max((row.listen_overflows or 0 for row in after.workers), default=0)
+    share = used.get("accept-queue", 0.0)
+    if fullest is None or (share < FULL and not refused) or not (refused or share >= 1.0):
+        return []
+    limit = fullest.limit or 0
+    told = f"{refused} connections were refused" if refused else f"up to {fullest.most} connections waited"
+    return [
+        Limit(
+            "accept-queue", fullest.address, f"{told} at {fullest.address}, whose queue takes {limit}",
+            f"--backlog {limit} → {max(limit * 16, 2048)}, or workers that accept sooner",
+            factor=MOST_FACTOR, grew_ms=parts_of(after).queued if refused else 0.0,
+            used=max(share, 1.0 if refused else 0.0),
+        )
+    ]  # fmt: skip
+
+
+def memory(after: Summary, used: Mapping[Kind, float]) -> list[Limit]:
+    """The worker that has next to no memory left."""
+    share = used.get("memory", 0.0)
+    if share < 0.97:
+        return []
+    row = min(after.workers, key=lambda each: each.memory_left_bytes or 1 << 60)
+    left = (row.memory_left_bytes or 0) / 1e6
+    return [
+        Limit("memory", f"worker {row.pid}", f"{left:.0f} MB are left in the {row.memory_left_in}",
+              "Fewer workers, or more memory: perftui memory tells what grows", grew_ms=1e6, used=share)
+    ]  # fmt: skip
+
+
+def quota(after: Summary, grown: Parts) -> list[Limit]:
+    """The quota of CPU that stops a worker."""
+    quotas = [(row.contention.quota, row.pid) for row in after.workers if row.contention.quota is not None]
+    quota, pid = max(quotas, key=lambda each: each[0].throttled_share, default=(None, 0))
+    if quota is None or quota.throttled_share < THROTTLED:
+        return []
+    grew = grown.queued + grown.loop + grown.rest + grown.threadpool
+    return [
+        Limit(
+            "quota", f"{quota.cores:g} cores",
+            f"a quota of {quota.cores:g} cores stopped worker {pid} in {quota.throttled} of "
+            f"{quota.periods} periods",
+            f"quota {quota.cores:g} → {quota.cores * 2:g} cores (cpu.max, limits.cpu), or less work for each "
+            "request",
+            factor=2.0, grew_ms=grew, used=max(quota.throttled_share, FULL),
+        )
+    ]  # fmt: skip
+
+
+def processor(after: Summary, grown: Parts, used: Mapping[Kind, float]) -> list[Limit]:
+    """The loop, the GIL or all processors: who computes, and where."""
+    workers = [row for row in after.workers if row.state != "gone" and row.cpu_mean_percent is not None]
+    row = max(workers, key=lambda each: each.cpu_mean_percent or 0.0, default=None)
+    if row is None:
+        return []
+    share = (row.cpu_mean_percent or 0.0) / 100
+    grew = grown.queued + grown.loop + grown.rest
+    if share < FULL_CORE and used.get("cpu", 0.0) < 0.95:
+        return []
+    held = row.gil.by if row.gil else ()
+    of_loop = sum(holder.share for holder in held if _is_loop(holder.thread))
+    of_threads = sum(holder.share for holder in held if holder.thread and not _is_loop(holder.thread))
+    busiest = max(held, key=lambda holder: (bool(holder.where), holder.share), default=None)
+    where = f", most of it in {busiest.where}" if busiest and busiest.where else ""
+    number = len(workers)
+    cores = next((each.contention.host.cores for each in workers if each.contention.host), None)
+    found = []
+    whole = sum(each.cpu_mean_percent or 0.0 for each in workers)
+    if cores and used.get("cpu", 0.0) >= 0.95 and (whole > 75 * cores or share < FULL_CORE):
+        who = f"{number} workers take most of it{where}" if whole > 75 * cores else (
+            f"the workers take {whole:.0f} of {100 * cores} %, others the rest"
+        )  # fmt: skip
+        mend = "Less work for each request, or more cores"
+        told = f"all {cores} cores are busy, {who}"
+        found.append(Limit("cpu", f"{cores} cores", told, mend, grew_ms=grew, used=used["cpu"]))
+    if share < FULL_CORE:
+        return found
+    kind: Kind = "gil" if of_threads > of_loop else "loop"
+    whose = "threads hold the GIL" if kind == "gil" else "its event loop computes"
+    more = max(number + 1, min(number * 2, cores or number * 2))
+    found.append(
+        Limit(
+            kind, (busiest.where if busiest and busiest.where else f"worker {row.pid}"),
+            f"worker {row.pid} uses {share * 100:.0f} % of a core: {whose}{where}",
+            f"workers {number} → {more}, or take that work into a process pool",
+            factor=more / number, grew_ms=grew + grown.threadpool * (kind == "gil"),
+            used=min(max(share, FULL), 1.0),
+        )
+    )  # fmt: skip
+    return found
+
+
+def _is_loop(thread: str) -> bool:
+    return thread in {"MainThread", "loop"}
+
+
+def blocked(after: Summary, grown: Parts, findings: Sequence[Finding]) -> list[Limit]:
+    """A loop that is held by something that does not compute: `time.sleep`, a blocking driver."""
+    found = next((each for each in findings if each.kind == "loop-blocked"), None)
+    lag = max((row.loop_lag_p99_ms or 0.0 for row in after.workers), default=0.0)
+    grew = grown.queued + grown.loop
+    if grew < 1.0 or (found is None and lag < 20.0):
+        return []
+    where = found.subject if found else "the event loop"
+    said = found.sentence if found else f"the loop is up to {lag:.0f} ms late, and requests wait for it"
+    return [
+        Limit("loop", where, f"{where}: {said}" if found else said,
+              "Take it off the loop: an async call instead of a blocking one, or run_in_threadpool",
+              factor=MOST_FACTOR, grew_ms=grew, used=FULL)
+    ]  # fmt: skip
+
+
+def imbalance(after: Summary) -> list[Limit]:
+    """One worker that serves more than its part."""
+    rows = [row for row in after.workers if row.state != "gone" and row.rps]
+    if len(rows) < 2:
+        return []
+    busiest = max(rows, key=_rps)
+    others = [_rps(row) for row in rows if row is not busiest]
+    mean = sum(others) / len(others)
+    if _rps(busiest) < 2 * mean or (busiest.cpu_mean_percent or 0) < 70:
+        return []
+    return [
+        Limit("imbalance", f"worker {busiest.pid}",
+              f"worker {busiest.pid} serves {_rps(busiest):.0f}/s, each of the others {mean:.0f}/s",
+              "Connections stick to one worker: more connections, or a proxy that spreads requests",
+              grew_ms=1.0, used=(busiest.cpu_mean_percent or 0) / 100)
+    ]  # fmt: skip
+
+
+def _rps(row: WorkerSummary) -> float:
+    return row.rps or 0.0
