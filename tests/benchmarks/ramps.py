@@ -32,6 +32,10 @@ STEP = "2.5s"
 ACCEPTED: Mapping[str, frozenset[str]] = {"loop": frozenset({"loop", "cpu"})}
 """What else is right: on a machine of two cores one busy loop and its clients fill all of it."""
 
+FRESH = frozenset({"accept-queue", "loop", "gil"})
+"""Whose clients open a connection for each request: a queue of connections fills up, and what was mended by
+more workers reaches them all. Before the mend as after it: such a request costs more."""
+
 WITHIN = 0.25
 """Of what was promised."""
 
@@ -125,8 +129,7 @@ def _line(kind: str, *, with_mend: bool) -> float:
 def ramped(kind: str, shape: Shape) -> dict[str, Any] | None:
     """Return what `perftui ramp --json` says of a service."""
     with tempfile.TemporaryDirectory() as directory, serving(kind, Path(directory), shape) as service:
-        options = ("--new-connections", "1" if kind == "accept-queue" or shape.workers > 1 else "0")
-        return ramp(service, options)
+        return ramp(service, ("--new-connections", "1" if kind in FRESH else "0"))
 
 
 def ramp(service: Service, options: Sequence[str]) -> dict[str, Any] | None:
