@@ -42,11 +42,11 @@ def attach(app: App, settings: Settings) -> App:
     """Return `app` with a probe around it; the same object wherever that is possible."""
     _check_callable(app)
     agent = the_agent()
-    agent.settings = settings
-    if settings.service or not agent.service:
-        agent.service = settings.service or _title_of(app)
-    if settings.version or not agent.version:
-        agent.version = settings.version or _version_of(app)
+    agent.own.settings = settings
+    if settings.service or not agent.own.service:
+        agent.own.service = settings.service or _title_of(app)
+    if settings.version or not agent.own.version:
+        agent.own.version = settings.version or _version_of(app)
     if isinstance(app, HttpProbe):
         return app
     starlette = _starlette_class(type(app))
@@ -60,7 +60,7 @@ def attach(app: App, settings: Settings) -> App:
 
 def current_settings() -> Settings | None:
     """Return what was set by an earlier call in this process; None before the first."""
-    return _agent.settings if _agent is not None else None
+    return _agent.own.settings if _agent is not None else None
 
 
 def the_agent() -> Agent:
@@ -76,10 +76,10 @@ def _probe(app: Any, agent: Agent) -> HttpProbe:
     return HttpProbe(
         app,
         routes_of=app,
-        sink=agent.window,
-        sides=agent.sides,
-        arrivals=agent.arrivals,
-        guard=agent.guard,
+        sink=agent.own.window,
+        sides=agent.own.sides,
+        arrivals=agent.own.arrivals,
+        guard=agent.own.guard,
         wake=agent.start,
         on_lifespan_start=agent.lifespan_started,
         on_lifespan_end=agent.lifespan_ended,
@@ -104,11 +104,11 @@ class _Passage:
 def _reduced(probe: HttpProbe) -> tuple[Any, ...]:
     """Return how a probe is pickled and copied: its app travels, the agent of this process does not."""
     agent = the_agent()
-    settings = agent.settings
+    settings = agent.own.settings
     if settings.token == os.environ.get("PERFTUI_TOKEN"):
         settings = replace(settings, token=None)
     starlette = _starlette_class(type(probe.app))
-    return _probe_of_a_copy, (starlette, settings, agent.service, agent.version), probe.app
+    return _probe_of_a_copy, (starlette, settings, agent.own.service, agent.own.version), probe.app
 
 
 def _probe_of_a_copy(
@@ -123,7 +123,7 @@ def _probe_of_a_copy(
     new_here = current_settings() is None
     agent = the_agent()
     if new_here:
-        agent.settings, agent.service, agent.version = settings, service, version
+        agent.own.settings, agent.own.service, agent.own.version = settings, service, version
     if starlette is not None:
         _wrap_call(starlette)
     return _probe(None, agent)
@@ -164,7 +164,7 @@ def _adopt(app: Any, scope: Scope) -> HttpProbe | None:
     if MARKER in scope or not getattr(app, EVERY_APP, False):
         return None
     agent = the_agent()
-    with agent.guard.guarding("agent.instrument"):
+    with agent.own.guard.guarding("agent.instrument"):
         attach(app, read_settings(current_settings()))
     probe: HttpProbe | None = vars(app).get(PROBE_ATTRIBUTE)
     return probe

@@ -43,7 +43,13 @@ class Listeners:
 
     def __init__(self) -> None:
         self.found: tuple[ListeningSocket, ...] = ()
+        self.own_path = ""
+        """The path of the agent's own Unix socket, once there is one."""
         self._rests_until_s = float("-inf")
+
+    def of_the_app(self) -> list[ListeningSocket]:
+        """Return those that are not the agent's."""
+        return [each for each in self.found if each.address != self.own_path]
 
     def look(self) -> Iterator[float]:
         """Look again; yields for how many seconds to let go of the GIL before the next step."""

@@ -26,7 +26,7 @@ COMMON = """
         return app
 
     def counted(app):
-        the_agent().window.empty()
+        the_agent().own.window.empty()
         with timed(app) as service:
             for item_id in (1, 2, 500):
                 service.get(f"/items/{item_id}")

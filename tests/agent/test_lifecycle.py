@@ -197,10 +197,10 @@ def test_a_loop_that_is_replaced_is_watched_again(runtime_dir: Path) -> None:
 
         await app(http_scope("/items/1"), receive, send)
         agent = the_agent()
-        run = agent._run
-        assert run is not None
+        life = agent._life
+        assert life is not None
         async with asyncio.timeout(20):
-            while run.loop_probe.loop is not asyncio.get_running_loop():
+            while life.loop is not asyncio.get_running_loop():
                 await asyncio.sleep(0.05)
                 await app(http_scope("/items/1"), receive, send)
 
@@ -241,7 +241,7 @@ def test_promise_24_a_runtime_directory_that_cannot_be_costs_the_agent_and_no_re
     said = [record.getMessage() for record in caplog.records if record.name == "perftui"]
     assert len(said) == 1
     assert said[0].startswith("perftui: this worker can't be watched: ")
-    assert len(the_agent().window.pending) == 0, "nothing is kept for nobody"
+    assert len(the_agent().own.window.pending) == 0, "nothing is kept for nobody"
 
 
 def test_promise_6_a_probe_that_raises_is_off_and_counted(
@@ -265,13 +265,15 @@ def test_promise_6_a_probe_that_raises_is_off_and_counted(
 
 def test_promise_6_all_probes_may_raise_at_once(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is off and counted under its own name; requests are served, and frames still come."""
-    from perftui_agent import agent
+    from perftui_agent import every_probe
 
     def fail(*_: Any) -> None:
         raise RuntimeError("no such thing in this version")
 
     probes = {
-        cls.name: cls for name, cls in vars(agent).items() if name.endswith("Probe") and name != "Probe"
+        cls.name: cls
+        for name, cls in vars(every_probe).items()
+        if name.endswith("Probe") and name not in ("Probe", "EveryProbe")
     }
     assert len(probes) >= 10
     for probe in probes.values():
@@ -380,7 +382,7 @@ def test_promise_15_a_forked_child_has_an_agent_of_its_own(runtime_dir: Path) ->
         child = os.fork()
         if child == 0:
             assert threading.active_count() == 1, threading.enumerate()
-            assert not agent.window.open
+            assert not agent.own.window.open
             agent.start()
             assert registered({parent, os.getpid()}) is True
             agent.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-ASK = "from perftui_agent.agent import IMPORTED_BYTES; print(IMPORTED_BYTES)"
+ASK = "from perftui_agent.duties import IMPORTED_BYTES; print(IMPORTED_BYTES)"
 
 
 def told(before: str) -> int:

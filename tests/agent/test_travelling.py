@@ -28,9 +28,9 @@ from tests.support.timed import http_scope, in_a_process, timed
 def settings() -> Iterator[None]:
     """What is said to this process's agent here is not for other tests."""
     agent = the_agent()
-    before = agent.settings, agent.service
+    before = agent.own.settings, agent.own.service
     yield
-    agent.settings, agent.service = before
+    agent.own.settings, agent.own.service = before
 
 
 @pytest.fixture

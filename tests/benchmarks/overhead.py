@@ -146,7 +146,7 @@ def ours(ask_from_ns: int | None = None) -> Variant:
     else:
         probe.pace = LoopPace()
         probe.pace.ask_from_ns = ask_from_ns
-        probe._arrivals = Arrivals(probe.pace, window, the_agent().guard)
+        probe._arrivals = Arrivals(probe.pace, window, the_agent().own.guard)
 
     def close() -> None:
         encode(window.close(seq=1, ended_at_ns=time.time_ns(), span_ns=1_000_000_000))

@@ -137,11 +137,11 @@ def in_a_process(source: str, **env: str) -> str:
 @contextlib.contextmanager
 def timed(app: Any) -> Iterator[Timed]:
     """Instrument `app`, without starting the agent's thread."""
-    window = the_agent().window
+    window = the_agent().own.window
     window.empty()
     window.take()
     window.open = True
-    the_agent().pace.follow_this_thread()
+    the_agent().own.pace.follow_this_thread()
     try:
         yield Timed(instrument(app), window)
     finally:

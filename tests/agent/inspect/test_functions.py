@@ -20,7 +20,7 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import StreamingResponse
 
-from perftui_agent.agent import _serves, _walk_routes
+from perftui_agent.apps_routes import serves, walk
 from perftui_agent.guard import Guard
 from perftui_agent.inspect import stepping
 from perftui_agent.inspect.functions import Traffic, take_functions
@@ -141,8 +141,8 @@ async def _measured(
             os.getpid(),
             traffic=Traffic(
                 follow=detour.follow,
-                serves=_serves,
-                walk=_walk_routes,
+                serves=serves,
+                walk=walk,
                 routes=lambda: [label for each in list(routes.every) for label in each.labels()],
                 loop=lambda: Here.loop,
             ),

@@ -206,7 +206,7 @@ def test_promise_6_a_fault_of_ours_costs_a_count_and_no_response() -> None:
         scope["method"] = Hostile()
         await PlainTextResponse("ok")(scope, receive, send)
 
-    faults = the_agent().guard.faults
+    faults = the_agent().own.guard.faults
     before = faults.get("probes.http", 0)
     with timed(app) as service:
         sent = service.call(http_scope())

@@ -75,9 +75,9 @@ class Side:
 @pytest.fixture
 def arrivals() -> Iterator[Arrivals]:
     agent = the_agent()
-    agent.window.empty()
-    yield Arrivals(LoopPace(), agent.window, agent.guard)
-    agent.window.empty()
+    agent.own.window.empty()
+    yield Arrivals(LoopPace(), agent.own.window, agent.own.guard)
+    agent.own.window.empty()
 
 
 def asked(arrivals: Arrivals, side: Any, **scope: Any) -> int:
@@ -177,9 +177,9 @@ def test_a_connection_that_is_gone_is_no_fault(arrivals: Arrivals) -> None:
         def getsockopt(self, level: int, option: int, length: int) -> bytes:
             raise OSError(9, "Bad file descriptor")
 
-    before = dict(the_agent().guard.faults)
+    before = dict(the_agent().own.guard.faults)
     assert asked(arrivals, Side(Closed(received_ms=0))) == UNKNOWN
-    assert the_agent().guard.faults == before
+    assert the_agent().own.guard.faults == before
 
 
 def test_a_fault_of_ours_is_counted_and_harms_nobody(arrivals: Arrivals) -> None:
@@ -190,7 +190,7 @@ def test_a_fault_of_ours_is_counted_and_harms_nobody(arrivals: Arrivals) -> None
             raise RuntimeError("no")
 
     assert asked(arrivals, Odd(Kernel(300))) == UNKNOWN
-    assert the_agent().guard.faults["probes.queue"] >= 1
+    assert the_agent().own.guard.faults["probes.queue"] >= 1
 
 
 @contextlib.contextmanager
@@ -246,13 +246,13 @@ def test_looking_changes_nothing_of_a_descriptor() -> None:
         time.sleep(0.05)
         before = fcntl.fcntl(ours.fileno(), fcntl.F_GETFL)
         agent = the_agent()
-        arrivals = Arrivals(LoopPace(), agent.window, agent.guard)
+        arrivals = Arrivals(LoopPace(), agent.own.window, agent.own.guard)
         uploading = Side(ours, more_body=True)
         waited_ns = asked(arrivals, uploading, method="POST", **headers(content_length="3"))
         assert 30 * MS <= waited_ns <= 2_000 * MS
         assert fcntl.fcntl(ours.fileno(), fcntl.F_GETFL) == before
     finally:
         socket.setdefaulttimeout(None)
-        agent.window.empty()
+        agent.own.window.empty()
         for sock in (listener, theirs, ours):
             sock.close()

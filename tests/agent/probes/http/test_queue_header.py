@@ -58,9 +58,9 @@ def test_other_headers_are_none() -> None:
 
 @pytest.fixture
 def _believed() -> Iterator[None]:
-    the_agent().arrivals.believe("X-Request-Start")
+    the_agent().own.arrivals.believe("X-Request-Start")
     yield
-    the_agent().arrivals.believe(None)
+    the_agent().own.arrivals.believe(None)
 
 
 @pytest.mark.usefixtures("_believed")

@@ -35,7 +35,7 @@ from tests.support.timed import timed
 @pytest.fixture
 def probe() -> Iterator[ExecutorProbe]:
     """The probe, attached."""
-    probe = ExecutorProbe(the_agent().window, Guard())
+    probe = ExecutorProbe(the_agent().own.window, Guard())
     assert probe.attach() == ON
     yield probe
     probe.detach()
@@ -80,7 +80,7 @@ def test_statements_of_jobs_are_their_routes(probe: ExecutorProbe) -> None:
 
     routes = [Route(f"/{each.__name__}", each) for each in (default, own, sync, nothing)]
     with timed(Starlette(routes=routes)) as service:
-        sql = SqlAlchemyProbe(the_agent().window, Guard(), 100)
+        sql = SqlAlchemyProbe(the_agent().own.window, Guard(), 100)
         assert sql.attach() == ON
         for path in ("/default", "/own", "/sync", "/nothing"):
             service.get(path)
@@ -162,7 +162,7 @@ def test_jobs_are_what_they_were(probe: ExecutorProbe, request_here: RequestReco
 def test_it_leaves_nothing_behind() -> None:
     """Attached it looks like the original, detached the original is there."""
     original = ThreadPoolExecutor.submit
-    probe = ExecutorProbe(the_agent().window, Guard())
+    probe = ExecutorProbe(the_agent().own.window, Guard())
     assert probe.attach() == probe.attach() == ON
     assert ThreadPoolExecutor.submit is not original
     assert inspect.signature(ThreadPoolExecutor.submit) == inspect.signature(original)

@@ -73,7 +73,7 @@ def shop() -> Iterator[Shop]:
 
     inner = instrument(Starlette(routes=[Route("/inner", innermost)]))
     with timed(Starlette(routes=[Route("/item", item), Route("/outer", outer)])) as service:
-        probe = SqlAlchemyProbe(the_agent().window, Guard(), 100)
+        probe = SqlAlchemyProbe(the_agent().own.window, Guard(), 100)
         assert probe.attach() == ON
         shop = Shop(service, engine)
         try:

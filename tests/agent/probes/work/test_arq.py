@@ -64,7 +64,7 @@ class Worker:
 def probe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ArqProbe]:
     """The probe, attached."""
     guard = Guard()
-    probe = ArqProbe(the_agent().window, guard)
+    probe = ArqProbe(the_agent().own.window, guard)
     assert probe.attach() == NOT_IMPORTED
     for name, kind in (("connections", ArqRedis), ("worker", Worker)):
         module = ModuleType(f"arq.{name}")

@@ -30,7 +30,7 @@ from tests.support.timed import Timed, http_scope, timed
 @pytest.fixture
 def probe() -> Iterator[BackgroundTaskProbe]:
     """The probe, attached."""
-    probe = BackgroundTaskProbe(the_agent().window, Guard())
+    probe = BackgroundTaskProbe(the_agent().own.window, Guard())
     assert probe.attach() == ON
     yield probe
     probe.detach()
@@ -125,7 +125,7 @@ def test_what_they_ask_is_their_routes_and_no_part_of_its_requests(probe: Backgr
         return PlainTextResponse("ok", background=BackgroundTask(ask))
 
     with timed(Starlette(routes=[Route("/", endpoint)])) as service:
-        sql = SqlAlchemyProbe(the_agent().window, Guard(), 100)
+        sql = SqlAlchemyProbe(the_agent().own.window, Guard(), 100)
         assert sql.attach() == ON
         service.get("/")
         sql.detach()
@@ -181,11 +181,11 @@ def test_what_runs_is_told_while_it_runs(probe: BackgroundTaskProbe) -> None:
 def test_it_leaves_nothing_behind() -> None:
     """Attached it looks like the original, detached the original is there; outside of an app it is idle."""
     original = BackgroundTask.__call__
-    probe = BackgroundTaskProbe(the_agent().window, Guard())
+    probe = BackgroundTaskProbe(the_agent().own.window, Guard())
     assert probe.attach() == probe.attach() == ON
     assert BackgroundTask.__call__ is not original
     assert inspect.iscoroutinefunction(BackgroundTask.__call__)
     asyncio.run(BackgroundTask(quick)())
-    assert the_agent().window.works == {}
+    assert the_agent().own.window.works == {}
     probe.detach()
     assert BackgroundTask.__call__ is original

@@ -177,7 +177,7 @@ def test_what_a_request_waits_for_outlives_nothing(middleware: bool) -> None:
 def test_it_looks_only_where_there_were_requests() -> None:
     """An idle service costs nothing."""
     watched = Loop()
-    probe = OutlivingProbe(the_agent().window, Guard(), watched)
+    probe = OutlivingProbe(the_agent().own.window, Guard(), watched)
 
     async def idle() -> None:
         watched.loop = asyncio.get_running_loop()
@@ -255,7 +255,7 @@ def test_a_look_that_a_collection_falls_into_is_not_the_last_for_seconds() -> No
 def test_where_there_are_many_the_loop_never_looks_itself() -> None:
     """Not even at first, when nobody has counted them yet: it would stand still for as long as that takes."""
     watched = Loop()
-    probe = OutlivingProbe(the_agent().window, Guard(), watched)
+    probe = OutlivingProbe(the_agent().own.window, Guard(), watched)
 
     async def crowded() -> None:
         watched.loop = asyncio.get_running_loop()

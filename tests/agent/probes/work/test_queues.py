@@ -37,7 +37,7 @@ def ask(times: int) -> None:
 def probes() -> Iterator[None]:
     """The probes, attached."""
     guard = Guard()
-    window = the_agent().window
+    window = the_agent().own.window
     attached: list[Probe] = [
         CeleryProbe(window, guard),
         TaskiqProbe(window, guard),

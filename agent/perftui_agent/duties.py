@@ -1,0 +1,370 @@
+"""What the agent's thread does beside looking and folding, all on its own small loop.
+
+It serves clients, is present for them, keeps the black box, watches the other workers and the databases, and
+takes what triggers ask for. Here the stages are wired together: window → frame → socket and box.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from perftui_agent import apps_routes
+from perftui_agent.belongings import Belongings
+from perftui_agent.blackbox.box import BlackBox
+from perftui_agent.blackbox.keeping import Keeping
+from perftui_agent.every_probe import EveryProbe
+from perftui_agent.evidence import EvidenceTray
+from perftui_agent.inspect.actions import Actions
+from perftui_agent.inspect.database.lock_list import LockLists
+from perftui_agent.inspect.database.lock_watch import LockWatch
+from perftui_agent.inspect.database.look import Databases
+from perftui_agent.inspect.database.own_connection import OwnConnections
+from perftui_agent.inspect.database.tables import tables_of
+from perftui_agent.inspect.database.turn import Turns
+from perftui_agent.inspect.database.watch import DatabaseWatch
+from perftui_agent.inspect.dump import take_dump
+from perftui_agent.inspect.explain.attention import Attention
+from perftui_agent.inspect.explain.explainer import Explainer
+from perftui_agent.inspect.functions import Traffic
+from perftui_agent.inspect.inspector import Inspector
+from perftui_agent.inspect.on_signal import SignalledStacks
+from perftui_agent.inspect.ptrace import name_thread, permit_tracing
+from perftui_agent.inspect.pyspy import PySpy
+from perftui_agent.inspect.source import SourceReader
+from perftui_agent.listeners import Listeners
+from perftui_agent.presence import Presence
+from perftui_agent.probes.http.detour import Detour
+from perftui_agent.probes.machine.footprint import Footprint
+from perftui_agent.probes.sql.databases import database_of
+from perftui_agent.probes.sql.stuck import StuckLook
+from perftui_agent.records import Shape
+from perftui_agent.resident import risen_bytes
+from perftui_agent.rhythm import Rhythm
+from perftui_agent.serve.introduction import introduce, said_now
+from perftui_agent.serve.rendezvous import Rendezvous
+from perftui_agent.serve.sharing import shared_with_others
+from perftui_agent.serve.worker_socket import WorkerSocket
+from perftui_agent.siblings.aftermath import Aftermath
+from perftui_agent.siblings.endings import Endings
+from perftui_agent.siblings.lookout import Lookout
+from perftui_agent.siblings.neighbours import Neighbour, Neighbours
+from perftui_agent.siblings.routes_of_stacks import RoutesOfStacks
+from perftui_agent.siblings.supervision import own_supervisor
+from perftui_agent.siblings.watch import Watch
+from perftui_agent.triggers.lasting import LastingSigns
+from perftui_agent.triggers.runner import Triggers
+from perftui_agent.wire.actions import Progress
+from perftui_agent.wire.clock import steady_ns
+from perftui_agent.wire.codec import encode
+from perftui_agent.wire.dumps import Dump, Refusal
+from perftui_agent.wire.explain import PLAN_CHANGED, PlanNote
+from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.identity import WorkerIdentity
+from perftui_agent.wire.incidents import Evidence
+from perftui_agent.wire.lives import AGENT_THREAD, file_stem
+from perftui_agent.wire.messages import ActionRequest, ActionResult
+
+IMPORTED_BYTES = risen_bytes()
+"""What the agent's modules, and those that they alone brought, have added to the process."""
+
+
+class Duties:
+    """Those of one life: begun and ended on its thread."""
+
+    def __init__(self, own: Belongings, probes: EveryProbe, listeners: Listeners) -> None:
+        self._own = own
+        self._probes = probes
+        self._guard = own.guard
+        self._window = own.window
+        self._actions_allowed = own.settings.actions
+        self._evidence = EvidenceTray()
+        """Where whatever is seen of its own accord is told."""
+        self._listeners = listeners
+        self._keeping = Keeping()
+        self._connections = OwnConnections(own.engines)
+        self._stacks = SignalledStacks() if self._actions_allowed else None
+        self._watch = Watch(own.guard, self._listens, lambda: probes.loop.gap)
+        self._rendezvous: Rendezvous | None = None
+        self._stream: WorkerSocket | None = None
+        self._box: BlackBox | None = None
+        self._locks: LockWatch | None = None
+
+    @property
+    def serving(self) -> bool:
+        """Whether it has begun, so that there is somebody to look and fold for."""
+        return self._stream is not None
+
+    def look(self) -> None:
+        """Look at what may not wait for the frame; at each beat."""
+        if self._locks is not None:
+            self._locks.look()
+            self._probes.set.status["locks"] = self._locks.status
+
+    def beat(self) -> None:
+        """Give the other workers a sign of life; at each beat."""
+        self._watch.beat()
+
+    def disarm(self) -> None:
+        """Have the other workers not miss this one; called on the app's thread as it stops."""
+        self._watch.disarm()
+
+    def withdraw(self) -> None:
+        """Take the worker off the list; it is looked for nowhere then."""
+        if self._rendezvous is not None:
+            self._rendezvous.withdraw()
+
+    def leave_to_parent(self) -> None:
+        """Let go, in a forked child, of what is the parent's and goes on there."""
+        self._rendezvous = None
+        self._watch.leave_to_parent()
+        if self._locks is not None:
+            self._locks.leave_to_parent()
+        if self._stream is not None:
+            self._stream.leave_to_parent()
+        if self._stacks is not None:
+            self._stacks.end()
+
+    async def run(self) -> None:
+        """Do them until cancelled."""
+        own, status = self._own, self._probes.set.status
+        service, began_at = own.service or _folder(), self._probes.process.started_at
+        hello = introduce(service, own.version, began_at, own.settings)
+        worker = hello.worker
+        status["ptrace"] = permit_tracing(dumpable=own.settings.dumpable)
+        name_thread(AGENT_THREAD)
+        rendezvous = self._rendezvous = Rendezvous(worker, own.settings.runtime_dir)
+        self._listeners.own_path = str(rendezvous.socket_path)
+        actions = Actions(guard=self._guard)
+        databases = self._new_databases()
+        explainer = Explainer(
+            shape_of=self._window.shapes.shape,
+            own=self._connections,
+            shows_text=self._window.shapes.show_text,
+            changed=partial(self._plan_changed, worker),
+        )
+        inspector = self._new_inspector(rendezvous, worker, actions, databases, explainer)
+        stream = WorkerSocket(
+            rendezvous.socket_path,
+            hello=lambda: encode(said_now(hello)),
+            history=self._history,
+            act=partial(_act, inspector),
+            kept=self._kept_evidence,
+            keep=self._keeping.ask,
+            shared=partial(shared_with_others, worker, rendezvous.siblings),
+        )
+        await stream.open()
+        self._stream = stream
+        try:
+            self._open_box(rendezvous.box_path, encode(hello))
+            presence = Presence(
+                rendezvous,
+                stream,
+                self._box,
+                self._listeners,
+                self._guard,
+                self._watch.look_after,
+                self._stacks,
+            )
+            # Before it is registered: a silence may begin right after.
+            neighbours = Neighbours(worker, lambda: rendezvous.directory, rendezvous.siblings)
+            lookout = self._watch.lookout = self._new_lookout(worker, neighbours, actions)
+            await presence.mend()
+            status["stacks"] = (
+                self._stacks.status if self._stacks is not None else "off: actions are switched off"
+            )
+            with self._guard.guarding("siblings"):
+                # Before it is swept.
+                lookout.look_what_is_left()
+            with self._guard.guarding("serve.sweep"):
+                rendezvous.sweep()
+            turns = Turns(lambda: rendezvous.directory, worker.service)
+            attention = Attention(explainer, self._guard, pid=worker.pid, turn=turns.take)
+            triggers = self._new_triggers(worker, inspector)
+            watch = DatabaseWatch(
+                databases,
+                held=own.holders.told,
+                refused=lambda: self._probes.pool.refused,
+                turn=turns.take,
+                allowed=self._actions_allowed,
+                guard=self._guard,
+            )
+            locks = self._locks = LockWatch(
+                stuck=StuckLook(own.holders).look,
+                connections=self._connections,
+                lists=LockLists(lambda: rendezvous.directory, worker.service),
+                allowed=self._actions_allowed,
+                guard=self._guard,
+            )
+            notes = [triggers.note, self._watch.note, watch.note]
+            if self._actions_allowed:
+                notes.append(attention.note)
+            if self._box is not None:
+                notes.append(LastingSigns(hello.slo, self._keeping.ask, self._guard).note)
+            rhythm = Rhythm(
+                window=self._window,
+                guard=self._guard,
+                probes=self._probes.set,
+                stream=stream,
+                box=self._box,
+                footprint=Footprint(IMPORTED_BYTES, self._window, self._probes.set, stream, self._box),
+                evidence=self._evidence,
+                note=partial(_each, notes),
+                before_folding=self._probes.loop.take_ticks,
+            )
+            endings = Endings(neighbours, self._evidence, self._guard)
+            others = (triggers.run(), watch.run(), locks.run(), attention.run(), endings.run())
+            await asyncio.gather(rhythm.run(), presence.run(), *others)
+        finally:
+            self._watch.close()
+            await stream.close()
+            if self._box is not None:
+                self._box.close()
+            if self._stacks is not None:
+                # Not before nobody can read any more that it listens.
+                rendezvous.withdraw()
+                self._stacks.end()
+
+    def _listens(self) -> bool:
+        """Tell whether stacks are written on our signal still."""
+        return self._stacks is not None and self._stacks.listens()
+
+    def _new_inspector(
+        self,
+        rendezvous: Rendezvous,
+        worker: WorkerIdentity,
+        actions: Actions,
+        databases: Databases,
+        explainer: Explainer,
+    ) -> Inspector:
+        loop_probe = self._probes.loop
+        return Inspector(
+            own_pid=worker.pid,
+            actions_allowed=self._actions_allowed,
+            registrations=rendezvous.siblings,
+            eyes=loop_probe,
+            endpoints=apps_routes.endpoints,
+            probes=lambda: self._probes.set.status,
+            actions=actions,
+            traffic=Traffic(
+                follow=Detour(loop_probe, self._guard).follow,
+                serves=apps_routes.serves,
+                walk=apps_routes.walk,
+                routes=apps_routes.labels,
+                loop=lambda: loop_probe.loop,
+            ),
+            databases=databases,
+            guard=self._guard,
+            explainer=explainer,
+        )
+
+    def _new_databases(self) -> Databases:
+        shapes = self._window.shapes
+        return Databases(
+            self._own.engines,
+            self._connections,
+            self._own.holders.told,
+            shapes.told,
+            lambda database: {table for text in shapes.examples(database) for table in tables_of(text)},
+            database_of,
+        )
+
+    def _new_triggers(self, worker: WorkerIdentity, inspector: Inspector) -> Triggers:
+        wanted = self._own.settings.triggers
+        if wanted:
+            off = "" if self._actions_allowed else "off: actions are switched off"
+            self._probes.set.status["triggers"] = off or "on"
+        return Triggers(wanted, worker=worker.id, act=inspector.act, tray=self._evidence, guard=self._guard)
+
+    def _new_lookout(self, worker: WorkerIdentity, neighbours: Neighbours, actions: Actions) -> Lookout:
+        spy, sources = PySpy(), SourceReader()
+
+        async def look(request_id: str, neighbour: Neighbour) -> Dump | Refusal:
+            return await take_dump(
+                request_id,
+                neighbour.worker.pid,
+                taken_by=worker.pid,
+                spy=spy,
+                sources=sources,
+                registration=neighbour.registration,
+            )
+
+        route_of = RoutesOfStacks(apps_routes.endpoints, apps_routes.walk, lambda: self._probes.loop.loop)
+        aftermath = self._watch.aftermath = Aftermath(
+            worker,
+            file_stem(worker),
+            tray=self._evidence,
+            route_of=route_of,
+            supervisor=own_supervisor,
+            guard=self._guard,
+        )
+        return Lookout(
+            neighbours=neighbours,
+            tray=self._evidence,
+            actions=actions,
+            look=look if self._actions_allowed else None,
+            route_of=route_of,
+            supervisor=own_supervisor,
+            left=aftermath.tell_of_the_dead,
+            own_pid=worker.pid,
+            guard=self._guard,
+        )
+
+    def _plan_changed(self, worker: WorkerIdentity, note: PlanNote, shape: Shape) -> None:
+        """Tell that a database goes about a statement in another way than before."""
+        self._evidence.tell(
+            Evidence(
+                id=f"{worker.id}/plan/{note.fingerprint}/{note.changed_at}",
+                kind=PLAN_CHANGED,
+                at=note.changed_at,
+                text=f"the plan of {shape.shown[:80]} is another: {note.changed}",
+                where=shape.call_site,
+                outcome="taken",
+            )
+        )
+
+    def _open_box(self, path: Path, hello: bytes) -> None:
+        size_bytes = int(self._own.settings.blackbox_mb * 1024 * 1024)
+        if size_bytes:
+            with self._guard.guarding("blackbox"):
+                self._box = BlackBox(path, hello=hello, size_bytes=size_bytes, keeping=self._keeping)
+
+    def _kept_evidence(self) -> list[bytes]:
+        kept: list[bytes] = []
+        if self._box is not None:
+            with self._guard.guarding("blackbox"):
+                kept = self._box.evidence()
+        return kept
+
+    def _history(self) -> list[bytes]:
+        history: list[bytes] = []
+        if self._box is not None:
+            with self._guard.guarding("blackbox"):
+                history = self._box.history(steady_ns())
+        return history
+
+
+async def _act(
+    inspector: Inspector,
+    request: ActionRequest,
+    peer: str,
+    tell: Callable[[Progress], Awaitable[None]],
+    finish: asyncio.Event,
+) -> ActionResult | Refusal:
+    return await inspector.act(request, peer=peer, tell=tell, finish=finish)
+
+
+def _each(notes: Sequence[Callable[[Frame], None]], frame: Frame) -> None:
+    for note in notes:
+        note(frame)
+
+
+def _folder() -> str:
+    """Return what a service without a name or title is called: the folder it was started in."""
+    try:
+        return os.path.basename(os.getcwd()) or "app"
+    except OSError:  # it has been removed
+        return "app"
