@@ -21,8 +21,7 @@ from perftui.findings.differences import differences
 from perftui.model.comparison import compare
 from perftui.model.filter import EVERYTHING, Filter, parse_filter
 from perftui.present.documents.comparison import comparison_document
-from perftui.present.documents.shape import SnapshotDocument
-from perftui.present.documents.snapshot import document
+from perftui.present.documents.snapshot import SnapshotDocument, document
 from perftui.sources.local import LocalSource
 
 INSTRUCTIONS = """\

@@ -18,7 +18,7 @@ from perftui.model.happenings import EvidenceRow
 from perftui.model.text import clean, clean_text
 from perftui.present.documents.dumps import dump_document
 from perftui.present.documents.profiles import WRITERS, profile_document, profile_text, writer_for
-from perftui.present.documents.snapshot import evidence_document
+from perftui.present.documents.rows.happenings import evidence_document
 from perftui.present.documents.stacks import stacks
 from perftui.present.documents.table import Column, table
 from perftui.sources.leftover import evidence_left

@@ -15,7 +15,7 @@ from perftui.model.dashboard import Dashboard
 from perftui.model.text import clean_text
 from perftui.model.worker_summary import WorkerSummary
 from perftui.postmortem import ends_of
-from perftui.present.documents.snapshot import moment
+from perftui.present.documents.rows.units import moment
 from perftui.present.documents.table import Column, table
 from perftui.present.text.units import NO_DATA, age
 from perftui.recording.gaps import clock_time

@@ -19,8 +19,7 @@ from perftui.model.filter import Filter
 from perftui.model.summary import Summary
 from perftui.model.timeline import CLOCK_STEPPED
 from perftui.present.documents.report import WIDTH, report
-from perftui.present.documents.shape import json_schema
-from perftui.present.documents.snapshot import document
+from perftui.present.documents.snapshot import document, json_schema
 from perftui.recording.looking import summary_between
 from perftui.recording.reader import Recording
 from perftui.sources.target import LocalTarget, TargetError, parse_local

@@ -7,7 +7,7 @@ from typing import Any
 
 from perftui.present.details.alike import AlikeTasks, AlikeThreads, tasks_alike, threads_alike
 from perftui.present.details.threads import SeenThread, seen_in
-from perftui.present.documents.snapshot import moment
+from perftui.present.documents.rows.units import moment
 from perftui_agent.wire.dumps import Dump, FrameLocals, StackFrame, WaitingTasks
 
 

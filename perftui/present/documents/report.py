@@ -14,7 +14,7 @@ from perftui.model.route_summary import RouteSummary
 from perftui.model.summary import Summary
 from perftui.model.waiting import fullness, not_asked
 from perftui.model.worker_summary import WorkerSummary
-from perftui.present.documents.snapshot import moment
+from perftui.present.documents.rows.units import moment
 from perftui.present.documents.table import Column, section, table
 from perftui.present.text.cells import clean
 from perftui.present.text.doubts import doubts_of, probes_off

@@ -20,7 +20,7 @@ from perftui.present.details.alike import (
     threads_alike,
 )
 from perftui.present.details.threads import doubts, is_own, stretches
-from perftui.present.documents.snapshot import moment
+from perftui.present.documents.rows.units import moment
 from perftui.present.text.units import count, ms
 from perftui_agent.wire.dumps import Dump, FrameLocals, StackFrame
 

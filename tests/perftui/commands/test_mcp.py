@@ -16,7 +16,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult
 
-from perftui.present.documents.shape import json_schema
+from perftui.present.documents.snapshot import json_schema
 from tests.support.fake_agent import fake_agent
 from tests.support.frames import frame, route
 from tests.support.servers import private_dir

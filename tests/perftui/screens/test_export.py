@@ -14,7 +14,7 @@ import pytest
 
 from perftui.model.summary import Summary
 from perftui.present.documents.markdown import heading
-from perftui.present.documents.snapshot import moment
+from perftui.present.documents.rows.units import moment
 from perftui.screens.export import MAX_COPY, as_markdown, clipboard_codes
 from perftui.screens.view import View
 from tests.perftui.screens.seen import LARGE, SMALL, look, opened

@@ -13,8 +13,7 @@ import pytest
 
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
-from perftui.present.documents.shape import json_schema
-from perftui.present.documents.snapshot import document
+from perftui.present.documents.snapshot import document, json_schema
 from perftui_agent.wire.codec import decode_from_agent
 from perftui_agent.wire.frames import Frame
 from tests.support.busy import encoded_frames

@@ -1,19 +1,64 @@
-"""Parts of the snapshot document: what workers compete with for CPU, the machines they are on, the GIL."""
+"""What workers compete with for CPU: quotas, pressure, the machines they are on, and the GIL."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 from perftui.model.gil import Gil, Holder
 from perftui.model.machine import MachineSummary, Quota
-from perftui.present.documents.shape_of_machines import (
-    GilDocument,
-    HolderDocument,
-    MachineDocument,
-    PressureDocument,
-    ThrottledDocument,
-)
+from perftui.present.documents.rows.units import Percentage, percent
 from perftui_agent.wire.machine import Pressure
+
+
+class ThrottledDocument(TypedDict):
+    """A quota of CPU that holds for a worker, and how it was used up over the window."""
+
+    quota_cores: float
+    group: str | None
+    periods: int
+    throttled: int
+    ms: float
+    stopped_percent: Percentage
+
+
+class PressureDocument(TypedDict):
+    """For which part of the time some tasks, or all that had something to do, waited for a thing."""
+
+    some_percent: Percentage
+    full_percent: Percentage | None
+
+
+class HolderDocument(TypedDict):
+    """Who held a worker's GIL; all null: several that are not told apart."""
+
+    thread: str | None
+    where: str | None
+    route: str | None
+    percent: Percentage
+
+
+class GilDocument(TypedDict):
+    """An estimate of how long a worker's GIL was held: in 95 of 100 cases no further off than the error."""
+
+    held_percent: Percentage
+    error_percent: Percentage
+    looks: int
+    looks_by: int
+    by: list[HolderDocument]
+
+
+class MachineDocument(TypedDict):
+    """A machine that workers run on, all its processors and everybody else's work included."""
+
+    host: str
+    pids: list[int]
+    cores: int | None
+    load: float | None
+    runnable: int | None
+    busy_percent: Percentage | None
+    steal_percent: Percentage | None
+    pressure: dict[str, PressureDocument] | None
 
 
 def throttled_document(quota: Quota | None) -> ThrottledDocument | None:
@@ -80,8 +125,3 @@ def _holder(each: Holder) -> HolderDocument:
         "route": each.route or None,
         "percent": percent(each.share),
     }
-
-
-def percent(share: float) -> float:
-    """Return a share of 0…1 as it is written."""
-    return round(100.0 * min(max(share, 0.0), 1.0), 2)
