@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from perftui.model.after import BackgroundSummary
+from perftui.model.ledger import Ledger
 from perftui.model.packed import Packed, merged, packed
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui_agent.wire.after import BackgroundFrame
@@ -15,8 +16,6 @@ from perftui_agent.wire.merging import BACKGROUND_SUMS, background_key, bounded_
 
 Key = tuple[str, str, str]
 """Kind, name, route."""
-
-OTHER_KEY: Key = ("", "(other)", "")
 
 MAX_FAILURES = 20
 
@@ -53,9 +52,19 @@ def background_sum(parts: Sequence[BackgroundPart]) -> BackgroundPart:
     )
 
 
-def cost_of(part: BackgroundPart) -> int:
+def _cost_of(part: BackgroundPart) -> int:
     """Return how much it matters."""
     return part.latency.total + COST_OF_ONE_NS * part.latency.count
+
+
+LEDGER: Ledger[Key, BackgroundFrame, BackgroundPart] = Ledger(
+    key=background_key,
+    fold=background_of,
+    add=background_sum,
+    cost=_cost_of,
+    bound=1000,
+    other=("", "(other)", ""),
+)
 
 
 def background_rows(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from perftui.model.after import ChannelSummary
+from perftui.model.ledger import Ledger
 from perftui.model.packed import Packed, merged, packed
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui_agent.wire.channels import ChannelFrame
@@ -15,8 +16,6 @@ from perftui_agent.wire.merging import CHANNEL_SUMS, bounded_counts, channel_key
 
 Key = tuple[str, str]
 """Kind, route."""
-
-OTHER_KEY: Key = ("", "(other)")
 
 MAX_DETAILS = 20
 
@@ -59,11 +58,16 @@ def channel_sum(parts: Sequence[ChannelPart]) -> ChannelPart:
     )
 
 
-def cost_of(part: ChannelPart) -> int:
+def _cost_of(part: ChannelPart) -> int:
     """Return how much it matters."""
     counts = dict(zip(CHANNEL_SUMS, part.counts, strict=True))
     messages = counts["received"] + counts["sent"]
     return part.handling.total + messages * COST_OF_A_MESSAGE_NS + counts["opened"] * COST_OF_A_CONNECTION_NS
+
+
+LEDGER: Ledger[Key, ChannelFrame, ChannelPart] = Ledger(
+    key=channel_key, fold=channel_of, add=channel_sum, cost=_cost_of, bound=1000, other=("", "(other)")
+)
 
 
 def channel_rows(

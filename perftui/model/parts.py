@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
+from operator import attrgetter
 
 import msgspec
 
+from perftui.model.ledger import OTHER, Ledger
 from perftui.model.packed import NOTHING, Counters, Packed, merged, packed
 from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.gil import GilStats, merged_gil
 from perftui_agent.wire.machine import Machine, merged_machine
-from perftui_agent.wire.parts import CodePlace, WorkerId
+from perftui_agent.wire.parts import CodePlace, RouteLabel, WorkerId
 from perftui_agent.wire.process import Listener
 from perftui_agent.wire.requests import ExceptionCount, RepeatedShape, RouteFrame
 
@@ -25,6 +27,11 @@ MAX_REPEATS = 50
 MAX_PATHS = 50
 OTHER_PATHS = "(other)"
 MAX_BOUNDS = 20
+
+MAX_ROUTES = 2000
+"""Routes told apart, the costliest; an agent bounds its own at 500, and all workers have the same."""
+
+COST_OF_A_REQUEST_NS = 1_000_000
 
 
 class RouteCounts(msgspec.Struct, frozen=True, gc=False):
@@ -175,6 +182,20 @@ def route_sum(parts: Sequence[RoutePart]) -> RoutePart:
         paths=_paths([path for part in parts for path in part.paths]),
         long_poll=next((part.long_poll for part in parts if part.long_poll), ""),
     )
+
+
+def _cost_of_route(part: RoutePart) -> int:
+    return part.latency.total + part.latency.count * COST_OF_A_REQUEST_NS
+
+
+ROUTES: Ledger[RouteLabel, RouteFrame, RoutePart] = Ledger(
+    key=attrgetter("route"),
+    fold=route_of,
+    add=route_sum,
+    cost=_cost_of_route,
+    bound=MAX_ROUTES,
+    other=OTHER,
+)
 
 
 class WorkerPart(msgspec.Struct, frozen=True, gc=False):

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 import msgspec
 
+from perftui.model.ledger import Ledger
 from perftui.model.outside_summary import UpstreamSummary
 from perftui.model.packed import Packed, merged, packed
 from perftui.model.quantiles import latency_of, quantile_ms
 from perftui_agent.wire.frames import Frame
-from perftui_agent.wire.merging import bounded_counts, merge_repeated_calls
+from perftui_agent.wire.merging import UPSTREAM_SUMS, bounded_counts, merge_repeated_calls
 from perftui_agent.wire.outside import UpstreamFrame
 from perftui_agent.wire.requests import RepeatedCalls
 
 Key = tuple[str, str, str]
 """Host, method, library."""
-
-OTHER_KEY: Key = ("(other)", "", "")
 
 MAX_DETAILS = 50
 """Routes, call sites, kinds of failures and repetitions of one upstream."""
@@ -34,7 +34,7 @@ class UpstreamPart(msgspec.Struct, frozen=True, gc=False):
     pool_wait: Packed
     connect: Packed
     counts: tuple[int, ...]
-    """Those of `COUNTS`."""
+    """Those of `UPSTREAM_SUMS`."""
     routes: Mapping[str, int]
     spent: Mapping[str, int]
     call_sites: Mapping[str, int]
@@ -42,23 +42,7 @@ class UpstreamPart(msgspec.Struct, frozen=True, gc=False):
     repeats: tuple[RepeatedCalls, ...]
 
 
-COUNTS = (
-    "tls_ns",
-    "body_ns",
-    "held_ns",
-    "held",
-    "held_unknown",
-    "errors",
-    "timeouts",
-    "pool_timeouts",
-    "cancelled",
-    "retries",
-    "received_bytes",
-    "opened",
-    "clients",
-    "requests",
-)
-"""What adds up, by its name on the wire."""
+_counts: Callable[[UpstreamFrame], tuple[int, ...]] = attrgetter(*UPSTREAM_SUMS)
 
 
 def key_of(frame: UpstreamFrame) -> Key:
@@ -82,25 +66,6 @@ def upstream_of(frames: Sequence[UpstreamFrame]) -> UpstreamPart:
     )
 
 
-def _counts(frame: UpstreamFrame) -> tuple[int, ...]:
-    return (
-        frame.tls_ns,
-        frame.body_ns,
-        frame.held_ns,
-        frame.held,
-        frame.held_unknown,
-        frame.errors,
-        frame.timeouts,
-        frame.pool_timeouts,
-        frame.cancelled,
-        frame.retries,
-        frame.received_bytes,
-        frame.opened,
-        frame.clients,
-        frame.requests,
-    )
-
-
 def upstream_sum(parts: Sequence[UpstreamPart]) -> UpstreamPart:
     """Return all `parts` added up."""
     return UpstreamPart(
@@ -117,9 +82,14 @@ def upstream_sum(parts: Sequence[UpstreamPart]) -> UpstreamPart:
     )
 
 
-def cost_of(part: UpstreamPart) -> int:
+def _cost_of(part: UpstreamPart) -> int:
     """Return how much an upstream matters."""
     return part.latency.total + 1_000_000 * part.latency.count
+
+
+LEDGER: Ledger[Key, UpstreamFrame, UpstreamPart] = Ledger(
+    key=key_of, fold=upstream_of, add=upstream_sum, cost=_cost_of, bound=1000, other=("(other)", "", "")
+)
 
 
 def upstream_rows(
@@ -137,7 +107,7 @@ def upstream_rows(
 
 def _row(key: Key, part: UpstreamPart, gauges: list[UpstreamFrame]) -> UpstreamSummary:
     host, method, library = key
-    counts = dict(zip(COUNTS, part.counts, strict=True))
+    counts = dict(zip(UPSTREAM_SUMS, part.counts, strict=True))
     routes = sorted(part.routes, key=lambda route: (-part.spent.get(route, 0), route))
     places = sorted(part.call_sites, key=lambda place: (-part.call_sites[place], place))
     calls = part.latency.count

@@ -7,9 +7,11 @@ each worker's last frame instead.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 import msgspec
 
+from perftui.model.ledger import OTHER, Ledger
 from perftui.model.packed import Packed, merged, packed
 from perftui_agent.wire.outside import CacheFrame, PoolFrame, StatementFrame
 from perftui_agent.wire.parts import CodePlace, RouteLabel
@@ -18,6 +20,9 @@ MAX_ROUTES_OF_A_STATEMENT = 50
 """Those that ran it most often; the others share `(other)`."""
 
 OTHER_ROUTES: RouteLabel = "(other)"
+
+COST_OF_A_MISS = 10
+"""In hits."""
 
 
 class StatementPart(msgspec.Struct, frozen=True, gc=False):
@@ -147,3 +152,38 @@ def _routes(counted: Sequence[Mapping[RouteLabel, int]]) -> Mapping[RouteLabel, 
     told = {route: added[route] for route in ordered[: MAX_ROUTES_OF_A_STATEMENT - 1]}
     told[OTHER_ROUTES] = sum([added[route] for route in ordered[MAX_ROUTES_OF_A_STATEMENT - 1 :]])
     return told
+
+
+def _cost_of_statement(part: StatementPart) -> int:
+    return part.latency.total
+
+
+def _cost_of_pool(part: PoolPart) -> int:
+    return part.wait.total + part.checkouts
+
+
+def _cost_of_cache(part: CachePart) -> int:
+    return part.hits + COST_OF_A_MISS * part.misses
+
+
+STATEMENTS: Ledger[str, StatementFrame, StatementPart] = Ledger(
+    key=attrgetter("fingerprint"),
+    fold=statement_of,
+    add=statement_sum,
+    cost=_cost_of_statement,
+    bound=2000,
+    other=OTHER,
+)
+
+POOLS: Ledger[str, PoolFrame, PoolPart] = Ledger(
+    key=attrgetter("name"), fold=pool_of, add=pool_sum, cost=_cost_of_pool, bound=1000, other=OTHER
+)
+
+CACHES: Ledger[tuple[str, str], CacheFrame, CachePart] = Ledger(
+    key=attrgetter("name", "kind"),
+    fold=cache_of,
+    add=cache_sum,
+    cost=_cost_of_cache,
+    bound=1000,
+    other=(OTHER, ""),
+)

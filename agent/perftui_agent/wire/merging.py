@@ -60,7 +60,7 @@ _ROUTE_SUMS = (
 )
 _STATUS_SUMS = ("informational", "success", "redirect", "client_error", "server_error", "disconnected")
 _STATEMENT_SUMS = ("errors", "slow", "same_binds", "unfollowed")
-_UPSTREAM_SUMS = (
+UPSTREAM_SUMS = (
     "tls_ns",
     "body_ns",
     "held_ns",
@@ -310,7 +310,7 @@ def merge_upstream(older: UpstreamFrame, newer: UpstreamFrame) -> None:
     older.answer.merge(newer.answer)
     for field in ("pool_wait", "connect"):
         setattr(older, field, _merge_optional(getattr(older, field), getattr(newer, field)))
-    _add(older, newer, _UPSTREAM_SUMS)
+    _add(older, newer, UPSTREAM_SUMS)
     for field in _UPSTREAM_GAUGES:
         setattr(older, field, getattr(newer, field))
     for field in ("routes", "spent", "call_sites", "failures"):
