@@ -45,6 +45,10 @@ LOOKUPS_PER_ENTRY = 2.0
 FILLED_AFTER_S = 300.0
 """One that still fills after so long is asked for something new each time."""
 
+REFILLED = (0.5, 3.0)
+"""Entries for each miss of the window, of a cache that loses none: it was emptied, or made anew, and its
+misses are what fills it. One that has many more was filled before, and is missed all the same."""
+
 
 def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     """Yield each warm cache that misses most of the time."""
@@ -73,7 +77,14 @@ def is_cold(cache: CacheFrame, age_s: float) -> bool:
         return True
     lookups = cache.hits + cache.misses
     fills = not cache.evictions and lookups < LOOKUPS_PER_ENTRY * (cache.size or 0)
-    return fills and age_s < FILLED_AFTER_S
+    return (fills and age_s < FILLED_AFTER_S) or _is_refilled(cache)
+
+
+def _is_refilled(cache: CacheFrame) -> bool:
+    if cache.evictions or cache.expirations or not cache.size or not cache.misses:
+        return False
+    least, most = REFILLED
+    return least <= cache.size / cache.misses <= most
 
 
 def _finding(summary: Summary, cache: CacheFrame, standing: Standing) -> Finding:
@@ -129,6 +140,6 @@ CRITERIA = Criteria(
         At("of the misses in another process that were made and stored", MADE, "share"),
     ),
     medium=f"{graded_by(MEDIUM_MISS_RATIO, 'share')} of misses",
-    never=f"caches that are still filling, and keys noted for their own sake: locks, bans, sessions; "
-    f"workers younger than {written(WARM_AFTER_S, 's')}",
+    never="caches that are still filling or were emptied just now; keys noted for their own sake: locks, "
+    f"bans, sessions; workers younger than {written(WARM_AFTER_S, 's')}",
 )

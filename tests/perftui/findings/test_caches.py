@@ -77,9 +77,17 @@ def test_a_cold_cache_is_healthy() -> None:
 
 def test_a_cache_that_is_still_being_filled_is_healthy() -> None:
     """It holds nearly all it was asked for, and has forgotten nothing."""
-    counts = {"hits": 60, "misses": 440, "size": 440, "maxsize": 4096}
-    assert not find(cached(age_s=120.0, **counts))
-    assert found(LOW, cached(age_s=3600.0, **counts))
+    assert not find(cached(age_s=120.0, hits=60, misses=440, size=440, maxsize=4096))
+    # After an hour it is asked for something new each time.
+    assert found(LOW, cached(age_s=3600.0, hits=60, misses=440, size=9_000, maxsize=50_000))
+
+
+def test_a_cache_that_was_emptied_is_healthy() -> None:
+    """What fills it are the misses; one whose entries expire, or go, as soon as they come is another."""
+    emptied = {"hits": 60, "misses": 440, "size": 300, "maxsize": 4096}
+    assert not find(cached(age_s=3600.0, **emptied))
+    assert found(LOW, cached(age_s=3600.0, expirations=400, **emptied))
+    assert found(LOW, cached(age_s=3600.0, **emptied | {"size": 40}))
 
 
 def test_a_cache_that_hits_now_and_then_is_healthy() -> None:
