@@ -27,7 +27,8 @@ NEEDED = ("aiosqlite", "cachetools", "fastapi", "greenlet", "sqlalchemy", "uvico
 START_S = 90.0
 """How long the shop may take to answer; the first start makes its data."""
 FOUND_S = 10.0
-STOP_S = 6.0
+STOP_S = 10.0
+"""More than the supervisor takes for the shop (3 s), its database (1.5 s) and what those have written."""
 READY_FILE = "ready"
 
 EXIT_IMPOSSIBLE = 2
