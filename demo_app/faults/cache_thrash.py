@@ -31,5 +31,5 @@ FAULT = Fault(
     mend="a cache that holds the items most looked at",
     near="a cache of 256 that evicts now and then, and mostly hits",
     switched=_switched,
-    visits=(Often(15.0, _browse),),
+    visits=(Often(20.0, _browse),),
 )

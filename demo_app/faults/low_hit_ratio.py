@@ -52,5 +52,5 @@ FAULT = Fault(
     near="a cache that hits for all but the first looks",
     router=router,
     switched=_switched,
-    visits=(Often(18.0, _visit),),
+    visits=(Often(30.0, _visit),),
 )

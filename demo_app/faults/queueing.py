@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import random
 import time
+from collections import Counter
+from functools import partial
 
 import httpx
 from fastapi import APIRouter
@@ -14,10 +18,15 @@ from demo_app.faults.switches import mode
 
 router = APIRouter(prefix="/stock", tags=["items"])
 
-CHECK_S = 0.009
+CHECK_S = 0.004
 """Of CPU, for one signature: far from what holds the loop."""
 
-AT_ONCE, EVERY_S = 24, 0.6
+EACH, EVERY_S = 13, 0.3
+"""Requests at once for each worker: the last of them waits for 70 ms, and nothing holds the loop for 100."""
+
+ONE_BY_ONE_S = 0.06
+
+TRIES = 200
 
 
 @router.get("/{item_id}")
@@ -26,20 +35,41 @@ async def stock(item_id: int) -> dict[str, int]:
     until, digest = time.thread_time() + CHECK_S, item_id
     while time.thread_time() < until:
         digest = digest * 31 % 1_000_003
-    return {"item_id": item_id, "there": digest % 40}
+    return {"item_id": item_id, "there": digest % 40, "worker": os.getpid()}
 
 
 async def _partner(url: str, rng: random.Random) -> None:
     """Ask for a shelf at once, or for one thing after the other, over connections that are kept."""
-    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=15, trust_env=False) as client:
+    async with contextlib.AsyncExitStack() as stack:
+        connections = await _balanced(url, stack)
         while True:
-            paths = [f"/stock/{rng.randint(1, 20_000)}" for _ in range(AT_ONCE)]
+            asked = [partial(each.get, f"/stock/{rng.randint(1, 20_000)}") for each in connections]
             if mode("queueing") == "on":
-                await asyncio.gather(*map(client.get, paths), asyncio.sleep(EVERY_S), return_exceptions=True)
+                at_once = (ask() for ask in asked)
+                await asyncio.gather(*at_once, asyncio.sleep(EVERY_S), return_exceptions=True)
             else:
-                for path in paths:
-                    await asyncio.gather(client.get(path), asyncio.sleep(0.06), return_exceptions=True)
+                for ask in asked:
+                    await asyncio.gather(ask(), asyncio.sleep(ONE_BY_ONE_S), return_exceptions=True)
+
+
+async def _balanced(url: str, stack: contextlib.AsyncExitStack) -> list[httpx.AsyncClient]:
+    """Return clients of one connection each, as many to each worker as a balancer would make."""
+    workers = int(os.environ.get("SHOP_WORKERS", "1"))
+    held: Counter[int] = Counter()
+    connections: list[httpx.AsyncClient] = []
+    for _ in range(TRIES):
+        transport = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=1), verify=False)
+        client = httpx.AsyncClient(base_url=url, transport=transport, timeout=15, trust_env=False)
+        worker = (await client.get("/stock/1")).json()["worker"]
+        if held[worker] >= EACH:
+            await client.aclose()
+            continue
+        held[worker] += 1
+        stack.push_async_callback(client.aclose)
+        connections.append(client)
+        if held.total() == EACH * workers:
+            break
+    return connections
 
 
 FAULT = Fault(

@@ -23,10 +23,10 @@ class Price(BaseModel):
 _PRICES = [{"item_id": number, "cents": 100 + number % 977} for number in range(1, PRICES + 1)]
 
 
-@router.get("")
-async def price_list() -> list[Price]:
+@router.get("", response_model=list[Price])
+async def price_list() -> list[dict[str, int]]:
     """Return all prices, for tills; or a page of them."""
-    return [Price(**price) for price in _PRICES[: None if active("slow-serialization") else PAGE]]
+    return _PRICES[: None if active("slow-serialization") else PAGE]
 
 
 FAULT = Fault(

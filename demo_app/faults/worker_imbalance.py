@@ -12,8 +12,8 @@ from demo_app.faults.fault import Fault, Often
 from demo_app.faults.switches import Mode
 from demo_app.visits import browse
 
-FAR_S = 0.18
-"""A round trip to a proxy that is far away, and back."""
+FAR_S = 0.45
+"""Three round trips: a connection with TLS to a proxy that is far away."""
 
 _election = Election("worker-imbalance")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from demo_app.faults.needs import refused
 from demo_app.faults.switches import KINDS
 from tests.faults.run import GONE_S, NAMED_S, Outcome, run
 
-HEADS = ("kind", "subject", "named after", "gone after", "near miss")
+HEADS = ("kind", "subject", "named after", "gone after", "near miss", "high beside it")
 
 
 def main() -> int:
@@ -18,6 +19,7 @@ def main() -> int:
     parser.add_argument("kinds", nargs="*", metavar="KIND", help="by default every kind there is")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rps", type=float, default=16.0, help="of healthy customers")
+    parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="for recordings of the shops")
     options = parser.parse_args()
     kinds = options.kinds or list(KINDS)
     if unknown := [kind for kind in kinds if kind not in KINDS]:
@@ -26,7 +28,9 @@ def main() -> int:
     for reason in reasons.values():
         print(reason, file=sys.stderr)
     outcomes: list[Outcome] = []
-    for outcome in run([kind for kind in kinds if kind not in reasons], options.workers, options.rps):
+    for outcome in run(
+        [kind for kind in kinds if kind not in reasons], options.workers, options.rps, options.keep
+    ):
         print("  ".join(outcome.cells()), file=sys.stderr, flush=True)
         outcomes.append(outcome)
     print(_table(outcomes))

@@ -1,25 +1,30 @@
 """Switches faults on, off, and to their near misses, and says when each was told of, and when no more.
 
-Several at once where they don't disturb each other: what holds a loop, stops a worker or takes its CPU is
-alone.
+Several at once where they don't disturb each other: what holds a loop, stops a worker, takes its CPU or the
+connections that an agent would look through is alone.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from demo_app.faults.registry import FAULTS
 from demo_app.faults.switches import NEAR
 from perftui.findings.low_hit_ratio import WARM_AFTER_S
+from perftui.model.happenings import Finding
 from tests.faults.shop import Shop, serving
 from tests.faults.watcher import Picture, Watcher
 
 NAMED_S = 15.0
 GONE_S = 30.0
+SETTLES_S = 2.0
+"""What was on before has ended after that; what it did is in nobody's window who begins to watch then."""
+
 SILENT_S = 17.0
 """How long a near miss is watched: longer than any fault may take to be told of."""
 
@@ -50,7 +55,8 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
     ("backlog-overflow",),
     ("worker-restarted",),
     ("worker-lost",),
-    ("idle-in-transaction", "db-connections"),
+    ("idle-in-transaction",),
+    ("db-connections",),
 )
 """What is on at the same time."""
 
@@ -65,7 +71,9 @@ class Outcome:
     named_s: float | None
     gone_s: float | None
     near: tuple[str, ...]
-    """What was told while only its near miss was on: nothing of its kind, and nothing high."""
+    """What was told of its kind while only its near miss was on."""
+    beside: tuple[str, ...]
+    """What else was high then, told with the first of them: a target that a busy machine misses."""
 
     @property
     def missed(self) -> bool:
@@ -82,26 +90,31 @@ class Outcome:
             "never" if self.named_s is None else f"{self.named_s:.1f} s",
             "stays" if self.gone_s is None else f"{self.gone_s:.1f} s",
             "silent" if not self.near else "; ".join(self.near),
+            "; ".join(self.beside),
         )
 
 
-def run(kinds: Sequence[str], workers: int = 2, rps: float = 16.0) -> Iterator[Outcome]:
-    """Yield what became of each of these, on as few shops as can be."""
+def run(
+    kinds: Sequence[str], workers: int = 2, rps: float = 16.0, keep: Path | None = None
+) -> Iterator[Outcome]:
+    """Yield what became of each of these, on as few shops as can be; keep a recording of each shop."""
     groups = [tuple(kind for kind in group if kind in kinds) for group in TOGETHER]
     on_server = [group for group in groups if group and _wants_a_server(group)]
     others = [group for group in groups if group and not _wants_a_server(group)]
     if others:
-        yield from _on_one_shop(others, "none", workers, rps)
-    for group in on_server:
-        yield from _on_one_shop([group], NEAR + group[0], workers, rps)
+        yield from _on_one_shop(others, "none", workers, rps, keep)
+    if on_server:
+        yield from _on_one_shop(on_server, NEAR + on_server[0][0], workers, rps, keep)
 
 
 def _wants_a_server(group: Sequence[str]) -> bool:
     return any("postgresql" in FAULTS[kind].needs for kind in group)
 
 
-def _on_one_shop(groups: Sequence[Sequence[str]], fault: str, workers: int, rps: float) -> Iterator[Outcome]:
-    with serving(fault=fault, workers=workers, rps=rps) as shop:
+def _on_one_shop(
+    groups: Sequence[Sequence[str]], fault: str, workers: int, rps: float, keep: Path | None
+) -> Iterator[Outcome]:
+    with serving(fault=fault, workers=workers, rps=rps) as shop, shop.kept(keep, groups[0][0]):
         began_s = shop.switch(())
         time.sleep(WARM_S)
         before: _Tried | None = None
@@ -124,6 +137,7 @@ class _Tried:
     def __init__(self, shop: Shop, watcher: Watcher, kinds: Sequence[str]) -> None:
         self._shop, self._watcher, self._kinds = shop, watcher, kinds
         self._near: dict[str, tuple[str, ...]] = {}
+        self._beside: tuple[str, ...] = ()
         self._named: dict[str, float | None] = {}
         self._subjects: dict[str, str] = {}
         self._subjects_of: dict[str, str] = {}
@@ -131,12 +145,16 @@ class _Tried:
 
     def near_miss(self) -> None:
         """Have the near misses of these, and nothing else, for some time."""
-        stood = {each.identity for picture in self._watcher.pictures[-1:] for each in picture.findings}
-        since_s = self._shop.switch(f"{NEAR}{kind}" for kind in self._kinds)
-        time.sleep(SILENT_S)
-        self._subjects_of = self._shop.subjects()
-        seen = self._watcher.since(since_s)
-        self._near = {kind: _told(seen, kind, self._kinds, stood) for kind in self._kinds}
+        self._shop.switch(f"{NEAR}{kind}" for kind in self._kinds)
+        time.sleep(SETTLES_S)
+        with Watcher(self._shop.target) as watcher:
+            time.sleep(SILENT_S)
+            self._subjects_of = self._shop.subjects()
+        told = [each for picture in watcher.pictures for each in picture.findings]
+        for kind in self._kinds:
+            self._near[kind] = _sentences(each for each in told if each.kind == kind)
+        others = (each for each in told if each.severity == "high" and each.kind not in self._kinds)
+        self._beside = _sentences(others)
 
     def fault(self) -> None:
         """Have the faults, until each has been named or should have been; then none."""
@@ -154,7 +172,8 @@ class _Tried:
         within_s = GONE_S + GIVE_UP_S
         for kind in self._kinds:
             gone_s = self._watcher.first(partial(_is_gone, kind), self._off_s, within_s)
-            yield Outcome(kind, self._subjects[kind], self._named[kind], gone_s, self._near[kind])
+            beside = self._beside if kind == self._kinds[0] else ()
+            yield Outcome(kind, self._subjects[kind], self._named[kind], gone_s, self._near[kind], beside)
 
 
 def _is_named(kind: str, subject: str, picture: Picture) -> bool:
@@ -170,15 +189,9 @@ def _subjects(pictures: Sequence[Picture], kind: str) -> str:
     return " | ".join(subject[:60] for subject in dict.fromkeys(told))
 
 
-def _told(
-    pictures: Sequence[Picture], kind: str, kinds: Sequence[str], before: set[tuple[str, str]]
-) -> tuple[str, ...]:
-    """Return what was told of a near miss, and not before; what else is high, with the first of them."""
-    told = {
-        each.identity: f"{each.kind} {each.subject[:40]} ({each.severity}): {each.sentence}"
-        for picture in pictures
-        for each in picture.findings
-        if each.identity not in before
-        and (each.kind == kind or (each.severity == "high" and each.kind not in kinds and kind == kinds[0]))
+def _sentences(told: Iterable[Finding]) -> tuple[str, ...]:
+    """Return what was said, once for each."""
+    said = {
+        each.identity: f"{each.kind} {each.subject[:40]} ({each.severity}): {each.sentence}" for each in told
     }
-    return tuple(sorted(told.values()))
+    return tuple(sorted(said.values()))

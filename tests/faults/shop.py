@@ -27,27 +27,42 @@ class Shop:
 
     def subjects(self) -> dict[str, str]:
         """Return whom the finding of each fault that is on must name: ports are known to the shop alone."""
-        answer = httpx.get(f"http://{self.target}/faults", timeout=20, trust_env=False)
-        return {kind: told["subject"] for kind, told in answer.json().items()}
+        return {kind: told["subject"] for kind, told in self._asked("GET").json().items()}
 
     def switch(self, faults: Iterable[str]) -> float:
         """Have these faults and no others; return when that was so, on the monotonic clock."""
-        wanted = ",".join(faults) or "none"
+        self._asked("PUT", ",".join(faults) or "none")
+        return time.monotonic()
+
+    @contextlib.contextmanager
+    def kept(self, directory: Path | None, name: str) -> Iterator[None]:
+        """Have it recorded meanwhile, if there is a directory for it: a miss can be looked at afterwards."""
+        if directory is None:
+            yield
+            return
+        file = str(directory / f"{name}.perftui")
+        command = [sys.executable, "-m", "perftui", "record", self.target, "-o", file]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as recorder:
+            try:
+                yield
+            finally:
+                recorder.terminate()
+                recorder.wait(30)
+
+    def _asked(self, method: str, wanted: str | None = None) -> httpx.Response:
+        """Ask until somebody answers: a worker that has just gone, or is held, leaves it to another."""
         deadline = time.monotonic() + ANSWERS_S
         while True:
             try:
-                answer = httpx.put(
-                    f"http://{self.target}/faults",
-                    content=wanted,
-                    timeout=10,
-                    trust_env=False,
+                answer = httpx.request(
+                    method, f"http://{self.target}/faults", content=wanted, timeout=10, trust_env=False
                 )
             except httpx.HTTPError:
                 if time.monotonic() > deadline:
                     raise
-                continue  # a worker that has just gone, or is held: ask another
+                continue
             assert answer.is_success, answer.text
-            return time.monotonic()
+            return answer
 
 
 @contextlib.contextmanager

@@ -1,4 +1,7 @@
-"""What stands at a service, second by second, as `perftui watch` would say it."""
+"""What stands at a service, second by second, as `perftui watch` would say it.
+
+What workers remember from before is left out: a near miss is not to be told of what was on before it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from perftui.clock import now
 from perftui.commands.watch import EVERY_S, LATELY_S, WINDOW_S
 from perftui.findings.steady import Steady
 from perftui.model.dashboard import Dashboard
+from perftui.model.events import HistoryReceived
 from perftui.model.happenings import Finding
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
@@ -66,7 +70,8 @@ class Watcher:
             async def read() -> None:
                 nonlocal dashboard
                 async for event in source:
-                    dashboard = merge(dashboard, event)
+                    if not isinstance(event, HistoryReceived):
+                        dashboard = merge(dashboard, event)
 
             reading = asyncio.ensure_future(read())
             while not self._ended.is_set():
