@@ -24,6 +24,7 @@ import httpx
 from perftui.clock import now
 from perftui.findings.find import find
 from perftui.model.dashboard import Dashboard
+from perftui.model.events import HistoryReceived
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.sources.local import LocalSource
@@ -189,7 +190,8 @@ async def _tried(service: Service, trial: Trial, rng: random.Random) -> dict[str
         async def read() -> None:
             nonlocal dashboard
             async for event in source:
-                dashboard = merge(dashboard, event)
+                if not isinstance(event, HistoryReceived):  # what was tried before
+                    dashboard = merge(dashboard, event)
 
         reading = asyncio.ensure_future(read())
         await _send(service.url, trial, rng, time.monotonic() + LOOKED_AT_S)
