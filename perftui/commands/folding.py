@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from perftui.clock import now
@@ -23,6 +24,39 @@ _MARGIN_S = 3.0
 """Added to a window so that its first frames, which began before it, are all in it."""
 
 
+class Deadline:
+    """When a wait ends: after some seconds, or as soon as somebody says so."""
+
+    def __init__(self, longest_s: float) -> None:
+        self._at_s = time.monotonic() + longest_s
+        self._limit: asyncio.Timeout | None = None
+
+    @property
+    def left_s(self) -> float:
+        """How long it is until then; not above 0 once it is over."""
+        return self._at_s - time.monotonic()
+
+    def limit(self) -> asyncio.Timeout:
+        """Return a limit for one step of the wait, to be entered at once."""
+        self._limit = asyncio.timeout(self.left_s)
+        return self._limit
+
+    def reach(self) -> None:
+        """Have it be now."""
+        self._at_s = time.monotonic()
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time())
+
+
+Ending = Callable[[Callable[[], None]], AbstractContextManager[None]]
+"""Makes a block in which something, a signal for example, calls what it was given."""
+
+
+def as_planned(_: Callable[[], None]) -> AbstractContextManager[None]:
+    """End nothing earlier."""
+    return nullcontext()
+
+
 async def folded(
     source: LocalSource, longest_s: float, until: Callable[[Dashboard], bool] = lambda _: False
 ) -> Summary:
@@ -38,17 +72,21 @@ async def watched(
     for_s: float,
     ready: Callable[[Dashboard], None],
     follow: Callable[[Dashboard], None] = lambda _: None,
+    ending: Ending = as_planned,
 ) -> Summary:
     """Return what happened in `for_s` from the moment every worker is connected, which `ready` is told.
 
-    `follow` sees all that comes. It waits a moment longer, until each live worker has delivered the frame
-    that covers the end: a request that ended before it is counted, on whichever worker.
+    `follow` sees all that comes, `ending` may end it earlier. It waits a moment longer, until each
+    live worker has delivered the frame that covers the end: a request that ended before it is counted, on
+    whichever worker.
     """
     began = now()
     dashboard = await _fold(source, Dashboard(source.name), began, LATE_S, _all_connected, follow)
-    ready(dashboard)
-    end = now() + for_s
-    dashboard = await _fold(source, dashboard, began, for_s, follow=follow)
+    deadline = Deadline(for_s)
+    with ending(deadline.reach):
+        ready(dashboard)
+        dashboard = await _fold(source, dashboard, began, deadline, follow=follow)
+    end = now()
 
     def covered(dashboard: Dashboard) -> bool:
         return all(
@@ -77,16 +115,16 @@ async def _fold(
     source: LocalSource,
     dashboard: Dashboard,
     began: float,
-    longest_s: float,
+    within: Deadline | float,
     until: Callable[[Dashboard], bool] = lambda _: False,
     follow: Callable[[Dashboard], None] = lambda _: None,
 ) -> Dashboard:
     """Return `dashboard` with what comes; of history what began after `began`, as a dead worker leaves it."""
-    deadline = time.monotonic() + longest_s
-    while not until(dashboard) and (left := deadline - time.monotonic()) > 0:
+    deadline = within if isinstance(within, Deadline) else Deadline(within)
+    while not until(dashboard) and deadline.left_s > 0:
         try:
             # Not `wait_for`: before Python 3.12 it forgets a ctrl+c that comes together with an event.
-            async with asyncio.timeout(left):
+            async with deadline.limit():
                 event = await anext(source)
         except TimeoutError:
             break

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
+import signal
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import click
@@ -66,8 +69,9 @@ def snapshot(
 ) -> None:
     """Watch the services that TARGET names for some seconds, then print their state.
 
-    Every request that ends while it watches is counted; the totals and findings are those of all of them,
-    whatever is filtered. Of a recording it prints the state over the time it was watched, or a part of it.
+    Every request that ends while it watches is counted; SIGTERM has it print what there is. The totals and
+    findings are those of all of them, whatever is filtered. Of a recording it prints the state over the time
+    it was watched, or a part of it.
     """
     if for_s is not None and for_s > LONGEST_S:
         raise click.BadParameter(f"at most {LONGEST_S // 60}m: that is what is kept", param_hint="--for")
@@ -104,8 +108,24 @@ def _of_recording(recording: Recording, for_s: float | None, moment: str | None)
     return averaged(summary)
 
 
+@contextlib.contextmanager
+def _ended_by_sigterm(end: Callable[[], None]) -> Iterator[None]:
+    """Call `end` at the first SIGTERM; the second kills as always."""
+    loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        end()
+        loop.remove_signal_handler(signal.SIGTERM)
+
+    loop.add_signal_handler(signal.SIGTERM, told)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
 async def _watch(targets: tuple[LocalTarget, ...], for_s: float) -> Summary:
-    summary = await watch_for(targets, for_s)
+    summary = await watch_for(targets, for_s, ending=_ended_by_sigterm)
     for event in summary.events:
         if event.kind == CLOCK_STEPPED:
             click.echo(event.sentence, err=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from perftui.commands.dead import opened_instead
-from perftui.commands.folding import watched
+from perftui.commands.folding import Ending, as_planned, watched
 from perftui.commands.recordings import recording_in, stretch, tell_damage
 from perftui.model.dashboard import Dashboard
 from perftui.model.summary import Summary
@@ -54,8 +54,13 @@ async def picture_of(
     return summary
 
 
-async def watch_for(targets: Sequence[LocalTarget], for_s: float, follow: Follow = _nobody) -> Summary:
-    """Return what happened in `for_s`, of which `follow` sees all; `TargetError` if nobody told anything."""
+async def watch_for(
+    targets: Sequence[LocalTarget], for_s: float, follow: Follow = _nobody, ending: Ending = as_planned
+) -> Summary:
+    """Return what happened in `for_s`, of which `follow` sees all; `TargetError` if nobody told anything.
+
+    `ending` may end it earlier.
+    """
 
     def ready(dashboard: Dashboard) -> None:
         joined = sum(track.joined_at is not None for track in dashboard.alive)
@@ -63,7 +68,7 @@ async def watch_for(targets: Sequence[LocalTarget], for_s: float, follow: Follow
         click.echo(f"watching {source.name} for {for_s:g} s ({workers})", err=True)
 
     async with LocalSource(targets) as source:
-        summary = await watched(source, for_s, ready, follow)
+        summary = await watched(source, for_s, ready, follow, ending)
     if not any(row.last_seen for row in summary.workers):
         raise TargetError(
             f"none of the workers of {source.name} answered", f"what they do: perftui dump {source.name}"

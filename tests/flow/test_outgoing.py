@@ -116,7 +116,7 @@ def test_what_other_services_were_asked_is_told_as_they_have_written_it_down(tmp
         service = stack.enter_context(running(app, workers=2, env=env))
         threads = stack.enter_context(ThreadPoolExecutor(16))
         service.wait_registered()
-        with watching(service, seconds=9) as seen:
+        with watching(service) as seen:
             paths = [f"/calm/sync/{library}" for library in SYNC for _ in range(6)]
             paths += [f"/calm/async/{library}" for library in ASYNC for _ in range(6)]
             paths += ["/slow"] * 24 + ["/broken/often"] * 8 + ["/broken/never"] * 4

@@ -127,9 +127,8 @@ def test_a_snapshot_counts_every_request_of_the_watch(directory: Path) -> None:
             talking(other, requests=4),
         ):
             code, out, err = await perftui(directory, "snapshot", "localhost:8000", "--for", "2s", "--json")
+            assert (code, err) == (0, "watching localhost:8000 for 2 s (2 of 2 workers)\n")
             document = json.loads(out)
-            assert code == 0
-            assert err == "watching localhost:8000 for 2 s (2 of 2 workers)\n"
             assert document["coverage"] == {"workers_seen": 2, "workers_known": 2, "frames_dropped": 0}
             served = {row["pid"]: row["requests"] for row in document["workers"]}
             assert document["totals"]["requests"] == sum(served.values())
@@ -219,6 +218,23 @@ def test_an_interrupt_ends_with_130(directory: Path) -> None:
             process.send_signal(signal.SIGINT)
             out, err = await process.communicate()
             assert (process.returncode, out, err) == (130, b"", b"\n")
+
+    run(scenario)
+
+
+def test_sigterm_has_a_watch_print_what_it_has_seen(directory: Path) -> None:
+    """However long it was to watch: so does one who has begun it without knowing for how long."""
+
+    async def scenario() -> None:
+        async with fake_agent(directory) as agent, talking(agent, requests=3):
+            process = await start(directory, "snapshot", "8000", "--for", "10m", "--json")
+            assert process.stderr is not None
+            assert (await process.stderr.readline()).startswith(b"watching")
+            await asyncio.sleep(1)
+            process.send_signal(signal.SIGTERM)
+            out, err = await process.communicate()
+            assert (process.returncode, err) == (0, b"")
+            assert json.loads(out)["totals"]["requests"] > 0
 
     run(scenario)
 

@@ -172,7 +172,7 @@ def test_workers_add_up(tmp_path: Path, kind: Server) -> None:
     """The lookups of all workers, forked ones with caches from before the fork too, are those sent."""
     with running(write_app(tmp_path, SHOP), workers=2, server=kind) as service:
         service.wait_registered()
-        with snapshot_of(service, seconds=6) as watched:
+        with snapshot_of(service) as watched:
             service.get("/prices/1", times=20)
         caches = {cache["name"]: cache for cache in watched.document["caches"]}
 
