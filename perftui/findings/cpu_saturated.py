@@ -1,6 +1,7 @@
 """`cpu-saturated`: a worker has no CPU left, and work queues.
 
-A worker's Python code runs on one core at a time; in a container with less than that, its limit counts.
+A worker's Python code runs on one core at a time; in a container with less than that, its limit counts. What
+one of its threads waits for a core that others of the host have counts as well: there is no more to be had.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ MIN_COVERED_S = 10.0
 SHARE = Bar(0.9, 0.8)
 """Of what it can get, over the window: queueing grows without bound from here on."""
 
+WORTH_TELLING = 0.05
+
 LAG_P99_MS = Bar(50.0, 30.0)
 """How late the loop answers: work queues for it."""
 
@@ -38,9 +41,15 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
         if cpu is None or round(worker.covered_s) < MIN_COVERED_S or worker.requests < MIN_REQUESTS:
             continue
         stands = worker.identity.id in standing
-        share = max(cpu / 100.0, _share_of_limit(summary, worker))
+        share = max(_of_a_core(worker), _share_of_limit(summary, worker))
         if SHARE.reached(share, stands) and LAG_P99_MS.reached(worker.loop_lag_p99_ms, stands):
             yield _finding(summary, worker, share, standing.get(worker.identity.id))
+
+
+def _of_a_core(worker: WorkerSummary) -> float:
+    """Return for how much of the time it had one, or was ready to run and had none."""
+    used = (worker.cpu_mean_percent or 0.0) / 100.0
+    return max(used, min(used + (worker.contention.waited_share or 0.0), 1.0))
 
 
 def _share_of_limit(summary: Summary, worker: WorkerSummary) -> float:
@@ -59,8 +68,11 @@ def _share_of_limit(summary: Summary, worker: WorkerSummary) -> float:
 def _finding(summary: Summary, worker: WorkerSummary, share: float, was: Severity | None) -> Finding:
     lag_ms = worker.loop_lag_p99_ms or 0.0
     own = (worker.cpu_mean_percent or 0.0) / 100.0
+    waited = worker.contention.waited_share
     uses = f"uses {percent(own)} of a core"
-    if share > own:
+    if _of_a_core(worker) > own and waited is not None and waited >= WORTH_TELLING:
+        uses += f", and waits for one {percent(waited)} of the time,"
+    if share > _of_a_core(worker):
         uses = f"and its siblings use {percent(share)} of the {worker.cpu_limit:g} cores they may"
     return Finding(
         kind=KIND,
@@ -72,17 +84,30 @@ def _finding(summary: Summary, worker: WorkerSummary, share: float, was: Severit
             "cpu_mean_percent": round(worker.cpu_mean_percent or 0.0, 2),
             "cpu_limit": worker.cpu_limit,
             "share": round(share, 4),
+            "waited_share": None if waited is None else round(waited, 4),
             "loop_lag_p99_ms": round(lag_ms, 3),
             "in_flight": worker.in_flight,
             "requests": worker.requests,
             "rps": None if worker.rps is None else round(worker.rps, 3),
             "p95_ms": worker.latency.p95_ms,
         },
-        advice=f"Profile worker {worker.pid} to see what burns it. If that is the work itself: more workers, "
-        "as long as the host has cores to spare.",
+        advice=_advice(worker, own),
         impact=waited_for_loops(summary, {worker.identity.id}),
         key=worker.identity.id,
         worker=worker.identity.id,
+    )
+
+
+def _advice(worker: WorkerSummary, own: float) -> str:
+    host = worker.contention.host
+    if host is not None and host.load is not None and (worker.contention.waited_share or 0.0) > own:
+        return (
+            f"Its host has too much to do: a load of {host.load:.0f} on {host.cores} cores. See what else "
+            "runs there, and move that or this; more workers on this host would only wait as well."
+        )
+    return (
+        f"Profile worker {worker.pid} to see what burns it. If that is the work itself: more workers, "
+        "as long as the host has cores to spare."
     )
 
 
@@ -91,7 +116,7 @@ CRITERIA = Criteria(
     means="a worker has no CPU left, and work queues",
     subject="worker",
     when=(
-        At("of a core, or of the container's share", SHARE, "share"),
+        At("of a core, the waits for one included, or of the container's share", SHARE, "share"),
         At("p99 of how late its loop answers", LAG_P99_MS, "ms"),
         f"over {MIN_COVERED_S:g} s and more, with {MIN_REQUESTS} requests and more",
     ),

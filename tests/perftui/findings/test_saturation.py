@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from perftui.model.machine import Contention
 from perftui.model.outside_summary import PoolSummary
+from perftui_agent.wire.machine import Host
 from perftui_agent.wire.process import ThreadpoolStats
 from tests.perftui.findings.pictures import a_route, a_worker, found, only, picture
 from tests.support.frames import sketch
@@ -148,3 +151,17 @@ def test_the_limit_of_a_container_counts_for_all_its_workers() -> None:
     finding = found(CPU, picture(workers=workers))[0]
     assert finding.sentence.startswith("and its siblings use 96 % of the 2 cores they may")
     assert not found(CPU, picture(workers=workers[:3]))
+
+
+def test_a_worker_that_waits_for_others_on_its_host_has_no_cpu_left_either() -> None:
+    """What it could use is what it gets and what it waits for; its host is what there is to look at."""
+    crowded = Contention(waited_share=0.6, host=Host(cores=2, load=27.0))
+    worker = a_worker(cpu_mean_percent=35.0, loop_lag_p99_ms=600.0, contention=crowded)
+    finding = only(CPU, picture(workers=(worker,)))
+    assert finding.sentence.startswith(
+        "uses 35 % of a core, and waits for one 60 % of the time, while its loop"
+    )
+    assert "a load of 27 on 2 cores" in finding.advice
+    assert finding.severity == "high"
+    assert not found(CPU, picture(workers=(replace(worker, contention=Contention(waited_share=0.3)),)))
+    assert not found(CPU, picture(workers=(replace(worker, loop_lag_p99_ms=10.0),)))
