@@ -1,4 +1,4 @@
-"""`cpu-saturated`: one worker weighs recommendations in threads, and has no CPU left for all else."""
+"""`cpu-saturated`: one worker weighs recommendations in a thread, and has no CPU left for all else."""
 
 from __future__ import annotations
 
@@ -12,36 +12,42 @@ from demo_app.faults.fault import Fault, Often
 from demo_app.faults.switches import Mode
 from demo_app.visits import browse
 
-THREADS = 16
-"""Each waits for the GIL behind all others, and so does the loop."""
+PIECE_S, SHORT_PIECE_S = 0.07, 0.002
+"""Of CPU, for each look at the weights: a library in C keeps the GIL for all of it, and the loop waits."""
+
+REST_S = 0.03
+"""Between two pieces of the near miss."""
 
 _election = Election("cpu-saturated")
 _ended = threading.Event()
-_threads: list[threading.Thread] = []
 
 
-def recommend(rest_s: float) -> None:
+def recommend(ended: threading.Event, piece_s: float, rest_s: float) -> None:
     """Weigh every pair of items that was bought together, again and again."""
-    weights = [0.0] * 512
-    while not _ended.is_set():
-        for first in range(512):
-            weights[first] = sum(first * second % 7 for second in range(64))
-        if rest_s:
-            time.sleep(rest_s)
+    pairs = _pairs_in(piece_s)
+    while not ended.wait(rest_s):
+        sum(range(pairs))
+
+
+def _pairs_in(piece_s: float) -> int:
+    """Return how many are weighed in so much CPU."""
+    pairs, took_s = 1 << 12, 0.0
+    while took_s < piece_s:
+        pairs *= 2
+        before_s = time.thread_time()
+        sum(range(pairs))
+        took_s = time.thread_time() - before_s
+    return round(pairs * piece_s / took_s)
 
 
 async def _switched(_: FastAPI, now: Mode) -> None:
+    global _ended  # noqa: PLW0603 - those of before have one of their own
     _ended.set()
     _election.withdraw()
-    _threads.clear()
     if now != "off" and _election.stand():
-        _ended.clear()
-        number, rest_s = (THREADS, 0.0) if now == "on" else (1, 0.03)
-        _threads.extend(
-            threading.Thread(target=recommend, args=(rest_s,), daemon=True) for _ in range(number)
-        )
-        for thread in _threads:
-            thread.start()
+        _ended = threading.Event()
+        how = (PIECE_S, 0.0) if now == "on" else (SHORT_PIECE_S, REST_S)
+        threading.Thread(target=recommend, args=(_ended, *how), daemon=True).start()
 
 
 FAULT = Fault(
@@ -51,7 +57,7 @@ FAULT = Fault(
     shows="a worker uses all of a core, and its loop answers late",
     look="faults/cpu_saturated.py recommend",
     mend="a process for it, which has a GIL of its own",
-    near="one thread of it that rests most of the time",
+    near="a thread of it that rests most of the time",
     switched=_switched,
     visits=(Often(10.0, browse),),
     needs=frozenset({"workers"}),

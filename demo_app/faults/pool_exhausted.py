@@ -28,5 +28,5 @@ FAULT = Fault(
     mend="a pool that fits the concurrency, and no connection held while others are awaited",
     near="checkouts that hold a connection while the bank is asked, of a pool that has enough",
     switched=_switched,
-    visits=(Often(14.0, checkout),),
+    visits=(Often(6.0, checkout),),
 )

@@ -18,9 +18,9 @@ router = APIRouter(tags=["orders"])
 
 
 BANK_S = (0.04, 0.12)
-SLOW_BANK_S = (0.15, 0.45)
+SLOW_BANK_S = (0.5, 0.8)
 """While checkouts hold connections: fault `pool-exhausted`."""
-LATE_BANK_S = {"off": BANK_S, "near": (0.1, 0.15), "on": (0.8, 1.3)}
+LATE_BANK_S = {"off": BANK_S, "near": (0.1, 0.15), "on": (1.6, 2.2)}
 """Fault `slo-breach`."""
 
 

@@ -10,7 +10,7 @@ from demo_app.faults.needs import refused
 from demo_app.faults.switches import KINDS
 from tests.faults.run import GONE_S, NAMED_S, Outcome, run
 
-HEADS = ("kind", "subject", "named after", "gone after", "near miss", "high beside it")
+HEADS = ("kind", "subject", "named after", "gone after", "near miss", "waits for CPU", "high beside it")
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 from demo_app.faults.registry import FAULTS
 from demo_app.faults.switches import NEAR
@@ -72,6 +73,8 @@ class Outcome:
     gone_s: float | None
     near: tuple[str, ...]
     """What was told of its kind while only its near miss was on."""
+    waited: float
+    """How much of the time workers waited for a processor from when it was switched on until it was named."""
     beside: tuple[str, ...]
     """What else was high then, told with the first of them: a target that a busy machine misses."""
 
@@ -90,6 +93,7 @@ class Outcome:
             "never" if self.named_s is None else f"{self.named_s:.1f} s",
             "stays" if self.gone_s is None else f"{self.gone_s:.1f} s",
             "silent" if not self.near else "; ".join(self.near),
+            f"{self.waited:.0%}",
             "; ".join(self.beside),
         )
 
@@ -141,6 +145,7 @@ class _Tried:
         self._named: dict[str, float | None] = {}
         self._subjects: dict[str, str] = {}
         self._subjects_of: dict[str, str] = {}
+        self._waited = 0.0
         self._on_s = self._off_s = 0.0
 
     def near_miss(self) -> None:
@@ -165,6 +170,8 @@ class _Tried:
             named = partial(_is_named, kind, subjects[kind])
             self._named[kind] = self._watcher.first(named, on_s, within_s)
         self._subjects = {kind: _subjects(self._watcher.since(on_s), kind) for kind in self._kinds}
+        waits = [picture.waited for picture in self._watcher.since(on_s)]
+        self._waited = median(waits) if waits else 0.0
         self._off_s = self._shop.switch(())
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -173,7 +180,15 @@ class _Tried:
         for kind in self._kinds:
             gone_s = self._watcher.first(partial(_is_gone, kind), self._off_s, within_s)
             beside = self._beside if kind == self._kinds[0] else ()
-            yield Outcome(kind, self._subjects[kind], self._named[kind], gone_s, self._near[kind], beside)
+            yield Outcome(
+                kind,
+                self._subjects[kind],
+                self._named[kind],
+                gone_s,
+                self._near[kind],
+                self._waited,
+                beside,
+            )
 
 
 def _is_named(kind: str, subject: str, picture: Picture) -> bool:

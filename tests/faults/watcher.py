@@ -29,6 +29,8 @@ class Picture:
 
     at_s: float
     findings: tuple[Finding, ...]
+    waited: float
+    """How much of the last seconds a worker was ready to run and had no processor."""
 
 
 class Watcher:
@@ -79,6 +81,7 @@ class Watcher:
                 at = now()
                 lately = summarize(dashboard, at, LATELY_S)
                 steady, findings = steady.next(summarize(dashboard, at, WINDOW_S), lately)
-                self.pictures.append(Picture(time.monotonic(), findings))
+                waits = [worker.contention.waited_share or 0.0 for worker in lately.workers]
+                self.pictures.append(Picture(time.monotonic(), findings, max(waits, default=0.0)))
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
