@@ -27,6 +27,7 @@ from perftui.ramp.processors import Meter
 from perftui.ramp.resources import Kind, parts_of, saturation
 from perftui.ramp.safety import short_of_memory
 from perftui.ramp.search import Search, advance, begin
+from perftui.ramp.seconds import seconds_of
 from perftui.ramp.sender import Order
 from perftui.record import Record
 
@@ -145,9 +146,11 @@ class Ramp:
         if short_of_memory():
             self.stop("the machine is short of memory")
         counted_s = max(min(told.at_s, warm_s + self._step_s) - warm_s, 0.0)
-        ended = time.time()
-        await asyncio.sleep(TOLD_S)
-        summary = self._feed.summary(max(counted_s, 1.0), ended)
+        # What was under way as the step was over has been waited for since.
+        ended = time.time() - max(told.at_s - warm_s - self._step_s, 0.0)
+        counted_from = ended - counted_s
+        await asyncio.sleep(max(ended + TOLD_S - time.time(), 0.0))
+        summary = self._feed.summary(*seconds_of(counted_from - warm_s, counted_from, ended))
         findings = find(summary)
 
         def within(objective: Objective) -> float | None:
