@@ -17,6 +17,7 @@ from perftui.ramp.judgement import Observation, judged
 from perftui.ramp.limits import following
 from perftui.ramp.load import StepTold
 from perftui.ramp.observing import felt
+from perftui.ramp.processors import busy_between, processors_now
 from perftui.ramp.run import Looked, Ramped
 from perftui.ramp.search import Search
 from perftui.ramp.steps import limit_of, step_of, time_in, used_in
@@ -49,6 +50,7 @@ class Course:
         self._clock = clock
         self._looked_at = 0.0
         self._counts_from: float | None = None
+        self._processors = processors_now()
         self._within: tuple[dict[str, float], dict[str, float]] = ({}, {})
         self.seen = RampCourse(
             requests=tuple(requests),
@@ -63,7 +65,10 @@ class Course:
         if self._clock() - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = self._clock()
             summary = self._feed.summary(LOOK_OVER_S)
-            self._within = (used_in(summary), time_in(summary))
+            before, self._processors = self._processors, processors_now()
+            busy = busy_between(before, self._processors)
+            used = used_in(summary) | ({} if busy is None else {"cpu": busy})
+            self._within = (used, time_in(summary))
         used, times = self._within
         counts = told.done + told.errors > 0
         if not counts:

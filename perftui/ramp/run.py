@@ -236,6 +236,6 @@ def _generators(search: Search) -> Limit:
     return Limit(
         "generator",
         "perftui ramp",
-        f"the generator is the limit here, at {search.generator_at:.0f} rps: {said}",
+        f"the generator is the limit here, at {search.generator_at:.0f} rps: it {said}",
         "Send from elsewhere (--engine locust --workers-at HOST:PORT), or leave it a core of this machine",
     )

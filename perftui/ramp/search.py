@@ -194,7 +194,7 @@ def _steadier(first: Step, second: Step) -> Step:
 
 def _spoiled(search: Search, seen: Observation) -> Search:
     """Nothing is known at this rate: a second time it is the generator's limit, and no accident."""
-    search = replace(search, steps=(*search.steps, Step(seen, f"not the service: {seen.generators}")))
+    search = replace(search, steps=(*search.steps, Step(seen, f"the generator {seen.generators}")))
     if search.spoiled_at != seen.rate:
         return replace(search, spoiled_at=seen.rate, next_rate=seen.rate)
     search = replace(search, spoiled_at=None, generator_at=seen.rate)

@@ -103,7 +103,7 @@ def ramp_text(ramped: Ramped, width: int) -> list[str]:
         lines += [f"  {line}" for line in wrapped(f"△ {doubt}", width - 2)]
     if ramped.law is not None:
         lines += [f"  {line}" for line in wrapped(ramped.law.in_words(), width - 2)]
-    return [*lines, *section("steps", _steps(ramped, width))]
+    return [*lines, *section("steps", _steps(ramped, width - 2))]
 
 
 def knee_sentence(ramped: Ramped) -> str:

@@ -31,25 +31,25 @@ def spared_ms(told: StepTold, q: float) -> float | None:
 
 
 def generators(told: StepTold, seconds: float, felt: Step, spared: Step) -> str:
-    """Return why the step is the generator's; empty: it is the service's.
+    """Return what the generator did, where that decided the step; empty: the step is the service's.
 
     `felt` is the step as its clients have felt it, `spared` without what the sender may account for;
     `seconds` of it were counted.
     """
     wanted = told.rate * seconds
     if not (told.turned_away or told.held) and told.sent < SENT * wanted - 2:
-        return f"{told.sent} of {wanted:.0f} requests were sent{_because(told)}"
+        return f"sent {told.sent} of {wanted:.0f} requests{_because(told)}"
     if felt.is_good:
         return ""
     if told.busiest > BUSY:
-        return f"a sender needs {told.busiest * 100:.0f} % of a core"
+        return f"needs {told.busiest * 100:.0f} % of a core"
     if spared.is_good:
         late_ms = (told.late.quantile(0.95) or 0.0) / 1e6
-        return f"one request in twenty was sent {late_ms:.0f} ms late and more{_because(told)}"
+        return f"sent {late_ms:.0f} ms late at p95{_because(told)}"
     return ""
 
 
 def _because(told: StepTold) -> str:
     if told.waited < WAITED:
         return ""
-    return f", as a sender waited {told.waited * 100:.0f} % of the time for a processor"
+    return f", {told.waited * 100:.0f} % of the time without a processor"

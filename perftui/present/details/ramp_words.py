@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from perftui.model.ramp import RampCourse, RampStep, turned_down
+from perftui.model.ramp import RampCourse, RampLimit, RampStep, turned_down
 from perftui.present.text.cells import Cell, Line, Style, clean, fit, fit_line
 from perftui.present.text.statements import wrapped
 from perftui.present.text.units import age, ms, percent, rate
@@ -61,7 +61,7 @@ def gave_lines(course: RampCourse, width: int) -> list[Line]:
         then = f": some {rate(gave.then_rps)}/s, an estimate" if gave.then_rps is not None else ""
         lines += _indented("mend", f"{gave.advice}{then}", "bright", width)
     if (limit := course.following) is not None:
-        lines += _indented("next", f"{limit.kind} {limit.subject}: {limit.sentence}", "text", width)
+        lines += _indented("next", named(limit), "text", width)
     if course.limits and course.limits[0].kind == "none":
         lines += _indented("why", course.limits[0].sentence, "text", width)
     return lines
@@ -76,6 +76,12 @@ def rest_lines(course: RampCourse, width: int) -> list[Line]:
         more = f" and {len(course.requests) - 3} more" if len(course.requests) > 3 else ""
         lines += _indented("sends", ", ".join(course.requests[:3]) + more, "dim", width)
     return lines
+
+
+def named(limit: RampLimit) -> str:
+    """Return what gives next, with its figures."""
+    subject = f" {limit.subject}" if limit.subject else ""
+    return f"{limit.kind}{subject}: {limit.sentence}"
 
 
 def doubt_of(steps: Sequence[RampStep]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 from perftui.model.ramp import RampCourse, RampStep
-from perftui.present.details.ramp_words import RESOURCES, doubt_of, verdict_of
+from perftui.present.details.ramp_words import RESOURCES, doubt_of, named, verdict_of
 from perftui.present.documents.page.charts import Chart, chart
 from perftui.present.text.cells import clean
 from perftui.present.text.units import ms, percent, rate
@@ -52,7 +52,7 @@ class Knee:
             then = f"; that should give some {rate(gave.then_rps)}/s, an estimate" if gave.then_rps else ""
             told.append(("Mend", f"{gave.advice}{then}"))
         if (after := course.following) is not None:
-            told.append(("Next to give", f"{after.kind} {after.subject}: {after.sentence}"))
+            told.append(("Next to give", named(after)))
         if doubt := doubt_of(course.steps):
             told.append(("But", doubt))
         if course.law:
