@@ -31,6 +31,7 @@ def candidates(
         *waiting.upstreams(after, grown, room),
         *waiting.threadpool(after, grown, used, room),
         *process.processor(after, grown, used),
+        *process.without_processor(after, grown),
         *process.blocked(after, grown, findings),
         *waiting.database(after, grown),
         *process.imbalance(after),

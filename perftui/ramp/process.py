@@ -17,6 +17,9 @@ from perftui.ramp.resources import FULL, MOST_FACTOR, Kind, Parts, parts_of
 THROTTLED = 0.25
 """Periods of a quota that ended with the worker stopped: fewer are felt by nobody."""
 
+WITHOUT = 0.25
+"""Of the time: a thread that was kept from a processor for so long is not slow by itself."""
+
 FULL_CORE = 0.7
 """Of a core: a worker that takes less does not compute all the time."""
 
@@ -121,6 +124,27 @@ def processor(after: Summary, grown: Parts, used: Mapping[Kind, float]) -> list[
 
 def _is_loop(thread: str) -> bool:
     return thread in {"MainThread", "loop"}
+
+
+def without_processor(after: Summary, grown: Parts) -> list[Limit]:
+    """A worker that has much to do and gets no processor: others have them, whoever they are."""
+    rows = [row for row in after.workers if row.state != "gone" and row.contention.waited_share is not None]
+    row = max(rows, key=_waited, default=None)
+    if row is None or _waited(row) < WITHOUT:
+        return []
+    return [
+        Limit(
+            "cpu", f"worker {row.pid}",
+            f"worker {row.pid} was ready to run and did not get to for {_waited(row) * 100:.0f} % of the "
+            "time: others have the processors",
+            "Move what else runs here elsewhere, or lower its share (nice, cpu.weight); then more cores",
+            grew_ms=grown.queued + grown.loop + grown.rest, used=1.0,
+        )
+    ]  # fmt: skip
+
+
+def _waited(row: WorkerSummary) -> float:
+    return row.contention.waited_share or 0.0
 
 
 def blocked(after: Summary, grown: Parts, findings: Sequence[Finding]) -> list[Limit]:

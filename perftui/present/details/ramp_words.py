@@ -97,7 +97,7 @@ def verdict_of(course: RampCourse) -> str:
     gave = course.gave
     if gave is None:
         return course.verdict
-    named = "the " + dict((*RESOURCES, *TIMES)).get(gave.kind, gave.kind.replace("-", " "))
+    named = "the " + dict(RESOURCES).get(gave.kind, gave.kind.replace("-", " "))
     subject = f" {gave.subject}" if gave.subject and gave.subject not in gave.sentence else ""
     return f"{course.verdict}: {named}{subject} gave" + (f": {gave.sentence}" if gave.sentence else "")
 

@@ -128,6 +128,17 @@ def test_a_mend_says_what_it_should_give_until_the_next_is_full() -> None:
     assert (after.kind, after.sentence[:32]) == ("loop", "a worker's core is full at some 272"[:32])
 
 
+def test_a_worker_that_gets_no_processor_is_told_of_before_what_that_brings_about() -> None:
+    """Statements take longer as well, and the loop is late: none of that is the database's, or the loop's."""
+    starved = picture(
+        90.0, sql_ms_per_request=30.0, queries=(QUERY,), queued=Queued(known=1000, ms_per_request=25.0),
+        worker_has={"contention": Contention(waited_share=0.42), "loop_lag_p99_ms": 60.0},
+    )  # fmt: skip
+    first, *_ = gave(CALM, starved)
+    assert first.kind == "cpu"
+    assert first.sentence.startswith("worker 101 was ready to run and did not get to for 42 % of the time")
+
+
 def test_nothing_that_grew_is_no_limit() -> None:
     """Then it is not made up."""
     assert gave(CALM, CALM) == ()
