@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from perftui.ramp.sender import Order, Setup, Told
+from perftui.ramp.sender import TELL_S, Order, Setup, Told
 from perftui.sources.target import TargetError
 from perftui_agent.sketch import LatencySketch
 
 PER_PROCESS_RPS = 4000.0
 """What one sender is good for on a slow core; beyond it several share the rate, where there are cores."""
+
+LEAST_S = 0.5
+"""What one sender needs is not told from less."""
 
 OURS = ("-m", "perftui.ramp.sender")
 """The sender, as arguments of Python's."""
@@ -89,6 +92,32 @@ class StepTold:
         return None if value is None else value / 1e6
 
 
+class Pace:
+    """How much of a core one sender needs while it sends what counts, and how long it has none."""
+
+    def __init__(self, order: Order) -> None:
+        self._from_s, self._to_s = order.warm_s, order.warm_s + order.seconds + TELL_S
+        self._at_s = self._whole_s = self._used_s = self._waited_s = 0.0
+
+    def add(self, told: Told) -> None:
+        """Add a word, which tells of what was since the one before; what is not counted is left out."""
+        if self._from_s <= self._at_s and told.at_s <= self._to_s:
+            self._whole_s += told.at_s - self._at_s
+            self._used_s += told.cpu_s
+            self._waited_s += told.waited_s
+        self._at_s = told.at_s
+
+    @property
+    def busy(self) -> float:
+        """Of a core; 0 where it has sent for too short a time to say."""
+        return self._used_s / self._whole_s if self._whole_s > LEAST_S else 0.0
+
+    @property
+    def waited(self) -> float:
+        """Of the time, in which it was ready to run and did not get to."""
+        return self._waited_s / self._whole_s if self._whole_s > LEAST_S else 0.0
+
+
 class Load:
     """Senders that are up: `async with Load(setup) as load`, then `await load.step(…)`."""
 
@@ -135,23 +164,19 @@ class Load:
             await self._say(sender, share)
         stopping = False
         under_way: dict[int, int] = {}
+        paces = [Pace(order) for _ in self._senders]
 
         async def follow(place: int, sender: asyncio.subprocess.Process) -> None:
             nonlocal stopping
-            used_s = waited_s = began_s = 0.0
             assert sender.stdout is not None  # noqa: S101 - it was asked for
             while line := await sender.stdout.readline():
                 told = msgspec.json.decode(line, type=Told)
                 whole.add(told)
                 under_way[place] = told.under_way
                 whole.under_way = sum(under_way.values())
-                if told.at_s > order.warm_s:
-                    used_s += told.cpu_s
-                    waited_s += told.waited_s
-                    began_s = began_s or max(told.at_s - 0.25, 0.0)
-                    if told.at_s - began_s > 0.5:
-                        whole.busiest = max(whole.busiest, used_s / (told.at_s - began_s))
-                        whole.waited = max(whole.waited, waited_s / (told.at_s - began_s))
+                paces[place].add(told)
+                whole.busiest = max(pace.busy for pace in paces)
+                whole.waited = max(pace.waited for pace in paces)
                 if told.last:
                     return
                 if not stopping and seen(whole):

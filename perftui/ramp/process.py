@@ -17,6 +17,12 @@ from perftui.ramp.resources import FULL, MOST_FACTOR, Kind, Parts, parts_of
 THROTTLED = 0.25
 """Periods of a quota that ended with the worker stopped: fewer are felt by nobody."""
 
+FOUGHT_OVER = 0.55
+"""Of a core, where threads fight over the GIL: who gets it is woken first, and nobody computes meanwhile."""
+
+ALL_CORES, THEIRS = 0.95, 0.75
+"""How busy a machine is whose cores are all taken, and what part of them is its workers' then."""
+
 WITHOUT = 0.25
 """Of the time: a thread that was kept from a processor for so long is not slow by itself."""
 
@@ -82,44 +88,67 @@ def quota(after: Summary, grown: Parts) -> list[Limit]:
 def processor(after: Summary, grown: Parts, used: Mapping[Kind, float]) -> list[Limit]:
     """The loop, the GIL or all processors: who computes, and where."""
     workers = [row for row in after.workers if row.state != "gone" and row.cpu_mean_percent is not None]
-    row = max(workers, key=lambda each: each.cpu_mean_percent or 0.0, default=None)
+    row = max(workers, key=_core, default=None)
     if row is None:
         return []
-    share = (row.cpu_mean_percent or 0.0) / 100
-    grew = grown.queued + grown.loop + grown.rest
-    if share < FULL_CORE and used.get("cpu", 0.0) < 0.95:
+    return [*_all_cores(workers, row, grown, used.get("cpu", 0.0)), *_one_core(workers, row, grown)]
+
+
+def _core(row: WorkerSummary) -> float:
+    """Return how much of a core a worker takes."""
+    return (row.cpu_mean_percent or 0.0) / 100
+
+
+def _cores(workers: Sequence[WorkerSummary]) -> int | None:
+    return next((each.contention.host.cores for each in workers if each.contention.host), None)
+
+
+def _where(row: WorkerSummary) -> str:
+    """Return the place in code that has most of a worker's GIL; empty if nobody knows."""
+    held = row.gil.by if row.gil else ()
+    busiest = max(held, key=lambda holder: (bool(holder.where), holder.share), default=None)
+    return busiest.where if busiest is not None else ""
+
+
+def _all_cores(
+    workers: Sequence[WorkerSummary], row: WorkerSummary, grown: Parts, busy: float
+) -> list[Limit]:
+    cores, whole = _cores(workers), sum(map(_core, workers))
+    is_theirs = cores is not None and whole > THEIRS * cores
+    if cores is None or busy < ALL_CORES or not (is_theirs or _core(row) < FULL_CORE):
         return []
+    most = f", most of it in {_where(row)}" if _where(row) else ""
+    who = (
+        f"{len(workers)} workers take most of it{most}"
+        if is_theirs
+        else f"the workers take {whole * 100:.0f} of {100 * cores} %, others the rest"
+    )
+    told, mend = f"all {cores} cores are busy, {who}", "Less work for each request, or more cores"
+    grew = grown.queued + grown.loop + grown.rest
+    return [Limit("cpu", f"{cores} cores", told, mend, grew_ms=grew, used=busy)]
+
+
+def _one_core(workers: Sequence[WorkerSummary], row: WorkerSummary, grown: Parts) -> list[Limit]:
     held = row.gil.by if row.gil else ()
     of_loop = sum(holder.share for holder in held if _is_loop(holder.thread))
     of_threads = sum(holder.share for holder in held if holder.thread and not _is_loop(holder.thread))
-    busiest = max(held, key=lambda holder: (bool(holder.where), holder.share), default=None)
-    where = f", most of it in {busiest.where}" if busiest and busiest.where else ""
-    number = len(workers)
-    cores = next((each.contention.host.cores for each in workers if each.contention.host), None)
-    found = []
-    whole = sum(each.cpu_mean_percent or 0.0 for each in workers)
-    if cores and used.get("cpu", 0.0) >= 0.95 and (whole > 75 * cores or share < FULL_CORE):
-        who = f"{number} workers take most of it{where}" if whole > 75 * cores else (
-            f"the workers take {whole:.0f} of {100 * cores} %, others the rest"
-        )  # fmt: skip
-        mend = "Less work for each request, or more cores"
-        told = f"all {cores} cores are busy, {who}"
-        found.append(Limit("cpu", f"{cores} cores", told, mend, grew_ms=grew, used=used["cpu"]))
-    if share < FULL_CORE:
-        return found
     kind: Kind = "gil" if of_threads > of_loop else "loop"
+    share, where = _core(row), _where(row)
+    if share < (FOUGHT_OVER if kind == "gil" else FULL_CORE):
+        return []
     whose = "threads hold the GIL" if kind == "gil" else "its event loop computes"
+    most = f", most of it in {where}" if where else ""
+    number, cores = len(workers), _cores(workers)
     more = max(number + 1, min(number * 2, cores or number * 2))
-    found.append(
+    grew = grown.queued + grown.loop + grown.rest + grown.threadpool * (kind == "gil")
+    return [
         Limit(
-            kind, (busiest.where if busiest and busiest.where else f"worker {row.pid}"),
-            f"worker {row.pid} uses {share * 100:.0f} % of a core: {whose}{where}",
+            kind, where or f"worker {row.pid}",
+            f"worker {row.pid} uses {share * 100:.0f} % of a core: {whose}{most}",
             f"workers {number} → {more}, or take that work into a process pool",
-            factor=more / number, grew_ms=grew + grown.threadpool * (kind == "gil"),
-            used=min(max(share, FULL), 1.0),
+            factor=more / number, grew_ms=grew, used=min(max(share, FULL), 1.0),
         )
-    )  # fmt: skip
-    return found
+    ]  # fmt: skip
 
 
 def _is_loop(thread: str) -> bool:
