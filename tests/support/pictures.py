@@ -59,7 +59,6 @@ PICTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "filter": ("slash", *"p95>100ms"),
         "palette": ("colon", *"pa"),
         "keys": ("question_mark",),
-        "ramp": (),
     }
 )
 """A name for each picture, and the keys that lead there."""
@@ -81,9 +80,6 @@ MOMENT_S = 17.0
 
 BACK_S = (12.0, 6.0, 0.0)
 """So long before it the dashboard has looked already: since when something is wrong is part of a picture."""
-
-KNEE = Path(__file__).parents[1] / "data" / "knee.perftui"
-"""The ramp of the README, as `perftui ramp -o` has recorded it; its last seconds alone."""
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCREENS = Path(__file__).parents[1] / "perftui" / "screens" / "screens.txt"
@@ -157,11 +153,6 @@ def _dashboard(feed: Feed, course: RampCourse | None = None) -> Dashboard:
 
 def picture(name: str) -> str:
     """Return a screen at 120×40 as SVG."""
-    if name == "ramp":
-        with Recording.open(KNEE) as recording:
-            (told,) = recording.ramps()
-            standing = Recorded([(told.at, dashboard_at(recording, told.at))])
-        return asyncio.run(_at(_dashboard(standing, told.course), LARGE))[0]
     feed = _shop() if name in MADE_UP else recorded()
     return asyncio.run(_at(_dashboard(feed), LARGE, PICTURES[name]))[0]
 
