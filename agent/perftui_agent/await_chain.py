@@ -14,6 +14,7 @@ from contextvars import Context
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
+from perftui_agent.foreign_frames import frames_of
 from perftui_agent.records import RequestRecord
 from perftui_agent.whose import request_in_context
 
@@ -49,9 +50,8 @@ def context_of(task: asyncio.Task[Any]) -> Context | None:
 def chain_of(task: asyncio.Task[Any]) -> tuple[list[FrameType], asyncio.Future[Any] | None]:
     """Return the frames of what a task waits in, outermost first, and the future it waits for."""
     links = links_of(task)
-    frames = [frame for link in links if (frame := _frame_of(link)) is not None]
     last = links[-1] if links else None
-    return frames, last if isinstance(last, asyncio.Future) else None
+    return frames_of(links), last if isinstance(last, asyncio.Future) else None
 
 
 def links_of(task: asyncio.Task[Any]) -> list[object]:
@@ -73,14 +73,6 @@ def links_of(task: asyncio.Task[Any]) -> list[object]:
         else:
             awaitable = _held_by(awaitable)
     return links
-
-
-def _frame_of(link: object) -> FrameType | None:
-    if isinstance(link, CoroutineType):
-        return link.cr_frame
-    if isinstance(link, GeneratorType):
-        return link.gi_frame
-    return link.ag_frame if isinstance(link, AsyncGeneratorType) else None
 
 
 def _held_by(wrapper: object) -> object:

@@ -10,10 +10,9 @@ from contextvars import Context
 from types import CodeType, FrameType
 from typing import TypeAlias
 
+from perftui_agent.foreign_frames import MAX_DEPTH, locals_of, stack_of
 from perftui_agent.places import is_ours
 from perftui_agent.records import RequestRecord, current_request
-
-MAX_DEPTH = 200
 
 _POOL = ("anyio/_backends/_asyncio.py", "concurrent/futures/thread.py")
 """Files of the functions that run a job in a thread of a pool, and know its context."""
@@ -30,18 +29,17 @@ _system.close.argtypes = [ctypes.c_int]
 _STAT_BYTES = 512
 
 
-def walked(frame: FrameType | None) -> tuple[tuple[Line, ...], Context | None]:
+def walked(innermost: FrameType | None) -> tuple[tuple[Line, ...], Context | None]:
     """Return the lines of a stack, innermost first, and the context in which a pool's thread runs its job."""
     lines: list[Line] = []
     context: Context | None = None
-    while frame is not None and len(lines) < MAX_DEPTH:
+    for frame in stack_of(innermost, MAX_DEPTH):
         code = frame.f_code
         if not is_ours(code.co_filename):
             lines.append((code, frame.f_lineno or code.co_firstlineno))
         if context is None and code.co_name == "run" and code.co_filename.endswith(_POOL):
-            held = frame.f_locals.get("context")
+            held = locals_of(frame).get("context")
             context = held if isinstance(held, Context) else None
-        frame = frame.f_back
     return tuple(lines), context
 
 

@@ -6,12 +6,12 @@ parts of a `Dump` that nobody else could give.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 
 import msgspec
 
+from perftui_agent.foreign_frames import current_frames, stack_of
 from perftui_agent.inspect.serving import LoopEyes, Service, name_of, serving, steadily, told
 from perftui_agent.inspect.source import Lines
 from perftui_agent.inspect.spy_output import SpyFrame
@@ -19,7 +19,6 @@ from perftui_agent.inspect.stacks import cut_stack, stack_frame
 from perftui_agent.inspect.tasks import Group, Tasks, Waiting, routes_of, waiting_tasks
 from perftui_agent.inspect.text import printable
 from perftui_agent.inspect.variables import Place, locals_of, wanted
-from perftui_agent.places import stack_of
 from perftui_agent.wire.dumps import FrameLocals, WaitingTasks
 
 MAX_GROUPS = 200
@@ -77,7 +76,7 @@ class Inside:
     def _places(self, services: dict[int, Service]) -> Iterator[Place]:
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         own = threading.get_ident()
-        for ident, innermost in sys._current_frames().items():
+        for ident, innermost in current_frames().items():
             if ident != own:
                 route = services.get(ident, Service()).route
                 for frame in stack_of(innermost, MAX_DEPTH):

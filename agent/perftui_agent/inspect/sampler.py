@@ -24,6 +24,7 @@ from typing import Protocol
 
 import msgspec
 
+from perftui_agent.foreign_frames import current_frames
 from perftui_agent.records import RequestRecord
 from perftui_agent.thread_stack import Line, cpu_of, request_in, walked
 
@@ -167,7 +168,7 @@ class Sampler:
         tally, eyes, own = self.tally, self._eyes, threading.get_ident()
         threads = {thread.ident: thread for thread in threading.enumerate()}
         tally.samples += 1
-        for at, (ident, frame) in enumerate(sys._current_frames().items()):
+        for at, (ident, frame) in enumerate(current_frames().items()):
             thread = threads.get(ident)
             name = thread.name if thread is not None else ""
             if ident == own or at >= MAX_THREADS or name.startswith("perftui-"):

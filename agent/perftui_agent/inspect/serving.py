@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import threading
 from collections.abc import Mapping
 from time import perf_counter_ns
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
+from perftui_agent.foreign_frames import current_frames
 from perftui_agent.inspect.sampler import Eyes
 from perftui_agent.records import RequestRecord
 from perftui_agent.thread_stack import walked
@@ -50,7 +50,7 @@ class Service(NamedTuple):
 def serving(eyes: LoopEyes) -> dict[int, Served]:
     """Return what each thread works for, if for anything."""
     own, served = threading.get_ident(), {}
-    for ident, frame in sys._current_frames().items():
+    for ident, frame in current_frames().items():
         if ident == own:
             continue
         if ident == eyes.thread_id:

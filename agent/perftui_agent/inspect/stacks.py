@@ -6,18 +6,18 @@ Takes threads as py-spy gives them, or this process's own frames; gives `ThreadD
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from types import CodeType
 
 import msgspec
 
+from perftui_agent.foreign_frames import current_frames, stack_of
 from perftui_agent.inspect.serving import Service
 from perftui_agent.inspect.source import Lines
 from perftui_agent.inspect.spy_output import SpyFrame, SpyThread
 from perftui_agent.inspect.text import printable
-from perftui_agent.places import short_file, stack_of
+from perftui_agent.places import short_file
 from perftui_agent.wire.codec import encode
 from perftui_agent.wire.dumps import Dump, StackFrame, ThreadDump
 from perftui_agent.wire.frames import MAX_MESSAGE_BYTES
@@ -56,7 +56,7 @@ def own_threads(stacks: Mapping[int, Sequence[tuple[CodeType, int]]] | None = No
     if stacks is None:
         stacks = {
             ident: [(f.f_code, f.f_lineno or 0) for f in stack_of(frame, _MAX_WALKED)]
-            for ident, frame in sys._current_frames().items()
+            for ident, frame in current_frames().items()
         }
     for ident, stack in stacks.items():
         thread = known.get(ident)

@@ -21,8 +21,9 @@ from typing import Any
 import msgspec
 
 from perftui_agent.await_chain import chain_of, request_of
+from perftui_agent.foreign_frames import frame_of_greenlet, locals_of, stack_of
 from perftui_agent.inspect.serving import LoopEyes, name_of
-from perftui_agent.places import is_ours, is_user_code, place_of, stack_of
+from perftui_agent.places import is_ours, is_user_code, place_of
 from perftui_agent.records import RequestRecord
 from perftui_agent.whose import waiters_of
 
@@ -145,14 +146,14 @@ def _with_greenlet(frame: FrameType) -> list[FrameType]:
     if frame.f_code.co_name != _GREENLET or sys.version_info >= (3, 12):
         # From 3.12 on a greenlet's frames are made visible by changing them, which is for its own thread.
         return [frame]
-    inner = getattr(frame.f_locals.get("context"), "gr_frame", None)
+    inner = frame_of_greenlet(locals_of(frame).get("context"))
     return [frame, *reversed(stack_of(inner, MAX_DEPTH))]
 
 
 def _thread_of(frame: FrameType) -> int:
     if frame.f_code.co_name != _A_THREAD:
         return 0
-    return getattr(frame.f_locals.get("worker"), "ident", None) or 0
+    return getattr(locals_of(frame).get("worker"), "ident", None) or 0
 
 
 def _what(frames: list[FrameType], future: asyncio.Future[Any] | None, waits: object, thread: int) -> str:

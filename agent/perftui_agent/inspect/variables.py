@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from types import FrameType, GetSetDescriptorType
 from typing import Any, NamedTuple
 
+from perftui_agent import foreign_frames
 from perftui_agent.inspect.text import printable
 from perftui_agent.places import is_ours, short_file
 from perftui_agent.wire.dumps import FrameLocals
@@ -83,7 +84,7 @@ def locals_of(places: Iterable[Place], want: Wanted) -> tuple[list[FrameLocals],
 
 def _locals(place: Place, want: Wanted) -> FrameLocals:
     frame, code = place.frame, place.frame.f_code
-    held = dict(frame.f_locals)
+    held = dict(foreign_frames.locals_of(frame))
     names = [name for name in held if not want.names or name in want.names]
     file = printable(code.co_filename, _FILE)
     return FrameLocals(

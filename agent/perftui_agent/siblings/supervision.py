@@ -8,11 +8,11 @@ the command line, a file or the environment. Where neither is found, nothing is 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from types import FrameType
 from typing import Any, NamedTuple
 
+from perftui_agent.foreign_frames import current_frames, locals_of, stack_of
 from perftui_agent.wire.identity import WorkerIdentity
 
 MAX_FRAMES = 500
@@ -49,21 +49,18 @@ def own_supervisor() -> Supervisor | None:
     pid = os.getppid()
     if pid <= 1:
         return None
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    frame = current_frames().get(threading.main_thread().ident or 0)
     return supervisor_in(frame, pid)
 
 
-def supervisor_in(frame: FrameType | None, pid: int) -> Supervisor | None:
+def supervisor_in(innermost: FrameType | None, pid: int) -> Supervisor | None:
     """Return who watches over the process whose main thread is here."""
-    for _ in range(MAX_FRAMES):
-        if frame is None:
-            break
+    for frame in stack_of(innermost, MAX_FRAMES):
         for file, variable, attribute in _HOLDERS:
             if frame.f_code.co_filename.endswith(file):
-                patience_s = _read(frame.f_locals.get(variable), attribute)
+                patience_s = _read(locals_of(frame).get(variable), attribute)
                 if patience_s is not None:
                     return Supervisor(file.split("/")[1], pid, patience_s)
-        frame = frame.f_back
     return None
 
 

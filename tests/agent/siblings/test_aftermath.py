@@ -75,7 +75,7 @@ def test_one_that_held_the_gil_and_waited_has_written_nothing_and_is_where_it_wa
     [evidence] = told(tmp_path, asked_for_the_gil())
     assert (evidence.verdict, evidence.how) == ("hung", "python by itself")
     assert any("test_aftermath.py" in line for line in evidence.stack)
-    assert "loop/gap.py" in evidence.stack[0], "and not what it did later"
+    assert any("loop/gap.py" in line for line in evidence.stack[:3]), "and not what it did later"
 
 
 def test_one_that_had_gone_on_before_it_was_looked_at_hung_in_no_line_that_is_known(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ through those; where it waits for a thread, into the stack of that thread.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Iterable
 from heapq import nsmallest
@@ -19,7 +18,8 @@ from types import FrameType
 from typing import Any, Protocol, TypeAlias
 
 from perftui_agent.await_chain import chain_of, request_of, route_of
-from perftui_agent.places import is_ours, is_router, is_user_code, place_of, short_file, stack_of
+from perftui_agent.foreign_frames import current_frames, locals_of, stack_of
+from perftui_agent.places import is_ours, is_router, is_user_code, place_of, short_file
 from perftui_agent.probes.http.long_polls import LongPolls
 from perftui_agent.probes.http.news import Wait, wait_of, wait_of_thread
 from perftui_agent.probes.loop.block import Line, stack_on_loop
@@ -146,7 +146,7 @@ class InFlightProbe:
         # Of CPU: where others hold the GIL, the agent's thread waits long and costs little.
         started_ns = time.thread_time_ns()
         tasks = _tasks_of(records, asyncio.all_tasks(loop))
-        threads = sys._current_frames()
+        threads = current_frames()
         found = {record: _waiting_at(own, threads) for record, own in tasks.items() if own}
         running = asyncio.current_task(loop)
         if running is not None and (record := request_of(running)) in found:
@@ -245,7 +245,7 @@ def _stack_of_thread(frame: FrameType, threads: dict[int, FrameType]) -> list[Fr
 def _thread_of(frame: FrameType, threads: dict[int, FrameType]) -> FrameType | None:
     if frame.f_code.co_name != _IN_A_THREAD:
         return None
-    return threads.get(getattr(frame.f_locals.get("worker"), "ident", None) or 0)
+    return threads.get(getattr(locals_of(frame).get("worker"), "ident", None) or 0)
 
 
 def _inside_of_wrapper(frames: list[FrameType]) -> list[FrameType]:

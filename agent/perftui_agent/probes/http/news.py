@@ -17,6 +17,7 @@ from types import FrameType, MethodType
 from typing import Any, Literal, NamedTuple
 
 from perftui_agent.await_chain import chain_of, links_of
+from perftui_agent.foreign_frames import frames_of, locals_of
 from perftui_agent.places import is_user_code, short_file
 
 _NEWS = frozenset(
@@ -80,7 +81,7 @@ def wait_of_thread(frames: Sequence[FrameType]) -> Wait | None:
     kind = _kind_of(list(reversed(frames)))
     if kind is None:
         return None
-    waits = [frame.f_locals for frame in frames[: _users_from_the_end(frames)]]
+    waits = [locals_of(frame) for frame in frames[: _users_from_the_end(frames)]]
     until = [each for names in waits if isinstance(each := names.get("endtime"), float)]
     if until:
         return Wait(kind, ends_in_s=max(0.0, max(until) - time.monotonic()))
@@ -115,7 +116,7 @@ def _bounded_task(frames: Sequence[FrameType]) -> asyncio.Task[Any] | None:
     """Return the task that `wait_for` has made of what it waits for, as it did until Python 3.11."""
     if not frames or _name(frames[-1]) not in _WITHIN:
         return None
-    made = frames[-1].f_locals.get("fut")
+    made = locals_of(frames[-1]).get("fut")
     return made if isinstance(made, asyncio.Task) else None
 
 
@@ -123,10 +124,11 @@ def _ends_in_s(task: asyncio.Task[Any]) -> Iterator[float]:
     """Yield in how many seconds each time-out of a task's chain is over."""
     now = task.get_loop().time()
     for link in links_of(task):
-        frame = getattr(link, "cr_frame", None)
-        if frame is not None and _name(frame) in _WITHIN:
+        for frame in frames_of([link]):
+            if _name(frame) not in _WITHIN:
+                continue
             # Of asyncio's or uvloop's, which have nothing in common but this.
-            when = getattr(frame.f_locals.get("timeout_handle"), "when", None)
+            when = getattr(locals_of(frame).get("timeout_handle"), "when", None)
             if when is not None:
                 yield float(when()) - now
         # A context manager that is open stands on the stack of its coroutine, by its way out.
@@ -144,7 +146,8 @@ def _when(manager: Any) -> float | None:
     if type(manager).__module__.startswith("anyio.") and type(manager).__name__ == "CancelScope":
         return float(manager.deadline)
     generator = getattr(manager, "gen", None)
-    frame = getattr(generator, "gi_frame", None)
-    if frame is not None and short_file(frame.f_code.co_filename).startswith("anyio/"):
-        return next((when for each in frame.f_locals.values() if (when := _when(each)) is not None), None)
+    for frame in frames_of([generator]):
+        if short_file(frame.f_code.co_filename).startswith("anyio/"):
+            held = locals_of(frame).values()
+            return next((when for each in held if (when := _when(each)) is not None), None)
     return None

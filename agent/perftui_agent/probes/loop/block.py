@@ -18,6 +18,7 @@ from types import CodeType, FrameType
 from typing import Any, TypeAlias
 
 from perftui_agent.await_chain import route_of
+from perftui_agent.foreign_frames import stack_of
 from perftui_agent.places import is_ours, is_router, is_stdlib, is_user_code, place_of
 from perftui_agent.records import RequestRecord
 from perftui_agent.wire.incidents import Incident
@@ -67,7 +68,7 @@ def base_of(frame: FrameType | None) -> frozenset[int]:
     return frozenset(outside or ())
 
 
-def stack_on_loop(frame: FrameType | None, base: Collection[int]) -> list[Line]:
+def stack_on_loop(innermost: FrameType | None, base: Collection[int]) -> list[Line]:
     """Return what runs on the loop, innermost first; empty while the loop itself waits for events.
 
     The agent's own frames are left out. Up to Python 3.11 a comprehension has a frame of its own: it is
@@ -75,8 +76,8 @@ def stack_on_loop(frame: FrameType | None, base: Collection[int]) -> list[Line]:
     """
     lines: list[Line] = []
     within: Line | None = None
-    for _ in range(_WALK_AT_MOST):
-        if frame is None or id(frame) in base or _runs_the_loop(frame.f_code):
+    for frame in stack_of(innermost, _WALK_AT_MOST):
+        if id(frame) in base or _runs_the_loop(frame.f_code):
             break
         code, line = frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno
         if within is not None and within[0].co_filename == code.co_filename:
@@ -87,7 +88,6 @@ def stack_on_loop(frame: FrameType | None, base: Collection[int]) -> list[Line]:
             within = None
             if not is_ours(code.co_filename):
                 lines.append((code, line))
-        frame = frame.f_back
     return lines
 
 

@@ -28,6 +28,7 @@ from types import FrameType
 from typing import Protocol
 
 from perftui_agent.await_chain import request_of, route_of
+from perftui_agent.foreign_frames import current_frames
 from perftui_agent.probes.loop.block import (
     Block,
     Line,
@@ -345,7 +346,7 @@ class LoopWatch:
         self._samples += 1
         if self._samples > SAMPLES_AT_EVERY_BEAT and self._samples % 10:
             return
-        threads = sys._current_frames()
+        threads = current_frames()
         stack = stack_on_loop(threads.pop(self.thread_id, None), self.base)
         if stack:
             self._sampled(stack, self.current_request())

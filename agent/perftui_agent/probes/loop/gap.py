@@ -10,7 +10,7 @@ import sys
 from types import CodeType
 from typing import NamedTuple, TypeAlias
 
-from perftui_agent.places import stack_of
+from perftui_agent.foreign_frames import current_frames, stack_of
 
 Stack: TypeAlias = list[tuple[CodeType, int]]
 """What a thread ran, and at which lines: innermost first. A frame itself would move on."""
@@ -50,7 +50,7 @@ def gap(ns: int, switches: int, ticks: int) -> Gap:
     """Return what there was, with the stacks as they are now if it was the GIL."""
     stacks: dict[int, Stack] = {}
     if asked_for_gil(ns, switches):
-        for ident, frame in sys._current_frames().items():
+        for ident, frame in current_frames().items():
             stacks[ident] = [(f.f_code, f.f_lineno or 0) for f in stack_of(frame, MAX_DEPTH)]
     return Gap(ns, switches, ticks, stacks)
 

@@ -29,6 +29,7 @@ from time import perf_counter_ns, thread_time_ns
 from types import FrameType
 from typing import Protocol
 
+from perftui_agent.foreign_frames import current_frames
 from perftui_agent.guard import Guard
 from perftui_agent.places import is_stdlib, is_user_code, place_of
 from perftui_agent.probes.probe import ON, ProbeStatus
@@ -219,7 +220,7 @@ class GilProbe:
         """Return the threads that have taken CPU since the last look."""
         own, found = threading.get_ident(), []
         before, self._cpu_ns = self._cpu_ns, {}
-        frames = sys._current_frames()
+        frames = current_frames()
         if not self._threads.keys() >= frames.keys():
             self._threads = {
                 thread.ident: (thread.name, thread.native_id)

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from perftui_agent.await_chain import chain_of
+from perftui_agent.foreign_frames import current_frames, frame_of_greenlet, locals_of, stack_of
 
 _TIMED = "timed"
 _FILE = "probes/sql/sqlalchemy.py"
@@ -35,11 +36,11 @@ def writes_under_way(loop: asyncio.AbstractEventLoop | None) -> dict[int, int]:
     """
     now_ns = perf_counter_ns()
     found: dict[int, int] = {}
-    for innermost in (*sys._current_frames().values(), *_greenlets(loop)):
-        for frame in _callers(innermost):
+    for innermost in (*current_frames().values(), *_greenlets(loop)):
+        for frame in stack_of(innermost, MAX_FRAMES):
             if frame.f_code.co_name != _TIMED or not frame.f_code.co_filename.endswith(_FILE):
                 continue
-            names = frame.f_locals
+            names = locals_of(frame)
             cursor, statement = names.get("cursor"), names.get("statement")
             connection = getattr(cursor, "_adapt_connection", None) or getattr(cursor, "connection", None)
             if connection is not None and isinstance(statement, str) and takes_the_lock(statement):
@@ -58,14 +59,6 @@ def takes_the_lock(statement: str) -> bool:
     return words[0] in _WRITES or (words[0] == "WITH" and " INTO " in statement[:20_000].upper())
 
 
-def _callers(frame: FrameType | None) -> Iterator[FrameType]:
-    for _ in range(MAX_FRAMES):
-        if frame is None:
-            return
-        yield frame
-        frame = frame.f_back
-
-
 def _greenlets(loop: asyncio.AbstractEventLoop | None) -> Iterator[FrameType]:
     """Yield the innermost frame of each greenlet that a task of the loop waits for."""
     if loop is None or "greenlet" not in sys.modules:
@@ -74,7 +67,7 @@ def _greenlets(loop: asyncio.AbstractEventLoop | None) -> Iterator[FrameType]:
         frames, _ = chain_of(task)
         for frame in frames:
             if frame.f_code.co_name == _SPAWN:
-                greenlet: Any = frame.f_locals.get("context")
-                innermost = getattr(greenlet, "gr_frame", None)
+                greenlet: Any = locals_of(frame).get("context")
+                innermost = frame_of_greenlet(greenlet)
                 if innermost is not None:
                     yield innermost

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import threading
 from collections.abc import Iterator
 from time import perf_counter_ns
-from types import FrameType
 from typing import Any
 
+from perftui_agent.foreign_frames import current_frames, locals_of, stack_of
 from perftui_agent.locked import Stuck
 from perftui_agent.probes.sql.holders import Holders, Holding
 from perftui_agent.records import RequestRecord
@@ -172,7 +171,7 @@ def _thread_of(connection: Any) -> int | None:
     driver = connection.driver_connection
     thread = getattr(driver, "_thread", driver)
     ident, native_id = getattr(thread, "ident", None), getattr(thread, "native_id", None)
-    frame = sys._current_frames().get(ident or 0)
+    frame = current_frames().get(ident or 0)
     if frame is None or "aiosqlite" not in frame.f_code.co_filename:
         return None
     return native_id if isinstance(native_id, int) else None
@@ -187,17 +186,13 @@ def _sleeper(threads: dict[int, _Call], connection: Any) -> int | None:
 
 def _calls() -> Iterator[tuple[int, _Call]]:
     """Yield the connections that threads are in a call about, by id."""
-    for ident, innermost in sys._current_frames().items():
-        frame: FrameType | None = innermost
-        for _ in range(MAX_FRAMES):
-            if frame is None:
-                break
+    for ident, innermost in current_frames().items():
+        for frame in stack_of(innermost, MAX_FRAMES):
             code = frame.f_code
             if code.co_name in _CALLS and "sqlalchemy" in code.co_filename:
-                names = frame.f_locals
+                names = locals_of(frame)
                 connection = getattr(names.get("cursor"), "connection", None) or names.get("dbapi_connection")
                 connection = getattr(connection, "dbapi_connection", connection)
                 if connection is not None:
                     yield id(connection), _Call(ident, frame is innermost)
                 break
-            frame = frame.f_back

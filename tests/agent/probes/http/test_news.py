@@ -15,7 +15,7 @@ import anyio
 import pytest
 import uvloop
 
-from perftui_agent.places import stack_of
+from perftui_agent.foreign_frames import stack_of
 from perftui_agent.probes.http.news import Wait, wait_of, wait_of_thread
 
 Waiter = Callable[[], Awaitable[Any]]
