@@ -12,7 +12,8 @@ from tests.support.terminal import Terminal, terminal
 STILL = """
 import sys
 from perftui.app import Dashboard
-from tests.support.fake_feed import FakeFeed, many_routes
+from tests.support.fake_feed import FakeFeed
+from tests.support.fake_routes import many_routes
 sys.exit(Dashboard(FakeFeed(names=many_routes(40))).run(mouse={mouse}))
 """
 """A dashboard over a service that stands still: nothing is painted unless something is done."""

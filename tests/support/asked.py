@@ -11,7 +11,8 @@ from perftui_agent.wire.database import Database
 from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.messages import ActionResult
 from tests.support.fake_database import locked
-from tests.support.fake_feed import blocked_dump, leaking
+from tests.support.fake_dump import blocked_dump
+from tests.support.fake_memory import leaking
 from tests.support.fake_plan import scanning
 from tests.support.fake_profile import called_by, profile_of
 

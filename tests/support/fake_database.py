@@ -11,7 +11,7 @@ from perftui_agent.wire.database import (
     StatementCost,
     TableUse,
 )
-from tests.support.fake_feed import NOON
+from tests.support.fake_figures import NOON
 
 SECOND = 1_000_000_000
 

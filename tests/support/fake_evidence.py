@@ -18,6 +18,7 @@ from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.incidents import Incident
 from perftui_agent.wire.outside import CacheFrame
 from perftui_agent.wire.requests import InFlight, RepeatedShape, SlowRequest, Span
+from tests.support.fake_after import background, channels
 from tests.support.fake_feed import FakeFeed
 
 LINES = (
@@ -62,6 +63,8 @@ def _with_evidence(summary: Summary) -> Summary:
         pools=(a_pool(),),
         caches=caches(),
         upstreams=upstreams(),
+        background=background(),
+        channels=channels(),
         slowest=(SlowRow(worker, 4121, slow_orders(at_ns)), SlowRow(worker, 4121, slow_report(at_ns))),
         incidents=tuple(IncidentRow(worker, 4121, block(at_ns, ago)) for ago in (40, 25, 8)),
         in_flight=(FlightRow(worker, 4121, flight()), *summary.in_flight),

@@ -12,7 +12,7 @@ from perftui.model.ramp import RampCourse, RampLimit, RampNow, RampStep
 from perftui.ramp.judgement import Step
 from perftui.ramp.search import advance, begin
 from tests.perftui.ramp.simulated import Simulated
-from tests.support.fake_feed import NOON
+from tests.support.fake_figures import NOON
 
 CAPACITY = 330.0
 POOL = 15

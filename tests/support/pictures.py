@@ -29,7 +29,7 @@ from perftui.recording.reader import Recording
 from tests.support.demo_recording import DEMO
 from tests.support.fake_database import locked
 from tests.support.fake_evidence import ShopFeed
-from tests.support.fake_feed import NOON
+from tests.support.fake_figures import NOON
 from tests.support.fake_ramp import course
 
 LARGE = (120, 40)

@@ -9,22 +9,21 @@ from perftui.findings.find import find
 from perftui.model.figures import Row
 from perftui.model.filter import EVERYTHING, Filter
 from perftui.model.happenings import FlightRow, IncidentRow
-from perftui.model.outside_summary import PoolSummary, QuerySummary
 from perftui.model.route_summary import RouteSummary
 from perftui.model.summary import Summary
 from perftui.model.waiting import fullness, not_asked
 from perftui.model.worker_summary import WorkerSummary
+from perftui.present.documents.report_after import background, channels
+from perftui.present.documents.report_outside import caches, pools, queries, upstreams
 from perftui.present.documents.rows.units import moment
-from perftui.present.documents.table import Column, section, table
+from perftui.present.documents.table import Column, more, section, table
 from perftui.present.text.cells import clean
 from perftui.present.text.doubts import doubts_of, probes_off
 from perftui.present.text.quantile import marked, quantile
 from perftui.present.text.statements import wrapped
 from perftui.present.text.units import NO_DATA, age, count, ms, percent, rate, size
-from perftui_agent.wire.outside import CacheFrame
 
 MAX_ROUTES = 40
-MAX_QUERIES = 15
 MAX_ROWS = 10
 
 
@@ -63,9 +62,12 @@ def report(summary: Summary, wanted: Filter = EVERYTHING, width: int = WIDTH) ->
         *rows("routes", summary.routes, _routes),
         *rows("workers", summary.workers, _workers),
         *section("queued", _unknown_queue(summary, room)),
-        *rows("queries", summary.asked, _queries),
-        *rows("pools", summary.pools, _pools),
-        *rows("caches", summary.caches, _caches),
+        *rows("queries", summary.asked, queries),
+        *rows("pools", summary.pools, pools),
+        *rows("caches", summary.caches, caches),
+        *rows("upstreams", summary.upstreams, upstreams),
+        *rows("after the response", summary.background, background),
+        *rows("connections", summary.channels, channels),
         *rows("incidents", summary.incidents, _incidents),
         *rows("in flight", summary.in_flight, _in_flight),
         *section("events", _events(summary, room)),
@@ -129,7 +131,7 @@ def _doubts(summary: Summary, room: int) -> list[str]:
         for worker in summary.workers
         for doubt in (*(each.sentence for each in doubts_of(worker)), *probes_off(worker))
     ]
-    return _wrapped(said[:MAX_ROWS], room) + _more(len(said) - MAX_ROWS, "doubts")
+    return _wrapped(said[:MAX_ROWS], room) + more(len(said) - MAX_ROWS, "doubts")
 
 
 def _wrapped(texts: Iterable[str], room: int) -> list[str]:
@@ -146,7 +148,7 @@ def _routes(rows: Sequence[RouteSummary], room: int) -> list[str]:
     columns = [Column("route", shrinks=True), *[Column(name, True) for name in names]]
     columns += [Column("queued", True)] if queued else []
     lines = table(columns, [_route(row, queued) for row in rows[:MAX_ROUTES]], room)
-    return lines + _more(len(rows) - MAX_ROUTES, "routes")
+    return lines + more(len(rows) - MAX_ROUTES, "routes")
 
 
 def _route(row: RouteSummary, queued: bool) -> tuple[str, ...]:
@@ -212,52 +214,6 @@ def _unknown_queue(summary: Summary, room: int) -> list[str]:
     )
 
 
-def _queries(found: Sequence[QuerySummary], room: int) -> list[str]:
-    columns = [Column(name, True) for name in ("count", "errors", "p50", "p95", "total")]
-    columns += [Column("statement", shrinks=True), Column("from", shrinks=True)]
-    rows = [
-        (
-            count(row.count),
-            count(row.errors),
-            ms(row.latency.p50_ms),
-            quantile(row.latency, "p95"),
-            ms(row.total_ms),
-            row.statement or row.fingerprint,
-            row.call_site or NO_DATA,
-        )
-        for row in found[:MAX_QUERIES]
-    ]
-    return table(columns, rows, room) + _more(len(found) - MAX_QUERIES, "statements")
-
-
-def _pools(found: Sequence[PoolSummary], room: int) -> list[str]:
-    columns = [Column("pool", shrinks=True), Column("in use", True), Column("max", True)]
-    columns += [Column("wait p95", True), Column("time-outs", True)]
-    rows = [
-        (
-            row.name,
-            count(row.checked_out),
-            count(row.max),
-            marked(row.wait_p95_ms, row.waits, "p95"),
-            count(row.timeouts),
-        )
-        for row in found
-    ]
-    return table(columns, rows, room)
-
-
-def _caches(found: Sequence[CacheFrame], room: int) -> list[str]:
-    columns = [Column("cache", shrinks=True), Column("kind", shrinks=True)]
-    columns += [Column(name, True) for name in ("hits", "misses", "ratio", "evictions", "size", "of")]
-    rows = []
-    for row in found:
-        lookups = row.hits + row.misses
-        ratio = percent(row.hits / lookups if lookups else None)
-        counts = (count(row.hits), count(row.misses), ratio, count(row.evictions))
-        rows.append((row.name, row.kind, *counts, count(row.size), count(row.maxsize)))
-    return table(columns, rows, room)
-
-
 def _incidents(found: Sequence[IncidentRow], room: int) -> list[str]:
     columns = [Column("at"), Column("pid", True), Column("kind"), Column("for", True)]
     columns += [Column("where", shrinks=True), Column("route", shrinks=True)]
@@ -287,8 +243,4 @@ def _in_flight(found: Sequence[FlightRow], room: int) -> list[str]:
         )
         for row in found[:MAX_ROWS]
     ]
-    return table(columns, rows, room) + _more(len(found) - MAX_ROWS, "requests")
-
-
-def _more(hidden: int, what: str) -> list[str]:
-    return [f"… and {hidden} {what} more: see --json"] if hidden > 0 else []
+    return table(columns, rows, room) + more(len(found) - MAX_ROWS, "requests")

@@ -86,3 +86,8 @@ def section(title: str, lines: Sequence[str]) -> list[str]:
 def _padded(text: str, width: int, right: bool) -> str:
     padding = " " * (width - cell_len(text))
     return padding + text if right else text + padding
+
+
+def more(hidden: int, what: str) -> list[str]:
+    """Return the line that says how many rows were left out, if any were."""
+    return [f"… and {hidden} {what} more: see --json"] if hidden > 0 else []

@@ -15,8 +15,9 @@ from tests.perftui.screens.test_ramp import ramped
 from tests.perftui.screens.test_replay import recorded, replayed, shown
 from tests.perftui.screens.test_views import EVERYWHERE
 from tests.support.fake_evidence import ShopFeed
-from tests.support.fake_feed import FakeFeed, many_routes
+from tests.support.fake_feed import FakeFeed
 from tests.support.fake_ramp import course
+from tests.support.fake_routes import many_routes
 from tests.support.frames import T
 
 TO: dict[Place, tuple[str, ...]] = {

@@ -18,7 +18,8 @@ from perftui.present.documents.rows.units import moment
 from perftui.screens.export import MAX_COPY, as_markdown, clipboard_codes
 from perftui.screens.view import View
 from tests.perftui.screens.seen import LARGE, SMALL, look, opened
-from tests.support.fake_feed import NOON, FakeFeed
+from tests.support.fake_feed import FakeFeed
+from tests.support.fake_figures import NOON
 
 
 @pytest.fixture(autouse=True)

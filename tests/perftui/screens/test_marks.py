@@ -12,7 +12,8 @@ from perftui.present.text.delta import Mark, delta_cell
 from tests.perftui.findings.pictures import a_route, picture
 from tests.perftui.screens.seen import LARGE, SMALL, Seen, look, opened
 from tests.support.fake_evidence import ShopFeed
-from tests.support.fake_feed import NOON, FakeFeed
+from tests.support.fake_feed import FakeFeed
+from tests.support.fake_figures import NOON
 from tests.support.frames import T
 
 

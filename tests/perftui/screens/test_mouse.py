@@ -11,7 +11,8 @@ from perftui.screens.help import HelpView
 from perftui.screens.palette import Palette
 from tests.perftui.screens.seen import LARGE, SMALL, Seen, look, opened
 from tests.support.fake_evidence import ShopFeed
-from tests.support.fake_feed import FakeFeed, many_routes
+from tests.support.fake_feed import FakeFeed
+from tests.support.fake_routes import many_routes
 
 BOTTOM = LARGE[1] - 1
 

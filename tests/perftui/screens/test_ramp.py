@@ -16,7 +16,7 @@ from perftui.screens.ramp import RampView
 from perftui.screens.triage import TriageView
 from tests.perftui.screens.seen import LARGE, SMALL, Seen
 from tests.support.fake_evidence import ShopFeed
-from tests.support.fake_feed import NOON
+from tests.support.fake_figures import NOON
 from tests.support.fake_ramp import course
 
 

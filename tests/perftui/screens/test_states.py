@@ -10,7 +10,8 @@ from rich.cells import cell_len
 from tests.perftui.screens.seen import SMALL, opened
 from tests.perftui.screens.test_views import EVERYWHERE
 from tests.support.fake_evidence import ShopFeed
-from tests.support.fake_feed import FakeFeed, many_routes
+from tests.support.fake_feed import FakeFeed
+from tests.support.fake_routes import many_routes
 
 DIGITS = tuple((digit,) for digit in "1234567")
 

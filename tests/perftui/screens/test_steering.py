@@ -7,7 +7,8 @@ import asyncio
 from perftui.keys import keys_of
 from perftui_agent.wire.dumps import Refusal
 from tests.perftui.screens.seen import LARGE, SMALL, Seen, look, opened
-from tests.support.fake_feed import FakeFeed, many_routes
+from tests.support.fake_feed import FakeFeed
+from tests.support.fake_routes import many_routes
 
 
 def pointed(text: str) -> str:

@@ -9,7 +9,8 @@ from perftui.model.happenings import Event
 from perftui.model.summary import Summary
 from tests.perftui.screens.seen import LARGE, SMALL, look, opened
 from tests.support.fake_evidence import ShopFeed
-from tests.support.fake_feed import NOON, FakeFeed
+from tests.support.fake_feed import FakeFeed
+from tests.support.fake_figures import NOON
 
 AXIS = 4
 """The line at 80×24 that shows where in time one stands."""

@@ -17,7 +17,8 @@ from perftui.model.summary import Summary
 from perftui.slices import SLICE_S
 from perftui_agent.wire.parts import WorkerId
 from tests.perftui.screens.seen import HUGE, LARGE, SMALL, look, opened
-from tests.support.fake_feed import FakeFeed, many_routes
+from tests.support.fake_feed import FakeFeed
+from tests.support.fake_routes import many_routes
 
 SIZES = pytest.mark.parametrize("size", [SMALL, LARGE, HUGE], ids=["80x24", "120x40", "200x50"])
 

@@ -13,7 +13,8 @@ from perftui_agent.wire.codec import encode
 from perftui_agent.wire.dumps import Dump
 from perftui_agent.wire.incidents import Evidence
 from tests.perftui.screens.seen import LARGE, look
-from tests.support.fake_feed import FakeFeed, blocked_dump
+from tests.support.fake_dump import blocked_dump
+from tests.support.fake_feed import FakeFeed
 from tests.support.fake_profile import profile_of
 
 TRIGGER = "p95>1s for 10s: profile 20s, dump"

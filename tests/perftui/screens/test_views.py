@@ -14,7 +14,8 @@ from rich.cells import cell_len
 from perftui.model.summary import Summary
 from tests.perftui.screens.seen import HUGE, LARGE, SMALL, Seen, look, opened
 from tests.support.fake_evidence import HOSTILE, ShopFeed, a_pool, caches, many_queries, queries, slow_orders
-from tests.support.fake_feed import NOON, FakeFeed
+from tests.support.fake_feed import FakeFeed
+from tests.support.fake_figures import NOON
 
 SIZES = pytest.mark.parametrize("size", [SMALL, LARGE, HUGE], ids=["80x24", "120x40", "200x50"])
 WALKS = (

@@ -10,7 +10,7 @@ from perftui.present.documents.dumps import alike_document, dump_document
 from perftui.present.documents.stacks import stacks
 from perftui.present.text.cells import text_of
 from perftui_agent.wire.dumps import Dump, StackFrame, ThreadDump, WaitingTasks
-from tests.support.fake_feed import blocked_dump
+from tests.support.fake_dump import blocked_dump
 
 
 def frame(function: str, line: int = 1, file: str = "/srv/shop/app/crud.py") -> StackFrame:

@@ -12,7 +12,7 @@ from perftui.present.details.threads import is_own, seen_in
 from perftui.present.documents.stacks import stacks
 from perftui.present.text.cells import text_of
 from perftui_agent.wire.dumps import Dump, Refusal, StackFrame, ThreadDump
-from tests.support.fake_feed import blocked_dump
+from tests.support.fake_dump import blocked_dump
 
 
 def text(dump: Dump, *opened: str, width: int = 80) -> list[str]:

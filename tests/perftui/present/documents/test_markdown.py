@@ -8,7 +8,8 @@ from perftui.model.filter import parse_filter
 from perftui.model.happenings import Finding
 from perftui.present.documents.markdown import MAX_ROWS, text_markdown, triage_markdown
 from perftui.present.picture import Picture
-from tests.support.fake_feed import FakeFeed, many_routes
+from tests.support.fake_feed import FakeFeed
+from tests.support.fake_routes import many_routes
 
 
 def picture(feed: FakeFeed) -> Picture:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
+from perftui.model.after import BackgroundSummary
 from perftui.model.filter import parse_filter
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
@@ -11,6 +14,7 @@ from perftui.present.documents.report import WIDTH, report
 from perftui.present.documents.snapshot import document
 from perftui_agent.wire.incidents import Incident
 from perftui_agent.wire.outside import StatementFrame
+from tests.support.fake_evidence import ShopFeed
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, sketch, worker
 
 A, B = worker(4121), worker(4122)
@@ -79,3 +83,45 @@ def test_the_document_is_filtered_likewise() -> None:
     assert "filter" not in whole
     for same in ("totals", "findings", "workers", "queries"):
         assert part[same] == whole[same]
+
+
+def test_text_and_document_tell_of_the_same_rows() -> None:
+    """Of other services, of what runs after responses and of connections too."""
+    summary = ShopFeed().summary(60.0)
+    lines, told = report(summary, width=200), document(summary)
+    functions = [(row["name"].removeprefix("app/"), row["count"]) for row in told["background"]]
+    sections = {
+        "upstreams": [(row["host"], row["count"]) for row in told["upstreams"]],
+        "after the response": functions,
+        "connections": [(row["route"], row["open"]) for row in told["channels"]],
+    }
+    for title, rows in sections.items():
+        begin = lines.index(title) + 2
+        assert rows
+        for line, (name, figure) in zip(lines[begin:], rows, strict=False):
+            assert name in line
+            assert f" {figure} " in line
+        assert not lines[begin + len(rows)]
+
+
+def test_of_what_runs_after_responses_only_what_there_is_takes_a_column() -> None:
+    """Nothing runs now and nothing was held up: the functions have the room."""
+    rows = [
+        BackgroundSummary(name=f"app/mail.py:{line} send", kind="background", count=3, total_ms=30.0 - line)
+        for line in range(17)
+    ]
+    lines = report(replace(ShopFeed().summary(60.0), background=tuple(rows)))
+    begin = lines.index("after the response")
+    assert lines[begin + 1].split() == ["function", "by", "count", "errors", "p95", "total", "route"]
+    assert "mail.py:0 send" in lines[begin + 2]
+    assert lines[begin + 17] == "  … and 2 functions more: see --json"
+
+
+def test_a_route_whose_messages_take_long_comes_before_one_that_only_sends() -> None:
+    """A stream of thousands of parts is no work; a handler is."""
+    chat, prices = ShopFeed().summary(60.0).channels
+    busy = replace(prices, sent=100_000, sent_per_s=1_666.0)
+    lines = report(replace(ShopFeed().summary(60.0), channels=(busy, chat)))
+    begin = lines.index("connections")
+    assert lines[begin + 2].startswith("  WS /chat/{room}")
+    assert lines[begin + 3].startswith("  GET /prices")

@@ -17,6 +17,7 @@ from perftui.present.documents.snapshot import document, json_schema
 from perftui_agent.wire.codec import decode_from_agent
 from perftui_agent.wire.frames import Frame
 from tests.support.busy import encoded_frames
+from tests.support.fake_evidence import ShopFeed
 from tests.support.frames import T, dashboard_of, joined, received, worker
 
 
@@ -38,7 +39,7 @@ def strict(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_what_is_printed_is_what_the_schema_says() -> None:
-    """A busy second and a picture of nothing are both valid; no key is there that it does not tell."""
+    """A busy second, a shop and a picture of nothing are valid; no key is there that it does not tell."""
     schema = strict(json_schema())
     jsonschema.Draft202012Validator.check_schema(schema)
     whole = busy()
@@ -46,6 +47,10 @@ def test_what_is_printed_is_what_the_schema_says() -> None:
     assert whole["queries"]
     jsonschema.validate(whole, schema)
     jsonschema.validate(document(Summary("8000", None, float(T), 0.0)), schema)
+    shop = json.loads(json.dumps(document(ShopFeed().summary(60.0))))
+    assert shop["background"]
+    assert shop["channels"]
+    jsonschema.validate(shop, schema)
 
 
 @pytest.mark.parametrize(

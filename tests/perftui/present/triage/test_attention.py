@@ -8,7 +8,8 @@ from perftui.findings.find import find
 from perftui.model.happenings import Finding, Severity
 from perftui.present.text.cells import text_of
 from perftui.present.triage.attention import Notice, attention_rows, notices
-from tests.support.fake_feed import NOON, FakeFeed
+from tests.support.fake_feed import FakeFeed
+from tests.support.fake_figures import NOON
 
 
 def noticed(*troubles: str) -> list[Notice]:

@@ -14,7 +14,8 @@ from perftui.present.text.cells import text_of, width_of
 from perftui.present.text.delta import Mark
 from perftui.present.triage.ruler import ruler_line
 from tests.support.fake_evidence import block
-from tests.support.fake_feed import NOON, FakeFeed
+from tests.support.fake_feed import FakeFeed
+from tests.support.fake_figures import NOON
 
 KNOWN = (NOON - 900.0, NOON)
 
