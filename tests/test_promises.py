@@ -146,7 +146,15 @@ PROMISES: dict[int, dict[str, tuple[str, ...]]] = {
     },
     17: {
         "tokens": ("agent/settings: promise_17_a_short_token_is_refused_wherever_it_comes_from",),
-        "browsers": ("agent/serve/worker_socket: promise_17_a_browser_is_refused",),
+        "browsers": (
+            "agent/serve/worker_socket: promise_17_a_browser_is_refused",
+            "agent/serve/auth: promise_17_nothing_else_opens",
+        ),
+        "the door": (
+            "flow/remote_door: promise_17_without_the_token_the_door_is_an_unknown_path",
+            "agent/serve/auth: promise_17_the_token_in_its_header_opens",
+        ),
+        "proxies": ("flow/remote_door: promise_17_what_a_proxy_says_is_not_believed",),
     },
     18: {
         "one at a time": ("agent/inspect/actions: single_flight",),

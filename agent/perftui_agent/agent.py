@@ -18,7 +18,7 @@ class Agent:
     """The agent of this process."""
 
     def __init__(self) -> None:
-        self.own = Belongings(lambda: self._life.loop if self._life is not None else None)
+        self.own = Belongings(lambda: self._life.loop if self._life is not None else None, self.start)
         self._life: Life | None = None
         self._ended: Life | None = None
         """The one before: it may have something to finish still."""

@@ -11,6 +11,7 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from perftui_agent import apps_routes
 from perftui_agent.belongings import Belongings
@@ -68,6 +69,9 @@ from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.lives import AGENT_THREAD, file_stem
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 
+if TYPE_CHECKING:
+    from perftui_agent.serve.relay import Relays
+
 IMPORTED_BYTES = risen_bytes()
 """What the agent's modules, and those that they alone brought, have added to the process."""
 
@@ -92,6 +96,7 @@ class Duties:
         self._stream: WorkerSocket | None = None
         self._box: BlackBox | None = None
         self._locks: LockWatch | None = None
+        self._relays: Relays | None = None
 
     @property
     def serving(self) -> bool:
@@ -216,10 +221,12 @@ class Duties:
                 before_folding=self._probes.loop.take_ticks,
             )
             endings = Endings(neighbours, self._evidence, self._guard)
+            self._open_door(worker, rendezvous)
             others = (triggers.run(), watch.run(), locks.run(), attention.run(), endings.run())
             await asyncio.gather(rhythm.run(), presence.run(), *others)
         finally:
             self._watch.close()
+            await self._shut_door()
             await stream.close()
             if self._box is not None:
                 self._box.close()
@@ -325,6 +332,18 @@ class Duties:
                 outcome="taken",
             )
         )
+
+    def _open_door(self, worker: WorkerIdentity, rendezvous: Rendezvous) -> None:
+        if self._own.door.exists:
+            from perftui_agent.serve.relay import Relays  # noqa: PLC0415 - 300 KB, for few services
+
+            self._relays = self._own.door.reception = Relays(worker, rendezvous, self._guard)
+            self._probes.set.status["door"] = "on"
+
+    async def _shut_door(self) -> None:
+        if self._relays is not None:
+            self._own.door.reception = None
+            await self._relays.close()
 
     def _open_box(self, path: Path, hello: bytes) -> None:
         size_bytes = int(self._own.settings.blackbox_mb * 1024 * 1024)

@@ -20,6 +20,7 @@ from perftui_agent.agent import Agent
 from perftui_agent.probes.http.timing import MARKER, HttpProbe, timed_call
 from perftui_agent.records import Scope
 from perftui_agent.settings import Settings, enabled_by_environment, read_settings
+from perftui_agent.wire.door import DOOR_PATH
 
 App = TypeVar("App")
 
@@ -34,6 +35,9 @@ FASTAPI_DEFAULT = "0.1.0"
 
 _WRAPS = "_perftui_wraps"
 
+_HAS_DOOR = "_perftui_has_door"
+"""Marks the outermost of what an app's class is called by, where there is a token."""
+
 _agent: Agent | None = None
 _making = threading.Lock()
 
@@ -43,16 +47,20 @@ def attach(app: App, settings: Settings) -> App:
     _check_callable(app)
     agent = the_agent()
     agent.own.settings = settings
+    agent.own.door.lock_with(settings.token)
     if settings.service or not agent.own.service:
         agent.own.service = settings.service or _title_of(app)
     if settings.version or not agent.own.version:
         agent.own.version = settings.version or _version_of(app)
+    starlette = _starlette_class(type(app))
+    if starlette is not None:
+        _wrap_call(starlette)
+    if settings.token:
+        _wrap_door(starlette or HttpProbe)
     if isinstance(app, HttpProbe):
         return app
-    starlette = _starlette_class(type(app))
     if starlette is None:
         return _probe(app, agent)  # type: ignore[return-value] # what is served instead of it
-    _wrap_call(starlette)
     if PROBE_ATTRIBUTE not in vars(app):
         setattr(app, PROBE_ATTRIBUTE, _probe(app, agent))
     return app
@@ -124,8 +132,11 @@ def _probe_of_a_copy(
     agent = the_agent()
     if new_here:
         agent.own.settings, agent.own.service, agent.own.version = settings, service, version
+        agent.own.door.lock_with(settings.token)
     if starlette is not None:
         _wrap_call(starlette)
+    if agent.own.door.exists:
+        _wrap_door(starlette or HttpProbe)
     return _probe(None, agent)
 
 
@@ -142,9 +153,13 @@ def _starlette_class(cls: type) -> type | None:
 
 def instrument_every_app(starlette: type) -> None:
     """Have each app of this class instrumented when it is first called: it may never be, or be a part."""
-    if read_settings().enabled:
+    settings = read_settings()
+    if settings.enabled:
         _wrap_call(starlette)
         setattr(starlette, EVERY_APP, True)
+    if settings.enabled and settings.token:
+        the_agent().own.door.lock_with(settings.token)
+        _wrap_door(starlette)
 
 
 def _wrap_call(starlette: Any) -> None:
@@ -156,6 +171,33 @@ def _wrap_call(starlette: Any) -> None:
         setattr(call, _WRAPS, True)
         setattr(starlette, PROBE_ATTRIBUTE, None)
         starlette.__call__ = call
+
+
+def _wrap_door(served: Any) -> None:
+    """Have a class of apps answer at the remote door, outside of all else, unless it does.
+
+    A layer of its own, which is there only where there is a token: all other apps pay nothing for it.
+    """
+    current = served.__call__
+    if hasattr(current, _HAS_DOOR):
+        return
+    door = the_agent().own.door
+
+    @functools.wraps(current)
+    async def call(self: Any, scope: Scope, receive: Any, send: Any) -> None:
+        if (
+            scope["type"] != "lifespan"
+            and scope["path"].endswith(DOOR_PATH)
+            and door.opens_for(scope)
+            and MARKER not in scope
+            and (self._perftui_probe is not None or getattr(self, EVERY_APP, False))
+        ):
+            await door.answer(scope, receive, send)
+        else:
+            await current(self, scope, receive, send)
+
+    setattr(call, _HAS_DOOR, True)
+    served.__call__ = call
 
 
 def _adopt(app: Any, scope: Scope) -> HttpProbe | None:

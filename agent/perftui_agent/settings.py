@@ -25,6 +25,8 @@ _ROUTE = re.compile(r"[A-Z_]+ [/(]\S*|\(other\)")
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 
+_TOKEN = re.compile(r"[!-~]+")
+
 _log = logging.getLogger("perftui")
 
 
@@ -174,6 +176,8 @@ def _token(argument: str | None, otherwise: str | None) -> str | None:
         raise ValueError(
             f"the perftui token has {len(token)} characters; {MIN_TOKEN_CHARACTERS} are the least"
         )
+    if token and not _TOKEN.fullmatch(token):
+        raise ValueError("the perftui token travels in a header: letters, digits and signs of ASCII")
     return token or None
 
 

@@ -18,8 +18,9 @@ from msgspec.structs import replace
 from perftui.clock import AXIS
 from perftui.model.text import clean, clean_text
 from perftui.record import Record
-from perftui_agent.wire.lives import TICKS_A_SECOND, here, judge, place_of
+from perftui_agent.wire.lives import TICKS_A_SECOND, here, judge
 from perftui_agent.wire.registration import Registration, read_registrations, runtime_dirs
+from perftui_agent.wire.services import same_service
 
 _OTHER_USERS = ("/tmp/perftui-*", "/run/user/*/perftui")  # noqa: S108 - each is refused unless private
 
@@ -126,7 +127,7 @@ def services(registrations: Iterable[Registration]) -> tuple[Service, ...]:
     """Return the services that `registrations` make up, by name and first address."""
     groups: list[list[Registration]] = []
     for registration in registrations:
-        related = [group for group in groups if any(_related(registration, other) for other in group)]
+        related = [group for group in groups if any(same_service(registration, other) for other in group)]
         merged = [registration, *(each for group in related for each in group)]
         groups = [group for group in groups if group not in related] + [merged]
     found = [
@@ -134,15 +135,3 @@ def services(registrations: Iterable[Registration]) -> tuple[Service, ...]:
         for group in groups
     ]
     return tuple(sorted(found, key=lambda service: (service.name, service.target)))
-
-
-def _related(one: Registration, other: Registration) -> bool:
-    if one.worker.service != other.worker.service:
-        return False
-    same_address = {*one.tcp, *one.unix} & {*other.tcp, *other.unix}
-    # Servers started from one shell have that shell as their parent, but not a port in common.
-    unknown_yet = not (one.tcp or one.unix) or not (other.tcp or other.unix)
-    same_supervisor = one.worker.supervisor_pid == other.worker.supervisor_pid and place_of(
-        one.worker
-    ) == place_of(other.worker)
-    return bool(same_address) or (same_supervisor and unknown_yet)

@@ -41,6 +41,9 @@ FIRST_CHUNK_BYTES = 16 * 1024
 
 MAX_REQUEST_BYTES = 64 * 1024
 
+FOR_HEADER = "Perftui-For"
+"""By which a worker that relays says for whom: an address, and a word of the process there."""
+
 FLUSH_WITHIN_S = 0.02
 """How long the last frames have to reach the clients."""
 
@@ -256,7 +259,7 @@ class WorkerSocket:
 
         finish = to_end[request.id] = asyncio.Event()
         try:
-            reply = await self._act(request, f"uid {_peer_uid(connection)}", tell, finish)
+            reply = await self._act(request, _asker(connection), tell, finish)
             with contextlib.suppress(ConnectionClosed):
                 await connection.send(encode(reply))
             if not isinstance(reply, Refusal):
@@ -266,8 +269,8 @@ class WorkerSocket:
 
     def _share(self, asker: ServerConnection, request: ActionRequest, result: ActionResult) -> None:
         """Tell those who listen what another process got: what their own asks for they have."""
-        own = _peer(asker)[0]
-        others = [each for each in self._listening if each in self._queues and _peer(each)[0] != own]
+        own = _process(asker)
+        others = [each for each in self._listening if each in self._queues and _process(each) != own]
         if others and self._shared is not None and (told := self._shared(request, result)) is not None:
             for each in others:
                 self._put(self._queues[each], told)
@@ -292,6 +295,25 @@ def _admit(connection: ServerConnection, _request: Request) -> Response | None:
     if uid is None or uid in {0, os.getuid()}:
         return None
     return connection.respond(HTTPStatus.FORBIDDEN, "not your worker\n")
+
+
+def _for(connection: ServerConnection) -> str:
+    """Return for whom a sibling relays; empty if the client is here."""
+    request = connection.request
+    return request.headers.get(FOR_HEADER, "")[:100] if request is not None else ""
+
+
+def _asker(connection: ServerConnection) -> str:
+    """Return who asks, for the audit trail."""
+    relayed = _for(connection)
+    return f"uid {_peer_uid(connection)}" + (f" for {relayed}" if relayed else "")
+
+
+def _process(connection: ServerConnection) -> tuple[int | None, str]:
+    """Return what all connections of one client's process have in common: theirs, and nobody else's."""
+    relayed = _for(connection)
+    word = relayed.rpartition(" ")[2]
+    return (None, word) if relayed else (_peer(connection)[0], "")
 
 
 def _peer_uid(connection: ServerConnection) -> int | None:

@@ -1,0 +1,229 @@
+"""Promise 17: the remote door of real servers, as whoever knocks sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from perftui_agent.serve.worker_socket import MAX_CLIENTS
+from perftui_agent.wire.dumps import Dump, DumpRequest
+from perftui_agent.wire.frames import Frame, Hello
+from tests.support.doors import TOKEN, handshake, raw, visiting
+from tests.support.servers import STOP_TIMEOUT_S, Service, running, wait_until, write_app
+
+SHOP = f"""
+import logging
+
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.responses import JSONResponse
+from perftui_agent import instrument
+
+logging.basicConfig(level=logging.INFO)
+app = FastAPI()
+seen = []
+
+@app.middleware("http")
+async def known_only(request: Request, call_next):
+    seen.append(request.url.path)
+    if "x-user" not in request.headers:
+        return JSONResponse({{"who": "are you"}}, 401, headers={{"x-count": str(len(request.url.path))}})
+    return await call_next(request)
+
+@app.exception_handler(404)
+async def unknown(request: Request, error):
+    return JSONResponse({{"nothing": request.headers.get("x-user")}}, 404, headers={{"x-shop": "closed"}})
+
+@app.get("/seen")
+def tell() -> list[str]:
+    told = seen[:]
+    seen.clear()
+    return told
+
+@app.websocket("/chat")
+async def chat(socket: WebSocket) -> None:
+    await socket.accept()
+
+instrument(app, service="shop", token={TOKEN!r})
+"""
+
+UNKNOWN = "/_perftux"
+
+BEARER = f"Bearer {TOKEN}"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Two workers with middleware, an answer of its own to unknown paths, and a door."""
+    app = write_app(tmp_path_factory.mktemp("shop"), SHOP)
+    with running(app, workers=2, options=["--root-path", "/shop", "--ws", "wsproto"]) as service:
+        service.wait_registered()
+        yield service
+
+
+def door(service: Service) -> str:
+    """Return where its door is."""
+    return f"{service.url}/_perftui"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer 0123456789abcdefghij"},
+        {"Authorization": BEARER[:-1]},
+        {"Authorization": BEARER, "Origin": "https://shop.example"},
+        {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "localhost"},
+        {"X-User": "ann", "Cookie": f"token={TOKEN}"},
+        {"X-User": "ann", "Authorization": f"Basic {TOKEN}"},
+    ],
+    ids=[
+        "no token",
+        "another token",
+        "nearly the token",
+        "a browser with the token",
+        "a proxy that says a lot",
+        "a token in a cookie",
+        "another scheme",
+    ],
+)
+def test_promise_17_without_the_token_the_door_is_an_unknown_path(
+    shop: Service, headers: dict[str, str]
+) -> None:
+    """Byte for byte, for each method and for a WebSocket's handshake, whatever the app itself answers."""
+    for method in ("GET", "HEAD", "POST", "OPTIONS"):
+        assert raw(shop.port, "/_perftui", headers, method) == raw(shop.port, UNKNOWN, headers, method)
+    asked = handshake(**headers)
+    refused = raw(shop.port, "/_perftui", asked)
+    assert refused == raw(shop.port, UNKNOWN, asked)
+    assert refused.startswith(b"HTTP/1.1 403")
+    query = f"?token={TOKEN}&authorization=Bearer%20{TOKEN}"
+    assert raw(shop.port, "/_perftui" + query, headers) == raw(shop.port, UNKNOWN + query, headers)
+
+
+def test_a_method_that_the_door_does_not_know_is_the_apps(shop: Service) -> None:
+    """With the token too: it can be looked at, and nothing else."""
+    headers = {"Authorization": BEARER, "X-User": "ann"}
+    assert raw(shop.port, "/_perftui", headers, "POST") == raw(shop.port, UNKNOWN, headers, "POST")
+
+
+def test_with_the_token_it_says_who_is_there(shop: Service) -> None:
+    """Whatever the app's own middleware asks for, which never hears of it."""
+    with shop.client() as client:  # one connection, and so one worker
+        client.get("/seen", headers={"x-user": "ann"})
+        answer = client.get("/_perftui", headers={"Authorization": BEARER})
+        assert answer.status_code == 200
+        assert answer.json() == {"perftui": "the remote door", "wire": 1, "service": "shop"}
+        assert answer.headers["cache-control"] == "no-store"
+        assert client.get("/_perftui", headers={"Authorization": BEARER, "Upgrade": "h2c"}).status_code == 200
+        seen = client.get("/seen", headers={"x-user": "ann"}).json()
+    assert seen == ["/shop/seen"]
+
+
+def test_one_connection_has_all_workers_and_what_they_can_do(shop: Service) -> None:
+    """Whichever worker it reaches: both streams come, each answers for itself, and the log says who asked."""
+
+    async def check() -> dict[int, int]:
+        headers = {"Perftui-Client": "cafe01", "X-Forwarded-For": "203.0.113.7"}
+        async with visiting(door(shop), headers=headers) as visitor:
+            await visitor.follow_all(2)
+            pids: dict[int, int] = {}
+            routes: set[str] = set()
+            while len(pids) < 2:
+                channel, hello = await visitor.until(Hello)
+                pids[channel] = hello.worker.pid
+            for wanted, pid in pids.items():
+                _, frame = await visitor.until(Frame)
+                routes |= {each.route for each in frame.routes}
+                await visitor.say(wanted, DumpRequest(id=f"d{wanted}"))
+                channel, dump = await visitor.until(Dump)
+                assert (channel, dump.id, dump.pid) == (wanted, f"d{wanted}", pid)
+            assert not [route for route in routes if "_perftui" in route]
+            return pids
+
+    assert sorted(asyncio.run(check()).values()) == shop.pids()
+
+
+def test_promise_17_what_a_proxy_says_is_not_believed(shop: Service) -> None:
+    """The audit trail names the address at the other end of the connection, and the client's process."""
+
+    async def ask() -> None:
+        headers = {"Perftui-Client": "cafe02", "X-Forwarded-For": "203.0.113.7"}
+        async with visiting(door(shop), headers=headers) as visitor:
+            await visitor.follow_all(1)
+            await visitor.say(1, DumpRequest(id="a"))
+            await visitor.until(Dump)
+
+    asyncio.run(ask())
+    wait_until(lambda: "for remote 127.0.0.1 cafe02" in shop.log(), "the audit's line", shop.log)
+
+
+def test_a_server_without_websockets_says_so_to_who_has_the_token(tmp_path: Path) -> None:
+    """To all others it is an unknown path as before."""
+    with running(write_app(tmp_path, SHOP), workers=1, options=["--ws", "none"]) as service:
+
+        async def knock(token: str) -> InvalidStatus:
+            with pytest.raises(InvalidStatus) as refused:
+                async with visiting(door(service), token):
+                    pass
+            return refused.value
+
+        assert asyncio.run(knock("0123456789abcdefghij")).response.status_code == 401
+        answer = asyncio.run(knock(TOKEN)).response
+        assert answer.status_code == 426
+        assert answer.body is not None
+        assert b"takes no WebSockets" in answer.body
+
+
+def test_it_is_there_under_gunicorn(tmp_path: Path) -> None:
+    """A connection has the workers on the same port, and the server ends in time with it open."""
+    with running(write_app(tmp_path, SHOP), server="gunicorn", workers=2) as service:
+        service.wait_registered()
+
+        async def look() -> None:
+            async with visiting(door(service)) as visitor:
+                await visitor.follow_all(2)
+                heard: set[int] = set()
+                while len(heard) < 2:
+                    heard.add((await visitor.until(Frame))[0])
+                service.process.terminate()
+                await visitor.sent_away()
+
+        asyncio.run(look())
+        service.process.wait(STOP_TIMEOUT_S)
+
+
+def test_so_many_clients_come_in_and_no_more(shop: Service) -> None:
+    """A worker has room for as many as its socket has; the next is told to come again later."""
+
+    async def check() -> tuple[int, str]:
+        async with AsyncExitStack() as stack:
+            # On either worker: one has had enough after twice as many.
+            comers = [visiting(door(shop)) for _ in range(2 * MAX_CLIENTS + 1)]
+            visitors = [await stack.enter_async_context(each) for each in comers]
+            leaving = [asyncio.ensure_future(each.sent_away()) for each in visitors]
+            done, _ = await asyncio.wait(leaving, return_when=asyncio.FIRST_COMPLETED)
+            for each in leaving:
+                each.cancel()
+            return done.pop().result()
+
+    assert asyncio.run(check()) == (1013, f"{MAX_CLIENTS} clients are connected already")
+
+
+@pytest.mark.parametrize("said", ["text", b"\0\0not msgpack", b"x", b"\0\0" + b"x" * 70_000], ids=len)
+def test_promise_20_a_client_that_speaks_otherwise_is_sent_away(shop: Service, said: str | bytes) -> None:
+    """And nothing else happens: the next one is let in."""
+
+    async def check() -> None:
+        async with visiting(door(shop)) as visitor:
+            await visitor.next()
+            await visitor.connection.send(said)
+            assert (await visitor.sent_away())[0] == 1003
+        async with visiting(door(shop)) as visitor:
+            await visitor.next()
+
+    asyncio.run(check())
