@@ -30,8 +30,8 @@ from perftui.present.text.units import period, size
 from perftui.screens.triage import TriageView
 from perftui.screens.view import View
 from perftui.slices import Slices
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, parse_live
 from perftui.terminal import given_back, would_be_brought_back
 from perftui.travelling import Travelling
 from perftui.viewing import WINDOWS_S, Viewing
@@ -75,7 +75,7 @@ class Dashboard(Spared, Keeping, Asking, Travelling, inherit_bindings=False):
         slow: bool = False,
         light: bool = False,
         window_s: float = WINDOWS_S[1],
-        targets: Sequence[LocalTarget] = (),
+        targets: Sequence[LiveTarget] = (),
     ) -> None:
         no_color = "NO_COLOR" in os.environ
         super().__init__(driver_class=ThriftyDriver, ansi_color=True if no_color else None)
@@ -361,7 +361,7 @@ def run(
     """
 
     async def opened() -> int:
-        async with LocalSource(parse_local(targets), head_start_s=HEAD_START_S) as source:
+        async with LiveSource(parse_live(targets), head_start_s=HEAD_START_S) as source:
             feed = LiveFeed(source)
             app = Dashboard(feed, slow=slow, light=light, window_s=window_s, targets=source.targets)
             try:

@@ -22,7 +22,7 @@ from perftui.model.comparison import compare
 from perftui.model.filter import EVERYTHING, Filter, parse_filter
 from perftui.present.documents.comparison import comparison_document
 from perftui.present.documents.snapshot import SnapshotDocument, document
-from perftui.sources.local import LocalSource
+from perftui.sources.live import LiveSource
 
 INSTRUCTIONS = """\
 perftui follows a FastAPI service that runs now, every second. Ask `findings` first: each names what is
@@ -129,7 +129,7 @@ def _cut(name: str, rows: Sequence[R], limit: int) -> Json:
     return {name: list(rows[:limit]), "of": len(rows)}
 
 
-async def serve(source: LocalSource) -> None:
+async def serve(source: LiveSource) -> None:
     """Answer on stdin and stdout until stdin ends; `source` has been entered."""
     feed = LiveFeed(source)
     feed.look_back()

@@ -61,6 +61,7 @@ TARGET is what a service is found by:
   localhost:8000 or 8000    the port it serves
   unix:/path/to.sock        the Unix socket it serves
   pid:1234                  a worker or its supervisor
+  https://shop.example      on another host, by its remote door: needs PERFTUI_TOKEN or --token
   service:shop              its name; service:shop@1.4.2: the workers that run this version
   incident.perftui          a recording, where a verb can look at one
   (none)                    the only instrumented service on this host

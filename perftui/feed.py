@@ -19,7 +19,7 @@ from perftui.model.summarize import summary_steps
 from perftui.model.summary import Summary
 from perftui.sources.actions import take_dump, take_explanation, take_functions, take_memory, take_profile
 from perftui.sources.databases import take_databases
-from perftui.sources.local import LocalSource
+from perftui.sources.live import LiveSource
 from perftui_agent.wire.actions import Functions, Memory, Profile, Progress
 from perftui_agent.wire.dumps import Dump, Refusal
 from perftui_agent.wire.explain import Explanation
@@ -102,7 +102,7 @@ class Feed(Protocol):
 class LiveFeed:
     """The workers of a live source, merged."""
 
-    def __init__(self, source: LocalSource, clock: Callable[[], float] = now) -> None:
+    def __init__(self, source: LiveSource, clock: Callable[[], float] = now) -> None:
         self._source = source
         self._clock = clock
         self._dashboard = Dashboard(target=source.name)

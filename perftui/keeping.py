@@ -14,7 +14,7 @@ from perftui.model.events import EvidenceKept
 from perftui.present.picture import Picture
 from perftui.present.text.units import size
 from perftui.screens.view import View
-from perftui.sources.target import LocalTarget
+from perftui.sources.target import LiveTarget
 
 if TYPE_CHECKING:
     from perftui.recorder import Recordings
@@ -24,7 +24,7 @@ class Keeping(App[int], inherit_bindings=False):
     """The part of the app that records."""
 
     picture: Picture
-    _targets: Sequence[LocalTarget] = ()
+    _targets: Sequence[LiveTarget] = ()
     _recordings: Recordings | None = None
 
     def remark(self, text: str) -> None:

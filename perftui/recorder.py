@@ -22,8 +22,8 @@ from perftui.model.ramp import RampCourse
 from perftui.model.summarize import summarize
 from perftui.recording.entries import Judged, RampTold
 from perftui.recording.writer import FLUSH_S, RecordingWriter
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, TargetError
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, TargetError
 
 SUFFIX = ".perftui"
 
@@ -42,9 +42,9 @@ def default_name(service: str) -> str:
 
 
 class Recorder:
-    """Writes what a source tells: `async with LocalSource(targets) as source: await Recorder(…).run()`."""
+    """Writes what a source tells: `async with LiveSource(targets) as source: await Recorder(…).run()`."""
 
-    def __init__(self, source: LocalSource, path: str) -> None:
+    def __init__(self, source: LiveSource, path: str) -> None:
         """Begin the file; `TargetError` where it can't be made."""
         self.path = path
         self.began_at = now()
@@ -162,7 +162,7 @@ class Recorder:
 class Recordings:
     """Begins and ends recordings of the same targets, one at a time, beside a dashboard."""
 
-    def __init__(self, targets: Sequence[LocalTarget]) -> None:
+    def __init__(self, targets: Sequence[LiveTarget]) -> None:
         self._targets = tuple(targets)
         self._task: asyncio.Task[None] | None = None
         self.recorder: Recorder | None = None
@@ -187,7 +187,7 @@ class Recordings:
 
     async def _run(self, path: str) -> None:
         try:
-            async with LocalSource(self._targets, listens=True) as source:
+            async with LiveSource(self._targets, listens=True) as source:
                 self.recorder = Recorder(source, path)
                 await self.recorder.run()
         except (TargetError, OSError) as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import click
 
 from perftui.model.text import clean_text
-from perftui.sources.local import LocalSource
+from perftui.sources.live import LiveSource
 from perftui.sources.target import TargetError
 from perftui_agent.wire.actions import Progress
 from perftui_agent.wire.dumps import Refusal
@@ -23,7 +23,7 @@ CONNECT_S = 1.0
 _BAR = 24
 
 
-async def wanted_workers(source: LocalSource, pid: int | None) -> list[WorkerIdentity]:
+async def wanted_workers(source: LiveSource, pid: int | None) -> list[WorkerIdentity]:
     """Return the workers of a source that are meant, as soon as they can be asked; `TargetError` for none."""
     wanted = [each.worker for each in source.workers() if pid in {None, each.worker.pid}]
     if not wanted:

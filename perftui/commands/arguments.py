@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from perftui.model.filter import Filter, FilterError, parse_filter
+from perftui.sources.target import parse
+from perftui.sources.token import TOKEN, is_overheard
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)?", re.ASCII)
@@ -39,7 +45,43 @@ def _services(_ctx: click.Context, _parameter: click.Parameter, incomplete: str)
     ]
 
 
-targets_argument = click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=_services)
-"""Any number of targets; none means the only service there is. Completes to the services on this host."""
+def warn_if_overheard(texts: Iterable[str]) -> None:
+    """Say on stderr of each target on another host that is asked over plain HTTP what that means."""
+    for text in texts:
+        if text.lower().startswith("http:") and is_overheard(target := parse(text)):
+            told = f"{target} is plain HTTP: whoever is on the way can read the token and all that comes"
+            click.echo(f"perftui: {told}", err=True)
+
+
+def _warned(_ctx: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    warn_if_overheard(texts)
+    return texts
+
+
+def _take_token(_ctx: click.Context, _parameter: click.Parameter, token: str | None) -> None:
+    TOKEN.set(token or "")
+
+
+def token_option(command: Command) -> Command:
+    """Add the token for remote doors, which nobody but those gets to see."""
+    return click.option(
+        "--token",
+        envvar="PERFTUI_TOKEN",
+        metavar="TOKEN",
+        expose_value=False,
+        callback=_take_token,
+        help="For an https:// target; better in PERFTUI_TOKEN, where no list of processes shows it.",
+    )(command)
+
+
+def targets_argument(command: Command) -> Command:
+    """Add any number of targets, of which none means the only service there is, and the token for them.
+
+    Completes to the services on this host.
+    """
+    return click.argument(
+        "targets", nargs=-1, metavar="[TARGET]...", shell_complete=_services, callback=_warned
+    )(token_option(command))
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")

@@ -14,7 +14,7 @@ from perftui.check.against import held_against
 from perftui.check.grammar import Objective, ObjectiveError, none_of, parse_objective
 from perftui.check.judge import Judged, Verdict, judge_all, overall
 from perftui.check.reasons import explained
-from perftui.commands.arguments import json_option, seconds, targets_argument
+from perftui.commands.arguments import json_option, seconds, targets_argument, warn_if_overheard
 from perftui.commands.project import NAME, read_project
 from perftui.commands.stretches import Stretches
 from perftui.commands.watching import picture_of
@@ -106,6 +106,7 @@ def check(
     counts. The exit code is 0 if all of it is met, 1 if some of it is missed, 2 if it can't be told.
     """
     if other is not None:
+        warn_if_overheard([other])
         parse(other)  # an unset variable of a pipeline is no other target, and no reason to compare nothing
     own = tuple(dict.fromkeys((*promised, *(each for several in unwanted for each in several))))
     own = (*read_project(Path.cwd()).objectives, *own)

@@ -18,8 +18,8 @@ from perftui.model.comparison import compare as compared
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.present.documents.comparison import comparison_document, comparison_markdown, comparison_text
-from perftui.sources.local import LocalSource
-from perftui.sources.target import TargetError, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import TargetError, parse_live
 
 USUAL_S = 30.0
 
@@ -97,7 +97,7 @@ async def _then_and_now(targets: Sequence[str], for_s: float, back_s: float) -> 
             await picture_of(targets, for_s, usual_s=USUAL_S, back_s=back_s),
             await picture_of(targets, for_s, usual_s=USUAL_S),
         )
-    async with LocalSource(parse_local(targets)) as source:
+    async with LiveSource(parse_live(targets)) as source:
         click.echo(f"watching {source.name} for {for_s:g} s", err=True)
         dashboard, at = await recalled(source, for_s)
     return tuple(  # type: ignore[return-value]  # two of two

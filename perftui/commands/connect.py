@@ -7,12 +7,12 @@ import sys
 
 import click
 
-from perftui.commands.arguments import targets_argument
+from perftui.commands.arguments import targets_argument, warn_if_overheard
 from perftui.commands.dead import opened_instead
 from perftui.commands.opening import dashboard_options, need_terminal, open_dashboard, open_replay, settled
 from perftui.commands.recordings import open_recording, recordings_among, tell_damage
-from perftui.sources.local import find
-from perftui.sources.target import TargetError, parse_local
+from perftui.sources.live import reachable
+from perftui.sources.target import TargetError, parse_live
 
 
 @click.command()
@@ -27,6 +27,7 @@ def connect(targets: tuple[str, ...], slow: bool, ascii_only: bool) -> None:
     config = settled()
     if not targets and config.target:
         targets = (config.target,)
+        warn_if_overheard(targets)
     if paths := recordings_among(targets):
         if len(targets) > 1:
             raise TargetError(f"{paths[0]}: a recording is looked at by itself", "name one target")
@@ -36,11 +37,11 @@ def connect(targets: tuple[str, ...], slow: bool, ascii_only: bool) -> None:
             tell_damage(recording)
         sys.exit(code)
     # Before the screen is taken over: whatever is wrong with the targets is told on a plain terminal.
-    local = parse_local(targets)
+    live = parse_live(targets)
     try:
-        wanted, _ = asyncio.run(find(local))
+        wanted = asyncio.run(reachable(live))
     except TargetError:
-        last_minutes = opened_instead(local)
+        last_minutes = opened_instead(live)
         if last_minutes is None:
             raise
         with last_minutes:

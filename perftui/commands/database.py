@@ -16,8 +16,8 @@ from perftui.model.database import Databases
 from perftui.model.text import clean_text
 from perftui.present.documents.database import database_document, database_text
 from perftui.sources.databases import take_databases
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, parse_live
 
 
 @click.command()
@@ -29,7 +29,7 @@ def database(targets: tuple[str, ...], as_json: bool) -> None:
     One worker's agent asks, on a connection of its own that only reads; every worker says which sessions are
     its own, and for which route it has them. PostgreSQL and SQLite, through SQLAlchemy's engines.
     """
-    name, answer = asyncio.run(_take(parse_local(targets)))
+    name, answer = asyncio.run(_take(parse_live(targets)))
     tell_refusals(answer.refusals)
     told = [view for view in answer.views if not view.look.refused]
     for view in answer.views:
@@ -49,7 +49,7 @@ def database(targets: tuple[str, ...], as_json: bool) -> None:
         click.get_current_context().exit(2)
 
 
-async def _take(targets: Sequence[LocalTarget]) -> tuple[str, Databases]:
-    async with LocalSource(targets) as source:
+async def _take(targets: Sequence[LiveTarget]) -> tuple[str, Databases]:
+    async with LiveSource(targets) as source:
         await source.settled(CONNECT_S)
         return source.name, await take_databases(source)

@@ -12,19 +12,22 @@ from perftui.postmortem import ends_of, last_of, post_mortem
 from perftui.recording.reader import Recording
 from perftui.sources.dead import Dead, dead_workers, meant_by
 from perftui.sources.discovery import discover
-from perftui.sources.target import LocalTarget
+from perftui.sources.target import LiveTarget, local_among
 
 
-def dead_instead(targets: Sequence[LocalTarget]) -> list[Dead]:
+def dead_instead(targets: Sequence[LiveTarget]) -> list[Dead]:
     """Return the dead that are meant, none of whose service lives; without a target the last there were."""
+    local = local_among(targets)
+    if targets and not local:
+        return []
     dead = dead_workers()
     if not targets:
         found = discover()
         return last_of(dead) if not found.registrations and not found.unreadable else []
-    return last_of(meant_by(targets, dead))
+    return last_of(meant_by(local, dead))
 
 
-def opened_instead(targets: Sequence[LocalTarget]) -> Recording | None:
+def opened_instead(targets: Sequence[LiveTarget]) -> Recording | None:
     """Return the last minutes of the dead that are meant, and say that it is those; None where there are
     none."""
     dead = dead_instead(targets)

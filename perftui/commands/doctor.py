@@ -15,7 +15,7 @@ from perftui.doctor.examine import examine, in_the_way
 from perftui.doctor.reading import read
 from perftui.doctor.surroundings import Check, Surroundings
 from perftui.present.documents.checks import checks_text
-from perftui.sources.target import parse_local
+from perftui.sources.target import parse_live
 
 WIDTH = 100
 
@@ -30,7 +30,7 @@ def doctor(targets: tuple[str, ...], as_json: bool) -> None:
     would be taken, and why. Workers are asked and not touched. The exit code is 1 if something stands in the
     way.
     """
-    place = read(parse_local(targets))
+    place = read(parse_live(targets))
     checks = examine(place)
     if as_json:
         click.echo(json.dumps(_document(place, checks), ensure_ascii=False, indent=2))

@@ -15,8 +15,8 @@ from perftui.present.details.threads import LOCALS_WARNING
 from perftui.present.documents.dumps import alike_document, dump_document
 from perftui.present.documents.stacks import stacks
 from perftui.sources.actions import take_dump
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, parse_live
 from perftui_agent.wire.dumps import Dump, Refusal
 
 
@@ -40,7 +40,7 @@ def dump(targets: tuple[str, ...], pid: int | None, locals_of: str, as_json: boo
     """
     if locals_of:
         click.echo(f"variables of {locals_of}: {LOCALS_WARNING}", err=True)
-    target, answers = asyncio.run(_take(parse_local(targets), pid, locals_of))
+    target, answers = asyncio.run(_take(parse_live(targets), pid, locals_of))
     dumps = [answer for answer in answers.values() if isinstance(answer, Dump)]
     refused = tell_refusals(answers)
     if dumps and as_json:
@@ -55,10 +55,10 @@ def dump(targets: tuple[str, ...], pid: int | None, locals_of: str, as_json: boo
 
 
 async def _take(
-    targets: Sequence[LocalTarget], pid: int | None, locals_of: str
+    targets: Sequence[LiveTarget], pid: int | None, locals_of: str
 ) -> tuple[str, dict[int, Dump | Refusal]]:
     """Return the target, and each worker's dump, or why there is none, by pid."""
-    async with LocalSource(targets) as source:
+    async with LiveSource(targets) as source:
         answers: dict[int, Dump | Refusal] = {}
         for each in await wanted_workers(source, pid):
             # One after the other: siblings that stand still at once would be an outage.

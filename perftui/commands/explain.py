@@ -11,18 +11,19 @@ from collections.abc import Sequence
 import click
 
 from perftui.commands.acting import wanted_workers
-from perftui.commands.arguments import json_option
+from perftui.commands.arguments import json_option, token_option, warn_if_overheard
 from perftui.model.text import clean_text
 from perftui.present.documents.explain import explain_document, explain_text
 from perftui.sources.actions import take_explanation
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, parse_live
 from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.explain import Explanation
 
 
 @click.command()
 @click.argument("arguments", nargs=-1, required=True, metavar="[TARGET…] FINGERPRINT")
+@token_option
 @click.option(
     "--worker",
     "pid",
@@ -38,7 +39,8 @@ def explain(arguments: tuple[str, ...], pid: int | None, as_json: bool) -> None:
     the values of its slowest run, which stay in the worker, and never executed.
     """
     *targets, fingerprint = arguments
-    answer = asyncio.run(_take(parse_local(targets), pid, fingerprint.strip()))
+    warn_if_overheard(targets)
+    answer = asyncio.run(_take(parse_live(targets), pid, fingerprint.strip()))
     if isinstance(answer, Refusal):
         click.echo(clean_text(answer.reason), err=True)
         if answer.advice:
@@ -51,7 +53,7 @@ def explain(arguments: tuple[str, ...], pid: int | None, as_json: bool) -> None:
         click.echo("\n".join(explain_text(answer, width)))
 
 
-async def _take(targets: Sequence[LocalTarget], pid: int | None, fingerprint: str) -> Explanation | Refusal:
-    async with LocalSource(targets) as source:
+async def _take(targets: Sequence[LiveTarget], pid: int | None, fingerprint: str) -> Explanation | Refusal:
+    async with LiveSource(targets) as source:
         wanted = await wanted_workers(source, pid)
         return await take_explanation(source, [worker.id for worker in wanted], fingerprint)

@@ -14,7 +14,7 @@ from perftui.model.events import HistoryReceived
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
-from perftui.sources.local import LocalSource
+from perftui.sources.live import LiveSource
 from perftui_agent.wire.frames import Frame
 
 LATE_S = 2.6
@@ -58,7 +58,7 @@ def as_planned(_: Callable[[], None]) -> AbstractContextManager[None]:
 
 
 async def folded(
-    source: LocalSource, longest_s: float, until: Callable[[Dashboard], bool] = lambda _: False
+    source: LiveSource, longest_s: float, until: Callable[[Dashboard], bool] = lambda _: False
 ) -> Summary:
     """Follow `source` until `until` holds or `longest_s` are over; return what came, not what was before."""
     began = now()
@@ -68,7 +68,7 @@ async def folded(
 
 
 async def watched(
-    source: LocalSource,
+    source: LiveSource,
     for_s: float,
     ready: Callable[[Dashboard], None],
     follow: Callable[[Dashboard], None] = lambda _: None,
@@ -100,7 +100,7 @@ async def watched(
     return summarize(dashboard, ended, ended - began + _MARGIN_S)
 
 
-async def recalled(source: LocalSource, for_s: float) -> tuple[Dashboard, float]:
+async def recalled(source: LiveSource, for_s: float) -> tuple[Dashboard, float]:
     """Follow `source` for `for_s`; return what came, with what its workers remember, and until when."""
     dashboard = await _fold(source, Dashboard(source.name), 0.0, LATE_S, _all_connected)
     dashboard = await _fold(source, dashboard, 0.0, for_s)
@@ -112,7 +112,7 @@ def _all_connected(dashboard: Dashboard) -> bool:
 
 
 async def _fold(
-    source: LocalSource,
+    source: LiveSource,
     dashboard: Dashboard,
     began: float,
     within: Deadline | float,

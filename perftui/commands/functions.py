@@ -19,8 +19,8 @@ from perftui.commands.arguments import json_option, seconds, targets_argument
 from perftui.model.events import FrameReceived, HistoryReceived
 from perftui.present.documents.functions import functions_document, functions_pstats, functions_text
 from perftui.sources.actions import take_functions
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, parse_live
 from perftui_agent.wire.actions import LONGEST_WAIT_S, MOST_REQUESTS, Functions, Progress
 from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.identity import WorkerIdentity
@@ -87,7 +87,7 @@ def functions(
         raise click.BadParameter(f"{output}: there is no such directory", param_hint="-o")
     method, _, template = route.strip().partition(" ")
     label = f"{method.upper() if method.isascii() else method} {template.strip()}".strip()
-    answers = asyncio.run(_take(parse_local(targets), pid, label, requests, for_s))
+    answers = asyncio.run(_take(parse_live(targets), pid, label, requests, for_s))
     refused = tell_refusals(answers)
     for answer in answers.values():
         if not isinstance(answer, Functions):
@@ -105,10 +105,10 @@ def functions(
 
 
 async def _take(
-    targets: Sequence[LocalTarget], pid: int | None, route: RouteLabel, requests: int, for_s: float
+    targets: Sequence[LiveTarget], pid: int | None, route: RouteLabel, requests: int, for_s: float
 ) -> dict[int, Functions | Refusal]:
     """Return the answer of the worker that was chosen, by its pid."""
-    async with LocalSource(targets) as source:
+    async with LiveSource(targets) as source:
         wanted = await wanted_workers(source, pid)
         heard = _Heard(source, route)
         listening = asyncio.create_task(heard.listen())
@@ -126,7 +126,7 @@ async def _take(
 class _Heard:
     """Which workers have had requests of a route; what nobody takes would stop the streams."""
 
-    def __init__(self, source: LocalSource, route: RouteLabel) -> None:
+    def __init__(self, source: LiveSource, route: RouteLabel) -> None:
         self._source = source
         self._route = route
         self._requests: Counter[WorkerId] = Counter()
@@ -151,7 +151,7 @@ class _Heard:
 
 
 async def _measured(
-    source: LocalSource,
+    source: LiveSource,
     wanted: Sequence[WorkerIdentity],
     heard: _Heard,
     route: RouteLabel,

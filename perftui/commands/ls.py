@@ -21,7 +21,7 @@ from perftui.present.text.units import NO_DATA, age
 from perftui.recording.gaps import clock_time
 from perftui.sources.dead import Dead, dead_workers
 from perftui.sources.discovery import Discovery, Service, discover, services
-from perftui.sources.local import LocalSource
+from perftui.sources.live import LiveSource
 from perftui.sources.target import PidTarget, TargetError
 from perftui_agent.wire.frames import WIRE_VERSION
 from perftui_agent.wire.parts import WorkerId
@@ -107,7 +107,7 @@ async def _states(discovery: Discovery) -> dict[WorkerId, WorkerSummary]:
         return bool(dashboard.workers) and all(track.last_frame for track in dashboard.alive)
 
     try:
-        async with LocalSource(pids) as source:
+        async with LiveSource(pids) as source:
             summary = await folded(source, LISTEN_S, until=told)
     except TargetError:  # the last of them ended meanwhile
         return {}

@@ -8,8 +8,8 @@ import importlib.util
 import click
 
 from perftui.commands.arguments import targets_argument
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, TargetError, parse_live
 
 
 @click.command()
@@ -20,15 +20,15 @@ def mcp(targets: tuple[str, ...]) -> None:
     It speaks the Model Context Protocol on stdin and stdout, and follows the service until stdin ends. It is
     started by the assistant, as {"command": "perftui", "args": ["mcp", "8000"]}.
     """
-    wanted = parse_local(targets)
+    wanted = parse_live(targets)
     if importlib.util.find_spec("mcp") is None:
         raise TargetError("perftui mcp needs the protocol's SDK", "install it: pip install 'perftui[mcp]'")
     asyncio.run(_serve(wanted))
 
 
-async def _serve(wanted: tuple[LocalTarget, ...]) -> None:
+async def _serve(wanted: tuple[LiveTarget, ...]) -> None:
     # The SDK takes half a second to import, which no other verb should pay.
     from perftui.assistant import serve  # noqa: PLC0415
 
-    async with LocalSource(wanted) as source:
+    async with LiveSource(wanted) as source:
         await serve(source)

@@ -14,8 +14,8 @@ from perftui.commands.acting import ProgressBar, ended_by_ctrl_c, tell_refusals,
 from perftui.commands.arguments import json_option, seconds, targets_argument
 from perftui.present.documents.memory import memory_document, memory_text
 from perftui.sources.actions import take_memory
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, TargetError, parse_live
 from perftui_agent.wire.actions import Memory
 from perftui_agent.wire.dumps import Refusal
 
@@ -39,7 +39,7 @@ def memory(targets: tuple[str, ...], pid: int | None, for_s: float, as_json: boo
     """
     if for_s > LONGEST_S:
         raise click.BadParameter(f"at most {LONGEST_S / 60:g}m", param_hint="--for")
-    answers = asyncio.run(_take(parse_local(targets), pid, for_s))
+    answers = asyncio.run(_take(parse_live(targets), pid, for_s))
     refused = tell_refusals(answers)
     for answer in answers.values():
         if isinstance(answer, Memory) and as_json:
@@ -51,8 +51,8 @@ def memory(targets: tuple[str, ...], pid: int | None, for_s: float, as_json: boo
         click.get_current_context().exit(2)
 
 
-async def _take(targets: Sequence[LocalTarget], pid: int | None, for_s: float) -> dict[int, Memory | Refusal]:
-    async with LocalSource(targets) as source:
+async def _take(targets: Sequence[LiveTarget], pid: int | None, for_s: float) -> dict[int, Memory | Refusal]:
+    async with LiveSource(targets) as source:
         wanted = await wanted_workers(source, pid)
         if len(wanted) > 1:
             there = ", ".join(str(worker.pid) for worker in wanted)

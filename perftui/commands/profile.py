@@ -18,8 +18,8 @@ from perftui.model.flame import samples_of
 from perftui.model.text import clean_text
 from perftui.present.documents.profiles import WRITERS, profile_document, profile_text, writer_for
 from perftui.sources.actions import take_profile
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, parse_live
 from perftui_agent.wire.actions import HIGHEST_RATE_HZ, LONGEST_PROFILE_S, Engine, Mode, Profile, Progress
 from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.identity import WorkerIdentity
@@ -91,7 +91,7 @@ def profile(
         raise click.BadParameter(f"{output}: there is no such directory", param_hint="-o")
     by_route = by_route or route is not None
     options = {"for_s": for_s, "rate_hz": rate_hz, "mode": mode, "engine": engine, "by_route": by_route}
-    name, answers = asyncio.run(_take(parse_local(targets), pid, options))
+    name, answers = asyncio.run(_take(parse_live(targets), pid, options))
     profiles = [answer for answer in answers.values() if isinstance(answer, Profile)]
     refused = tell_refusals(answers)
     for each in profiles:
@@ -117,10 +117,10 @@ def profile(
 
 
 async def _take(
-    targets: Sequence[LocalTarget], pid: int | None, options: dict[str, Any]
+    targets: Sequence[LiveTarget], pid: int | None, options: dict[str, Any]
 ) -> tuple[str, dict[int, Profile | Refusal]]:
     """Return the target, and each worker's profile, or why there is none, by pid."""
-    async with LocalSource(targets) as source:
+    async with LiveSource(targets) as source:
         wanted = await wanted_workers(source, pid)
         finish = asyncio.Event()
         bar = ProgressBar(wanted, options["for_s"])

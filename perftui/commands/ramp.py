@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from perftui.check.grammar import Objective
-from perftui.commands.arguments import json_option, seconds
+from perftui.commands.arguments import json_option, seconds, token_option, warn_if_overheard
 from perftui.commands.opening import dashboard_options
 from perftui.commands.ramp_options import (
     Rate,
@@ -28,11 +28,12 @@ from perftui.ramp.fleet import fleet_at
 from perftui.ramp.sender import Setup
 from perftui.ramp.telling import ramp_document, ramp_text
 from perftui.recorder import SUFFIX
-from perftui.sources.target import parse_local
+from perftui.sources.target import parse_live
 
 
 @click.command()
 @click.argument("target")
+@token_option
 @click.argument("requests", nargs=-1, metavar="['GET /items/{1..5000}' …]")
 @click.option(
     "--weights", type=weights_of, default="", metavar="10,1", help="How often each request is sent."
@@ -99,6 +100,7 @@ def ramp(
     is sent to another machine, or to a service whose settings say production. ctrl+c ends it. On a terminal
     it has a screen, which shows the verdict until q is pressed.
     """
+    warn_if_overheard([target])
     plan = plan_of(requests, weights, mix)
     if start > most:
         raise click.BadParameter(f"{start:g} is more than --max {most:g}", param_hint="--from")
@@ -111,7 +113,7 @@ def ramp(
     check_ramp_output(output)
     setup = Setup("", list(plan or ()), most_open=connections, new_connections=new_connections)
     wanted = Wanted(
-        targets=parse_local([target]), setup=setup, until=until, start_rps=start, most_rps=most,
+        targets=parse_live([target]), setup=setup, until=until, start_rps=start, most_rps=most,
         step_s=step_s, longest_s=longest_s, i_own=i_own, recording=recording, fleet=fleet,
     )  # fmt: skip
     show = None if plain or as_json else screen_for(slow=slow, ascii_only=ascii_only)

@@ -30,8 +30,9 @@ from perftui.ramp.sender import Setup
 from perftui.record import Record
 from perftui.recorder import Recorder
 from perftui.sources.databases import take_databases
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, TargetError
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, TargetError
+from perftui_agent.wire.lives import here, place_of
 from perftui_agent.wire.registration import Registration
 
 HEARD_S = 1.2
@@ -44,7 +45,7 @@ LEARN_S = 3.0
 class Wanted(Record, frozen=True):
     """What was asked for."""
 
-    targets: tuple[LocalTarget, ...]
+    targets: tuple[LiveTarget, ...]
     setup: Setup
     """What is sent, and how; the plan is empty where it is to be learned from the service."""
     until: tuple[Objective, ...]
@@ -60,7 +61,7 @@ class Wanted(Record, frozen=True):
 
 async def run_ramp(wanted: Wanted, show: Show | None) -> Ramped:
     """Ramp a service, with a screen where there is one; `TargetError` where nothing may be sent to it."""
-    async with LocalSource(wanted.targets) as source:
+    async with LiveSource(wanted.targets) as source:
         registrations = source.workers()
         base_url, unix = address_of(wanted.targets[0], registrations, wanted.i_own)
         _refuse_production(registrations)
@@ -86,7 +87,7 @@ async def run_ramp(wanted: Wanted, show: Show | None) -> Ramped:
 
 
 async def _raised(
-    wanted: Wanted, source: LocalSource, feed: LiveFeed, following: asyncio.Task[None], show: Show | None
+    wanted: Wanted, source: LiveSource, feed: LiveFeed, following: asyncio.Task[None], show: Show | None
 ) -> Ramped:
     """Start what sends, and have the search have its way."""
     setup, fleet, objectives, most = wanted.setup, wanted.fleet, wanted.until, wanted.most_rps
@@ -127,12 +128,12 @@ async def _ended(following: asyncio.Task[None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _recorded(targets: tuple[LocalTarget, ...], path: str | None) -> AsyncIterator[Recorder | None]:
+async def _recorded(targets: tuple[LiveTarget, ...], path: str | None) -> AsyncIterator[Recorder | None]:
     """Record what happens meanwhile, if it is to be."""
     if path is None:
         yield None
         return
-    async with LocalSource(targets) as source:
+    async with LiveSource(targets) as source:
         recorder = Recorder(source, path)
         writing = asyncio.create_task(recorder.run())
         try:
@@ -151,7 +152,7 @@ def _with(setup: Setup, **changes: object) -> Setup:
     return msgspec.structs.replace(setup, **changes)
 
 
-async def _learn(source: LocalSource, feed: LiveFeed) -> tuple[Request, ...]:
+async def _learn(source: LiveSource, feed: LiveFeed) -> tuple[Request, ...]:
     source.look_back()
     await asyncio.sleep(LEARN_S)
     plan = learned(feed.summary(300.0))
@@ -168,7 +169,9 @@ async def _learn(source: LocalSource, feed: LiveFeed) -> tuple[Request, ...]:
 def _refuse_production(registrations: Sequence[Registration]) -> None:
     for each in registrations:
         names = (each.worker.service, each.worker.version)
-        if said := says_production(environment_of(each.worker.pid), names):
+        # Elsewhere its pid is somebody else's.
+        environment = environment_of(each.worker.pid) if place_of(each.worker) == here() else {}
+        if said := says_production(environment, names):
             raise TargetError(
                 f"worker {each.worker.pid} says it is production ({said}): nothing is sent to it",
                 "ramp a copy of it, with settings of its own",

@@ -22,8 +22,8 @@ from perftui.present.text.units import size
 from perftui.recorder import SUFFIX, Recorder, default_name
 from perftui.recording.gaps import clock_time
 from perftui.sources.dead import Dead
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, TargetError, parse_live
 
 TOLD_EVERY_S = 1.0
 
@@ -48,7 +48,7 @@ def record(targets: tuple[str, ...], output: str | None, for_s: float | None) ->
     The last fifteen minutes, as the agents remember them, are in it too. Whatever ends it, a kill as well,
     the file holds all but the last second. perftui replay FILE opens it.
     """
-    wanted = parse_local(targets)
+    wanted = parse_live(targets)
     if output is not None:
         check_output(output)
     try:
@@ -86,8 +86,8 @@ def check_output(output: str) -> None:
         raise click.BadParameter(f"{output}: there is no such directory", param_hint="-o")
 
 
-async def _record(targets: tuple[LocalTarget, ...], output: str | None, for_s: float | None) -> None:
-    async with LocalSource(targets, listens=True) as source:
+async def _record(targets: tuple[LiveTarget, ...], output: str | None, for_s: float | None) -> None:
+    async with LiveSource(targets, listens=True) as source:
         services = dict.fromkeys(each.worker.service for each in source.workers())
         recorder = Recorder(source, output or default_name("-".join(services)))
         told_at = 0.0

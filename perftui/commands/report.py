@@ -27,8 +27,8 @@ from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.recording.looking import dashboard_at
 from perftui.recording.reader import Recording
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, TargetError, parse_live
 
 PICTURE_S = 60.0
 """Over how long findings are judged, as on the screen …"""
@@ -81,7 +81,7 @@ def report(
     elif moment is not None:
         raise click.BadParameter("only a recording has other moments than this one", param_hint="--at")
     else:
-        summary, pictures = _of_service(parse_local(targets), for_s, last_s)
+        summary, pictures = _of_service(parse_live(targets), for_s, last_s)
     # The templates take 60 ms to import, which errors should not have to wait for.
     from perftui.present.documents.page.render import html, markdown  # noqa: PLC0415
     from perftui.present.documents.page.taken import taken_by_triggers  # noqa: PLC0415
@@ -96,7 +96,7 @@ def report(
 
 
 def _of_service(
-    targets: tuple[LocalTarget, ...], for_s: float, last_s: float
+    targets: tuple[LiveTarget, ...], for_s: float, last_s: float
 ) -> tuple[Summary, list[Summary]]:
     """Return the same of a service, or of the last minutes of one that is no more."""
     try:
@@ -120,10 +120,10 @@ def _of_recording(recording: Recording, last_s: float, moment: float | None) -> 
 
 
 async def _watch(
-    targets: tuple[LocalTarget, ...], for_s: float, last_s: float
+    targets: tuple[LiveTarget, ...], for_s: float, last_s: float
 ) -> tuple[Summary, list[Summary]]:
     """Return the whole span, and pictures of it in order."""
-    async with LocalSource(targets) as source:
+    async with LiveSource(targets) as source:
         feed = LiveFeed(source)
         source.look_back()
         click.echo(f"watching {source.name} for {for_s:g} s, and asking for the past", err=True)

@@ -25,7 +25,7 @@ from perftui.present.documents.report import WIDTH, report
 from perftui.present.documents.snapshot import document, json_schema
 from perftui.recording.looking import summary_between
 from perftui.recording.reader import Recording
-from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui.sources.target import LiveTarget, TargetError, parse_live
 
 WATCHED_S = 10.0
 
@@ -82,7 +82,7 @@ def snapshot(
     elif moment is not None:
         raise click.BadParameter("only a recording has other moments than this one", param_hint="--at")
     else:
-        summary = _of_service(parse_local(targets), for_s)
+        summary = _of_service(parse_live(targets), for_s)
     if as_json:
         click.echo(json.dumps(document(summary, wanted), ensure_ascii=False, indent=2))
     else:
@@ -90,7 +90,7 @@ def snapshot(
         click.echo("\n".join(report(summary, wanted, width)))
 
 
-def _of_service(targets: tuple[LocalTarget, ...], for_s: float | None) -> Summary:
+def _of_service(targets: tuple[LiveTarget, ...], for_s: float | None) -> Summary:
     try:
         return asyncio.run(_watch(targets, for_s or WATCHED_S))
     except TargetError:
@@ -124,7 +124,7 @@ def _ended_by_sigterm(end: Callable[[], None]) -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGTERM)
 
 
-async def _watch(targets: tuple[LocalTarget, ...], for_s: float) -> Summary:
+async def _watch(targets: tuple[LiveTarget, ...], for_s: float) -> Summary:
     summary = await watch_for(targets, for_s, ending=_ended_by_sigterm)
     for event in summary.events:
         if event.kind == CLOCK_STEPPED:

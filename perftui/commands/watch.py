@@ -24,8 +24,8 @@ from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.present.documents.turns import turn_document, turn_line
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, TargetError, parse_live
 
 WINDOW_S = 25.0
 """What is judged: what is over is told as over within half a minute …"""
@@ -68,7 +68,7 @@ def watch(
         if not url.startswith(("http://", "https://")):
             raise click.BadParameter("write http://… or https://…", param_hint="--webhook")
         hooks.append(webhook(url))
-    asyncio.run(_until_ended(_watch(parse_local(targets), on, Hooks(hooks), as_json=as_json)))
+    asyncio.run(_until_ended(_watch(parse_live(targets), on, Hooks(hooks), as_json=as_json)))
 
 
 async def _until_ended(work: Coroutine[None, None, None]) -> None:
@@ -88,7 +88,7 @@ async def _until_ended(work: Coroutine[None, None, None]) -> None:
         await asyncio.gather(task, waiting, return_exceptions=True)
 
 
-async def _watch(targets: Sequence[LocalTarget], on: Severity, hooks: Hooks, *, as_json: bool) -> None:
+async def _watch(targets: Sequence[LiveTarget], on: Severity, hooks: Hooks, *, as_json: bool) -> None:
     telling = asyncio.ensure_future(hooks.run())
     try:
         async with AsyncExitStack() as stack:
@@ -100,12 +100,12 @@ async def _watch(targets: Sequence[LocalTarget], on: Severity, hooks: Hooks, *, 
         await asyncio.gather(telling, return_exceptions=True)
 
 
-async def _entered(stack: AsyncExitStack, targets: Sequence[LocalTarget]) -> LocalSource:
+async def _entered(stack: AsyncExitStack, targets: Sequence[LiveTarget]) -> LiveSource:
     """Follow what is meant, as soon as it is there."""
     told = ""
     while True:
         try:
-            return await stack.enter_async_context(LocalSource(targets))
+            return await stack.enter_async_context(LiveSource(targets))
         except TargetError as error:
             if not targets:
                 raise
@@ -115,7 +115,7 @@ async def _entered(stack: AsyncExitStack, targets: Sequence[LocalTarget]) -> Loc
         await asyncio.sleep(AGAIN_S)
 
 
-async def _follow(source: LocalSource, on: Severity, hooks: Hooks, *, as_json: bool) -> None:
+async def _follow(source: LiveSource, on: Severity, hooks: Hooks, *, as_json: bool) -> None:
     state = _State(on, Freezing(source))
     reading = asyncio.ensure_future(state.read(source))
     link = ""
@@ -144,7 +144,7 @@ class _State:
         self._steady = Steady()
         self._turns = Turns(on)
 
-    async def read(self, source: LocalSource) -> None:
+    async def read(self, source: LiveSource) -> None:
         self._dashboard = Dashboard(source.name)
         async for event in source:
             with FAULTS.spared(f"a {type(event).__name__}"):

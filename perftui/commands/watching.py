@@ -13,8 +13,8 @@ from perftui.commands.recordings import recording_in, stretch, tell_damage
 from perftui.model.dashboard import Dashboard
 from perftui.model.summary import Summary
 from perftui.recording.looking import summary_between
-from perftui.sources.local import LocalSource
-from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import LiveTarget, TargetError, parse_live
 
 Follow = Callable[[Dashboard], None]
 """Is told of everything that comes."""
@@ -39,7 +39,7 @@ async def picture_of(
     """
     recording = recording_in(targets)
     if recording is None:
-        wanted = parse_local(targets)
+        wanted = parse_live(targets)
         try:
             return await watch_for(wanted, for_s or usual_s, follow)
         except TargetError:
@@ -55,7 +55,7 @@ async def picture_of(
 
 
 async def watch_for(
-    targets: Sequence[LocalTarget], for_s: float, follow: Follow = _nobody, ending: Ending = as_planned
+    targets: Sequence[LiveTarget], for_s: float, follow: Follow = _nobody, ending: Ending = as_planned
 ) -> Summary:
     """Return what happened in `for_s`, of which `follow` sees all; `TargetError` if nobody told anything.
 
@@ -67,7 +67,7 @@ async def watch_for(
         workers = f"{joined} of {len(dashboard.alive)} workers"
         click.echo(f"watching {source.name} for {for_s:g} s ({workers})", err=True)
 
-    async with LocalSource(targets) as source:
+    async with LiveSource(targets) as source:
         summary = await watched(source, for_s, ready, follow, ending)
     if not any(row.last_seen for row in summary.workers):
         raise TargetError(

@@ -23,9 +23,9 @@ from perftui.model.text import clean, clean_text
 from perftui.sources.absent import explain
 from perftui.sources.actions import take_standing
 from perftui.sources.discovery import Discovery, directories, discover
-from perftui.sources.local import LocalSource
+from perftui.sources.live import LiveSource
 from perftui.sources.match import matches, matching
-from perftui.sources.target import LocalTarget, PidTarget, TargetError
+from perftui.sources.target import LiveTarget, LocalTarget, PidTarget, RemoteTarget, TargetError, local_among
 from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.frames import WIRE_VERSION
 from perftui_agent.wire.lives import file_stem
@@ -43,9 +43,9 @@ SPY_S = 3.0
 FULL_BYTES = 1024 * 1024
 
 
-def read(targets: Sequence[LocalTarget]) -> Surroundings:
+def read(targets: Sequence[LiveTarget]) -> Surroundings:
     """Return all there is to know here about `targets`; about every worker, without any."""
-    found, absent = asyncio.run(_workers(targets))
+    found, absent = asyncio.run(_all_workers(targets))
     spy, spy_version = _spy()
     xdg = os.environ.get("XDG_RUNTIME_DIR", "")
     return Surroundings(
@@ -56,7 +56,7 @@ def read(targets: Sequence[LocalTarget]) -> Surroundings:
         rights=read_rights(os.getpid()),
         spy=spy,
         spy_version=spy_version,
-        variables={name: value for name, value in os.environ.items() if name.startswith("PERFTUI_")},
+        variables={name: value for name, value in os.environ.items() if _is_setting(name)},
         xdg=clean_text(xdg),
         xdg_problem=_xdg_problem(xdg),
         shell=_shell(),
@@ -67,18 +67,46 @@ def read(targets: Sequence[LocalTarget]) -> Surroundings:
     )
 
 
+async def _all_workers(targets: Sequence[LiveTarget]) -> tuple[tuple[Worker, ...], tuple[Absent, ...]]:
+    found: list[Worker] = []
+    absent: list[Absent] = []
+    for target in targets:
+        if isinstance(target, RemoteTarget):
+            try:
+                found += await _workers_behind(target)
+            except TargetError as error:
+                absent.append(_absent(target, error))
+    if (local := local_among(targets)) or not targets:
+        here, missing = await _workers(local)
+        found += here
+        absent += missing
+    return tuple(found), tuple(absent)
+
+
+async def _workers_behind(target: RemoteTarget) -> list[Worker]:
+    """Return who is behind a remote door, as each says itself: nothing can be read of it from here."""
+    async with LiveSource([target]) as source:
+        await source.settled(LISTEN_S)
+        return [await _asked(source, each, rights=None, has_box=True) for each in source.workers()]
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith("PERFTUI_") and name != "PERFTUI_TOKEN"
+
+
+def _absent(target: LiveTarget, error: TargetError) -> Absent:
+    return Absent(str(target), clean_text(error.problem), clean_text(error.advice))
+
+
 async def _workers(targets: Sequence[LocalTarget]) -> tuple[tuple[Worker, ...], tuple[Absent, ...]]:
     discovery, missing = await _discovered(targets)
-    absent = []
-    for target in missing:
-        error = explain(target, discovery)
-        absent.append(Absent(str(target), clean_text(error.problem), clean_text(error.advice)))
+    absent = [_absent(target, explain(target, discovery)) for target in missing]
     wanted = matching(targets, discovery.registrations) if targets else list(discovery.registrations)
     known = {each.worker.id: _unasked(each) for each in wanted}
     asked = [PidTarget(each.worker.pid) for each in wanted if each.wire == WIRE_VERSION]
     if asked:
         try:
-            async with LocalSource(asked) as source:
+            async with LiveSource(asked) as source:
                 await source.settled(LISTEN_S)
                 for each in source.workers():
                     if each.worker.id in known:
@@ -99,7 +127,7 @@ async def _discovered(targets: Sequence[LocalTarget]) -> tuple[Discovery, list[L
     return discovery, missing
 
 
-async def _asked(source: LocalSource, registration: Registration) -> Worker:
+async def _asked(source: LiveSource, registration: Registration, **said: object) -> Worker:
     worker = registration.worker
     answer = await take_standing(source, worker.id)
     phase = source.phase(worker.id) or "gone"
@@ -108,6 +136,7 @@ async def _asked(source: LocalSource, registration: Registration) -> Worker:
         state=phase,
         standing=None if isinstance(answer, Refusal) else clean(answer),
         unanswered=clean_text(answer.reason) if isinstance(answer, Refusal) else "",
+        **said,
     )
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perftui.ramp.safety import is_this_machine
-from perftui.sources.target import LocalTarget, PortTarget, TargetError, UnixTarget
+from perftui.sources.target import LiveTarget, PortTarget, RemoteTarget, TargetError, UnixTarget
 from perftui_agent.wire.registration import Registration
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}  # noqa: S104 - told apart, not bound to
 
 
 def address_of(
-    target: LocalTarget, registrations: Sequence[Registration], i_own: str | None
+    target: LiveTarget, registrations: Sequence[Registration], i_own: str | None
 ) -> tuple[str, str | None]:
     """Return where to send to, and by which Unix socket; `TargetError` where nothing may be sent."""
     if isinstance(target, UnixTarget):
         return "http://localhost", target.path
+    if isinstance(target, RemoteTarget):
+        return _address_of_remote(target, i_own), None
     addresses = [_split(each) for registration in registrations for each in registration.tcp]
     if not addresses:
         unix = [each for registration in registrations for each in registration.unix]
@@ -29,11 +31,26 @@ def address_of(
         if port == target.port and target.host is not None:
             host = target.host
     host = _ANY.get(host, host)
+    _refuse_other_machine(host, i_own)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}", None
+
+
+def _address_of_remote(target: RemoteTarget, i_own: str | None) -> str:
+    scheme, _, rest = target.url.rstrip("/").partition("://")
+    if scheme.lower() != "http" or "/" in rest:
+        raise TargetError(
+            f"{target}: a ramp is sent over plain HTTP and without a prefix, to the servers themselves",
+            f"log in there: ssh -t {target.host} perftui ramp 8000 …",
+        )
+    _refuse_other_machine(target.host, i_own)
+    return f"http://{rest}"
+
+
+def _refuse_other_machine(host: str, i_own: str | None) -> None:
     if not is_this_machine(host) and i_own != host:
         raise TargetError(
             f"{host} is not this machine: nothing is sent to it", f"if it is yours: --i-own {host}"
         )
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}", None
 
 
 def _split(address: str) -> tuple[str, int]:

@@ -28,6 +28,10 @@ _OWN_CLOCK_NS = 5 * _SECOND_NS
 """A live frame that seems so far from now, and by its wall clock is not, has a steady clock of its own."""
 
 
+_STRANGE_CLOCK_NS = 2 * _SECOND_NS
+"""Another machine whose wall clock says so much else than ours is not believed when its frames end."""
+
+
 class Placing:
     """Where the frames of one worker belong."""
 
@@ -60,8 +64,13 @@ class Placing:
 
     def greet(self, hello: Hello) -> None:
         """Take in how its clocks stood before its first live frame."""
-        if hello.steady_ns:
-            self._greeted_ns = hello.said_at - hello.steady_ns
+        if not hello.steady_ns:
+            return
+        self._greeted_ns = hello.said_at - hello.steady_ns
+        now_ns = int(self._axis.now() * 1e9)
+        if self._offset_ns is None and abs(hello.said_at - now_ns) > _STRANGE_CLOCK_NS:
+            # It has come within a moment: how long that took is less than its clock is wrong by.
+            self._offset_ns = now_ns - hello.steady_ns
 
     def place_live(self, frame: Frame) -> tuple[Frame, float]:
         """Return a frame that has just come, placed, and by how many seconds its wall clock was set."""

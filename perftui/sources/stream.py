@@ -1,8 +1,7 @@
-"""One worker's stream: a WebSocket over the worker's own Unix socket.
+"""One worker's stream, over the worker's own Unix socket or a channel of a remote door.
 
 Gives the hello and the frames as they come, and takes requests whose answers come in between. It
-believes that it talks to the worker it was told of only when the socket belongs to a trusted user and
-the hello names that very worker.
+believes that it talks to the worker it was told of only when the hello names that very worker.
 """
 
 from __future__ import annotations
@@ -10,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
-from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from perftui.sources.discovery import may_connect
 from perftui_agent.wire.actions import Finish, Progress
 from perftui_agent.wire.codec import WireError, decode_from_agent, encode, is_history, kept_evidence
 from perftui_agent.wire.dumps import Refusal
-from perftui_agent.wire.frames import MAX_MESSAGE_BYTES, WIRE_VERSION, Frame, Hello, History
+from perftui_agent.wire.frames import WIRE_VERSION, Frame, Hello, History
 from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.keep import Keep
 from perftui_agent.wire.listen import Listen
@@ -34,6 +31,21 @@ OPEN_TIMEOUT_S = 10.0
 
 LOST = (OSError, TimeoutError, WebSocketException, WireError)
 """What a stream that can't go on raises; connecting again may help."""
+
+
+_CLOSED = (ConnectionClosed, ConnectionError)
+
+
+class Connection(Protocol):
+    """What a worker's messages come over."""
+
+    async def recv(self) -> str | bytes:
+        """Return the next message; one of `LOST` if none will come."""
+
+    async def send(self, message: bytes, /) -> None:
+        """Send a message; one of `LOST` if it can't be."""
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]: ...
 
 
 class WrongWireError(Exception):
@@ -77,11 +89,13 @@ class Stream:
         self,
         registration: Registration,
         turn: Callable[[], AbstractAsyncContextManager[None]],
+        connect: Callable[[Registration], AbstractAsyncContextManager[Connection]],
         *,
         listens: bool = False,
     ) -> None:
         self.registration = registration
         self._listens = listens
+        self._connect = connect
         self._turn = turn
         """Within it a message is decoded and told of."""
         self.worker = registration.worker
@@ -89,7 +103,7 @@ class Stream:
         """The `seq` of the last live frame."""
         self.keeps = False
         """Whether the agent keeps seconds on being asked to."""
-        self._connection: ClientConnection | None = None
+        self._connection: Connection | None = None
         self._asked: dict[str, _Asked] = {}
 
     @property
@@ -99,19 +113,7 @@ class Stream:
 
     async def follow(self, tell: Callable[[Told], Awaitable[None]]) -> None:
         """Connect and `tell` of everything that comes; return when the agent ends it, raise `LOST` else."""
-        path = self.registration.socket
-        if not may_connect(path):
-            raise PermissionError(f"{path} is no socket of this user or root")
-        async with unix_connect(
-            path,
-            "ws://localhost/",
-            max_size=MAX_MESSAGE_BYTES,
-            max_queue=2,  # megabytes of the past are not to be read before there is time for them
-            compression=None,
-            open_timeout=OPEN_TIMEOUT_S,
-            close_timeout=0.5,
-            ping_interval=None,  # frames come every second: their absence tells more
-        ) as connection:
+        async with self._connect(self.registration) as connection:
             hello = self._checked(_decoded(await connection.recv()))
             self.keeps = hello.keeps
             if self._listens and hello.shares:
@@ -162,7 +164,7 @@ class Stream:
                     return answer.result()
                 if left_s <= 0:
                     raise NotAnsweredError(f"worker {pid} did not answer within {timeout_s:g} s")
-        except ConnectionClosed:
+        except _CLOSED:
             raise NotAnsweredError(f"the connection to worker {pid} ended") from None
         finally:
             self._asked.pop(request.id, None)
@@ -172,12 +174,12 @@ class Stream:
     async def keep(self, kind: str) -> None:
         """Have the worker keep the seconds around now, if it can."""
         if self._connection is not None and self.keeps:
-            with contextlib.suppress(ConnectionClosed):
+            with contextlib.suppress(*_CLOSED):
                 await self._connection.send(encode(Keep(kind=kind)))
 
     async def _finish(self, request_id: str, finish: asyncio.Event) -> None:
         await finish.wait()
-        with contextlib.suppress(ConnectionClosed):
+        with contextlib.suppress(*_CLOSED):
             if self._connection is not None:
                 await self._connection.send(encode(Finish(id=request_id)))
 

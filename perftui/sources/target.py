@@ -18,7 +18,7 @@ from perftui.record import Record
 
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 
-FORMS = "localhost:8000, 8000, unix:/path/to.sock, pid:1234, service:NAME, FILE.perftui"
+FORMS = "localhost:8000, 8000, unix:/path/to.sock, pid:1234, service:NAME, https://host, FILE.perftui"
 """What a target may look like, for the second line of an error."""
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
@@ -100,7 +100,10 @@ class RecordingTarget(Record, frozen=True):
 LocalTarget: TypeAlias = PortTarget | UnixTarget | PidTarget | ServiceTarget
 """What can be found on this host."""
 
-Target: TypeAlias = LocalTarget | RemoteTarget | RecordingTarget
+LiveTarget: TypeAlias = LocalTarget | RemoteTarget
+"""What runs, here or elsewhere."""
+
+Target: TypeAlias = LiveTarget | RecordingTarget
 """Anything that can be looked at."""
 
 
@@ -123,13 +126,11 @@ def parse(text: str) -> Target:
     return _host_and_port(word)
 
 
-def parse_local(texts: Iterable[str]) -> tuple[LocalTarget, ...]:
-    """Return what each of `texts` means, each once; `TargetError` for what is not on this host."""
-    found: dict[LocalTarget, None] = {}
+def parse_live(texts: Iterable[str]) -> tuple[LiveTarget, ...]:
+    """Return what each of `texts` means, each once; `TargetError` for what doesn't run."""
+    found: dict[LiveTarget, None] = {}
     for text in texts:
         target = parse(text)
-        if isinstance(target, RemoteTarget):
-            raise _remote_not_yet(target)
         if isinstance(target, RecordingTarget):
             raise TargetError(
                 f"{target} is a recording, and this needs a service that runs",
@@ -137,6 +138,11 @@ def parse_local(texts: Iterable[str]) -> tuple[LocalTarget, ...]:
             )
         found[target] = None
     return tuple(found)
+
+
+def local_among(targets: Iterable[LiveTarget]) -> tuple[LocalTarget, ...]:
+    """Return those that are on this host, or were."""
+    return tuple(target for target in targets if not isinstance(target, RemoteTarget))
 
 
 def _named(word: str, kind: str, rest: str) -> LocalTarget:
@@ -190,18 +196,12 @@ def _remote(word: str) -> RemoteTarget:
         raise TargetError(f"{word} names no host", "like this: https://shop.example:8443")
     if parts.username is not None or parts.password is not None:
         raise TargetError("a URL with a password in it ends up in logs", "leave it out of the target")
-    return RemoteTarget(word, host, port or (443 if parts.scheme.lower() == "https" else 80))
-
-
-def _remote_not_yet(target: RemoteTarget) -> TargetError:
-    if target.host in LOOPBACK_NAMES or _is_loopback(target.host):
-        return TargetError(
-            f"{target}: the remote door isn't supported yet", f"on this host type {target.host}:{target.port}"
+    if parts.query or parts.fragment:
+        raise TargetError(
+            f"{word.partition('?')[0].partition('#')[0]} with a query is no target",
+            "a service is named by host, port and prefix; the token goes into PERFTUI_TOKEN",
         )
-    return TargetError(
-        f"{target}: connecting to another host isn't supported yet",
-        f"log in there and look from inside: ssh -t {target.host} perftui connect {target.port}",
-    )
+    return RemoteTarget(word, host, port or (443 if parts.scheme.lower() == "https" else 80))
 
 
 def _is_ipv6(host: str) -> bool:
@@ -212,7 +212,10 @@ def _is_ipv6(host: str) -> bool:
     return True
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this one for sure: by its name, or by its address."""
+    if host.lower() in LOOPBACK_NAMES:
+        return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

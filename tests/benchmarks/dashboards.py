@@ -14,8 +14,8 @@ from textual.app import App, ComposeResult
 from textual.widgets import DataTable, Static
 
 from perftui.feed import LiveFeed
-from perftui.sources.local import LocalSource
-from perftui.sources.target import parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import parse_live
 from perftui_agent.wire.parts import WorkerId
 
 COLUMNS = ("route", "rps", "err", "p50", "p95", "p99")
@@ -77,7 +77,7 @@ class Empty(App[None]):
 
 
 async def _table() -> None:
-    async with LocalSource(parse_local(["8000"])) as source:
+    async with LiveSource(parse_live(["8000"])) as source:
         await Plain(LiveFeed(source)).run_async(mouse=False)
 
 

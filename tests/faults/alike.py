@@ -27,8 +27,8 @@ from perftui.model.dashboard import Dashboard
 from perftui.model.events import HistoryReceived
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
-from perftui.sources.local import LocalSource
-from perftui.sources.target import parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import parse_live
 from tests.support.servers import Service, running, write_app
 
 APP = """
@@ -190,7 +190,7 @@ async def _send(url: str, trial: Trial, rng: random.Random, until_s: float) -> N
 
 async def _tried(service: Service, trial: Trial, rng: random.Random) -> dict[str, str]:
     """Return what of the kinds that could be meant is told of after some seconds of it: kind and subject."""
-    async with LocalSource(parse_local([service.target]), where=[service.runtime_dir]) as source:
+    async with LiveSource(parse_live([service.target]), where=[service.runtime_dir]) as source:
         dashboard = Dashboard(source.name)
 
         async def read() -> None:

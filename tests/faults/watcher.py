@@ -19,8 +19,8 @@ from perftui.model.events import HistoryReceived
 from perftui.model.happenings import Finding
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
-from perftui.sources.local import LocalSource
-from perftui.sources.target import parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import parse_live
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Watcher:
         return [picture for picture in list(self.pictures) if picture.at_s >= since_s]
 
     async def _watch(self) -> None:
-        async with LocalSource(parse_local([self._target])) as source:
+        async with LiveSource(parse_live([self._target])) as source:
             dashboard, steady = Dashboard(source.name), Steady()
 
             async def read() -> None:

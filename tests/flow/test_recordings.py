@@ -22,8 +22,8 @@ from perftui.model.evidence import result_of
 from perftui.model.parts import pid_of
 from perftui.recording.looking import summary_between
 from perftui.recording.reader import Recording
-from perftui.sources.local import LocalSource
-from perftui.sources.target import parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import parse_live
 from perftui_agent.wire.dumps import Dump
 from tests.perftui.screens.seen import Seen
 from tests.support.servers import Service, running, wait_until, write_app
@@ -128,7 +128,7 @@ def test_r_records_beside_the_dashboard_and_ends_it(tmp_path: Path, monkeypatch:
         monkeypatch.setenv("PERFTUI_RUNTIME_DIR", str(service.runtime_dir))
 
         async def scene() -> None:
-            async with LocalSource(parse_local([service.target])) as source:
+            async with LiveSource(parse_live([service.target])) as source:
                 app = Dashboard(LiveFeed(source), depth="full", targets=source.targets)
                 async with app.run_test(size=(120, 40)) as pilot:
                     seen = Seen(app, pilot)

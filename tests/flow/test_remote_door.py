@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,29 @@ def test_one_connection_has_all_workers_and_what_they_can_do(shop: Service) -> N
             return pids
 
     assert sorted(asyncio.run(check()).values()) == shop.pids()
+
+
+def test_every_verb_reaches_it_by_its_url(shop: Service) -> None:
+    """Below whatever prefix; the token comes by the environment or the command line, and is not shown."""
+    target = f"{shop.url}/any/prefix"
+    elsewhere = {"PERFTUI_RUNTIME_DIR": str(shop.runtime_dir / "nothing"), "PERFTUI_TOKEN": TOKEN}
+    here = replace(shop, env=shop.env | elsewhere)
+    told = here.perftui("snapshot", target, "--for", "1s", "--json")
+    assert told.returncode == 0, told.stderr
+    document = json.loads(told.stdout)
+    assert sorted(each["pid"] for each in document["workers"]) == shop.pids()
+    assert document["coverage"]["workers_seen"] == 2
+    assert not [each for each in document["routes"] if "_perftui" in each["route"]]
+    one = str(shop.pids()[0])
+    dump = here.perftui("dump", target, "--worker", one, "--json")
+    assert dump.returncode == 0, dump.stderr
+    assert json.loads(dump.stdout)["worker"] == int(one)
+    wrong = shop.perftui("snapshot", target, "--token", "0123456789abcdefghij")
+    assert wrong.returncode == 2
+    assert "nothing answers here, or the token is wrong" in wrong.stderr
+    said = told.stdout + told.stderr + dump.stdout + dump.stderr
+    assert TOKEN not in said
+    assert "0123456789abcdefghij" not in wrong.stderr
 
 
 def test_promise_17_what_a_proxy_says_is_not_believed(shop: Service) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from perftui.feed import LiveFeed
-from perftui.sources.local import LocalSource
-from perftui.sources.target import parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import parse_live
 from perftui_agent.wire.parts import WorkerId
 from tests.support.fake_service import fake_service
 from tests.support.servers import private_dir
@@ -35,7 +35,7 @@ def test_ten_minutes_are_there_after_connecting_and_the_present_comes_between(di
     async def scenario() -> None:
         async with (
             fake_service(directory, workers=3, routes=10, history_s=TEN_MINUTES_S) as service,
-            LocalSource(parse_local(["8000"]), where=[directory], head_start_s=20.0) as source,
+            LiveSource(parse_live(["8000"]), where=[directory], head_start_s=20.0) as source,
         ):
             feed = LiveFeed(source)
             spoke: list[WorkerId] = []

@@ -13,8 +13,8 @@ import pytest
 from perftui.feed import LiveFeed
 from perftui.freezing import Freezing, Keepers
 from perftui.model.happenings import Finding, Severity
-from perftui.sources.local import LocalSource
-from perftui.sources.target import parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import parse_live
 from perftui_agent.wire.dumps import DumpRequest
 from perftui_agent.wire.keep import Keep
 from perftui_agent.wire.messages import FromClient
@@ -75,7 +75,7 @@ def test_only_an_agent_that_keeps_is_asked(keeps: bool) -> None:
     async def check() -> list[FromClient]:
         async with (
             fake_agent(directory, keeps=keeps) as agent,
-            LocalSource(parse_local(["8000"]), where=[directory]) as source,
+            LiveSource(parse_live(["8000"]), where=[directory]) as source,
         ):
             feed = LiveFeed(source)
             await source.settled(5.0)

@@ -19,8 +19,8 @@ from perftui.model.events import EvidenceKept
 from perftui.model.summarize import summarize
 from perftui.recorder import Recorder
 from perftui.sources.actions import take_dump
-from perftui.sources.local import LocalSource
-from perftui.sources.target import parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import parse_live
 from perftui_agent.wire.asked import asked_evidence
 from perftui_agent.wire.dumps import Dump
 
@@ -57,7 +57,7 @@ def demo() -> Iterator[str]:
 async def recorded(target: str, path: Path) -> None:
     """Record it, and dump a worker whose loop is held, as soon as one is."""
     await asyncio.sleep(WARM_S)
-    async with LocalSource(parse_local([target])) as source:
+    async with LiveSource(parse_live([target])) as source:
         recorder = Recorder(source, str(path))
         writing = asyncio.create_task(recorder.run(LASTS_S))
         recorder.mark(now(), "deploy 1.4.2")

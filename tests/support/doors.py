@@ -91,7 +91,6 @@ async def visiting(url: str, token: str = TOKEN, **options: Any) -> AsyncIterato
         additional_headers=headers,
         max_size=MAX_CARRIED_BYTES,
         compression=None,
-        proxy=None,
         open_timeout=WITHIN_S,
         **options,
     ) as connection:

@@ -264,17 +264,19 @@ class _Relay:
 
     async def _tell_what_is_left(self, asked: AskRemains) -> None:
         with self._guard.guarding("serve.remains"):
-            directory, gone = self._rendezvous.directory, self._workers.get(asked.worker)
-            if gone is not None:
-                frames = await asyncio.to_thread(last_frames, directory, gone.worker, asked.after_seq)
+            directory, service = self._rendezvous.directory, self._own.service
+            if asked.worker:
+                frames = await asyncio.to_thread(
+                    last_frames, directory, asked.worker, service, asked.after_seq
+                )
                 for frame in frames:
-                    await self._say(Remains(id=asked.id, worker=gone.worker, frame=frame))
-            elif not asked.worker:
-                service, known = self._own.service, set(self._workers)
+                    await self._say(Remains(id=asked.id, frame=frame))
+            else:
+                known = set(self._workers)
                 left = await asyncio.to_thread(evidence_of_the_dead, directory, service, known)
                 for worker, evidence in left:
                     await self._say(Remains(id=asked.id, worker=worker, evidence=evidence))
-        await self._say(Remains(id=asked.id))
+        await self._say(Remains(id=asked.id, more=False))
 
 
 def _of_service(own: Registration, others: Iterable[Registration]) -> list[Registration]:

@@ -12,10 +12,11 @@ import msgspec
 
 from perftui_agent.wire.boxes import MAX_BOX_BYTES, read_evidence, whole_messages
 from perftui_agent.wire.codec import WireError, decode_from_agent
-from perftui_agent.wire.frames import Frame
+from perftui_agent.wire.frames import Frame, Hello
 from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.lives import file_stem
+from perftui_agent.wire.messages import FromAgent
 from perftui_agent.wire.parts import WorkerId
 from perftui_agent.wire.registration import check_private
 
@@ -32,14 +33,29 @@ class _Head(msgspec.Struct):
 _head: msgspec.msgpack.Decoder[_Head] = msgspec.msgpack.Decoder(_Head)
 
 
-def last_frames(directory: Path, worker: WorkerIdentity, after_seq: int) -> list[Frame]:
+def last_frames(directory: Path, worker: WorkerId, service: str, after_seq: int) -> list[Frame]:
     """Return the latest frames after `after_seq` in a worker's box, oldest first; none if it left no box."""
-    try:
-        check_private(directory)
-        with (directory / f"{file_stem(worker)}.ring").open("rb") as file:
+    check_private(directory)
+    pid = worker.split("/")[1:2]
+    for path in sorted(directory.glob("*.ring")):
+        if [path.name.partition("-")[0]] != pid:
+            continue
+        with path.open("rb") as file:
             data = file.read(MAX_BOX_BYTES)
-    except OSError:
-        return []
+        hello = next(map(_decoded, whole_messages(data)), None)
+        if isinstance(hello, Hello) and hello.worker.id == worker and hello.worker.service == service:
+            return _frames_after(after_seq, data)
+    return []
+
+
+def _decoded(message: bytes) -> FromAgent | None:
+    try:
+        return decode_from_agent(message)
+    except WireError:
+        return None
+
+
+def _frames_after(after_seq: int, data: bytes) -> list[Frame]:
     found: dict[int, bytes] = {}
     for message in whole_messages(data):
         try:
@@ -48,15 +64,8 @@ def last_frames(directory: Path, worker: WorkerIdentity, after_seq: int) -> list
             continue
         if head.type == "frame" and not head.thinned and head.seq > after_seq:
             found[head.seq] = message
-    frames: list[Frame] = []
-    for seq in sorted(found)[-MAX_FRAMES:]:
-        try:
-            frame = decode_from_agent(found[seq])
-        except WireError:
-            continue
-        if isinstance(frame, Frame):
-            frames.append(frame)
-    return frames
+    latest = [_decoded(found[seq]) for seq in sorted(found)[-MAX_FRAMES:]]
+    return [frame for frame in latest if isinstance(frame, Frame)]
 
 
 def evidence_of_the_dead(

@@ -68,8 +68,10 @@ class Remains(Part, tag="remains"):
     """What workers that are gone have left in their black boxes: an answer to `AskRemains`."""
 
     id: str
+    more: bool = True
+    """Whether this is a part of the answer; else it ends it."""
     worker: WorkerIdentity | None = None
-    """Of whom; None ends the answer."""
+    """Whose evidence it is."""
     frame: Frame | None = None
     evidence: list[Evidence] = msgspec.field(default_factory=list)
 

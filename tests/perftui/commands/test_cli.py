@@ -90,7 +90,7 @@ def test_the_version_is_that_of_the_distribution(directory: Path) -> None:
         (["snapshot", "--at", "+5s", "8000"], "only a recording has other moments than this one"),
         (["cut", "incident.perftui", "-o", "a" * 300 + ".perftui"], "can't be used: File name too long"),
         (["check", "8000", "--slo", "p95<1s", "--against", ""], "the target is empty"),
-        (["connect", "https://shop.example"], "another host isn't supported yet"),
+        (["connect", "https://shop.example"], "remote door, which takes a token"),
         (["snapshot"], "no instrumented service"),
         (["connect"], "no instrumented service"),
     ],

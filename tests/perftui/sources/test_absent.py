@@ -13,7 +13,7 @@ import pytest
 
 from perftui.sources.absent import explain
 from perftui.sources.discovery import Discovery, discover
-from perftui.sources.target import TargetError, parse_local
+from perftui.sources.target import TargetError, local_among, parse_live
 from tests.support.servers import free_port
 
 NOBODY = Discovery(())
@@ -27,7 +27,7 @@ def port() -> Iterator[int]:
 
 
 def why(text: str, discovery: Discovery = NOBODY) -> TargetError:
-    return explain(parse_local([text])[0], discovery)
+    return explain(local_among(parse_live([text]))[0], discovery)
 
 
 def test_nothing_listens() -> None:

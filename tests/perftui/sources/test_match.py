@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from perftui.sources.match import local_addresses, matches
-from perftui.sources.target import LocalTarget, parse_local
+from perftui.sources.target import LocalTarget, local_among, parse_live
 from perftui_agent.wire.registration import Registration
 from tests.support.frames import worker
 
@@ -19,7 +19,7 @@ def registered(tcp: list[str] | None = None, unix: list[str] | None = None) -> R
 
 
 def target(text: str) -> LocalTarget:
-    return parse_local([text])[0]
+    return local_among(parse_live([text]))[0]
 
 
 @pytest.mark.parametrize(

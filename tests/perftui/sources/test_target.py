@@ -15,8 +15,9 @@ from perftui.sources.target import (
     Target,
     TargetError,
     UnixTarget,
+    local_among,
     parse,
-    parse_local,
+    parse_live,
 )
 
 ports = st.integers(1, 65535)
@@ -98,28 +99,27 @@ def test_a_path_is_answered_with_how_to_write_a_socket() -> None:
         parse("/run/shop.sock")
 
 
-@pytest.mark.parametrize(
-    ("text", "next_command"),
-    [
-        ("http://localhost:8000", "type localhost:8000"),
-        ("https://shop.example", "ssh -t shop.example perftui connect 443"),
-    ],
-)
-def test_what_is_not_supported_yet_says_so_and_what_to_do(text: str, next_command: str) -> None:
-    """A form of later work is understood, and answered with what works today."""
-    with pytest.raises(TargetError) as raised:
-        parse_local([text])
-    assert "yet" in raised.value.problem
-    assert next_command in raised.value.advice
+@pytest.mark.parametrize("text", ["https://shop.example/api?token=x", "http://shop.example#x"])
+def test_a_url_with_a_query_is_no_target(text: str) -> None:
+    """It would be shown and kept, with whatever secret is in it."""
+    with pytest.raises(TargetError, match="with a query is no target") as raised:
+        parse_live([text])
+    assert "PERFTUI_TOKEN" in raised.value.advice
+
+
+def test_those_that_are_here_are_told_from_those_that_are_not() -> None:
+    """Only of the former can anything be found on the disk."""
+    targets = parse_live(["8000", "https://shop.example", "service:shop"])
+    assert local_among(targets) == (PortTarget(8000), ServiceTarget("shop"))
 
 
 def test_a_recording_is_no_service_that_runs() -> None:
     """Where something has to run, a recording is refused with what opens it."""
     with pytest.raises(TargetError, match="is a recording, and this needs") as raised:
-        parse_local(["incident.perftui"])
+        parse_live(["incident.perftui"])
     assert raised.value.advice.endswith("perftui replay incident.perftui")
 
 
 def test_targets_named_twice_are_one() -> None:
     """Several targets keep their order, and repeats don't count."""
-    assert parse_local(["8001", "8000", "8001"]) == (PortTarget(8001), PortTarget(8000))
+    assert parse_live(["8001", "8000", "8001"]) == (PortTarget(8001), PortTarget(8000))

@@ -21,8 +21,8 @@ from perftui.model.events import (
     WorkerGone,
     WorkerJoined,
 )
-from perftui.sources.local import LocalSource
-from perftui.sources.target import TargetError, parse_local
+from perftui.sources.live import LiveSource
+from perftui.sources.target import TargetError, parse_live
 from perftui_agent.wire.frames import Hello, History
 from perftui_agent.wire.incidents import Evidence
 from tests.support.boxes import write_box
@@ -49,7 +49,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-async def next_of(source: LocalSource, kind: type[E]) -> E:
+async def next_of(source: LiveSource, kind: type[E]) -> E:
     """Return the next event of a kind; whatever comes before it is of no interest."""
     async for event in source:
         if isinstance(event, kind):
@@ -57,8 +57,8 @@ async def next_of(source: LocalSource, kind: type[E]) -> E:
     raise AssertionError("a source never ends")
 
 
-def source_of(directory: Path, *targets: str) -> LocalSource:
-    return LocalSource(parse_local(targets), where=[directory])
+def source_of(directory: Path, *targets: str) -> LiveSource:
+    return LiveSource(parse_live(targets), where=[directory])
 
 
 def test_a_worker_is_found_greeted_and_heard(directory: Path) -> None:
@@ -116,7 +116,7 @@ def test_the_first_picture_has_a_head_start(directory: Path) -> None:
     """Of the past only the latest second is told, and the present, until somebody looks back."""
 
     async def scenario() -> None:
-        source = LocalSource(parse_local(["8000"]), where=[directory], head_start_s=15.0)
+        source = LiveSource(parse_live(["8000"]), where=[directory], head_start_s=15.0)
         async with fake_agent(directory) as agent, source:
             await agent.send(History(frames=[frame(seq, T + seq) for seq in (1, 2, 3)], last=True))
             assert (await next_of(source, HistoryReceived)).frames[0].seq == 3

@@ -1,4 +1,4 @@
-"""Workers on this host, each over its own Unix socket.
+"""Workers that run: those on this host each over its own Unix socket, others by a remote door.
 
 Finds the workers that the targets mean, follows the stream of each, and keeps watching: a new worker
 joins, a dead one is gone and leaves its last words, a dropped connection is made again. Yields what
@@ -12,6 +12,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -28,10 +29,12 @@ from perftui.model.events import (
 )
 from perftui.sources.absent import explain, only_service
 from perftui.sources.discovery import discover
-from perftui.sources.leftover import evidence_left, frames_left_by
+from perftui.sources.door import Door
+from perftui.sources.host import Host, ThisHost
 from perftui.sources.match import matches, matching
 from perftui.sources.news import News
 from perftui.sources.placing import Placing
+from perftui.sources.remote import RemoteHost
 from perftui.sources.session import Phase, Session, Sign, retry_after_s
 from perftui.sources.stream import (
     LOST,
@@ -43,11 +46,11 @@ from perftui.sources.stream import (
     WrongWireError,
     wrong_wire,
 )
-from perftui.sources.target import LocalTarget, TargetError, parse_local
+from perftui.sources.target import LiveTarget, LocalTarget, RemoteTarget, TargetError, local_among, parse_live
+from perftui.sources.token import TOKEN, usable
 from perftui_agent.wire.actions import Progress
 from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.frames import WIRE_VERSION, Frame, Hello
-from perftui_agent.wire.lives import here, judge, place_of
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 from perftui_agent.wire.parts import WorkerId
 from perftui_agent.wire.registration import Registration
@@ -81,7 +84,7 @@ async def find(
         if all(each.tcp or each.unix for each in known) or time.monotonic() > deadline:
             if missing:
                 raise explain(missing[0], discovery)
-            wanted = parse_local([only_service(discovery).target])
+            wanted = local_among(parse_live([only_service(discovery).target]))
             break
         await asyncio.sleep(0.1)
     found = matching(wanted, known)
@@ -91,19 +94,26 @@ async def find(
     return wanted, found
 
 
-def is_dead(stream: Stream) -> bool:
-    """Tell whether a worker that is followed has ended; in doubt it has not."""
-    if stream.connected and stream.worker.start_ticks and place_of(stream.worker) != here():
-        return False  # its process can't be seen, and to knock beside an open connection tells nothing new
-    return judge(stream.worker, stream.registration.socket) == "dead"
+async def reachable(targets: Sequence[LiveTarget]) -> tuple[LiveTarget, ...]:
+    """Return the targets, the only service's when none is named, once all of them answer; see `find`."""
+    for target in targets:
+        if isinstance(target, RemoteTarget):
+            async with Door(target, usable(target, TOKEN.get())):
+                pass
+    local = local_among(targets)
+    return tuple(targets) if targets and not local else (*(await find(local))[0], *_remote_among(targets))
 
 
-class LocalSource:
+def _remote_among(targets: Sequence[LiveTarget]) -> list[RemoteTarget]:
+    return [target for target in targets if isinstance(target, RemoteTarget)]
+
+
+class LiveSource:
     """The live workers that `targets` mean: `async with` it, then iterate over its events."""
 
     def __init__(
         self,
-        targets: Sequence[LocalTarget],
+        targets: Sequence[LiveTarget],
         *,
         where: Sequence[Path] | None = None,
         head_start_s: float = 0.0,
@@ -117,6 +127,9 @@ class LocalSource:
         self._head_start_s = head_start_s
         self._placings: dict[WorkerId, Placing] = {}
         self._news = News(head_start_s, lambda worker, frame: self._placings[worker].place(frame))
+        self._stack = AsyncExitStack()
+        self._hosts: list[Host] = []
+        self._host_of: dict[WorkerId, Host] = {}
         self._streams: dict[WorkerId, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._heard = asyncio.Event()
@@ -127,23 +140,41 @@ class LocalSource:
         """What is looked at, as one would type it."""
         return " ".join(map(str, self.targets))
 
-    async def __aenter__(self) -> LocalSource:
+    async def __aenter__(self) -> LiveSource:
         """Find the workers and begin to follow them; `TargetError` if there are none."""
-        self.targets, registrations = await find(self.targets, self._where)
-        for registration in registrations:
-            await self._add(registration)
+        try:
+            for target in self.targets:
+                if isinstance(target, RemoteTarget):
+                    door = Door(target, usable(target, TOKEN.get()))
+                    await self._follow_all_on(RemoteHost(await self._stack.enter_async_context(door)))
+            if (local := local_among(self.targets)) or not self.targets:
+                wanted, _ = await find(local, self._where)
+                self.targets = self.targets or wanted
+                await self._follow_all_on(ThisHost(wanted, self._where))
+        except BaseException:
+            await self._leave()
+            raise
         self._start(self._watch())
         self._start(self._tell_of_the_dead())
         return self
 
+    async def _follow_all_on(self, host: Host) -> None:
+        self._hosts.append(host)
+        for registration in host.living():
+            await self._add(registration, host)
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._leave()
+
+    async def _leave(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
 
-    def __aiter__(self) -> LocalSource:
+    def __aiter__(self) -> LiveSource:
         return self
 
     async def __anext__(self) -> SourceEvent:
@@ -197,13 +228,14 @@ class LocalSource:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_S)
-            alive = discover(self._where).registrations
-            for registration in matching(self.targets, alive):
-                await self._add(registration)
+            seen: set[WorkerId] = set()
+            for host in self._hosts:
+                for registration in host.living():
+                    seen.add(registration.worker.id)
+                    await self._add(registration, host)
             # Who has just been found alive need not be looked at again: of sixteen that is half of a look.
-            seen = {registration.worker.id for registration in alive}
             for worker, stream in self._streams.items():
-                if worker not in seen and self.session.phase(worker) != "gone" and is_dead(stream):
+                if worker not in seen and self.session.phase(worker) != "gone" and self._is_dead(stream):
                     await self._sign(worker, "died")
             await self._look_at_the_clock()
             await self._enter(self.session.at(time.monotonic()))
@@ -214,13 +246,19 @@ class LocalSource:
             await self._news.put(ClockStepped(ahead_s - self._wall_ahead_s, now()))
             self._wall_ahead_s = ahead_s
 
-    async def _add(self, registration: Registration) -> None:
+    def _is_dead(self, stream: Stream) -> bool:
+        host = self._host_of[stream.worker.id]
+        return host.is_dead(stream.registration, connected=stream.connected)
+
+    async def _add(self, registration: Registration, host: Host) -> None:
         worker = registration.worker.id
         if worker in self._streams:
             # It may have had to register, and to listen, somewhere else.
             self._streams[worker].registration = registration
             return
-        stream = self._streams[worker] = Stream(registration, self._news.turn, listens=self._listens)
+        self._host_of[worker] = host
+        stream = Stream(registration, self._news.turn, host.connect, listens=self._listens)
+        self._streams[worker] = stream
         self._placings[worker] = Placing(registration.worker)
         await self._news.put(WorkerFound(registration.worker, now()))
         await self._enter(self.session.found(worker, time.monotonic()))
@@ -264,7 +302,7 @@ class LocalSource:
                 return
 
     async def _still_there(self, stream: Stream) -> bool:
-        if not is_dead(stream):
+        if not self._is_dead(stream):
             return True
         await self._sign(stream.worker.id, "died")
         return False
@@ -280,19 +318,20 @@ class LocalSource:
     async def _tell_last_words(self, stream: Stream) -> None:
         """Tell of the frames that a dead worker wrote down and could not send any more."""
         worker = stream.worker
-        frames = await asyncio.to_thread(frames_left_by, worker, stream.last_seq, self._where)
+        frames = await self._host_of[worker.id].frames_left_by(worker, stream.last_seq)
         placed = [self._placings[worker.id].place(frame) for frame in frames]
         self._news.leave(worker.id, placed)
 
     async def _tell_of_the_dead(self) -> None:
         """Tell what workers of these services have kept that were gone before anybody looked."""
         await asyncio.sleep(self._head_start_s)
-        followed = [stream.worker for stream in self._streams.values()]
-        services = {worker.service for worker in followed}
-        # What followed ones have kept they tell themselves, or leave.
-        for left in await asyncio.to_thread(evidence_left, self._where, without=followed):
-            if left.worker.service in services and left.worker.id not in self._streams:
-                await self._news.put(EvidenceKept(left.worker.id, left.evidence, now()))
+        for host in self._hosts:
+            followed = [
+                stream.worker for stream in self._streams.values() if self._host_of[stream.worker.id] is host
+            ]
+            for left in await host.evidence_left(followed):
+                if left.worker.id not in self._streams:
+                    await self._news.put(EvidenceKept(left.worker.id, left.evidence, now()))
 
     async def _enter(self, session: Session) -> None:
         before, self.session = self.session, session
