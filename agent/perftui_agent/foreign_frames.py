@@ -17,12 +17,17 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from inspect import CO_OPTIMIZED
 from itertools import compress, repeat, takewhile
 from operator import call, is_not
+from sys import getrefcount
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
 COLLECTIONS_INTERRUPT = sys.version_info < (3, 12)
+
+FRAMES_KEEP_WHAT_THEY_TOLD = sys.version_info < (3, 13)
+"""A function's frame keeps the dictionary of `f_locals`: what a pool's thread did last would not be freed."""
 
 MAX_DEPTH = 200
 
@@ -63,9 +68,14 @@ def frame_of_greenlet(greenlet: object) -> FrameType | None:
 
 
 def locals_of(frame: FrameType) -> dict[str, Any]:
-    """Return the variables of a frame."""
-    found: dict[str, Any] = _read([frame], ["f_locals"])[0]
-    return found
+    """Return the variables of a frame, of which none lives longer for that."""
+    found = _read([frame], ["f_locals"])
+    held = dict(found[0])
+    kept = FRAMES_KEEP_WHAT_THEY_TOLD and frame.f_code.co_flags & CO_OPTIMIZED
+    # The frame's own reference, the list's and the call's: else the app has it, from `locals()`.
+    if kept and getrefcount(found[0]) == 3:
+        found[0].clear()
+    return held
 
 
 def _read(objects: Sequence[object], names: Sequence[str]) -> list[Any]:

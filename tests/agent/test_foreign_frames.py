@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,57 @@ def test_a_stack_is_that_of_the_thread_innermost_first() -> None:
     finally:
         goes_on.set()
         thread.join()
+
+
+class _Kept:
+    """Something that can be seen to go."""
+
+
+def test_a_variable_that_was_looked_at_goes_when_its_function_lets_go_of_it() -> None:
+    """A pool's thread stays in one function for hours; its last job's arguments must not."""
+    steps = [threading.Event() for _ in range(4)]
+    refs: list[weakref.ref[_Kept]] = []
+
+    def work() -> None:
+        job = _Kept()
+        refs.append(weakref.ref(job))
+        steps[0].set()
+        steps[1].wait()
+        del job
+        steps[2].set()
+        steps[3].wait()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        steps[0].wait()
+        frames = stack_of(current_frames()[thread.ident or 0])
+        frame = next(each for each in frames if each.f_code is work.__code__)
+        assert isinstance(locals_of(frame)["job"], _Kept)
+        steps[1].set()
+        steps[2].wait()
+        assert refs[0]() is None
+        assert "job" not in locals_of(frame)
+    finally:
+        steps[1].set()
+        steps[3].set()
+        thread.join()
+
+
+def test_what_a_function_got_of_its_own_locals_stays_as_it_is() -> None:
+    """Up to Python 3.12 `locals()` is the very dictionary that is read."""
+    value = 5
+    mine = locals()
+    assert locals_of(sys._getframe())["value"] == value
+    assert mine["value"] == value
+
+
+def test_the_variables_of_a_module_are_its_own() -> None:
+    """They are the module's dictionary itself."""
+    there = {"__name__": "there", "look": lambda: locals_of(sys._getframe(1)), "told": None}
+    exec("value = 5\ntold = look()", there)
+    assert there["value"] == 5
+    assert there["told"] is not None
 
 
 def test_the_frames_of_what_waits_are_those_that_have_not_ended() -> None:
