@@ -214,6 +214,8 @@ PALETTES: Mapping[Depth, Palette] = {
     "plain": _plain(),
 }
 
+FILLED: frozenset[StyleName] = frozenset({"alarm", "notice", "bottom-ask"})
+"""What stands on a ground of its own, the brightest there is, also in the row under the cursor."""
 
 THEMES: Mapping[Depth, Theme] = {"full": DARK, "light": LIGHT, "sixteen": ANSI, "plain": ANSI}
 
@@ -233,8 +235,9 @@ def style_of(depth: Depth, name: StyleName, under_cursor: bool = False) -> Style
     """Return the rich style of a name; on the row under the cursor, with its ground."""
     palette = PALETTES[depth]
     style, cursor = palette[name], palette["cursor"]
-    # A reversed chart is a hole in the row, not a chart.
-    return style + cursor if under_cursor and not (cursor.reverse and name.startswith("chart")) else style
+    # A reversed chart is a hole in the row; and ink for a ground of its own is not read on another.
+    keeps = name in FILLED or (cursor.reverse and name.startswith("chart"))
+    return style + cursor if under_cursor and not keeps else style
 
 
 def depth_for(widget: Widget) -> Depth:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from perftui.widgets.ink import _exact_256
-from perftui.widgets.palette import PALETTES, THEMES, depth_of
+from perftui.widgets.palette import PALETTES, THEMES, Depth, depth_of, style_of
 
 
 def luminance(color: tuple[int, int, int]) -> float:
@@ -40,6 +40,17 @@ def test_text_stands_out_from_its_ground(depth: str) -> None:
             continue
         pair = [luminance(color.get_truecolor()) for color in (style.color, style.bgcolor)]
         assert (max(pair) + 0.05) / (min(pair) + 0.05) >= 4, name
+
+
+@pytest.mark.parametrize("depth", ["full", "light"])
+def test_text_stands_out_in_the_row_under_the_cursor(depth: Depth) -> None:
+    """What stands in tables: there the worst row is the first, and the cursor is on it."""
+    for name in ("text", "name", "bright", "dim", "medium", "high", "alarm", "good", "label", "place"):
+        style = style_of(depth, name, under_cursor=True)
+        assert style.color is not None
+        assert style.bgcolor is not None
+        pair = [luminance(color.get_truecolor()) for color in (style.color, style.bgcolor)]
+        assert (max(pair) + 0.05) / (min(pair) + 0.05) >= 3, name
 
 
 def test_a_light_ground_is_only_for_terminals_with_enough_colours() -> None:
