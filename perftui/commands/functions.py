@@ -161,6 +161,7 @@ async def _measured(
 ) -> dict[int, Functions | Refusal]:
     """Measure where the requests go: while none has come, in the next worker that is seen to have some."""
     until = time.monotonic() + for_s
+    partly: dict[int, Functions | Refusal] = {}
     while True:
         worker = heard.busiest(wanted)
         moved = asyncio.Event()
@@ -182,9 +183,14 @@ async def _measured(
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
             bar.end()
-        elsewhere = heard.busiest(wanted) != worker and not finish.is_set() and time.monotonic() < until
-        if isinstance(answer, Functions) or not (moved.is_set() and elsewhere):
-            return {worker.pid: answer}
+        to_move = moved.is_set() and not finish.is_set() and time.monotonic() < until
+        if isinstance(answer, Functions):
+            if not to_move or answer.requests >= answer.asked:
+                return {worker.pid: answer}
+            # The first had just come as it was left for another: fewer than were asked for.
+            partly = {worker.pid: answer}
+        elif not to_move or heard.busiest(wanted) == worker:
+            return partly or {worker.pid: answer}
 
 
 async def _watch(

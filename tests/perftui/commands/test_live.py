@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from perftui_agent.wire.actions import Finish, Functions, FunctionsRequest
 from perftui_agent.wire.dumps import Dump, DumpRequest, StackFrame, ThreadDump
 from perftui_agent.wire.identity import SloTarget
 from perftui_agent.wire.messages import FromClient
@@ -235,6 +236,44 @@ def test_sigterm_has_a_watch_print_what_it_has_seen(directory: Path) -> None:
             out, err = await process.communicate()
             assert (process.returncode, err) == (0, b"")
             assert json.loads(out)["totals"]["requests"] > 0
+
+    run(scenario)
+
+
+def test_functions_are_of_as_many_requests_as_were_asked_for(directory: Path) -> None:
+    """Though the worker that is left, as others have more of them, has just had its first."""
+    asked: list[int] = []
+
+    def answering(pid: int) -> Callable[[FromClient], Functions | None]:
+        def answer(request: FromClient) -> Functions | None:
+            if isinstance(request, FunctionsRequest):
+                asked.append(pid)
+                if len(asked) == 1:
+                    return None
+            elif not isinstance(request, Finish):
+                return None
+            measured = 1 if isinstance(request, Finish) else 10
+            return Functions(
+                request.id, pid, taken_at=0, took_ns=1, route="GET /", requests=measured, asked=10
+            )
+
+        return answer
+
+    async def scenario() -> None:
+        async with fake_agent(directory) as one, fake_agent(directory) as other:
+            for agent in (one, other):
+                agent.answer = answering(agent.pid)
+            arguments = ("functions", "8000", "--route", "GET /", "--requests", "10", "--json")
+            process = await start(directory, *arguments)
+            while not asked:  # noqa: ASYNC110 - what is asked comes in another task
+                await asyncio.sleep(0.02)
+            busier = other if asked == [one.pid] else one
+            async with talking(busier, requests=3):
+                out, err = await process.communicate()
+            assert process.returncode == 0, err
+            document = json.loads(out)
+            assert (document["pid"], document["requests"]) == (busier.pid, 10)
+            assert asked == [one.pid + other.pid - busier.pid, busier.pid]
 
     run(scenario)
 
