@@ -34,7 +34,10 @@ PROMISES: dict[int, dict[str, tuple[str, ...]]] = {
         "lifespan state": ("agent/probes/http/timing: promise_3_lifespan_state_reaches_the_requests",),
         "failures at start-up": ("agent/probes/http/timing: promise_3_a_failure_at_startup_is_the_apps_own",),
         "exit codes": ("flow/agent_servers: promise_3_a_failed_startup_ends_as_without_the_agent",),
-        "shutdown": ("flow/agent_servers: promise_3_a_client_that_watches_holds_up_no_shutdown",),
+        "shutdown": (
+            "flow/agent_servers: promise_3_a_client_that_watches_holds_up_no_shutdown",
+            "agent/serve/endpoint: promise_3_a_client_that_reads_nothing_holds_up_no_shutdown",
+        ),
     },
     4: {
         "each request once": (

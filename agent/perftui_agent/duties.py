@@ -125,6 +125,7 @@ class Duties:
     def leave_to_parent(self) -> None:
         """Let go, in a forked child, of what is the parent's and goes on there."""
         self._rendezvous = None
+        self._own.door.reception = self._relays = None
         self._watch.leave_to_parent()
         if self._locks is not None:
             self._locks.leave_to_parent()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from perftui.doctor.directory import check_directories
+from perftui.doctor.door import check_doors
 from perftui.doctor.probes import check_probes
 from perftui.doctor.rungs import check_rungs
 from perftui.doctor.spy import check_spy_here
@@ -25,6 +26,7 @@ OF_HOST: Sequence[OfHost] = (
     check_tracing_here,
     check_spy_here,
     check_switches,
+    check_doors,
     check_terminal,
 )
 

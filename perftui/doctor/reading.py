@@ -18,14 +18,26 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from perftui import terminal
-from perftui.doctor.surroundings import Absent, Directory, Shell, Surroundings, Worker
+from perftui.doctor.surroundings import Absent, Directory, Knocked, Shell, Surroundings, Worker
 from perftui.model.text import clean, clean_text
 from perftui.sources.absent import explain
 from perftui.sources.actions import take_standing
-from perftui.sources.discovery import Discovery, directories, discover
-from perftui.sources.live import LiveSource
+from perftui.sources.discovery import Discovery, directories, discover, services
+from perftui.sources.knocking import NoWebSocketsError
+from perftui.sources.live import LiveSource, reachable
 from perftui.sources.match import matches, matching
-from perftui.sources.target import LiveTarget, LocalTarget, PidTarget, RemoteTarget, TargetError, local_among
+from perftui.sources.target import (
+    LiveTarget,
+    LocalTarget,
+    PidTarget,
+    RemoteTarget,
+    Target,
+    TargetError,
+    local_among,
+    parse,
+    parse_live,
+)
+from perftui.sources.token import TOKEN
 from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.frames import WIRE_VERSION
 from perftui_agent.wire.lives import file_stem
@@ -46,6 +58,7 @@ FULL_BYTES = 1024 * 1024
 def read(targets: Sequence[LiveTarget]) -> Surroundings:
     """Return all there is to know here about `targets`; about every worker, without any."""
     found, absent = asyncio.run(_all_workers(targets))
+    doors = asyncio.run(_doors(targets))
     spy, spy_version = _spy()
     xdg = os.environ.get("XDG_RUNTIME_DIR", "")
     return Surroundings(
@@ -64,6 +77,7 @@ def read(targets: Sequence[LiveTarget]) -> Surroundings:
         workers=found,
         elsewhere=discover().elsewhere,
         absent=absent,
+        doors=doors,
     )
 
 
@@ -88,6 +102,26 @@ async def _workers_behind(target: RemoteTarget) -> list[Worker]:
     async with LiveSource([target]) as source:
         await source.settled(LISTEN_S)
         return [await _asked(source, each, rights=None, has_box=True) for each in source.workers()]
+
+
+async def _doors(targets: Sequence[LiveTarget]) -> tuple[Knocked, ...]:
+    """Knock at the door of each service here, if there is a token to knock with."""
+    if not TOKEN.get():
+        return ()
+    local, there = local_among(targets), discover().registrations
+    meant = matching(local, there) if targets else there
+    addresses = [service.target for service in services(meant) if service.tcp]
+    return tuple([await knocked(parse(f"http://{address}")) for address in addresses])
+
+
+async def knocked(target: Target) -> Knocked:
+    """Return how a door answers to the token that was given."""
+    try:
+        await reachable(parse_live([str(target)]))
+    except TargetError as error:
+        no_sockets = isinstance(error, NoWebSocketsError)
+        return Knocked(str(target), clean_text(error.problem), clean_text(error.advice), no_sockets)
+    return Knocked(str(target))
 
 
 def _is_setting(name: str) -> bool:

@@ -85,6 +85,17 @@ class Absent(Record, frozen=True):
     advice: str
 
 
+class Knocked(Record, frozen=True):
+    """A remote door of this host that was knocked at with the token of this shell."""
+
+    target: str
+    problem: str = ""
+    """Why it did not open."""
+    advice: str = ""
+    knows_token: bool = False
+    """Whether it did not open although the token is the right one."""
+
+
 class Surroundings(Record, frozen=True):
     """All that was read."""
 
@@ -108,3 +119,4 @@ class Surroundings(Record, frozen=True):
     elsewhere: tuple[str, ...] = ()
     """Workers that can't be reached from here, and why."""
     absent: tuple[Absent, ...] = ()
+    doors: tuple[Knocked, ...] = ()

@@ -51,6 +51,9 @@ worker may answer."""
 
 REMAINS_S = 10.0
 
+MAX_REMAINS = 1000
+"""More frames and workers than a door tells of at once."""
+
 OWN_WORD = secrets.token_hex(8)
 """By which the other side knows that several connections are of this process."""
 
@@ -176,7 +179,7 @@ class Door:
         """Return what is left of a worker after a frame, or of all that are gone; what comes in time."""
         self._questions += 1
         name = str(self._questions)
-        answers = self._asked[name] = asyncio.Queue()
+        answers = self._asked[name] = asyncio.Queue(MAX_REMAINS)
         found: list[Remains] = []
         try:
             async with asyncio.timeout(REMAINS_S):
@@ -256,7 +259,10 @@ class Door:
             if channel is not None:
                 channel.end(message.reason)
         elif isinstance(message, Remains) and message.id in self._asked:
-            self._asked[message.id].put_nowait(message)
+            try:
+                self._asked[message.id].put_nowait(message)
+            except asyncio.QueueFull:
+                raise WireError(f"a door tells more than {MAX_REMAINS} pieces of what is left") from None
         return False
 
     def _shut(self) -> None:
@@ -267,4 +273,5 @@ class Door:
             if channel.ended is None:
                 channel.end("the connection to the door ended")
         for name, answers in self._asked.items():
-            answers.put_nowait(Remains(id=name, more=False))
+            with contextlib.suppress(asyncio.QueueFull):
+                answers.put_nowait(Remains(id=name, more=False))

@@ -17,6 +17,10 @@ from perftui.sources.target import RemoteTarget, TargetError
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
+class NoWebSocketsError(TargetError):
+    """The token is right, and the server takes no WebSockets."""
+
+
 def told_of(target: RemoteTarget, error: BaseException) -> TargetError:
     """Return what is told of a door that did not open for `error`."""
     where = f"{target.host}:{target.port}"
@@ -55,7 +59,7 @@ def told_of(target: RemoteTarget, error: BaseException) -> TargetError:
 def _answered(target: RemoteTarget, error: InvalidStatus) -> TargetError:
     status, headers = error.response.status_code, error.response.headers
     if status == HTTPStatus.UPGRADE_REQUIRED and b"perftui" in (error.response.body or b""):
-        return TargetError(
+        return NoWebSocketsError(
             f"{target}: the token is right, and the server takes no WebSockets",
             "serve it without --ws none, and with websockets or wsproto installed",
         )

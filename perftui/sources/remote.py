@@ -13,6 +13,7 @@ from perftui.model.text import clean
 from perftui.sources.door import Door
 from perftui.sources.leftover import Left
 from perftui.sources.stream import Connection
+from perftui_agent.wire.door import MAX_CHANNELS
 from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.lives import place_of
@@ -28,7 +29,7 @@ class RemoteHost:
     def living(self) -> Sequence[Registration]:
         """Return who is there as the door said last."""
         roster = self._door.roster
-        return [clean(each) for each in roster.workers] if roster is not None else ()
+        return [clean(each) for each in roster.workers[:MAX_CHANNELS]] if roster is not None else ()
 
     def is_dead(self, registration: Registration, *, connected: bool) -> bool:
         """Go by what the door says, as long as it is open."""

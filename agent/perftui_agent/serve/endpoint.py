@@ -165,6 +165,7 @@ class RemoteDoor:
             with contextlib.suppress(OtherSideGoneError):
                 tell(reception.loop, call.hang_up)
             ended = await asyncio.gather(reader, writer, return_exceptions=True)
+            _let_go(send)
         for error in ended:
             if isinstance(error, Exception) and not isinstance(error, OSError | OtherSideGoneError):
                 raise error
@@ -207,13 +208,24 @@ async def _close(send: Send, code: int, reason: str) -> None:
         await send({"type": "websocket.close", "code": code, "reason": reason[:100]})
 
 
+def _let_go(send: Send) -> None:
+    """Drop what a client has not read of a connection that ends: else a server that stops waits for it."""
+    transport = _transport_of(send)
+    waiting = getattr(transport, "get_write_buffer_size", int)
+    if transport is not None and waiting() and transport.is_closing():
+        transport.abort()
+
+
+def _transport_of(send: Send) -> Any:
+    return getattr(getattr(send, "__self__", None), "transport", None)
+
+
 def _peer_of(send: Send) -> str:
     """Return the address at the other end, as the connection itself says; empty where none does.
 
     The scope's may be what `X-Forwarded-For` says.
     """
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    ask = getattr(transport, "get_extra_info", None)
+    ask = getattr(_transport_of(send), "get_extra_info", None)
     peer = ask("peername") if ask is not None else None
     return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 
