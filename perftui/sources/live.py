@@ -12,7 +12,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -29,12 +29,10 @@ from perftui.model.events import (
 )
 from perftui.sources.absent import explain, only_service
 from perftui.sources.discovery import discover
-from perftui.sources.door import Door
 from perftui.sources.host import Host, ThisHost
 from perftui.sources.match import matches, matching
 from perftui.sources.news import News
 from perftui.sources.placing import Placing
-from perftui.sources.remote import RemoteHost
 from perftui.sources.session import Phase, Session, Sign, retry_after_s
 from perftui.sources.stream import (
     LOST,
@@ -98,10 +96,17 @@ async def reachable(targets: Sequence[LiveTarget]) -> tuple[LiveTarget, ...]:
     """Return the targets, the only service's when none is named, once all of them answer; see `find`."""
     for target in targets:
         if isinstance(target, RemoteTarget):
-            async with Door(target, usable(target, TOKEN.get())):
+            async with _behind(target):
                 pass
     local = local_among(targets)
     return tuple(targets) if targets and not local else (*(await find(local))[0], *_remote_among(targets))
+
+
+def _behind(target: RemoteTarget) -> AbstractAsyncContextManager[Host]:
+    """Return what is behind a remote door, to be entered."""
+    from perftui.sources.remote import remote_host  # noqa: PLC0415 - 4 ms, before the first picture of others
+
+    return remote_host(target, usable(target, TOKEN.get()))
 
 
 def _remote_among(targets: Sequence[LiveTarget]) -> list[RemoteTarget]:
@@ -145,8 +150,7 @@ class LiveSource:
         try:
             for target in self.targets:
                 if isinstance(target, RemoteTarget):
-                    door = Door(target, usable(target, TOKEN.get()))
-                    await self._follow_all_on(RemoteHost(await self._stack.enter_async_context(door)))
+                    await self._follow_all_on(await self._stack.enter_async_context(_behind(target)))
             if (local := local_among(self.targets)) or not self.targets:
                 wanted, _ = await find(local, self._where)
                 self.targets = self.targets or wanted

@@ -6,13 +6,15 @@ of the same place are spoken of: a connection that is made again may reach anoth
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from perftui.model.text import clean
 from perftui.sources.door import Door
 from perftui.sources.leftover import Left
 from perftui.sources.stream import Connection
+from perftui.sources.target import RemoteTarget
 from perftui_agent.wire.door import MAX_CHANNELS
 from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.identity import WorkerIdentity
@@ -53,6 +55,13 @@ class RemoteHost:
         """Ask the door to read the boxes of the dead."""
         told = await self._door.remains()
         return [Left(each.worker, tuple(each.evidence)) for each in told if each.worker is not None]
+
+
+@contextlib.asynccontextmanager
+async def remote_host(target: RemoteTarget, token: str) -> AsyncIterator[RemoteHost]:
+    """Knock at a target's door; `TargetError` if nobody opens."""
+    async with Door(target, token) as door:
+        yield RemoteHost(door)
 
 
 def _place(worker: WorkerIdentity) -> tuple[str, str, str]:

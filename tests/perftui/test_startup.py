@@ -55,3 +55,10 @@ def test_the_dashboard_loads_neither_the_demo_nor_what_services_are_made_of() ->
 def test_what_is_wrong_is_told_without_loading_the_dashboard() -> None:
     """An error on the command line is as quick as the command line."""
     assert not loaded_by("perftui.commands.connect") & {"textual", "rich", "perftui.app"}
+
+
+def test_what_only_a_remote_door_needs_is_loaded_with_the_first_one() -> None:
+    """Four milliseconds that those on this host need not wait for."""
+    loaded = loaded_by("perftui.commands.connect", "perftui.app")
+    assert "perftui.sources.live" in loaded
+    assert not loaded & {"perftui.sources.door", "perftui.sources.remote", "perftui_agent.wire.door"}
