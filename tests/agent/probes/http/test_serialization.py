@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Iterator
+from time import perf_counter_ns
 from typing import Any
 
 import fastapi.routing
@@ -44,6 +46,22 @@ def new_app() -> FastAPI:
     @app.get("/wrong", response_model=Item)
     async def wrong() -> Any:
         return {"number": "none"}
+
+    @app.exception_handler(fastapi.exceptions.ResponseValidationError)
+    async def refuse(_request: Any, error: Exception) -> starlette.responses.Response:
+        if "refused" not in str(error):
+            raise error
+        return starlette.responses.PlainTextResponse("refused")
+
+    @app.get("/refused", response_model=Item)
+    async def refused() -> Any:
+        return {"number": "refused"}
+
+    @app.get("/slow")
+    async def slow(background: fastapi.BackgroundTasks) -> list[Item]:
+        background.add_task(time.sleep, 0.02)
+        await asyncio.sleep(0.02)
+        return [Item(number=1)]
 
     @app.get("/file")
     async def file() -> starlette.responses.PlainTextResponse:
@@ -104,15 +122,38 @@ def test_a_response_that_is_wrong_fails_as_before(probe: SerializationProbe) -> 
         asked("/wrong")
 
 
-def test_any_signature_is_passed_on(probe: SerializationProbe, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A FastAPI whose function takes other arguments gets them all, and is timed."""
-    original = fastapi.routing.serialize_response
+def test_what_fails_takes_no_time(probe: SerializationProbe) -> None:
+    """What the app answers instead is no response of the endpoint's."""
+    probe.attach()
+    record, body = asked("/refused")
+    assert (record.serialize_ns, body) == (0, b"refused")
+
+
+def test_the_time_is_from_the_endpoint_to_its_response(probe: SerializationProbe) -> None:
+    """Neither what the endpoint does before belongs to it, nor what comes after the response was made."""
+    probe.attach()
+    before_ns = perf_counter_ns()
+    record, _ = asked("/slow")
+    assert record.serialize_started_ns - before_ns >= 20_000_000
+    assert record.serialize_started_ns + record.serialize_ns < perf_counter_ns() - 20_000_000
+
+
+def test_another_fastapi_is_timed_by_its_serializing(
+    probe: SerializationProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that asks in another way for a response's arguments has that wrapped, whatever it takes."""
+    arguments, original = fastapi.routing._build_response_args, fastapi.routing.serialize_response
+
+    def others(*args: Any, **kwargs: Any) -> Any:
+        return arguments(*args, **kwargs)
 
     async def another(*args: Any, **kwargs: Any) -> Any:
         return await original(*args, **kwargs)
 
+    monkeypatch.setattr(fastapi.routing, "_build_response_args", others)
     monkeypatch.setattr(fastapi.routing, "serialize_response", another)
     probe.attach()
+    assert fastapi.routing._build_response_args is others
     record, body = asked("/model")
     assert record.serialize_ns > 0
     assert body.startswith(b'[{"number":0}')
@@ -122,22 +163,26 @@ def test_any_signature_is_passed_on(probe: SerializationProbe, monkeypatch: pyte
 
 def test_detaching_leaves_fastapi_as_it_was(probe: SerializationProbe) -> None:
     """The module and the class have their own again."""
-    before = (fastapi.routing.serialize_response, starlette.responses.JSONResponse.render)
+    owners = (fastapi.routing, starlette.responses.JSONResponse)
+    before = [dict(vars(owner)) for owner in owners]
     probe.attach()
-    assert fastapi.routing.serialize_response is not before[0]
+    assert [vars(owner) == was for owner, was in zip(owners, before, strict=True)] == [False, False]
     probe.detach()
-    assert (fastapi.routing.serialize_response, starlette.responses.JSONResponse.render) == before
+    assert [dict(vars(owner)) for owner in owners] == before
 
 
 def test_who_wrapped_us_is_left_in_place(probe: SerializationProbe, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another instrument that came later keeps its place when ours goes."""
+    response = starlette.responses.JSONResponse
+    monkeypatch.setattr(response, "render", response.render)  # as it is to be afterwards
     probe.attach()
 
-    async def theirs(*args: Any, **kwargs: Any) -> Any: ...
+    def theirs(self: Any, content: Any) -> bytes:
+        return b""
 
-    monkeypatch.setattr(fastapi.routing, "serialize_response", theirs)
+    response.render = theirs  # type: ignore[method-assign]
     probe.detach()
-    assert fastapi.routing.serialize_response is theirs
+    assert response.render is theirs
 
 
 def test_without_fastapi_there_is_nothing_to_time(
