@@ -99,10 +99,14 @@ class Outcome:
 
 
 def run(
-    kinds: Sequence[str], workers: int = 2, rps: float = 16.0, keep: Path | None = None
+    kinds: Sequence[str],
+    workers: int = 2,
+    rps: float = 16.0,
+    keep: Path | None = None,
+    together: Iterable[Sequence[str]] = TOGETHER,
 ) -> Iterator[Outcome]:
     """Yield what became of each of these, on as few shops as can be; keep a recording of each shop."""
-    groups = [tuple(kind for kind in group if kind in kinds) for group in TOGETHER]
+    groups = [tuple(kind for kind in group if kind in kinds) for group in together]
     on_server = [group for group in groups if group and _wants_a_server(group)]
     others = [group for group in groups if group and not _wants_a_server(group)]
     if others:
@@ -178,7 +182,8 @@ class _Tried:
         """Yield what became of each, once none is told of any more."""
         within_s = GONE_S + GIVE_UP_S
         for kind in self._kinds:
-            gone_s = self._watcher.first(partial(_is_gone, kind), self._off_s, within_s)
+            gone = partial(_is_gone, kind, self._subjects_of[kind])
+            gone_s = self._watcher.first(gone, self._off_s, within_s)
             beside = self._beside if kind == self._kinds[0] else ()
             yield Outcome(
                 kind,
@@ -195,8 +200,8 @@ def _is_named(kind: str, subject: str, picture: Picture) -> bool:
     return any(each.kind == kind and re.search(subject, each.subject) for each in picture.findings)
 
 
-def _is_gone(kind: str, picture: Picture) -> bool:
-    return not any(each.kind == kind for each in picture.findings)
+def _is_gone(kind: str, subject: str, picture: Picture) -> bool:
+    return not _is_named(kind, subject, picture)
 
 
 def _subjects(pictures: Sequence[Picture], kind: str) -> str:
