@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from unittest import mock
 
 from rich.cells import cell_len
 from textual import events
@@ -28,8 +29,10 @@ class Seen:
 
     async def press(self, *keys: str) -> None:
         """Press keys one after the other, and wait until the screen has settled."""
-        for key in keys:
-            await self._pilot.press(key)
+        # Textual waits 40 ms for each key, until the process has computed little for so long.
+        with mock.patch("textual.app.wait_for_idle", _nothing_left_to_do):
+            for key in keys:
+                await self._pilot.press(key)
         await self._pilot.pause()
 
     async def click(self, word: str, times: int = 1, *, line: int = 0) -> None:
@@ -68,6 +71,15 @@ class Seen:
     def line(self, word: str) -> str:
         """Return the first line that holds a word."""
         return next(line for line in self.lines() if word in line)
+
+
+async def _nothing_left_to_do(*_: float) -> None:
+    """Return once this event loop has nothing to do but to wait for a time or for somebody else."""
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # each has it, its type has not
+    quiet = 0
+    while quiet < 3:
+        await asyncio.sleep(0)
+        quiet = 0 if ready else quiet + 1
 
 
 @asynccontextmanager
