@@ -15,7 +15,11 @@ help:  ## list what one can do
 demo: .tools/bin/uv  ## the demo shop with 4 workers and traffic, and the dashboard on it
 	@$(RUN) perftui demo
 
-test: lint types contracts  ## everything: lint, types, import contracts, tests
+# mypy computes on one processor, for a minute and more: beside the tests, which are told of as they come.
+test: lint contracts  ## everything: lint, types, import contracts, tests
+	@$(MAKE) --no-print-directory -j2 types tests
+
+tests: .tools/bin/uv
 	@$(RUN) python -m tests
 
 lint: .tools/bin/uv  ## style and common mistakes
@@ -54,4 +58,4 @@ pictures: .tools/bin/uv  ## the pictures in docs, and the keys in the README
 clean:  ## throw away environments and caches
 	@rm -rf .venv .tools .matrix .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help demo test lint types contracts format bench faults matrix versions upstream browser pictures clean
+.PHONY: help demo test tests lint types contracts format bench faults matrix versions upstream browser pictures clean

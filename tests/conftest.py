@@ -31,9 +31,16 @@ gc.disable()
 _WAITED_FOR = ("tests.support.servers", "tests.support.terminal")
 
 _LONGEST = (
+    "tests/flow/test_faults.py",
+    "tests/flow/test_actions_end.py",
     "tests/agent/probes/sql/test_engines.py::test_promise_13",
     "tests/demo_app/test_endpoints.py",
     "tests/flow/test_walks.py",
+    "tests/flow/test_ten_places.py",
+    "tests/flow/test_first_light.py::test_promise_7",
+    "tests/flow/test_ramp.py",
+    "tests/flow/test_watch.py",
+    "tests/flow/test_dumps.py",
 )
 """What takes longest begins first, so that in the end nobody waits for one test alone."""
 
