@@ -222,23 +222,6 @@ def test_it_is_there_under_gunicorn(tmp_path: Path) -> None:
         service.process.wait(STOP_TIMEOUT_S)
 
 
-def test_so_many_clients_come_in_and_no_more(shop: Service) -> None:
-    """A worker has room for as many as its socket has; the next is told to come again later."""
-
-    async def check() -> tuple[int, str]:
-        async with AsyncExitStack() as stack:
-            # On either worker: one has had enough after twice as many.
-            comers = [visiting(door(shop)) for _ in range(2 * MAX_CLIENTS + 1)]
-            visitors = [await stack.enter_async_context(each) for each in comers]
-            leaving = [asyncio.ensure_future(each.sent_away()) for each in visitors]
-            done, _ = await asyncio.wait(leaving, return_when=asyncio.FIRST_COMPLETED)
-            for each in leaving:
-                each.cancel()
-            return done.pop().result()
-
-    assert asyncio.run(check()) == (1013, f"{MAX_CLIENTS} clients are connected already")
-
-
 @pytest.mark.parametrize("said", ["text", b"\0\0not msgpack", b"x", b"\0\0" + b"x" * 70_000], ids=len)
 def test_promise_20_a_client_that_speaks_otherwise_is_sent_away(shop: Service, said: str | bytes) -> None:
     """And nothing else happens: the next one is let in."""
@@ -252,3 +235,23 @@ def test_promise_20_a_client_that_speaks_otherwise_is_sent_away(shop: Service, s
             await visitor.next()
 
     asyncio.run(check())
+
+
+def test_so_many_clients_come_in_and_no_more(shop: Service) -> None:
+    """A worker has room for as many as its socket has; the next is told to come again later.
+
+    The last of those with this service: there is room again only once the server has seen all of them go.
+    """
+
+    async def check() -> tuple[int, str]:
+        async with AsyncExitStack() as stack:
+            # On either worker: one has had enough after twice as many.
+            comers = [visiting(door(shop)) for _ in range(2 * MAX_CLIENTS + 1)]
+            visitors = [await stack.enter_async_context(each) for each in comers]
+            leaving = [asyncio.ensure_future(each.sent_away()) for each in visitors]
+            done, _ = await asyncio.wait(leaving, return_when=asyncio.FIRST_COMPLETED)
+            for each in leaving:
+                each.cancel()
+            return done.pop().result()
+
+    assert asyncio.run(check()) == (1013, f"{MAX_CLIENTS} clients are connected already")
