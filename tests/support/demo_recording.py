@@ -1,8 +1,9 @@
-"""A recording of the demo shop under its faults: `python -m tests.support.demo_recording`, two minutes.
+"""Recordings of the demo shop under its faults: `python -m tests.support.demo_recording`, three minutes.
 
-The pictures of the documents are drawn from it, so that they show what the dashboard shows of a real service.
-It is the `perftui record` of a `perftui demo`, with a dump that was taken and a mark; ended at any
-time, it is a recording.
+The pictures of the documents are drawn from them, to show what the dashboard shows of a real service.
+They are the `perftui record` of a `perftui demo`: as it is, with a dump that was taken and a mark; and with
+what is wrong around a shop, with its database, a PostgreSQL, and the services it calls. Ended at any time,
+each is a recording.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ from perftui.sources.target import parse_live
 from perftui_agent.wire.asked import asked_evidence
 from perftui_agent.wire.dumps import Dump
 
-DEMO = Path(__file__).parents[1] / "data" / "demo.perftui"
+DATA = Path(__file__).parents[1] / "data"
+DEMO, AROUND = DATA / "demo.perftui", DATA / "around.perftui"
+
+FAULTS = {
+    DEMO: "",
+    AROUND: "db-lock,idle-in-transaction,upstream-slow,upstream-errors,chatty-upstream,client-pool-exhausted",
+}
+"""Those chosen; by default the ones that the shop has of itself."""
 
 WARM_S = 20.0
 """How long customers come before it is recorded: that much of the past is in it as well."""
@@ -33,7 +41,7 @@ LASTS_S = 45.0
 
 
 @contextlib.contextmanager
-def demo() -> Iterator[str]:
+def demo(faults: str) -> Iterator[str]:
     """Run the demo shop; give its target."""
     command = [
         sys.executable,
@@ -45,6 +53,7 @@ def demo() -> Iterator[str]:
         "3m",
         "--port",
         "8000",
+        *(["--fault", faults] if faults else []),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -75,11 +84,14 @@ async def recorded(target: str, path: Path) -> None:
 
 
 def main() -> None:
-    """Record it anew."""
-    DEMO.parent.mkdir(exist_ok=True)
-    DEMO.unlink(missing_ok=True)
-    with demo() as target:
-        asyncio.run(recorded(target, DEMO))
+    """Record those named anew, else all."""
+    DATA.mkdir(exist_ok=True)
+    for file, faults in FAULTS.items():
+        if sys.argv[1:] and file.stem not in sys.argv[1:]:
+            continue
+        file.unlink(missing_ok=True)
+        with demo(faults) as target:
+            asyncio.run(recorded(target, file))
 
 
 if __name__ == "__main__":

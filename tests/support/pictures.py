@@ -1,6 +1,6 @@
 """Pictures of the screens: `python -m tests.support.pictures`, from a recording of the real demo.
 
-The app's own screenshots at 120×40 for the documents, at one moment of `tests/data/demo.perftui`, which
+The app's own screenshots at 120×40 for the documents, at one moment of the recordings in `tests/data`, which
 `python -m tests.support.demo_recording` makes; and the views at 80×24 as plain text, of a made-up service
 that has something of everything. The same code gives the same files, and a test holds the screens against
 them: a screen that has changed is looked at and drawn anew, never unnoticed.
@@ -22,11 +22,12 @@ from perftui.app import Dashboard
 from perftui.faults import FAULTS
 from perftui.feed import Feed, LiveFeed
 from perftui.model.dashboard import Dashboard as Known
+from perftui.model.database import Databases
 from perftui.model.ramp import RampCourse
 from perftui.ramp_app import RampDashboard
 from perftui.recording.looking import dashboard_at
 from perftui.recording.reader import Recording
-from tests.support.demo_recording import DEMO
+from tests.support.demo_recording import AROUND, DEMO
 from tests.support.fake_database import locked
 from tests.support.fake_evidence import ShopFeed
 from tests.support.fake_figures import NOON
@@ -72,8 +73,8 @@ TEXTS = (
 ASKED: Mapping[str, tuple[str, ...]] = MappingProxyType({"dump": ("6", "D", "y")})
 """Keys that lead there where somebody answers; in a recording it stands on the timeline."""
 
-MADE_UP = frozenset({"database", "upstreams", "upstream"})
-"""What the demo does not show: it asks no other service, and a database is asked while one looks."""
+AROUND_IT = frozenset({"database", "upstreams", "upstream"})
+"""What is shown of the demo under faults of its database and of those it calls."""
 
 MOMENT_S = 17.0
 """The moment of the pictures, from the beginning of the recording."""
@@ -111,11 +112,15 @@ class Recorded(LiveFeed):
     def judged(self, at: float, findings: object) -> None:
         """Keep everything anyway."""
 
+    async def databases(self) -> Databases:
+        """Ask nobody, as a recording does."""
+        return Databases(())
+
 
 @cache
-def recorded() -> Recorded:
+def recorded(file: Path = DEMO) -> Recorded:
     """Return the demo at the moment of the pictures."""
-    with Recording.open(DEMO) as recording:
+    with Recording.open(file) as recording:
         moments = [recording.began_at + MOMENT_S - back_s for back_s in BACK_S]
         return Recorded([(at, dashboard_at(recording, at)) for at in moments])
 
@@ -153,7 +158,7 @@ def _dashboard(feed: Feed, course: RampCourse | None = None) -> Dashboard:
 
 def picture(name: str) -> str:
     """Return a screen at 120×40 as SVG."""
-    feed = _shop() if name in MADE_UP else recorded()
+    feed = recorded(AROUND if name in AROUND_IT else DEMO)
     return asyncio.run(_at(_dashboard(feed), LARGE, PICTURES[name]))[0]
 
 
