@@ -1,9 +1,10 @@
 """CPU that watching adds to an outgoing call, beside its peers, in paired rounds of one process.
 
 Every round has each variant make calls within requests, some with one call each and some with twenty, in a
-new order; what is compared is the median over the rounds of a variant's CPU less the bare library's in the
-same round. What twenty calls cost more than one is the cost of nineteen calls, and the rest is the request's:
-a story, a route's sums. The bare library takes part twice: what the second one seems to add is how far the
+new order; what is compared is a variant's CPU less the bare library's in the same round: the median over the
+rounds, and between which two values the middle half of them lies. A request of ours without any call is what
+both have in common, and takes part as well: it is taken off, so the figures are those of calls alone, among
+twenty and by itself. The bare library takes part twice: what the second one seems to add is how far the
 figures can be trusted. What the agent's thread does with calls is ours as well, and told apart.
 
 The budget is that of a machine where prometheus-fastapi-instrumentator adds 35 µs to a request: that is
@@ -33,10 +34,10 @@ from tests.benchmarks import overhead
 from tests.benchmarks.http_clients import LIBRARIES, Library
 from tests.support.requests import begin, end
 
-ROUNDS = 12
+ROUNDS = 25
 WARM_UP_ROUNDS = 2
-FEW, MANY = 1, 20
-CALLS_A_ROUND = 200
+NONE, FEW, MANY = 0, 1, 20
+CALLS_A_ROUND = 100
 """Of each kind of request together; those with one call each are half as many."""
 REQUESTS_OF_THE_YARDSTICK = 100
 REQUESTS_IN_STEPS = 16
@@ -63,18 +64,23 @@ class Variant:
         self.window.open = True
         self.client = library.client()
 
+    async def close(self) -> None:
+        """Be done."""
+        await self.library.close(self.client)
+
     async def run(self, calls: int) -> Cost:
         """Make requests with so many calls each, after some that nobody times: attaching cools caches."""
         requests = CALLS_A_ROUND // calls if calls > 1 else CALLS_A_ROUND // 2
+        warm_up = MANY // calls if calls else MANY
         gc.collect()
         with self.watched():
-            await self.make(max(1, MANY // calls), calls)
+            await self.make(warm_up, calls)
             self.fold()
-            began = time.process_time_ns()
+            began = time.thread_time_ns()
             await self.make(requests, calls)
-            folds = time.process_time_ns()
+            folds = time.thread_time_ns()
             self.fold()
-            done = time.process_time_ns()
+            done = time.thread_time_ns()
         return Cost((folds - began) / 1000 / requests, (done - folds) / 1000 / requests)
 
     async def make(self, requests: int, calls: int) -> None:
@@ -118,10 +124,10 @@ class Yardstick:
         """Measure once more."""
         used = []
         for app in self._apps:
-            began = time.process_time_ns()
+            began = time.thread_time_ns()
             for number in range(REQUESTS_OF_THE_YARDSTICK):
                 await overhead.call(app, number)
-            used.append((time.process_time_ns() - began) / 1000 / REQUESTS_OF_THE_YARDSTICK)
+            used.append((time.thread_time_ns() - began) / 1000 / REQUESTS_OF_THE_YARDSTICK)
         self._added.append(used[1] - used[0])
 
     @property
@@ -137,7 +143,7 @@ Costs = dict[tuple[str, int], list[Cost]]
 async def measure(library: Library, yardstick: Yardstick) -> Costs:
     """Return what each variant costs."""
     variants = [Variant(library, name) for name in (BARE, CONTROL, OURS, PEER)]
-    plan = [(variant, calls) for variant in variants for calls in (FEW, MANY)]
+    plan = [(variant, calls) for variant in variants for calls in (NONE, FEW, MANY)]
     costs: Costs = {(variant.name, calls): [] for variant, calls in plan}
     for number in range(WARM_UP_ROUNDS + ROUNDS):
         random.shuffle(plan)
@@ -146,20 +152,33 @@ async def measure(library: Library, yardstick: Yardstick) -> Costs:
             cost = await variant.run(calls)
             if number >= WARM_UP_ROUNDS:
                 costs[variant.name, calls].append(cost)
+    for variant in variants:
+        await variant.close()
     return costs
 
 
-def added(costs: Costs, variant: str, side: int) -> tuple[float, float]:
-    """Return what a variant adds to a call, and to a request whatever it calls, on one of the two sides."""
-    by_calls = {
-        calls: statistics.median(
-            with_it[side] - without[side]
-            for with_it, without in zip(costs[variant, calls], costs[BARE, calls], strict=True)
-        )
-        for calls in (FEW, MANY)
-    }
-    a_call = (by_calls[MANY] - by_calls[FEW]) / (MANY - FEW)
-    return a_call, by_calls[FEW] - a_call * FEW
+class Added(NamedTuple):
+    """What a variant adds to one call: the median of the rounds, and where their middle half lies."""
+
+    us: float
+    low_us: float
+    high_us: float
+
+    def __str__(self) -> str:
+        """Return all three."""
+        return f"{self.us:.1f} ({self.low_us:.1f} to {self.high_us:.1f})"
+
+
+def added(costs: Costs, variant: str, calls: int, sides: tuple[int, ...] = (0, 1)) -> Added:
+    """Return what a variant adds to each of so many calls of a request, on these sides together."""
+
+    def of_calls(name: str) -> Iterator[float]:
+        for with_calls, without in zip(costs[name, calls], costs[name, NONE], strict=True):
+            yield sum(with_calls[side] - without[side] for side in sides) / calls
+
+    differences = [ours - bare for ours, bare in zip(of_calls(variant), of_calls(BARE), strict=True)]
+    low_us, us, high_us = statistics.quantiles(differences, n=4)
+    return Added(us, low_us, high_us)
 
 
 class Steps(NamedTuple):
@@ -197,7 +216,9 @@ async def count_steps(library: Library) -> tuple[Steps, Steps]:
         app = counts()
         sys.settrace(trace)
         variant.window.fold_pending()
-        return app, counts()
+        agent = counts()
+    await variant.close()
+    return app, agent
 
 
 async def compare() -> None:
@@ -207,18 +228,16 @@ async def compare() -> None:
         costs = await measure(library, yardstick)
         app, agent = await count_steps(library)
         bare_us = statistics.median(cost.app_us for cost in costs[BARE, MANY]) / MANY
-        (app_us, app_request_us), (agent_us, agent_request_us) = (added(costs, OURS, side) for side in (0, 1))
-        control_us, peer_us = added(costs, CONTROL, 0)[0], added(costs, PEER, 0)[0]
-        there_us = (app_us + agent_us) * YARDSTICK_US / yardstick.us
+        ours, peer = added(costs, OURS, MANY), added(costs, PEER, MANY)
         print(
-            f"{library.name:13} bare {bare_us:6.1f} µs a call (and {control_us:+.1f} once more)\n"
-            f"    ours adds {app_us + agent_us:5.1f}: {app_us:.1f} on the app's thread "
-            f"({app.functions:.0f} functions, {app.instructions:.0f} instructions), {agent_us:.1f} on the "
-            f"agent's ({agent.functions:.0f}, {agent.instructions:.0f}); "
-            f"and {app_request_us + agent_request_us:.1f} to a request\n"
-            f"    {PEER} adds {peer_us:.1f}: {peer_us / (app_us + agent_us):.1f} × ours\n"
+            f"{library.name:13} bare {bare_us:.1f} µs a call (once more: {added(costs, CONTROL, MANY)})\n"
+            f"    ours adds {ours}: on the app's thread {added(costs, OURS, MANY, (0,)).us:.1f} "
+            f"({app.functions:.0f} functions, {app.instructions:.0f} instructions), on the agent's "
+            f"{added(costs, OURS, MANY, (1,)).us:.1f} ({agent.functions:.0f}, {agent.instructions:.0f}); "
+            f"to the only call of a request {added(costs, OURS, FEW)}\n"
+            f"    {PEER} adds {peer}: {peer.us / ours.us:.1f} × ours\n"
             f"    where {YARDSTICK_US:.0f} µs are what {overhead.PEER} adds (here {yardstick.us:.0f}): "
-            f"{there_us:.1f}; budget: ≤ {BUDGET_US:.0f} µs a call",
+            f"{ours.us * YARDSTICK_US / yardstick.us:.1f}; budget: ≤ {BUDGET_US:.0f} µs a call",
             flush=True,
         )
 

@@ -151,6 +151,10 @@ class Library:
         """Ask once, and read the answer."""
         raise NotImplementedError
 
+    async def close(self, client: Any) -> None:
+        """Be done with a client."""
+        client.close()
+
     def watch_by_peer(self, client: Any) -> AbstractContextManager[None]:
         """Have OpenTelemetry watch it, with the SDK, spans dropped when they end."""
         raise NotImplementedError
@@ -182,6 +186,9 @@ class AsyncHttpx(Httpx):
         transport._pool = httpcore.AsyncConnectionPool(network_backend=_AsyncNetwork())
         return httpx.AsyncClient(transport=transport)
 
+    async def close(self, client: Any) -> None:
+        await client.aclose()
+
     async def call(self, client: Any) -> None:
         assert (await client.get(URL)).status_code == 200
 
@@ -191,6 +198,9 @@ class Aiohttp(Library):
 
     def client(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(connector=_Connector())
+
+    async def close(self, client: Any) -> None:
+        await client.close()
 
     async def call(self, client: aiohttp.ClientSession) -> None:
         async with client.get(URL) as response:

@@ -24,6 +24,10 @@ class NoLabels:
 def begin(window: Window | None = None, started_ns: int | None = None, **written: Any) -> RequestRecord:
     """Return a request in flight that `window` knows of, with what else is `written` in its record."""
     record = RequestRecord()
+    # As `probes.http.timing` does: what is written is found at an eighth of the price of a default.
+    record.ended_ns = record.queue_ns = record.body_bytes = 0
+    record.doubted = False
+    record.head = record.streaming = record.parts = None
     record.started_ns = perf_counter_ns() if started_ns is None else started_ns
     record.labels = NoLabels()
     for name, value in written.items():

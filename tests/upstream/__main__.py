@@ -4,7 +4,7 @@ The source distributions on PyPI contain the tests. Each is unpacked into an env
 what its tests need, and run twice. Those of Starlette and FastAPI: as they are, and as `python -m
 perftui_agent run` would run them, so that the agent is in every app that is built. Those of the libraries
 that call other services: as they are, and with the probes of such calls attached. What fails with the agent
-alone is a defect of ours.
+alone is a defect of ours, and so is a fault that our guard has kept from them.
 """
 
 from __future__ import annotations
@@ -86,8 +86,11 @@ SUITES = {
     ),
 }
 
+FAULTS = "PERFTUI_FAULTS_FILE"
+"""Where `watched_calls` leaves what the guard has counted."""
+
 Outcomes = dict[str, set[str]]
-"""Ids of tests by outcome: `passed`, `failed`, `skipped`."""
+"""Ids of tests by outcome: `passed`, `failed`, `skipped`; and as `fault` what our guard has counted."""
 
 
 def main(names: list[str]) -> int:
@@ -104,7 +107,11 @@ def main(names: list[str]) -> int:
                 print(f"{name}: {outcome:8} {len(plain[outcome]):5} without, {len(watched[outcome]):5} with")
             for test in sorted(ours):
                 print(f"{name}: fails with the agent alone: {test}")
-            broken += len(ours)
+            faults = watched["fault"]
+            print(f"{name}: {len(faults)} faults of the agent's own")
+            for fault in sorted(faults):
+                print(f"{name}: {fault}")
+            broken += len(ours) + len(faults)
     return 1 if broken else 0
 
 
@@ -144,9 +151,11 @@ def run(name: str, source: Path, python: Path, *, with_agent: bool) -> Outcomes:
     elif with_agent:
         command = [str(python), "-m", "perftui_agent", "run", "--", *command]
     with tempfile.TemporaryDirectory(prefix="ptui-", dir="/tmp") as runtime_dir:
-        variables = os.environ | {"PERFTUI_RUNTIME_DIR": runtime_dir, "PYTHONPATH": path}
+        faults = Path(runtime_dir) / "faults"
+        variables = os.environ | {"PERFTUI_RUNTIME_DIR": runtime_dir, "PYTHONPATH": path, FAULTS: str(faults)}
         subprocess.run(command, cwd=source, env=variables, check=False, stdout=subprocess.DEVNULL)
-    return outcomes(report)
+        told = faults.read_text(encoding="utf-8").splitlines() if faults.exists() else []
+    return outcomes(report) | {"fault": set(told)}
 
 
 def outcomes(report: Path) -> Outcomes:

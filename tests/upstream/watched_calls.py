@@ -6,6 +6,8 @@ the suite imports; what they see is folded after each test. The last line says w
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,3 +46,7 @@ def pytest_runtest_teardown(item: Any) -> None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say what was seen, and what failed of it."""
     terminalreporter.write_line(f"watched_calls: {_seen}, faults {dict(_guard.faults)}")
+    file = os.environ.get("PERFTUI_FAULTS_FILE")
+    if file is not None and _guard.faults:
+        told = [f"{times} faults in {place}\n" for place, times in _guard.faults.items()]
+        Path(file).write_text("".join(told), encoding="utf-8")

@@ -22,6 +22,15 @@ def takes(function: Callable[..., Any], count: int) -> bool:
     return named == count or (any_number and named < count)
 
 
+def is_known_by(function: Callable[..., Any], *names: str) -> bool:
+    """Say whether a function's parameters are these: a wrapper with the same ones saves what it costs to
+    take whatever comes, four times as much as the rest of a call."""
+    try:
+        return tuple(inspect.signature(function).parameters) == names
+    except (TypeError, ValueError):
+        return False
+
+
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 

@@ -17,6 +17,16 @@ MAX_TARGETS = 500
 _began = attrgetter("started_ns")
 
 
+def are_alike(records: list[CallRecord]) -> bool:
+    """Say whether calls are as most are: of one upstream, one after the other, none with details."""
+    upstream, until_ns = records[0].upstream, 0
+    for record in records:
+        if record.started_ns < until_ns or record.details is not None or record.upstream is not upstream:
+            return False
+        until_ns = record.ended_ns
+    return True
+
+
 class Busy:
     """For how long at least one of some calls was under way; they come in the order they began."""
 

@@ -7,7 +7,7 @@ the slowest. One that is long under way is folded piece by piece, into a story o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from perftui_agent.handover import take_counted, take_parts
 from perftui_agent.records import CallRecord, RequestPart, RequestRecord, Shape, StatementRecord
@@ -119,7 +119,7 @@ class PartLedger:
         self._gathered = 0
         self._upstreams.settle()
 
-    def _fold_whole(self, request: RequestRecord, parts: Iterable[RequestPart], tally: RouteTally) -> None:
+    def _fold_whole(self, request: RequestRecord, parts: Sequence[RequestPart], tally: RouteTally) -> None:
         # Written out, since it runs for each statement there is: a call costs as much as what it does here.
         statements, took = self._statements, tally.took_ns
         seen, moment = statements.binds, request.started_ns
@@ -129,8 +129,9 @@ class PartLedger:
             if type(part) is not StatementRecord:
                 if type(part) is CallRecord:
                     if calls is None:
-                        calls = []
-                    calls.append(part)
+                        calls = [each for each in parts if type(each) is CallRecord]
+                        if len(calls) == len(parts):
+                            break
                     continue
                 add_to(tally.frame, part.kind, 1, part.ended_ns - part.started_ns)
                 continue
@@ -153,7 +154,7 @@ class PartLedger:
             if part.failed or part.slow or part.call_site:
                 statements.note(shape, part)
         if calls is not None:
-            self._upstreams.fold_whole(calls, tally.frame)
+            self._upstreams.fold_whole(calls, tally)
             if len(calls) > MAX_SPANS:
                 self._upstreams.settle()  # its story, which names their paths, may be made at once
         executions = len(shapes)

@@ -44,7 +44,7 @@ OTHER_EXCEPTIONS = ("(other)", "")
 class RouteTally:
     """What one route did in the span that is being filled."""
 
-    __slots__ = ("exceptions", "floor_ns", "frame", "lane", "paths", "plain", "took_ns", "whole")
+    __slots__ = ("exceptions", "floor_ns", "frame", "into", "lane", "paths", "plain", "took_ns", "whole")
 
     def __init__(self, label: str, paths: PathTable | None = None, lane: Lane | None = None) -> None:
         self.frame = RouteFrame(route=label, status=StatusCounts(), latency=LatencySketch())
@@ -61,6 +61,8 @@ class RouteTally:
         self.floor_ns = -1
         """What a request must exceed to be told of."""
         self.lane = lane
+        self.into: RouteTally | None = None
+        """Whose it is part of, once it has become one of the others."""
 
     def raise_floor(self, ns: int) -> None:
         """Have no request told of that takes no longer: said by who tells of the slowest."""
@@ -129,6 +131,7 @@ class RouteTally:
     def add(self, other: RouteTally) -> None:
         """Take in what another route did."""
         merge_route(self.frame, other.close())
+        other.into = self
         for shape, took_ns in other.took_ns.items():
             self.took_ns.setdefault(shape, []).extend(took_ns)
         self.frame.paths = []  # of several routes they tell nothing

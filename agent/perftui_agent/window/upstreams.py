@@ -12,8 +12,9 @@ from collections.abc import Iterable
 
 from perftui_agent.records import CallDetails, CallRecord, RequestRecord
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.window.calls import Calls, Same
+from perftui_agent.window.calls import MAX_TARGETS, Calls, are_alike
 from perftui_agent.window.costs import Costs
+from perftui_agent.window.routes import RouteTally
 from perftui_agent.window.statements import OUTSIDE_REQUESTS
 from perftui_agent.window.targets import TargetTable
 from perftui_agent.wire.frames import Frame
@@ -50,27 +51,51 @@ COST_OF_AN_ERROR_NS = 100_000_000
 
 
 class _Row:
-    """One upstream, and its calls on their way into the frame."""
+    """One upstream, and its calls on their way into the frame: those without details."""
 
-    __slots__ = ("frame", "waiting")
+    __slots__ = ("by_route", "frame", "number", "waiting")
 
     def __init__(self, key: Key) -> None:
         self.frame = UpstreamFrame(host=key[0], method=key[1], library=key[2])
         self.waiting: list[CallRecord] = []
-        """Calls without details."""
+        """Calls that are attributed already …"""
+        self.by_route: dict[RouteTally, list[CallRecord]] = {}
+        """… and those of requests that have made no others, one after the other."""
+        self.number = 0
+        """Of both together."""
 
     def settle(self, targets: TargetTable) -> UpstreamFrame:
         """Return its frame with all calls that were waiting."""
-        waiting, frame = self.waiting, self.frame
-        if waiting:
-            frame.latency.add_all([each.ended_ns - each.started_ns for each in waiting])
-            frame.answer.add_all([each.answered_ns - each.ready_ns for each in waiting])
-            frame.body_ns += sum([each.body_ns for each in waiting])
-            frame.received_bytes += sum([each.received_bytes for each in waiting])
-            for target, times in Counter([each.target for each in waiting]).items():
-                targets.note(frame.host, target, times)
-            waiting.clear()
-        return frame
+        if self.number:
+            for tally, records in self.by_route.items():
+                ns = self._count(records, targets)
+                # While they were waiting their route may have become one of the others.
+                route = tally.frame if tally.into is None else tally.into.frame
+                route.http_count += len(records)
+                route.http_ns += ns
+                _count(self.frame.routes, route.route, len(records))
+                _count(self.frame.spent, route.route, ns)
+            if self.waiting:
+                self._count(self.waiting, targets)
+            self.by_route.clear()
+            self.waiting.clear()
+            self.number = 0
+        return self.frame
+
+    def _count(self, records: list[CallRecord], targets: TargetTable) -> int:
+        """Count many calls at once; return how long they took, together."""
+        frame = self.frame
+        latency_ns = [each.ended_ns - each.started_ns for each in records]
+        # Without details they had a connection as they began.
+        answer_ns = [each.answered_ns - each.started_ns for each in records]
+        frame.latency.add_all(latency_ns)
+        frame.answer.add_all(answer_ns)
+        ns = sum(latency_ns)
+        frame.body_ns += ns - sum(answer_ns)
+        frame.received_bytes += sum([each.received_bytes for each in records])
+        for target, times in Counter([each.target for each in records]).items():
+            targets.note(frame.host, target, times)
+        return ns
 
 
 class UpstreamLedger:
@@ -97,9 +122,25 @@ class UpstreamLedger:
         _count(row.frame.spent, route, record.ended_ns - record.started_ns)
         return True
 
-    def fold_whole(self, records: list[CallRecord], route: RouteFrame) -> None:
+    def fold_whole(self, records: list[CallRecord], tally: RouteTally) -> None:
         """Count all calls of a request that has ended."""
-        self._attribute(self._gather(Calls(), records), route)
+        if not are_alike(records):
+            self._attribute(self._gather(Calls(), records), tally.frame)
+            return
+        key = records[0].upstream.key
+        row = self._rows.get(key) or self._row(key)
+        waiting = row.by_route.get(tally)
+        if waiting is None:
+            waiting = row.by_route[tally] = []
+        waiting += records
+        row.number += len(records)
+        row.frame.requests += 1
+        if len(records) >= REPEATED_FROM:
+            ns = sum([each.ended_ns - each.started_ns for each in records])
+            distinct = {each.target for each in records[:MAX_TARGETS]}
+            _count_repeats(row.frame, tally.frame.route, "", len(records), len(distinct), ns)
+        if row.number >= SETTLED_AT_ONCE:
+            row.settle(self._targets)
 
     def fold_piece(self, records: list[CallRecord], request: RequestRecord) -> None:
         """Count calls of a request that has not ended; they are its route's when it has."""
@@ -117,7 +158,7 @@ class UpstreamLedger:
     def settle(self) -> None:
         """Count what waits for that, and know which paths were asked for."""
         for row in self._rows.values():
-            if row.waiting:
+            if row.number:
                 row.settle(self._targets)
 
     def close(self, frame: Frame) -> None:
@@ -156,13 +197,15 @@ class UpstreamLedger:
             _count(row.routes, label, same.count)
             _count(row.spent, label, same.spent_ns)
             if same.count >= REPEATED_FROM:
-                _count_repeats(row, label, same)
+                distinct = len(same.targets)
+                _count_repeats(row, label, same.call_site, same.count, distinct, same.busy.ns)
 
     def _fold(self, row: _Row, records: list[CallRecord]) -> None:
         """Count calls of one upstream: those with details at once, the others with more of them."""
         alike = [record for record in records if record.details is None]
         row.waiting += alike
-        if len(row.waiting) >= SETTLED_AT_ONCE:
+        row.number += len(alike)
+        if row.number >= SETTLED_AT_ONCE:
             row.settle(self._targets)
         if len(alike) != len(records):
             for record in records:
@@ -237,21 +280,23 @@ def _count(counts: dict[str, int], name: str, times: int) -> None:
     counts[name] = counts.get(name, 0) + times
 
 
-def _count_repeats(row: UpstreamFrame, route: str, same: Same) -> None:
+def _count_repeats(
+    row: UpstreamFrame, route: str, call_site: str, calls: int, distinct: int, ns: int
+) -> None:
     """Count that a request has called one upstream several times."""
     for repeats in row.repeats:
-        if repeats.route == route and same.call_site in {"", repeats.call_site}:
+        if repeats.route == route and call_site in {"", repeats.call_site}:
             break
     else:
         if len(row.repeats) >= MAX_MET:
             return
-        repeats = RepeatedCalls(route=route, call_site=same.call_site)
+        repeats = RepeatedCalls(route=route, call_site=call_site)
         row.repeats.append(repeats)
     repeats.requests += 1
-    repeats.calls += same.count
-    repeats.distinct += len(same.targets)
-    repeats.most = max(repeats.most, same.count)
-    repeats.ns += same.busy.ns
+    repeats.calls += calls
+    repeats.distinct += distinct
+    repeats.most = max(repeats.most, calls)
+    repeats.ns += ns
 
 
 def _cost_of(row: UpstreamFrame) -> int:

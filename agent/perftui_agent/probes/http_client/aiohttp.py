@@ -2,9 +2,10 @@
 
 A session asks its connector for a connection once per exchange, redirects and the library's own retries one
 by one: there a call begins. Its answer begins when `ClientResponse.start` has read the head; it is over when
-the connection is let go, which the library tells of whatever the reason. `TraceConfig`, the library's own
-way, is a session's: those made earlier have none of ours, and each of its signals is a coroutine more. Mocks
-that stand in for the connector go to no network, and are not seen.
+the connection is let go, whatever the reason: its connector is told. (A callback of the connection's would be
+called amid a context manager that costs more than all that is to be done then.) `TraceConfig`, the library's
+own way, is a session's: those made earlier have none of ours, and each of its signals is a coroutine more.
+Mocks that stand in for the connector go to no network, and are not seen.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from typing import Any
 
 from perftui_agent.guard import Guard
 from perftui_agent.probes.http_client.aiohttp_connections import count_connections, wrap_connections
-from perftui_agent.probes.http_client.aiohttp_exchange import Exchange, exchange_of, fail
+from perftui_agent.probes.http_client.aiohttp_exchange import begin_exchange, exchange_of, fail
 from perftui_agent.probes.http_client.client_probe import ClientProbe
 from perftui_agent.probes.http_client.exchanges import CallSink
-from perftui_agent.probes.patches import bound_first
+from perftui_agent.probes.patches import bound_first, is_known_by
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.records import CallRecord
 
@@ -42,12 +43,13 @@ class AiohttpProbe(ClientProbe):
             return NOT_IMPORTED
         try:
             connector, stream = library.BaseConnector, library.StreamReader
-            connect = vars(connector)["connect"]
+            connect, release = vars(connector)["connect"], vars(connector)["_release"]
             start = vars(library.ClientResponse)["start"]
             wait = vars(stream)["_wait"]
         except (AttributeError, KeyError) as error:
             return f"off: aiohttp {getattr(library, '__version__', '?')} has no {error}"
         self._patches.replace(connector, "connect", self._timed_connect(connect))
+        self._patches.replace(connector, "_release", _noted_release(release))
         self._patches.replace(library.ClientResponse, "start", _timed_start(start))
         self._patches.replace(stream, "_wait", _timed_wait(wait))
         wrap_connections(library, self._patches, self._exchanges)
@@ -56,23 +58,35 @@ class AiohttpProbe(ClientProbe):
 
     def _timed_connect(self, original: Any) -> Callable[..., Any]:
         """Return `BaseConnector.connect` with a record of what is asked over the connection."""
-        connect, exchanges, begin = bound_first(original), self._exchanges, self._begin
+        connect = bound_first(original)
+        if is_known_by(original, "self", "req", "traces", "timeout"):
+            return functools.wraps(original)(self._timed(connect))
+
+        def connect_with(connector: Any, req: Any, args: Any, options: Any) -> Any:
+            return connect(connector, req, *args, **options)
+
+        timed = self._timed(connect_with)
 
         @functools.wraps(original)
         async def timed_connect(connector: Any, req: Any, *args: Any, **options: Any) -> Any:
+            return await timed(connector, req, args, options)
+
+        return timed_connect
+
+    def _timed(self, connect: Callable[..., Any]) -> Callable[..., Any]:
+        exchanges, begin = self._exchanges, self._begin
+
+        async def timed_connect(connector: Any, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 - theirs
             record = begin(connector, req) if exchanges.sink.open else None
             if record is None:
-                return await connect(connector, req, *args, **options)
+                return await connect(connector, req, traces, timeout)
             try:
-                connection = await connect(connector, req, *args, **options)
+                connection = await connect(connector, req, traces, timeout)
             except BaseException as error:
                 fail(record, error, exchanges, getattr(req, "_timer", None))
                 raise
             try:
-                protocol = connection.protocol
-                exchange = Exchange(record, exchanges, protocol, getattr(req, "_timer", None))
-                protocol._perftui_call = exchange
-                connection.add_callback(exchange.let_go)
+                begin_exchange(connection.protocol, record, exchanges, req)
             except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a call
                 exchanges.lost(record, error)
             return connection
@@ -100,21 +114,35 @@ def _timed_start(original: Any) -> Callable[..., Any]:
     start = bound_first(original)
 
     @functools.wraps(original)
-    async def timed_start(response: Any, connection: Any, *args: Any, **options: Any) -> Any:
-        exchange = exchange_of(connection.protocol)
+    async def timed_start(response: Any, connection: Any) -> Any:
+        protocol = connection.protocol
+        exchange = exchange_of(protocol)
         if exchange is None or exchange.record is None:
-            return await start(response, connection, *args, **options)
+            return await start(response, connection)
         exchange.in_start = True
         try:
-            started = await start(response, connection, *args, **options)
+            started = await start(response, connection)
         except BaseException as error:
             exchange.failed(error)
             raise
         exchange.in_start = False
-        exchange.answered(response)
+        exchange.answered(response, protocol)
         return started
 
     return timed_start
+
+
+def _noted_release(original: Any) -> Callable[..., Any]:
+    release = bound_first(original)
+
+    @functools.wraps(original)
+    def noted_release(connector: Any, key: Any, protocol: Any, **options: Any) -> Any:
+        exchange = exchange_of(protocol)
+        if exchange is not None and exchange.record is not None:
+            exchange.let_go()
+        return release(connector, key, protocol, **options)
+
+    return noted_release
 
 
 def _timed_wait(original: Any) -> Callable[..., Any]:

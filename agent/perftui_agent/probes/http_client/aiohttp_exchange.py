@@ -15,16 +15,16 @@ SWITCHING_PROTOCOLS = 101
 
 
 class Exchange:
-    """What a connection knows of the call that it is there for."""
+    """What a connection knows of the call that it is there for, one after another."""
 
-    __slots__ = ("_exchanges", "content", "in_start", "protocol", "reading_ns", "record", "timer")
+    __slots__ = ("_exchanges", "content", "in_start", "reading_ns", "record", "timer")
 
-    def __init__(self, record: CallRecord, exchanges: Exchanges, protocol: Any, timer: Any) -> None:
-        self.record: CallRecord | None = record
+    def __init__(self, exchanges: Exchanges) -> None:
         self._exchanges = exchanges
-        self.protocol = protocol
-        """What keeps the connection: the next exchange may have the same."""
-        self.timer = timer
+        self.record: CallRecord | None = None
+        """None between two calls."""
+        self.timer: Any = None
+        """The session's, for this call."""
         self.content: Any = None
         self.in_start = False
         self.reading_ns = 0
@@ -38,14 +38,14 @@ class Exchange:
             self._leave(record)
             fail(record, error, self._exchanges, timer)
 
-    def answered(self, response: Any) -> None:
+    def answered(self, response: Any, protocol: Any) -> None:
         """Note that the head of an answer has been read; of a short one, the body with it."""
         record = self.record
         if record is None:
             return
         try:
             status = response.status
-            self._exchanges.answered(record, status, _socket_of, self.protocol)
+            self._exchanges.answered(record, status, _socket_of, protocol)
             self.content = response.content
             if response._connection is None or status == SWITCHING_PROTOCOLS:
                 self._over(record)
@@ -72,13 +72,13 @@ class Exchange:
 
     def _over(self, record: CallRecord) -> None:
         content = self.content
-        packed = getattr(content, "total_compressed_bytes", None)
-        # As it was sent: packed, where it was.
-        record.received_bytes = packed if packed is not None else getattr(content, "total_bytes", 0)
-        if self.reading_ns:
-            self._leave(record)
-        else:
-            self.record = self.content = self.timer = self.protocol = None
+        try:
+            # As it was sent: packed, where it was.
+            packed = content.total_compressed_bytes
+            record.received_bytes = content.total_bytes if packed is None else packed
+        except AttributeError:  # of an older version's, or of an answer that has no body
+            record.received_bytes = getattr(content, "total_bytes", 0)
+        self._leave(record)
         self._exchanges.over(record)
 
     def _leave(self, record: CallRecord) -> None:
@@ -86,7 +86,19 @@ class Exchange:
             record.body_ns += perf_counter_ns() - self.reading_ns
             self.reading_ns = 0
         # An idle connection keeps the last of its calls: that must not keep a body.
-        self.record = self.content = self.timer = self.protocol = None
+        self.record = self.content = self.timer = None
+        self.in_start = False
+
+
+def begin_exchange(protocol: Any, record: CallRecord, exchanges: Exchanges, req: Any) -> None:
+    """Have a connection be there for a call."""
+    exchange = exchange_of(protocol)
+    if exchange is None:
+        exchange = protocol._perftui_call = Exchange(exchanges)
+    elif exchange.record is not None:
+        exchange.let_go()
+    exchange.record = record
+    exchange.timer = req._timer
 
 
 def fail(record: CallRecord, error: BaseException, exchanges: Exchanges, timer: Any) -> None:
@@ -101,7 +113,10 @@ def fail(record: CallRecord, error: BaseException, exchanges: Exchanges, timer: 
 
 def exchange_of(protocol: Any) -> Exchange | None:
     """Return the exchange that a connection is there for, or was last."""
-    exchange = getattr(protocol, "_perftui_call", None)
+    try:
+        exchange = protocol._perftui_call
+    except AttributeError:
+        return None
     return exchange if type(exchange) is Exchange else None  # a mock has whatever one asks it for
 
 

@@ -116,13 +116,11 @@ class Exchanges:
             if new_client:
                 record.in_detail().new_client = True
             if upstream.run_wanted:
-                if upstream.run_of != request.started_ns:
-                    upstream.run_of = request.started_ns
-                    upstream.run = 0
-                else:
-                    upstream.run += 1
-        record.place = place or id(record)
-        self.under_way[record.place] = record
+                _count_run(upstream, request.started_ns)
+        if not place:
+            place = id(record)
+        record.place = place
+        self.under_way[place] = record
         record.started_ns = record.ready_ns = perf_counter_ns()
         return record
 
@@ -140,7 +138,6 @@ class Exchanges:
                 or status >= FIRST_ERROR
                 or record.details is not None
                 or upstream.call_site_wanted
-                or upstream.run >= RUN_WITH_CALL_SITE
             ):
                 _look_closer(record, socket_of, carrier)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a call
@@ -240,6 +237,17 @@ class Exchanges:
             self._upstreams.clear()
         self._upstreams[key] = upstream
         return upstream
+
+
+def _count_run(upstream: Upstream, of: int) -> None:
+    """Count how often one request, which began then, calls an upstream in a row: it may be a repetition."""
+    if upstream.run_of != of:
+        upstream.run_of = of
+        upstream.run = 0
+    else:
+        upstream.run += 1
+        if upstream.run >= RUN_WITH_CALL_SITE:
+            upstream.call_site_wanted = True
 
 
 def _look_closer(record: CallRecord, socket_of: Callable[[Any], Any], carrier: Any) -> None:

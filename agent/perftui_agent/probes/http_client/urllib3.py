@@ -15,7 +15,7 @@ import http.client
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,7 +31,7 @@ from perftui_agent.probes.http_client.urllib3_connections import (
     timed_tunnel,
     timed_wait,
 )
-from perftui_agent.probes.patches import bound_first, takes
+from perftui_agent.probes.patches import bound_first, is_known_by, takes
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.records import CallRecord
 
@@ -40,6 +40,16 @@ now: ContextVar[CallRecord | None] = ContextVar("perftui_urllib3_call", default=
 
 MAX_FRAMES = 10
 """Between what urllib3 does for a request and the function in which it does it."""
+
+
+AS_KNOWN = (
+    *("self", "conn", "method", "url", "body", "headers", "retries", "timeout", "chunked", "response_conn"),
+    *("preload_content", "decode_content", "enforce_content_length"),
+)
+"""What `_make_request` takes in urllib3 2: ours has the same names and defaults, for what takes whatever
+comes makes two dictionaries of it with each call."""
+
+_NOTHING_MORE = (None,) * (len(AS_KNOWN) - 6)
 
 
 class Urllib3Probe(ClientProbe):
@@ -107,28 +117,78 @@ class Urllib3Probe(ClientProbe):
 
     def _timed_request(self, original: Any) -> Callable[..., Any]:
         """Return `_make_request` with a record of each try."""
-        request, exchanges, begin = bound_first(original), self._exchanges, self._begin
+        make = bound_first(original)
+        if type(original) is FunctionType and is_known_by(original, *AS_KNOWN):
+            known = self._timed(make)
+            known.__defaults__ = original.__defaults__
+            return functools.wraps(original)(known)
+
+        def make_with(
+            pool: Any, conn: Any, method: Any, url: Any, args: Any, options: Any, *_none: None
+        ) -> Any:
+            return make(pool, conn, method, url, *args, **options)
+
+        timed = self._timed(make_with)
 
         @functools.wraps(original)
         def timed_request(pool: Any, conn: Any, method: Any, url: Any, *args: Any, **options: Any) -> Any:
-            if not exchanges.sink.open:
-                return request(pool, conn, method, url, *args, **options)
+            return timed(pool, conn, method, url, args, options, *_NOTHING_MORE)
+
+        return timed_request
+
+    def _timed(self, request: Callable[..., Any]) -> Any:
+        """Return what makes a request as `request` does, with a record."""
+        exchanges, begin, early = self._exchanges, self._begin, self._early
+        failed, let_go = self.failed, self._let_go
+
+        def timed_request(
+            self: Any,
+            conn: Any,
+            method: Any,
+            url: Any,
+            body: Any,
+            headers: Any,
+            retries: Any,
+            timeout: Any,
+            chunked: Any,
+            response_conn: Any,
+            preload_content: Any,
+            decode_content: Any,
+            enforce_content_length: Any,
+        ) -> Any:
             outer = now.get()
             if outer is not None and (outer.answered_ns or outer.ended_ns):
                 outer = None
-            record = outer if outer in self._early else begin(pool, method, url)
-            if record is None:
-                return request(pool, conn, method, url, *args, **options)
+            if not exchanges.sink.open:
+                record = None
+            elif outer is not None and outer in early:
+                record = outer
+            else:
+                record = begin(self, method, url)
             try:
-                response = request(pool, conn, method, url, *args, **options)
+                response = request(
+                    self,
+                    conn,
+                    method,
+                    url,
+                    body,
+                    headers,
+                    retries,
+                    timeout,
+                    chunked,
+                    response_conn,
+                    preload_content,
+                    decode_content,
+                    enforce_content_length,
+                )
             except BaseException as error:
-                if not record.answered_ns:
-                    self.failed(record, error)
+                if record is not None and not record.answered_ns:
+                    failed(record, error)
                 raise
             finally:
-                if outer is not None:
-                    self._let_go(outer, record)
-            if not record.answered_ns:
+                if outer is not None and record is not None:
+                    let_go(outer, record)
+            if record is not None and not record.answered_ns:
                 # Of another class of answers: its body is not seen.
                 exchanges.answered(record, getattr(response, "status", 0), _no_socket, None)
                 exchanges.over(record)
