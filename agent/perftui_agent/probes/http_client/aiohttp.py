@@ -138,7 +138,7 @@ def _noted_release(original: Any) -> Callable[..., Any]:
     @functools.wraps(original)
     def noted_release(connector: Any, key: Any, protocol: Any, **options: Any) -> Any:
         exchange = exchange_of(protocol)
-        if exchange is not None and exchange.record is not None:
+        if exchange is not None and exchange.record is not None and not exchange.in_start:
             exchange.let_go()
         return release(connector, key, protocol, **options)
 

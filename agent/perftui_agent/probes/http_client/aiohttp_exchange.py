@@ -78,7 +78,11 @@ class Exchange:
             record.received_bytes = content.total_bytes if packed is None else packed
         except AttributeError:  # of an older version's, or of an answer that has no body
             record.received_bytes = getattr(content, "total_bytes", 0)
-        self._leave(record)
+        if self.reading_ns:
+            self._leave(record)
+        else:
+            self.record = self.content = self.timer = None
+            self.in_start = False
         self._exchanges.over(record)
 
     def _leave(self, record: CallRecord) -> None:
