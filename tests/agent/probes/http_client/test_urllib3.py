@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import gc
 import http.client
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 import requests
 import urllib3
+import uvloop
 
 from perftui_agent.guard import Guard
 from perftui_agent.probes.http_client.urllib3 import Urllib3Probe
@@ -290,6 +292,28 @@ probe = Urllib3Probe(Window(), Guard())
 assert probe.attach() == "off: not imported", probe.attach()
 assert "urllib3" not in sys.modules
 import urllib3
+import uvloop
 assert probe.attach() == "on"
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_an_answer_that_a_thread_reads_does_not_wait_for_a_held_loop(
+    watched: Watched, there: OtherService, run: Callable[..., Any]
+) -> None:
+    """Its time is the upstream's own: what goes on on the loop meanwhile changes none of it."""
+
+    async def main() -> None:
+        call = asyncio.create_task(asyncio.to_thread(requests.get, f"{there.url}/sleep/0.3"))
+        await asyncio.to_thread(there.wait_begun, 1)
+        time.sleep(0.8)  # noqa: ASYNC251 - it holds the loop
+        await call
+
+    with watched.request():
+        run(main())
+    row = watched.row()
+
+    assert row.held_unknown == 0
+    assert row.held_ns / 1e6 <= 150.0
+    assert 290.0 <= row.answer.max / 1e6 <= 700.0
