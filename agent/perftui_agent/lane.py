@@ -3,8 +3,8 @@
 Of a success that was answered at once, that no probe has noted anything of, and that was no slower than
 those that are told of one by one, nothing is ever said but what it adds to the sums and quantiles of its
 route. So a route that is asked for often has a lane, by which the app's thread gives just that, and the
-agent's takes in all of them at once: at a quarter of what a record costs that is handed over, looked at and
-folded. Whatever is otherwise about a request, its record goes its way (`Window.ended`).
+agent's takes in all of them at once, in a fifth of the steps that a record takes there: none is looked at by
+itself, nor kept until then. Whatever is otherwise about a request, its record goes its way (`Window.ended`).
 
 No thread takes a lock. The app's appends, the agent's takes from the front what there is. Whether a request
 may pass is asked after its end was noted: from then on nobody leaves a part with it (see `handover`).

@@ -157,7 +157,7 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
         if started_ns >= probe.pace.ask_from_ns:
             probe.ask(record, client)
 
-        # By defaults: to make and to forget four cells of a closure costs three times as much.
+        # By defaults: four cells of a closure take 1,300 instructions more to make and to forget.
         def observed_send(
             message: Message,
             probe: HttpProbe = probe,
