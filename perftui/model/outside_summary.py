@@ -55,6 +55,8 @@ class PoolSummary(Record, frozen=True):
     waiting: int | None = None
     """Checkouts that wait now, and for how long the one that has waited longest."""
     longest_wait_ms: float | None = None
+    processes: int = 1
+    """Workers with a bound of their own, of which `max` is the sum."""
 
 
 class UpstreamSummary(Record, frozen=True):

@@ -80,6 +80,7 @@ def _pool(name: str, counted: PoolPart, gauges: list[PoolFrame]) -> PoolSummary:
         third_wait_ms=_third_longest_ms(counted.wait),
         waiting=_sum(pool.waiting for pool in gauges),
         longest_wait_ms=max((pool.longest_wait_ns for pool in gauges), default=0) / 1e6 or None,
+        processes=max(sum(pool.max is not None for pool in gauges), 1),
     )
 
 

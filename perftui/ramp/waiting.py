@@ -49,15 +49,16 @@ def pools(after: Summary, grown: Parts, room: Room) -> list[Limit]:
     share = max(share, 1.0 if pool.waiting or pool.timeouts else share)
     if grown.pool < 1.0 and share < FULL:
         return []
-    size = max(round(pool.max * room.factor("pool")), pool.max + 1)
+    each = max(pool.max // pool.processes, 1)
+    size = max(round(each * room.factor("pool")), each + 1)
     timeouts = f", {pool.timeouts} time-outs" if pool.timeouts else ""
     return [
         Limit(
             "pool", pool.name,
             f"{pool.checked_out} of {pool.max} connections are out, p95 wait {pool.wait_p95_ms or 0:.0f} ms"
             f"{timeouts}",
-            f"pool {pool.max} → {size} a process, or hold connections for less long",
-            factor=size / pool.max, grew_ms=grown.pool, used=share,
+            f"pool {each} → {size} a process, or hold connections for less long",
+            factor=size / each, grew_ms=grown.pool, used=share,
         )
     ]  # fmt: skip
 

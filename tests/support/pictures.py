@@ -60,6 +60,7 @@ PICTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "filter": ("slash", *"p95>100ms"),
         "palette": ("colon", *"pa"),
         "keys": ("question_mark",),
+        "ramp": (),
     }
 )
 """A name for each picture, and the keys that lead there."""
@@ -81,6 +82,9 @@ MOMENT_S = 17.0
 
 BACK_S = (12.0, 6.0, 0.0)
 """So long before it the dashboard has looked already: since when something is wrong is part of a picture."""
+
+KNEE = Path(__file__).parents[1] / "data" / "knee.perftui"
+"""The ramp of the README, as `perftui ramp -o` has recorded it; its last seconds alone."""
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCREENS = Path(__file__).parents[1] / "perftui" / "screens" / "screens.txt"
@@ -158,6 +162,11 @@ def _dashboard(feed: Feed, course: RampCourse | None = None) -> Dashboard:
 
 def picture(name: str) -> str:
     """Return a screen at 120×40 as SVG."""
+    if name == "ramp":
+        with Recording.open(KNEE) as recording:
+            (told,) = recording.ramps()
+            standing = Recorded([(told.at, dashboard_at(recording, told.at))])
+        return asyncio.run(_at(_dashboard(standing, told.course), LARGE))[0]
     feed = recorded(AROUND if name in AROUND_IT else DEMO)
     return asyncio.run(_at(_dashboard(feed), LARGE, PICTURES[name]))[0]
 
