@@ -1,7 +1,8 @@
 """What the probes write down, and what the window folds.
 
 A record is made and filled on the app's threads and read on the agent's. Nothing here takes a
-lock: a record goes to the agent through one `deque.append` when it is over, and is not written to afterwards.
+lock: a record goes to the agent through one `deque.append`, and, a request in flight excepted, is not
+written to afterwards.
 """
 
 from __future__ import annotations
@@ -51,8 +52,7 @@ PLAIN, CHUNKED, EVENTS = 0, 1, 2
 class RequestRecord:
     """One request, from the arrival of its bytes to its last body byte. Moments are `perf_counter_ns`.
 
-    It is known of from its beginning and written to until it ends; what has ended goes to the agent, as a
-    record or, if it is like most, by its route's lane.
+    It goes to the agent as it begins and is written to until it ends; who sees `ended_ns` may read the rest.
     A plain class without `__init__`: what keeps its default and is not read costs a request nothing, and what
     is written costs a tenth of what it does in a Struct.
     """
@@ -72,7 +72,7 @@ class RequestRecord:
     first_byte_ns: int = 0
     """When the first of several parts of the body was sent; 0 if it went out in one, with the last byte."""
     ended_ns: int = 0
-    """0 while it is in flight. Written when its route, and whatever is not as with most, has been."""
+    """0 while it is in flight. Written last."""
     left_ns: int = 0
     """When the app was done with it, its background tasks included: what begins afterwards is not its own."""
     body_bytes: int = 0

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from time import perf_counter_ns
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from perftui_agent.records import RequestRecord, Scope
 from perftui_agent.window.window import Window
-
-_windows: WeakKeyDictionary[RequestRecord, Window] = WeakKeyDictionary()
-"""Who knows of requests that are under way."""
 
 
 class NoLabels:
@@ -34,8 +30,7 @@ def begin(window: Window | None = None, started_ns: int | None = None, **written
         assert name in RequestRecord.__annotations__, name
         setattr(record, name, value)
     if window is not None:
-        window.under_way.add(record)
-        _windows[record] = window
+        window.begun.append(record)
     return record
 
 
@@ -43,7 +38,3 @@ def end(record: RequestRecord, route: str = "GET /", ns: int | None = None) -> N
     """Have it end well, now or `ns` after its beginning."""
     record.route = route
     record.ended_ns = perf_counter_ns() if ns is None else record.started_ns + ns
-    window = _windows.pop(record, None)
-    if window is not None:
-        window.under_way.discard(record)
-        window.ended.append(record)

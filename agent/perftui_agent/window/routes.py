@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from perftui_agent.lane import CLOSED_NS, LONGEST_NS, Lane, Passed
 from perftui_agent.locked import KIND, KIND_IN_TRANSACTION
 from perftui_agent.places import place_of
 from perftui_agent.records import EVENTS, BackgroundRecord, FailureRecord, OpenEnded, RequestRecord, Shape
 from perftui_agent.sketch import LatencySketch
-from perftui_agent.window.bodies import fold_bodies
 from perftui_agent.window.costs import Costs
-from perftui_agent.window.gathered import SETTLED_AT_ONCE
 from perftui_agent.window.paths import MAX_TABLES, PathTable
 from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.merging import merge_route
@@ -19,9 +16,6 @@ from perftui_agent.wire.requests import ExceptionCount, RouteFrame, StatusCounts
 
 MAX_ROUTES = 500
 """Distinct routes in a frame, the costliest; the others share `(other)`."""
-
-OFTEN = 20
-"""Requests in a span that make a route one with a lane."""
 
 NEWCOMERS = 500
 """Routes met within a frame that are told apart besides, until it closes."""
@@ -44,14 +38,15 @@ OTHER_EXCEPTIONS = ("(other)", "")
 class RouteTally:
     """What one route did in the span that is being filled."""
 
-    __slots__ = ("exceptions", "floor_ns", "frame", "into", "lane", "paths", "plain", "took_ns", "whole")
+    __slots__ = ("exceptions", "floor_ns", "frame", "into", "paths", "plain", "took_ns", "whole")
 
-    def __init__(self, label: str, paths: PathTable | None = None, lane: Lane | None = None) -> None:
+    def __init__(self, label: str, paths: PathTable | None = None) -> None:
         self.frame = RouteFrame(route=label, status=StatusCounts(), latency=LatencySketch())
         self.whole = LatencySketch()
         """Of bodies sent in one: the first byte is also the last, so one sketch is both."""
-        self.plain: list[Passed] = []
-        """Of successful responses whose body was sent in one, whether they have passed by a lane or not.
+        self.plain: list[tuple[int, int, int, int]] = []
+        """Of successful responses whose body was sent in one: how long they took, their size, how long it
+        took to make bytes of them (0: not known), and how long they had waited for the app (-1: not known).
         Sketches take many values at once at half the price."""
         self.took_ns: dict[Shape, list[int]] = {}
         """How long its requests' statements took, those that no sketch has taken yet."""
@@ -59,24 +54,16 @@ class RouteTally:
         self.paths = paths
         """Of a route that takes any path: those below it."""
         self.floor_ns = -1
-        """What a request must exceed to be told of."""
-        self.lane = lane
+        """What a request must exceed to be told of: set by who tells of the slowest."""
         self.into: RouteTally | None = None
         """Whose it is part of, once it has become one of the others."""
-
-    def raise_floor(self, ns: int) -> None:
-        """Have no request told of that takes no longer: said by who tells of the slowest."""
-        self.floor_ns = ns
-        if self.lane is not None:
-            self.lane.below_ns = min(ns, LONGEST_NS)
 
     def settle(self) -> None:
         """Count the plain ones that were gathered."""
         if not self.plain:
             return
-        whole_ns, sizes, serialize_ns, queue_ns, followed = zip(*self.plain, strict=True)
-        self.frame.status.success += len(followed)
-        self.frame.unfollowed += len(followed) - sum(followed)
+        whole_ns, sizes, serialize_ns, queue_ns = zip(*self.plain, strict=True)
+        self.frame.status.success += len(self.plain)
         self._waited(queue_ns)
         self.plain.clear()
         self.whole.add_all(whole_ns)
@@ -87,7 +74,6 @@ class RouteTally:
     def fold_odd(self, record: RequestRecord) -> None:
         """Count a request that is no success, or whose times or size are not those of a plain response."""
         route = self.frame
-        route.unfollowed += not record.followed
         if record.serialize_ns:
             route.serialized += 1
             route.serialize_ns += record.serialize_ns
@@ -164,14 +150,9 @@ class RouteTally:
 class RouteLedger:
     """What each route did in the span that is being filled."""
 
-    def __init__(
-        self, bounded: dict[str, int], open_ended: Mapping[str, OpenEnded], lanes: dict[str, Lane]
-    ) -> None:
+    def __init__(self, bounded: dict[str, int], open_ended: Mapping[str, OpenEnded]) -> None:
         self._bounded = bounded
         self._open_ended = open_ended
-        self._lanes = lanes
-        self._closed: dict[str, Lane] = {}
-        """Lanes that are no more: one may be on its way still that had found them."""
         self._paths: dict[str, PathTable] = {}
         self._paths_forgotten = 0
         self.costs: Costs[str] = Costs(MAX_ROUTES, NEWCOMERS)
@@ -183,45 +164,11 @@ class RouteLedger:
         untold, _ = self.costs.close(self._spent(), frame.span_ns)
         self._fold_away(untold)
         frame.routes = [tally.close() for tally in self.tallies.values()]
-        self._lay_lanes()
         if not queue_is_known:
             # Where the late can't be told, those that were on time are no sample of all.
             for route in frame.routes:
                 route.queue_known = 0
         self.tallies = {}
-
-    def take_passed(self) -> int:
-        """Count what has passed by the lanes; return how many that were."""
-        count = 0
-        for label, lane in (*self._lanes.items(), *self._closed.items()):
-            passed, headers = lane.take()
-            if not passed:
-                continue
-            count += len(passed)
-            tally = self.tally(label)
-            tally.plain += passed
-            if len(tally.plain) >= SETTLED_AT_ONCE:
-                tally.settle()
-            for of_large in headers:
-                fold_bodies(of_large, tally.frame)
-        return count
-
-    def _lay_lanes(self) -> None:
-        """Have lanes for the routes that were asked for often in this span, and no other, all of them closed.
-
-        Who passes between the last look and this was no slower than three that are told of in this span, and
-        is no candidate in the next.
-        """
-        often = {
-            label
-            for label, tally in self.tallies.items()
-            if tally.frame.status.success >= OFTEN and tally.paths is None and label != OTHER_ROUTES
-        }
-        self._closed = {label: self._lanes.pop(label) for label in self._lanes.keys() - often}
-        for lane in (*self._lanes.values(), *self._closed.values()):
-            lane.below_ns = CLOSED_NS
-        for label in often - self._lanes.keys():
-            self._lanes[label] = Lane()
 
     @property
     def paths_forgotten(self) -> int:
@@ -276,7 +223,7 @@ class RouteLedger:
         if tally is None:
             while label != OTHER_ROUTES and not self.costs.admit(label):
                 self._fold_away(self.costs.shed(self._spent()))
-            tally = self.tallies[label] = RouteTally(label, self._paths_below(label), self._lanes.get(label))
+            tally = self.tallies[label] = RouteTally(label, self._paths_below(label))
         return tally
 
 

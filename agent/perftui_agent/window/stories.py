@@ -215,7 +215,7 @@ class StoryLedger:
         else:
             heapreplace(heap, slow)
         if len(heap) == SLOWEST_PER_ROUTE:
-            tally.raise_floor(heap[0][0])
+            tally.floor_ns = heap[0][0]
 
     def close(self, frame: Frame, in_flight: Iterable[RequestRecord]) -> None:
         """Hand the slowest over to `frame`."""

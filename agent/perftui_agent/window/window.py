@@ -1,8 +1,9 @@
 """The second that is being filled.
 
-The app's threads only append: statements to their request, everything else to `pending` when it is over,
-requests to `ended` or to the lane of their route; those under way are in a set. All the rest runs on the
-agent's thread, so nothing needs a lock. It folds requests after what they have put before.
+The app's threads only append: requests to `begun` as they begin, statements to their request, everything
+else to `pending` when it is over. All the rest runs on the agent's thread, so nothing needs a lock and a
+request pays for one append. The agent's thread looks which requests have ended, and folds them after what
+they have put before.
 Each ledger folds its kind of record straight into the structs that travel: closing a frame hands them
 over and starts anew.
 """
@@ -16,7 +17,6 @@ from time import perf_counter_ns, thread_time_ns
 from typing import Any
 
 from perftui_agent.channels import Channel
-from perftui_agent.lane import Lane
 from perftui_agent.records import (
     HEADERS_FROM_BYTES,
     MAX_PENDING,
@@ -28,7 +28,6 @@ from perftui_agent.records import (
     FailureRecord,
     OpenEnded,
     Record,
-    RequestPart,
     RequestRecord,
     SpanRecord,
     StatementRecord,
@@ -64,22 +63,15 @@ class Window:
     def __init__(self) -> None:
         self.open = False
         """Whether the agent has been woken: until then each request wakes it."""
-        self.under_way: set[RequestRecord] = set()
-        """Requests that have begun and not ended; written on the app's threads, as what follows is."""
-        self.ended: deque[RequestRecord] = deque()
-        """Those that have ended, and did not pass by a lane."""
-        self.lanes: dict[str, Lane] = {}
-        """By route; which there are is decided on the agent's thread."""
+        self.begun: deque[RequestRecord] = deque()
         self.pending: deque[Record | WorkRecord] = deque()
         self.records_dropped = 0
-        self._taken = 0
-        """Requests that have been folded, or begun to be."""
-        self._turn: list[RequestRecord] = []
-        """Requests that were under way and have not been looked at since."""
-        self._ended_first = 0
-        """How many of those that have ended may be folded, …"""
+        self._open: deque[RequestRecord] = deque()
+        """Requests that had not ended when they were looked at."""
+        self._ended: deque[RequestRecord] = deque()
+        """Those that had, to be folded after their parts."""
         self._parts_first = 0
-        """… after how many of the pending records."""
+        """How many of the pending records come before them."""
         self._followed: deque[tuple[RequestRecord, int]] = deque()
         """Those that have been counted and have more to tell; and their latency."""
         self._busy: deque[RequestRecord] = deque()
@@ -91,6 +83,7 @@ class Window:
         # Not the app's: that may have been seeded.
         self._draw = random.Random().random  # noqa: S311 - no secret
         self.open_websockets = 0
+        self._begun_taken = 0
         self.touched: deque[Channel] = deque()
         """Connections that have something new to tell; written on the app's threads."""
         self.works: dict[int, WorkRecord] = {}
@@ -112,44 +105,35 @@ class Window:
         """What is known of a statement's text, by its hash; only the agent's thread writes to it."""
         return self.shapes.texts
 
-    # Copies are made in one step: no other thread runs meanwhile, which would change what is copied.
-
     @property
     def begun_so_far(self) -> int:
-        """How many requests have begun, or more; on any thread."""
-        passed = sum(len(lane.passed) for lane in list(self.lanes.values()))
-        return self._taken + self.records_dropped + len(self.ended) + passed + len(self.under_way)
+        """How many requests have begun; for the agent's thread."""
+        return self._begun_taken + len(self.begun)
 
     @property
     def may_be_in_flight(self) -> bool:
-        """Whether any request may be; on any thread. One that has just ended is so until it is folded."""
-        return bool(self.under_way or self.ended) or any(lane.passed for lane in list(self.lanes.values()))
+        """Whether any request may be; on any thread. One that has just ended is so until note was taken."""
+        return bool(self.begun or self._open)
 
     @property
     def unfolded(self) -> list[RequestRecord]:
-        """Requests in flight, and those that have ended and are not folded yet."""
-        return [*self.ended, *self.under_way]
+        """Requests in flight, and those that have ended and are not folded yet; for the agent's thread."""
+        self._take_begun()
+        return [*self._ended, *self._open]
 
     @property
     def in_flight(self) -> list[RequestRecord]:
-        """Requests that have not ended."""
-        return list(self.under_way)
-
-    def have_ended_since(self, moment_ns: int) -> bool:
-        """Tell whether any request has that is not folded, or has passed by a lane."""
-        return any(lane.ended_ns > moment_ns for lane in self.lanes.values()) or any(
-            record.ended_ns > moment_ns for record in list(self.ended)
-        )
+        """Requests that have not ended; for the agent's thread."""
+        return [record for record in self.unfolded if not record.ended_ns]
 
     def take(self) -> None:
         """Begin to take records: there is a thread now to fold them."""
-        self.ended, self.pending = deque(self.ended), deque()
+        self.begun, self.pending = deque(self.begun), deque()
 
     def let_go(self) -> None:
         """Keep nothing from now on: nobody folds it."""
-        self.lanes.clear()
-        self.ended, self.pending = deque(maxlen=0), deque(maxlen=0)
-        self._ended_first = self._parts_first = 0
+        self._take_begun()
+        self.begun, self.pending = deque(maxlen=0), deque(maxlen=0)
 
     def follows(self) -> bool:
         """Decide, by lot, whether the request that begins is followed in full; on the app's threads.
@@ -176,22 +160,10 @@ class Window:
         else:
             self.records_dropped += 1
 
-    def put_part(self, part: RequestPart) -> None:
-        """Hand over what a request has done, if it knows its own; called on the app's threads."""
-        request = part.request
-        if request is not None and request.parts is None:
-            # It is one with parts from now on, also as long as these are on their way.
-            none: list[RequestPart] = []
-            if request.parts is None:
-                request.parts = none
-        self.put(part)
-
     def fold_pending(self, limit: int = MAX_PENDING) -> int:
-        """Fold some `limit` waiting records, those of one request together, and all that have passed by a
-        lane; return how many that were."""
-        passed = 0
-        if not (self._ended_first or self._parts_first or self._busy):
-            passed = self.find_ended(limit * LOOKED_AT_FOR_ONE)
+        """Fold some `limit` waiting records, those of one request together; return how many were folded."""
+        if not (self._ended or self._parts_first or self._busy):
+            self.find_ended(limit * LOOKED_AT_FOR_ONE)
         pending, folds = self.pending, self._folds
         waiting = min(self._parts_first, len(pending))
         folded = min(waiting, limit)
@@ -200,32 +172,40 @@ class Window:
             folds[type(record)](record)
         self._parts_first = waiting - folded
         if self._parts_first:
-            return passed + folded
+            return folded
         while self._busy and folded < limit:
             folded += self._parts.fold_piece(self._busy.popleft())
-        return passed + folded + self._fold_requests(limit - folded)
+        return folded + self._fold_requests(limit - folded)
 
-    def find_ended(self, at_most: int = MAX_PENDING, piece: int = PIECE) -> int:
-        """Take note of which requests have ended: they are folded next. Return how many passed by a lane.
+    def find_ended(self, at_most: int = MAX_PENDING, piece: int = PIECE) -> None:
+        """Look which requests have ended, at most so many: they are folded next.
 
-        So many of those under way are looked at: what one has done so far is folded as well, if that is at
-        least a `piece`.
+        Of those that go on, what they have done so far is folded as well, if that is at least a `piece`.
         """
-        turn, busy = self._turn, self._busy
-        if piece < PIECE or not turn:
-            turn[:] = self.under_way
-        for _ in range(min(len(turn), at_most)):
-            record = turn.pop()
+        begun, requests, ended, busy = self.begun, self._open, self._ended, self._busy
+        self._begun_taken += min(len(begun), at_most)
+        for _ in range(min(len(begun), at_most)):
+            record = begun.popleft()
             if record.ended_ns:
+                ended.append(record)
+            else:
+                requests.append(record)
+        for _ in range(min(len(requests), at_most)):
+            record = requests.popleft()
+            if record.ended_ns:
+                ended.append(record)
                 continue
+            requests.append(record)
             if (record.parts and len(record.parts) >= piece) or (record.counted and piece < PIECE):
                 busy.append(record)
-        self._ended_first = len(self.ended)
         # What belongs to them has been put before they ended. Nobody else takes it out.
         self._parts_first = len(self.pending)
-        passed = self._routes.take_passed()
-        self._taken += passed
-        return passed
+
+    def _take_begun(self) -> None:
+        begun, requests = self.begun, self._open
+        self._begun_taken += len(begun)
+        for _ in range(len(begun)):
+            requests.append(begun.popleft())
 
     def close(self, *, seq: int, ended_at_ns: int, span_ns: int) -> Frame:
         """Return the frame of everything folded since the last one, and start the next."""
@@ -286,10 +266,11 @@ class Window:
         """Forget everything: in a forked child it is the parent's."""
         self.open = self.queue_is_known = False
         self.let_go()
-        self.under_way.clear()
-        self._turn.clear()
+        self._open.clear()
+        self._ended.clear()
         self._busy.clear()
         self._followed.clear()
+        self._parts_first = 0
         self.one_in = 1
         self.bounded.clear()
         self.forgotten.clear()
@@ -300,7 +281,7 @@ class Window:
         self._start_ledgers()
 
     def _start_ledgers(self) -> None:
-        self._routes = RouteLedger(self.bounded, self.open_ended, self.lanes)
+        self._routes = RouteLedger(self.bounded, self.open_ended)
         self._statements = StatementLedger(self.shapes, self.bounded)
         self._pools = PoolLedger()
         self._caches = CacheLedger(self.bounded)
@@ -325,13 +306,11 @@ class Window:
     def _fold_requests(self, limit: int) -> int:
         """Fold requests that have ended until they and their parts come to `limit`; return to how many."""
         routes, parts, stories = self._routes, self._parts, self._stories
-        ended, tallies = self.ended, routes.tallies
+        ended, tallies = self._ended, routes.tallies
         followed, held_until_ns = self._followed, stories.held_until_ns
         folded = 0
-        while self._ended_first and folded < limit:
+        while ended and folded < limit:
             # Whether there is anything to do is asked here: most requests then cost no call.
-            self._ended_first -= 1
-            self._taken += 1
             record = ended.popleft()
             record.folded = True
             done = record.parts
@@ -343,7 +322,7 @@ class Window:
                 ns += queue_ns
             if record.plain:
                 plain = tally.plain
-                plain.append((ns, record.body_bytes, record.serialize_ns, queue_ns, record.followed))
+                plain.append((ns, record.body_bytes, record.serialize_ns, queue_ns))
                 if len(plain) >= SETTLED_AT_ONCE:
                     tally.settle()
             else:
@@ -359,6 +338,7 @@ class Window:
                 elif ns > tally.floor_ns or started_ns < held_until_ns:
                     stories.fold_request(record, tally)
             else:
+                tally.frame.unfollowed += 1
                 if record.parts or record.counted or record.story or record.executed:
                     parts.fold_ended(record, tally)
                 if started_ns < held_until_ns:

@@ -196,8 +196,8 @@ def test_requests_are_followed_as_the_window_says() -> None:
         for one_in, followed in ((1, True), (10**12, False)):
             service.window.one_in = one_in
             service.call(http_scope())
-            assert [record.followed for record in service.window.ended] == [followed]
-            service.window.ended.clear()
+            assert [record.followed for record in service.window.begun] == [followed]
+            service.window.begun.clear()
 
 
 def test_about_one_in_so_many_is_followed(window: Window) -> None:

@@ -39,7 +39,7 @@ def started(route: str = "GET /", at: int = NOW) -> RequestRecord:
 
 def ended(window: Window, record: RequestRecord, ms: float) -> RequestRecord:
     end(record, record.route, round(ms * MS))
-    window.ended.append(record)
+    window.begun.append(record)
     return record
 
 
@@ -287,7 +287,7 @@ def test_a_story_has_at_most_a_hundred_spans(window: Window) -> None:
 def test_requests_that_never_end_stay_bounded(window: Window) -> None:
     """1,000 requests with 300 different statements each keep what there is room for, and say so."""
     records = [started() for _ in range(1000)]
-    window.under_way.update(records)
+    window.begun.extend(records)
     for record in records:
         for number in range(300):
             spent(window, record, "sql", f"SELECT {number}")

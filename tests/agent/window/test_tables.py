@@ -47,7 +47,7 @@ def asks(window: Window, name: str, times: int = 1) -> None:
 
 def serves(window: Window, route: str, ns: int = MS) -> None:
     end(begin(window), route, ns)
-    if len(window.ended) >= 500:
+    if len(window.begun) >= 500:
         window.fold_pending()
 
 

@@ -1,11 +1,10 @@
-"""How the window comes by its requests: known of as they begin, and handed over when they have ended."""
+"""How the window comes by its requests: they are handed over as they begin, and looked at until they end."""
 
 from __future__ import annotations
 
 import pytest
 
 from perftui_agent.records import MAX_PENDING, RequestRecord, SpanRecord
-from perftui_agent.window.parts import PIECE
 from perftui_agent.window.window import Window
 from perftui_agent.wire.requests import RouteFrame
 from tests.support.requests import begin, end
@@ -65,30 +64,15 @@ def test_parts_without_end_keep_no_request_from_being_counted(window: Window) ->
     assert len(window.pending) > 0
 
 
-def test_what_ends_is_found_at_once_among_thousands_in_flight(window: Window) -> None:
-    """Nobody looks for it."""
+def test_thousands_in_flight_take_turns(window: Window) -> None:
+    """A beat does not look at each of them; before a frame is closed, all are looked at."""
     records = [begin(window) for _ in range(5000)]
     end(records[-1])
+    assert window.fold_pending(500) == 0
+    assert len(window.in_flight) == 4999
+    window.find_ended()
     assert window.fold_pending(500) == 1
     assert len(window.in_flight) == 4999
-
-
-def test_thousands_in_flight_take_turns(window: Window) -> None:
-    """A beat does not look at what each of them has done; before a frame is closed, all are looked at."""
-    records = [begin(window, parts=[]) for _ in range(5000)]
-    for record in records:
-        record.parts = [SpanRecord(None, "cache", "get", record.started_ns, record.started_ns + 1)] * PIECE
-    assert window.fold_pending(500) < 1000 * PIECE
-    assert sum(not record.parts for record in records) < 1000
-    for _ in range(6):
-        while window.fold_pending(100_000):
-            pass
-    assert sum(not record.parts for record in records) == 5000
-    records[0].parts = [SpanRecord(None, "cache", "get", 0, 1)]
-    window.find_ended(piece=1)
-    while window.fold_pending(500):
-        pass
-    assert not records[0].parts
 
 
 def test_a_request_outlives_the_thread(window: Window) -> None:
@@ -110,8 +94,8 @@ def test_requests_beyond_the_bound_are_served_and_counted_as_dropped() -> None:
         await send({"type": "http.response.body", "body": b""})  # type: ignore[operator]
 
     with timed(app) as service:
-        service.window.ended.extend([RequestRecord()] * MAX_PENDING)
+        service.window.begun.extend([RequestRecord()] * MAX_PENDING)
         sent = service.call(http_scope())
         assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
         assert service.window.records_dropped == 1
-        service.window.ended.clear()
+        service.window.begun.clear()

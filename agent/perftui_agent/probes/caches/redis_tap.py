@@ -25,7 +25,7 @@ class CacheSink(Protocol):
 
     open: bool
 
-    def put_part(self, part: CacheRecord | CacheBatchRecord) -> None:
+    def put(self, record: CacheRecord | CacheBatchRecord) -> None:
         """Take a record that will not be written to any more."""
 
 
@@ -70,7 +70,7 @@ class Tap:
                     record.missed = hashes_of(command.fetches, arguments, reply)
             elif command.stores is not None:
                 record.stored = hashes_of(command.stores, arguments, reply)
-            self.sink.put_part(record)
+            self.sink.put(record)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a reply
             self._guard.fault("probes.redis", error)
 
@@ -88,7 +88,7 @@ class Tap:
                 for arguments, reply in zip(commands[:MAX_PARTS], replies, strict=False)
             ]
             failed = any(part.failed for part in parts)
-            self.sink.put_part(
+            self.sink.put(
                 CacheBatchRecord(
                     request_at(started_ns),
                     "cache",

@@ -4,8 +4,7 @@ Passes every message on unchanged and in order, never receives on its own, adds 
 scope. Latency begins when the request's bytes had arrived and ends at the last body byte, which is the one
 that completes what `Content-Length` has promised; what the app does after that is background time, and what
 the client does its own affair. On the request's path there is no I/O, no lock and no log: a record, a
-closure, one append; where the loop may have been late, one question to the kernel. What can be told of a
-request without its record passes by the lane of its route (`lane`).
+closure, one append; where the loop may have been late, one question to the kernel.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from perftui_agent.channels import Channel
 from perftui_agent.guard import Guard
-from perftui_agent.lane import Lane
 from perftui_agent.places import where_raised
 from perftui_agent.probes.http import channels
 from perftui_agent.probes.http.answers import Message, has_no_body, is_preflight, kind_of_body, promised_bytes
@@ -80,9 +78,7 @@ class RequestSink(Protocol):
 
     open: bool
     """Whether anyone folds what is put: false until the agent's thread runs."""
-    under_way: set[RequestRecord]
-    ended: deque[RequestRecord]
-    lanes: dict[str, Lane]
+    begun: deque[RequestRecord]
     records_dropped: int
     open_websockets: int
     touched: deque[Channel]
@@ -137,14 +133,18 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
         scope[MARKER] = True
         record = RequestRecord()
         # What is asked for again and again is found at an eighth of the price where it is no default.
-        record.ended_ns = record.queue_ns = record.body_bytes = record.serialize_ns = 0
+        record.ended_ns = record.queue_ns = record.body_bytes = 0
         record.doubted = False
         record.head = record.streaming = record.parts = None
         record.started_ns = started_ns = perf_counter_ns()
         record.scope = scope
         record.labels = probe.labels
         record.followed = sink.one_in == 1 or sink.follows()
-        sink.under_way.add(record)
+        begun = sink.begun
+        if len(begun) < MAX_PENDING:
+            begun.append(record)
+        else:
+            sink.records_dropped += 1
         # The server's side of a request knows when the client has left; else `receive` may tell.
         try:
             client = send.__self__  # type: ignore[attr-defined]
@@ -321,47 +321,33 @@ class HttpProbe:
         """
         ended_ns = perf_counter_ns()
         scope: Any = record.scope
-        route, status, is_plain = UNMATCHED, 500, False
+        record.scope = record.head = None
         try:
+            record.path = scope["path"]
+            record.status = status = head["status"] if head else 500
             method = scope["method"]
-            if head:
-                status = head["status"]
+            if left:
+                record.disconnected = True
+            elif status in _SUCCESSES and record.streaming is None:
+                record.plain = True
+            if method == "OPTIONS" and is_preflight(scope):
+                record.preflight = True
+                record.plain = False
+            if record.body_bytes >= HEADERS_FROM_BYTES and head:
+                record.response_headers = head.get("headers")
             try:
                 labels = self.labels
                 if len(labels.top) != labels.length:
                     labels.look_again()
-                route = labels.known[id(scope.get("route") or scope["endpoint"])][method]
+                record.route = labels.known[id(scope.get("route") or scope["endpoint"])][method]
             except KeyError:
-                route = labels.label(scope, status)
-            is_plain = status in _SUCCESSES and not left and record.streaming is None
-            if method == "OPTIONS" and is_preflight(scope):
-                record.preflight, is_plain = True, False
+                record.route = labels.label(scope, status)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a response
+            record.route = UNMATCHED
             self._guard.fault("probes.http", error)
-        record.route = route
-        record.scope = record.head = None
-        sink = self.sink
-        if is_plain:
-            record.ended_ns = ended_ns
-            lane = sink.lanes.get(route)
-            # Its parts are asked for after its end: from then on nobody leaves any.
-            if lane is not None and record.parts is None and lane.passes(record, head):
-                sink.under_way.discard(record)
-                return
-        record.path, record.status = scope.get("path", ""), status
-        if left:
-            record.disconnected = True
-        record.plain = is_plain
-        if record.body_bytes >= HEADERS_FROM_BYTES and head:
-            record.response_headers = head.get("headers")
         record.ended_ns = ended_ns
         if record.streaming and record.channel is not None:
             record.channel.close()
-        sink.under_way.discard(record)
-        if len(sink.ended) < MAX_PENDING:
-            sink.ended.append(record)
-        else:
-            sink.records_dropped += 1
 
     def failed(self, record: RequestRecord, error: BaseException, client: Any) -> None:
         """Note how the app failed; the exception itself is neither kept nor changed."""

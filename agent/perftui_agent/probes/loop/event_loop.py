@@ -88,9 +88,6 @@ class Told(Protocol):
     def unfolded(self) -> list[RequestRecord]:
         """These, and those that have ended since the last beat."""
 
-    def have_ended_since(self, moment_ns: int) -> bool:
-        """Tell whether any has."""
-
     def loop_was_held(self, name: str, began_ns: int, ended_ns: int, by: RequestRecord | None) -> None:
         """Take a stretch in which no other request could go on; on the agent's thread."""
 
@@ -381,7 +378,7 @@ class LoopWatch:
         """
         if not asked_for_gil(now - since_ns, switches):
             return
-        if self._told.have_ended_since(since_ns):
+        if any(record.ended_ns > since_ns for record in self._told.unfolded):
             return
         self._look(since_ns)
         block = self._block

@@ -35,7 +35,7 @@ _ACQUIRE = "acquire_on_behalf_of"
 class Sink(Protocol):
     """Where records go: the window."""
 
-    def put_part(self, part: SpanRecord) -> None:
+    def put(self, record: SpanRecord) -> None:
         """Take a record that will not be written to any more."""
 
 
@@ -135,7 +135,7 @@ class ThreadpoolProbe:
     def _put(self, started_ns: int, ended_ns: int, failed: bool) -> None:
         try:
             self._waits.append(ended_ns - started_ns)
-            self._sink.put_part(
+            self._sink.put(
                 SpanRecord(request_at(started_ns), "threadpool", SPAN_NAME, started_ns, ended_ns, failed)
             )
         except Exception as error:  # noqa: BLE001 - as above

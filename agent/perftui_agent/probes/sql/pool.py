@@ -46,7 +46,7 @@ class PoolSink(Protocol):
 
     open: bool
 
-    def put_part(self, part: CheckoutRecord | SpanRecord) -> None:
+    def put(self, record: CheckoutRecord | SpanRecord) -> None:
         """Take a record that will not be written to any more."""
 
 
@@ -191,7 +191,7 @@ class PoolProbe:
             checkout.pool_kind = known.kind
             checkout.timed_out = isinstance(error, self._timeout)
             checkout.waits = known.waits
-            self._sink.put_part(checkout)
+            self._sink.put(checkout)
         except Exception as fault:  # noqa: BLE001 - a fault of ours costs a count, never a connection
             self._guard.fault("probes.pools", fault)
 
@@ -225,8 +225,7 @@ class PoolProbe:
             if ns < CONNECT_SPAN_FROM_NS:
                 return
             request = request_at(started_ns)
-            span = SpanRecord(request, "connect", known.name, started_ns, started_ns + ns, failed)
-            self._sink.put_part(span)
+            self._sink.put(SpanRecord(request, "connect", known.name, started_ns, started_ns + ns, failed))
         except Exception as fault:  # noqa: BLE001 - as above
             self._guard.fault("probes.pools", fault)
 

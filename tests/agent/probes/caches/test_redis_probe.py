@@ -195,7 +195,7 @@ def test_a_fault_of_ours_costs_a_count_and_no_reply(seen: Seen, server: RedisSer
     def fail(_: object) -> None:
         raise RuntimeError("no room")
 
-    seen.window.put_part = fail  # type: ignore[method-assign, assignment]
+    seen.window.put = fail  # type: ignore[method-assign, assignment]
     with redis.Redis(unix_socket_path=server.socket) as client:
         assert client.get("a:1") is None
         assert client.pipeline().get("a:1").execute() == [None]

@@ -26,8 +26,8 @@ class Sink:
     def __init__(self) -> None:
         self.spans: list[SpanRecord] = []
 
-    def put_part(self, part: SpanRecord) -> None:
-        self.spans.append(part)
+    def put(self, record: SpanRecord) -> None:
+        self.spans.append(record)
 
 
 class AnyLoop:
@@ -219,7 +219,7 @@ def test_promise_6_a_fault_of_ours_costs_a_count_and_no_thread(
     def fail(*_: object) -> None:
         raise LookupError("a fault of ours")
 
-    monkeypatch.setattr(Sink, "put_part", fail)
+    monkeypatch.setattr(Sink, "put", fail)
     asyncio.run(fill_up(probe, threads=1, callers=3))
     assert guard.faults["probes.threadpool"] == 2, "of the two that waited"
     probe.detach()
