@@ -119,6 +119,8 @@ class UpstreamSummary(Record, frozen=True):
     connections: int | None = None
     idle: int | None = None
     limit: int | None = None
+    processes: int = 1
+    """Those whose clients have a limit, which is all of theirs added up."""
     routes: Mapping[RouteLabel, int] = msgspec.field(default_factory=dict)
     """Calls by route; the one that it costs most first."""
     spent_ms: Mapping[RouteLabel, float] = msgspec.field(default_factory=dict)

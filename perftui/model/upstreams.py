@@ -151,6 +151,7 @@ def _row(key: Key, part: UpstreamPart, gauges: list[UpstreamFrame]) -> UpstreamS
         connections=_sum([each.connections for each in gauges]),
         idle=_sum([each.idle for each in gauges]),
         limit=_sum([each.limit for each in gauges]),
+        processes=max(sum(each.limit is not None for each in gauges), 1),
         routes={route: part.routes[route] for route in routes},
         spent_ms={route: part.spent.get(route, 0) / 1e6 for route in routes},
         call_sites={place: part.call_sites[place] for place in places},

@@ -72,15 +72,15 @@ def client_pools(after: Summary, grown: Parts, room: Room) -> list[Limit]:
     row = max(after.upstreams, key=lambda each: each.pool_wait_ms, default=None)
     if row is None or grown.http_pool < max(0.3 * grown.http, 1.0):
         return []
-    limit = row.limit
-    size = max(round(limit * room.factor("client-pool")), limit + 1) if limit else None
-    told = f"{limit} → {size}" if limit else "more"
+    each = max(row.limit // row.processes, 1) if row.limit else None
+    size = max(round(each * room.factor("client-pool")), each + 1) if each else None
+    told = f"{each} → {size} a process" if each else "more"
     return [
         Limit(
             "client-pool", row.host,
             f"calls to {row.host} wait {row.pool_wait_p95_ms or 0:.0f} ms at p95 for one of the client's own "
-            f"{limit or 'few'} connections",
-            f"max_connections {told}", factor=size / limit if size and limit else None,
+            f"{row.limit or 'few'} connections",
+            f"max_connections {told}", factor=size / each if size and each else None,
             grew_ms=grown.http_pool, used=1.0,
         )
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -126,6 +127,14 @@ def test_a_mend_says_what_it_should_give_until_the_next_is_full() -> None:
     after = following((first,))
     assert after is not None
     assert (after.kind, after.sentence[:32]) == ("loop", "a worker's core is full at some 272"[:32])
+
+
+def test_the_size_of_a_pool_is_told_as_one_sets_it_for_each_process() -> None:
+    """Two workers with clients of ten connections have twenty together."""
+    of_two = replace(UPSTREAM, pool_wait_ms=650_000.0, pool_wait_p95_ms=640.0, limit=20, processes=2)
+    first, *_ = gave(CALM, picture(700.0, http_ms_per_request=680.0, upstreams=(of_two,)))
+    assert first.kind == "client-pool"
+    assert re.match(r"max_connections 10 → \d+ a process", first.advice)
 
 
 def test_a_worker_that_gets_no_processor_is_told_of_before_what_that_brings_about() -> None:
