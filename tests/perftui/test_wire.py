@@ -47,12 +47,17 @@ def fields() -> list[str]:
 
 @cache
 def read() -> frozenset[str]:
-    """Return the names of all attributes that perftui looks at anywhere."""
+    """Return the names of all attributes that perftui looks at anywhere, and of sums taken by name."""
     files = Path(perftui.__file__).parent.rglob("*.py")
-    trees = (ast.parse(file.read_text(encoding="utf-8")) for file in files)
-    return frozenset(
-        node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)
-    )
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    keys = {
+        node.slice.value
+        for node in nodes
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)
+    }
+    return frozenset(attributes | {key for key in keys if isinstance(key, str)})
 
 
 @pytest.mark.parametrize("field", fields())
