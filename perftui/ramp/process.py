@@ -132,7 +132,9 @@ def _one_core(workers: Sequence[WorkerSummary], row: WorkerSummary, grown: Parts
     held = row.gil.by if row.gil else ()
     of_loop = sum(holder.share for holder in held if _is_loop(holder.thread))
     of_threads = sum(holder.share for holder in held if holder.thread and not _is_loop(holder.thread))
-    kind: Kind = "gil" if of_threads > of_loop else "loop"
+    # A short step may have had no look that found somebody: then who has jobs in threads computes there.
+    in_threads = not held and row.threadpool is not None and row.threadpool.used > 1
+    kind: Kind = "gil" if of_threads > of_loop or in_threads else "loop"
     share, where = _core(row), _where(row)
     if share < (FOUGHT_OVER if kind == "gil" else FULL_CORE):
         return []

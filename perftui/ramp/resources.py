@@ -40,6 +40,8 @@ class Parts(Record, frozen=True):
     http_pool: float = 0.0
     """Of `http`, waiting for the client's own connections."""
     rest: float = 0.0
+    lock: float = 0.0
+    """Of `sql`, waiting for the database's locks, as far as agents saw it: a tenth of a second and more."""
 
     def grown_from(self, before: Parts) -> Parts:
         """Return by how much each has grown."""
@@ -70,9 +72,10 @@ def parts_of(summary: Summary) -> Parts:
     pool = mean(lambda row: row.pool_wait_ms_per_request)
     sql = mean(lambda row: row.sql_ms_per_request)
     http = mean(lambda row: row.http_ms_per_request)
+    lock = mean(lambda row: row.lock_ms_per_request)
     waited = sum(each.pool_wait_ms for each in summary.upstreams) / requests
     rest = max(whole - queued - loop - threads - pool - sql - http, 0.0)
-    return Parts(queued, loop, threads, pool, sql, http, min(waited, http), rest)
+    return Parts(queued, loop, threads, pool, sql, http, min(waited, http), rest, min(lock, sql))
 
 
 def saturation(summary: Summary) -> dict[Kind, float]:

@@ -15,9 +15,12 @@ from perftui.ramp.limit import Limit, Locked
 from perftui.ramp.resources import FULL, Kind, Parts
 from perftui.ramp.room import Room
 
+LOCKED_PART = 0.3
+"""Of what statements take longer; if that was for locks they are what gave: only long waits are seen."""
+
 
 def locks(grown: Parts, findings: Sequence[Finding], locked: Locked | None, room: Room) -> list[Limit]:
-    """Who has a lock keeps the others out: as a finding tells it, or the database itself."""
+    """Who has a lock keeps the others out: as a finding tells it, the database, or the time it took."""
     found = next((each for each in findings if each.kind in {"db-lock", "idle-in-transaction"}), None)
     grew = grown.sql + grown.pool
     # Who has a lock passes one by one: at the knee each keeps the others out for all of the time there is.
@@ -29,15 +32,21 @@ def locks(grown: Parts, findings: Sequence[Finding], locked: Locked | None, room
             Limit("lock", found.subject, found.sentence, f"{held}{found.advice}", factor=factor, grew_ms=grew,
                   used=1.0)
         ]  # fmt: skip
-    if locked is None or grew < 1.0:
+    if grew < 1.0:
         return []
-    who = f"{locked.sessions} sessions of {locked.database}"
-    told = f"{who} wait for {locked.on}, {grew:.0f} ms of a request more"
+    if locked is not None:
+        on, who = locked.on, f"{locked.sessions} sessions of {locked.database} wait for {locked.on}"
+        told = f"{who}, {grew:.0f} ms of a request more"
+    elif grown.lock >= max(LOCKED_PART * grown.sql, 1.0):
+        on = "a lock"
+        told = f"statements wait {grown.lock:.0f} of the {grown.sql:.0f} ms that they take longer for locks"
+    else:
+        return []
     mend = (
         f"{held}commit sooner after what takes it, or spread it over more rows; perftui database shows who "
         "holds it"
     )
-    return [Limit("lock", locked.on, told, mend, factor=factor, grew_ms=grew, used=1.0)]
+    return [Limit("lock", on, told, mend, factor=factor, grew_ms=grew, used=1.0)]
 
 
 def pools(after: Summary, grown: Parts, room: Room) -> list[Limit]:

@@ -148,6 +148,25 @@ def test_a_worker_that_gets_no_processor_is_told_of_before_what_that_brings_abou
     assert first.sentence.startswith("worker 101 was ready to run and did not get to for 42 % of the time")
 
 
+def test_who_computes_in_threads_is_named_by_them_where_no_look_found_who_has_the_gil() -> None:
+    """A short step has few looks."""
+    threads = {"threadpool": ThreadpoolStats(used=3, total=40, waiting=0), "cpu_mean_percent": 88}
+    queued = Queued(known=1000, ms_per_request=270)
+    first, *_ = gave(CALM, picture(300.0, queued=queued, worker_has=threads))
+    assert first.kind == "gil"
+
+
+def test_long_waits_for_locks_are_a_lock_though_nobody_could_ask_the_database() -> None:
+    """As the agents saw them; a small part of what statements take is none."""
+    waits = picture(300.0, sql_ms_per_request=280.0, lock_ms_per_request=150.0, queries=(QUERY,))
+    first, *_ = gave(CALM, waits)
+    assert first.kind == "lock"
+    assert first.sentence == "statements wait 150 of the 280 ms that they take longer for locks"
+    slow = picture(300.0, sql_ms_per_request=280.0, lock_ms_per_request=20.0, queries=(QUERY,))
+    first, *_ = gave(CALM, slow)
+    assert first.kind == "database"
+
+
 def test_nothing_that_grew_is_no_limit() -> None:
     """Then it is not made up."""
     assert gave(CALM, CALM) == ()
