@@ -115,6 +115,9 @@ async def built(lines: int):
 LOOKED_AT_S = 12.0
 """As long as a finding may take: of a trouble that is met once a second, three are sure to lie in it."""
 
+BETWEEN_S = 2.5
+"""From one trial to the next at the same service: a second that has both would tell of both."""
+
 TOGETHER = (("loop", "statement"), ("pool", "overhead"))
 """Troubles that are tried at the same time, each at a service of its own: neither takes half of a core."""
 
@@ -172,7 +175,7 @@ def _overhead(rng: random.Random, which: int, beside: float) -> Trial:
         subject = r"app\.py:\d+ client"
         return Trial("overhead", "client-per-request", subject, f"/client/{rng.randint(1, 3)}", rate, beside)
     return Trial(
-        "overhead", "slow-serialization", "GET /built", f"/built/{rng.randint(4_000, 5_000)}", rate, beside
+        "overhead", "slow-serialization", "GET /built", f"/built/{rng.randint(5_500, 6_500)}", rate, beside
     )
 
 
@@ -229,6 +232,7 @@ def main(seed: int = 1) -> int:
     with contextlib.ExitStack() as stack:
         services = [_service(stack) for _ in TOGETHER[0]]
         for some in turns:
+            time.sleep(BETWEEN_S)
             for trial, told in zip(some, asyncio.run(_at_once(services, some, rng)), strict=True):
                 good = set(told) == {trial.kind} and bool(re.search(trial.subject, told[trial.kind]))
                 right[trial.trouble] += good
