@@ -75,8 +75,11 @@ class Ramped(Record, frozen=True):
 AskDatabase = Callable[[], Awaitable[Databases]]
 """Asks the databases for their own view."""
 
-ASKED_PART = 0.3
-"""From this part of a request's time on that goes to databases, they are asked."""
+ASKED_PART = 0.1
+"""From this part of a request's time on that goes to databases, they are asked in the next step."""
+
+ANSWERED_WITHIN_S = 1.0
+"""How long after a step what was asked in it is waited for."""
 
 Telling = Callable[[Search, StepTold], None]
 """Told four times a second how a step goes."""
@@ -136,6 +139,7 @@ class Ramp:
 
         asking = asyncio.create_task(self._locked(warm_s + self._step_s * 0.6))
         told = await self._load.step(Order(rate, self._step_s, warm_s), seen)
+        await asyncio.wait([asking], timeout=ANSWERED_WITHIN_S)
         if asking.done():
             locked = asking.result()
         else:
@@ -207,8 +211,11 @@ class Ramp:
         if after is not None:
             earlier = before or after
             kept_up = [(each.step.seen.rate, each.used) for each in self._looked if each.step.is_good]
+            # One question in a step: what another bad one was told holds as well.
+            bad = [each.locked for each in self._looked if each.locked is not None and not each.step.is_good]
+            locked = after.locked or (bad[-1] if bad else None)
             found = limits(
-                search, earlier.summary, after.summary, after.used, after.findings, after.locked, kept_up
+                search, earlier.summary, after.summary, after.used, after.findings, locked, kept_up
             )
             if not found:
                 found = (Limit("none", sentence=f"{after.step.why}; nothing that is measured explains it"),)
