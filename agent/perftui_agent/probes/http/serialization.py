@@ -4,9 +4,8 @@ It asks for a response's arguments when an endpoint has returned (`_build_respon
 was and makes it JSON, makes the response, and asks whether one of its status has a body
 (`is_body_allowed_for_status_code`). So the time is from the one question to the other: both are plain
 functions with next to no arguments, where a wrapper of `serialize_response` in between is another coroutine
-that passes eleven on. A FastAPI that does not ask so has that wrapped. What
-fails on the way is no response, and takes no time. The sum is kept on the record of the request, so a request
-costs no record of its own.
+that passes eleven on. A FastAPI that does not ask so has that wrapped. What fails on the way is no response,
+and takes no time. The time is kept on the record of the request, so a request costs no record of its own.
 
 What an endpoint returns as a finished response was made within the endpoint, but for the rendering, which is
 `JSONResponse.render`.
