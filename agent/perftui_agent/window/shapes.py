@@ -253,6 +253,7 @@ def _cut(shape: str) -> str:
 _QUOTES: dict[str, Quotes] = {
     **dict.fromkeys(("postgresql", "oracle", "cockroachdb", "redshift", "snowflake"), "names"),
     **dict.fromkeys(("mysql", "mariadb"), "mysql"),
+    **dict.fromkeys(("sqlite", "mssql"), "brackets"),
 }
 """By the name of a dialect; of any other it is not sure."""
 

@@ -4,7 +4,9 @@ A word, a number and what stands in single quotes can be told apart at a glance,
 and Oracle it is a name, to MySQL a text, and SQLite takes it for a text wherever there is no column of that
 name. There it is a name only in a place where no value can be: beside a dot, after `FROM`, `INTO` or `AS`, in
 an insert's list of columns. Some statements take bare words as values (a password after `IDENTIFIED BY`, what
-a PRAGMA or a SET is set to, the arguments of EXEC): those go as well, or the shape ends there.
+a PRAGMA or a SET is set to, the arguments of EXEC): those go as well, or the shape ends there. Of several
+statements in one text each is judged by its own first word. What databases read in different ways (a comment
+in a comment, three quotes in a row) ends the shape, too.
 """
 
 from __future__ import annotations
@@ -12,13 +14,17 @@ from __future__ import annotations
 import re
 from typing import Literal, TypeAlias
 
-Quotes: TypeAlias = Literal["names", "unsure", "mysql"]
-"""What `"…"` is to a database: a name; a name or a text; the same in MySQL, where `#` begins a comment."""
+Quotes: TypeAlias = Literal["names", "unsure", "mysql", "brackets"]
+"""What `"…"` is to a database: a name; a name or a text, of a database that nobody knows; the same in MySQL,
+where `#` begins a comment; the same in SQLite and SQL Server, where `[…]` is a name whatever is in it."""
 
 MAX_NAME_CHARACTERS = 65
 """The longest name that a database takes, and its quotes: what is longer is a value."""
 
 _GAP = r"(?P<gap>(?:\s|--[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/|\Z){and_hashes})+)"
+
+_UNSURE_COMMENT = re.compile(r"/\*(?:[^*]|\*(?!/))*/\*|--[^\r\n]*\r(?!\n)")
+"""PostgreSQL and SQL Server take comments within comments, others don't; some end a line with `\\r` alone."""
 
 _TOKENS = r"""
     | (?P<text>[nN]?[qQ]'(?:\[.*?(?:\]'|\Z)|\{{.*?(?:\}}'|\Z)|\(.*?(?:\)'|\Z)|<.*?(?:>'|\Z)
@@ -26,9 +32,9 @@ _TOKENS = r"""
         |[eEbBxXnN]?'(?:[^'\\]|''|\\[^'])*(?:'|(?P<unsure>\\|\Z))
         |\$(?P<tag>[^\W\d]\w*|)\$(?:.*?\$(?P=tag)\$|(?P<unclosed>.*)))
     | (?P<number>\d[\w.]*[eE][+-]\d+|\d[\w.]*|\.\d[\w.]*[eE][+-]\d+|\.\d[\w.]*)
-    | (?P<bind>\?(?![?|&])|\$\d+|%\(\w+\)s|%s|(?<!:):[^\W\d]\w*)
+    | (?P<bind>\?(?:\d+|(?![?|&]))|\$\d+|%\(\w+\)s|%s|(?<!:):[^\W\d]\w*)
     | (?P<quoted>"(?:[^"\\]|""|\\[^"])*(?:"|(?P<unfinished>\\|\Z)))
-    | (?P<name>[^\W\d][\w$]*|`[^`]*(?:`|\Z)|\[[^\W\d][\w\ ]*\])
+    | (?P<name>[^\W\d][\w$]*|`[^`]*(?:`|\Z)|{brackets})
     | (?P<sign>::|.)
 """
 
@@ -36,10 +42,17 @@ _TOKENS = r"""
 # since whatever a token has begun to take, one of its endings matches: nothing is looked at twice.
 _PARTS = {
     quotes: re.compile(
-        (_GAP + _TOKENS).format(and_hashes=r"|\#[^\n]*" if quotes == "mysql" else ""), re.VERBOSE | re.DOTALL
+        (_GAP + _TOKENS).format(
+            and_hashes=r"|\#[^\n]*" if quotes == "mysql" else "",
+            brackets=r"\[(?:[^\]]|\]\])*(?:\]|\Z)" if quotes == "brackets" else r"\[[^\W\d][\w\ ]*\]",
+        ),
+        re.VERBOSE | re.DOTALL,
     )
-    for quotes in ("names", "unsure", "mysql")
+    for quotes in ("names", "unsure", "mysql", "brackets")
 }
+
+_UNKNOWN_TO_US = re.compile(r"#(?=\s|\Z)|[bB]?'''|\"\"\"")
+"""What begins a comment, or a text that may have quotes in it, in some databases that nobody knows here."""
 
 _COMPARISONS = frozenset({"=", "<", ">", "!", "~", "LIKE", "ILIKE"})
 """What stands before a value even where `"…"` is a name: who wrote that meant a text."""
@@ -64,6 +77,16 @@ _BEFORE_A_NAME = frozenset(
     {"AS", "INTO", "JOIN", "COLUMN", "CONSTRAINT", "REFERENCES", "SAVEPOINT", "TRIGGER", "COLLATE", "SCHEMA"}
     | _TABLES
 )
+
+_AFTER_A_COLUMN = re.compile(r"[,)\w]|\Z")
+"""What follows a name in a list of them; what is part of an expression may be a text."""
+
+_CALLS = frozenset({"EXEC", "EXECUTE"})
+_SAYS_WHO_MAY_CALL = frozenset({"CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "DENY", "COMMENT"})
+"""Statements in which EXECUTE is a right, or a part of what is made."""
+
+_BEFORE_A_ROLE = frozenset({"ROLE", "AUTHORIZATION"})
+"""Whoever a session acts for is a value, as what else is set is."""
 
 _BEFORE_COLUMNS = frozenset({"CONFLICT", "USING"})
 _BEFORE_COLUMNS_DEFINED = frozenset({"KEY", "UNIQUE"})
@@ -108,6 +131,8 @@ class _Places:
     def name(self, part: str) -> None:
         """Go past a name or a keyword."""
         word = part.upper()
+        if word in _CALLS and self._may_end_before_a_call():
+            self.next_statement()
         if not self.verb:
             self.verb = word
         elif not self.second:
@@ -125,8 +150,24 @@ class _Places:
             self.table = before if before in _BEFORE_A_TABLE or before in _DEFINES or before == "ON" else ""
         self.earlier, self.before = self.before, word
 
+    def next_statement(self) -> None:
+        """Begin anew: what follows is a statement of its own."""
+        self.before = self.earlier = self.verb = self.second = self.table = ""
+        self.depths.clear()
+        self.in_set = -1
+        self.assigned = False
+
+    def _may_end_before_a_call(self) -> bool:
+        """Say whether a statement can be over, or lead up to another, without a semicolon."""
+        if self.verb == "INSERT":
+            return self.before == ")" or self.earlier in {"INTO", "INSERT", "."}
+        return self.verb == "EXPLAIN" or not (self.is_query or self.verb in _SAYS_WHO_MAY_CALL)
+
     def sign(self, part: str) -> None:
         """Go past anything else."""
+        if part == ";":
+            self.next_statement()
+            return
         if part == "(":
             self.depths.append(self._of_parenthesis())
         elif part == ")" and self.depths:
@@ -155,7 +196,7 @@ class _Places:
         before, verb = self.before, self.verb
         if before == "." or following == ".":
             return True
-        if verb in {"PRAGMA", "ATTACH", "SET"}:
+        if verb in {"PRAGMA", "ATTACH", "SET", "VACUUM"}:
             return before == "AS"
         if before in _BEFORE_A_NAME:
             return True
@@ -167,7 +208,7 @@ class _Places:
         if before == "EXISTS":
             return self.earlier in {"IF", "NOT"} and verb in {"CREATE", "DROP", "ALTER"}
         if before in {"(", ","} and depth in {"columns", "definition"}:
-            return True
+            return _AFTER_A_COLUMN.match(following) is not None
         if before == "ON":
             return verb == "CREATE" and following == "("
         sets = before == "SET" or (before == "," and self.in_set == len(self.depths))
@@ -187,7 +228,13 @@ def fold_values(text: str, quotes: Quotes = "unsure") -> list[str]:
         part = match[0]
         if kind == "gap":
             parts.append(" ")
+            if len(part) > 1 and _UNSURE_COMMENT.search(part):
+                parts.append("…")
+                break
             continue
+        if quotes == "unsure" and _UNKNOWN_TO_US.match(text, match.start()):
+            parts.append("…")
+            break
         if kind == "name":
             if not places.is_query:
                 if places.second not in _TABLES and _SECRETS.search(part):
@@ -230,10 +277,12 @@ def _is_bare_value(places: _Places) -> bool:
     if verb == "PRAGMA":
         return before in {"(", "?"}
     if verb == "SET":
-        return places.assigned
+        return places.assigned or before in _BEFORE_A_ROLE
+    if verb == "ALTER":
+        return places.assigned and places.in_set >= 0
     if verb == "ATTACH":
         return before in {"KEY", "DATABASE"}
-    if verb in {"EXEC", "EXECUTE"}:
+    if verb in _CALLS:
         return bool(places.second) and before != "."
     return False
 

@@ -46,6 +46,13 @@ SHAPES = {
     "RELEASE SAVEPOINT sa_savepoint_12": "RELEASE SAVEPOINT sa_savepoint_?",
     "SELECT a[1:2], b::timestamp(3) FROM t": "SELECT a[?:?], b::timestamp(?) FROM t",
     "SELECT E'\\\\', N'x'": "SELECT ?, ?",
+    "SELECT a FROM t WHERE b = ?1 AND c = ?12": "SELECT a FROM t WHERE b = ? AND c = ?",
+    "SELECT 1_000, .5e-3, 1.e5, 0b11, 0xdead_beef": "SELECT ?, ?, ?, ?, ?",
+    "UPDATE jobs SET execute = 1 WHERE exec = 5": "UPDATE jobs SET execute = ? WHERE exec = ?",
+    "CREATE TRIGGER x AFTER INSERT ON t EXECUTE FUNCTION f()": (
+        "CREATE TRIGGER x AFTER INSERT ON t EXECUTE FUNCTION f()"
+    ),
+    "GRANT EXECUTE ON FUNCTION f TO app": "GRANT EXECUTE ON FUNCTION f TO app",
     "": "",
 }
 
@@ -65,6 +72,11 @@ def test_shape(text: str) -> None:
         "SELECT 1 /* secret",
         'SELECT * FROM t WHERE a = "secret',
         "SELECT * FROM t -- secret",
+        "SELECT 1 /* a /* b */ mail secret */ FROM t",
+        "SELECT 1 -- it's\rWHERE a = 'x\nsecret y'",
+        "SELECT '''it's secret''' FROM t",
+        'SELECT a FROM t WHERE b = """it"s secret"""',
+        "SELECT 1 # it's secret\n, 'x'",
         'SELECT "a very long text that nobody would ever use as a name of anything: secret" FROM t',
     ],
 )
@@ -89,7 +101,7 @@ def test_verb(text: str, verb: str) -> None:
     assert fold(text)[1] == verb
 
 
-DIALECTS: tuple[Quotes, ...] = ("names", "unsure", "mysql")
+DIALECTS: tuple[Quotes, ...] = ("names", "unsure", "mysql", "brackets")
 
 NAMES = [
     'SELECT "User"."Id", u."Mail" AS "m x" FROM "public"."User" u',
@@ -163,10 +175,24 @@ CREATE SUBSCRIPTION s CONNECTION # PUBLICATION p
 EXEC sp_addlogin app, #
 EXPLAIN QUERY PLAN SELECT * FROM u WHERE mail = #
 SELECT 1 /* # */ + 1 -- #
+VACUUM main INTO #
+CREATE INDEX i ON t (a, # || b)
+SET ROLE #
+SET SESSION AUTHORIZATION #
+ALTER ROLE app SET app.user TO #
+EXPLAIN EXECUTE p (#)
+INSERT INTO t EXEC sp_x #
+SELECT 1; ALTER USER app IDENTIFIED BY #
+BEGIN; SET LOCAL app.user TO #; SELECT 1
+INSERT INTO t VALUES (1); PRAGMA key=#
+SET NOCOUNT ON; EXEC sp_addlogin app, #
+SET NOCOUNT ON EXEC @r = dbo.sp_x #, @a = #
 """.strip().split("\n")
 """Statements with values at each #."""
 
-BARE = ("PRAGMA", "ATTACH", "SET", "ALTER", "CREATE USER", "CREATE ROLE", "GRANT", "CREATE DATABASE", "EXEC")
+BARE = re.compile(
+    r"PRAGMA|ATTACH|SET|ALTER|CREATE (USER|ROLE|DATABASE)|GRANT|EXEC|EXPLAIN EXEC|INSERT INTO t EXEC|.*; "
+)
 """Statements that take a bare word for a value."""
 
 VALUES: dict[str, Callable[[str], str]] = {
@@ -201,9 +227,16 @@ def test_no_planted_value_survives(quotes: Quotes, kind: str, value: str) -> Non
 def test_no_bare_word_survives_where_it_is_a_value(quotes: Quotes) -> None:
     """Passwords and settings may stand without any quotes."""
     for form in FORMS:
-        if form.startswith(BARE):
+        if BARE.match(form):
             shape = fold(form.replace("#", SECRET), quotes)[0]
             assert SECRET not in shape, (form, shape)
+
+
+@pytest.mark.parametrize("name", ["Customer's Name", "a-b's]]'s", "100%", 'x"y'])
+def test_names_in_brackets(name: str) -> None:
+    """To SQLite and SQL Server whatever is in brackets is a name: a quote in it begins no text."""
+    shape = fold(f"SELECT [{name}], a FROM [dbo].[{name}] WHERE x = '{SECRET}' AND y = 'b'", "brackets")[0]
+    assert shape == f"SELECT [{name}], a FROM [dbo].[{name}] WHERE x = ? AND y = ?"
 
 
 def test_comments_of_mysql() -> None:
@@ -244,7 +277,7 @@ def test_no_value_survives(values: list[str]) -> None:
     """Whatever the values are, a statement has the same shape."""
     a, b, c = values
     text = f"SELECT x FROM t WHERE a = {a} AND b IN ({b}, {a}) AND c > {c} LIMIT 5"
-    assert fold(text)[0] == "SELECT x FROM t WHERE a = ? AND b IN (…) AND c > ? LIMIT ?"
+    assert fold(text, "brackets")[0] == "SELECT x FROM t WHERE a = ? AND b IN (…) AND c > ? LIMIT ?"
 
 
 @given(st.text(max_size=300))
