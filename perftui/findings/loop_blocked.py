@@ -16,6 +16,7 @@ from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted, wo
 from perftui.findings.workers import at_work
 from perftui.model.evidence import SILENT
 from perftui.model.happenings import Finding, IncidentRow, Severity
+from perftui.model.places import function_of
 from perftui.model.summary import Summary
 
 KIND = "loop-blocked"
@@ -48,7 +49,7 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     for row in _held(summary.incidents):
         where = row.incident.where
         if where and not where.startswith(OURS):
-            by_function.setdefault(_function_of(where), []).append(row)
+            by_function.setdefault(function_of(where), []).append(row)
     for function, rows in by_function.items():
         longest_ms = max(row.incident.ns for row in rows) / 1e6
         if function in standing or len(rows) >= OFTEN or longest_ms >= LONG_MS:
@@ -68,13 +69,6 @@ def _held(incidents: Sequence[IncidentRow]) -> list[IncidentRow]:
 def _are_same(one: IncidentRow, other: IncidentRow) -> bool:
     first, last = sorted((one.incident, other.incident), key=lambda each: each.at)
     return one.worker == other.worker and first.at + first.ns >= last.at
-
-
-def _function_of(where: str) -> str:
-    """Return a place without its line: `app/reports.py build` of `app/reports.py:42 build`."""
-    path, _, rest = where.rpartition(":")
-    line, _, function = rest.partition(" ")
-    return f"{path} {function}" if path and line.isdecimal() else where
 
 
 def _finding(summary: Summary, function: str, rows: Sequence[IncidentRow], was: Severity | None) -> Finding:

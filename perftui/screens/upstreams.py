@@ -26,13 +26,17 @@ class UpstreamsView(TablesView, inherit_bindings=True):
 
     def heights(self, room: int) -> Sequence[int]:
         """Give the table all but what is said of the probes."""
-        return (room - len(probe_lines(self.picture.summary, *PROBES)),)
+        return (room - len(self._probes()),)
 
     def _upstreams(self, width: int, sort: Sort, before: Sequence[RowKey]) -> Grid:
         return upstreams_grid(self.picture, width, sort, before)
 
     def _unseen(self, _width: int, _height: int) -> list[Line]:
-        return probe_lines(self.picture.summary, *PROBES)
+        return self._probes()
+
+    def _probes(self) -> list[Line]:
+        summary = self.picture.summary
+        return probe_lines(summary, bool(summary.upstreams), *PROBES)
 
     def filtered_rows(self) -> Iterable[Sequence[Row]]:
         """Return the upstreams."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perftui.model.happenings import IncidentRow
+from perftui.model.places import function_of
 from perftui.model.summary import Summary
 from perftui.present.picture import Picture
 from perftui.present.text.blocks import pairs, section
@@ -10,7 +11,6 @@ from perftui.present.text.cells import BLANK, Cell, Style, clean, fit, fit_line,
 from perftui.present.text.evidence import (
     Row,
     Subject,
-    function_of,
     rows_of,
     short_place,
     stacked,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from perftui.model.happenings import FlightRow
+from perftui.model.places import function_of
 from perftui.present.picture import Picture
 from perftui.present.tables.workers import state_words
 from perftui.present.text.blocks import pairs, section
 from perftui.present.text.cells import BLANK, Cell, Style, clean, fit_line
-from perftui.present.text.evidence import Row, Subject, function_of, rows_of, stacked, verdict_rows
+from perftui.present.text.evidence import Row, Subject, rows_of, stacked, verdict_rows
 from perftui.present.text.quantile import quantile_cell
 from perftui.present.text.units import ms
 

@@ -40,12 +40,13 @@ def route_rows(picture: Picture, label: str, width: int, height: int) -> list[Ro
     route = summary.route(label)
     if route is None:
         return rows_of([BLANK, (Cell(f"  no request in the last {age(summary.window_s)}", "dim"),)])
+    own = Subject("route", label)
     chart_height = 4 if height < 30 else 6 if height < 45 else 10
     found = [each for each in picture.findings if each.route == label and each.kind != "slo-breach"]
     return stacked(
         [
             rows_of(figures(route, missed(summary, label), width) + since(picture, route, width)),
-            verdict_rows(found[:3], width, advice=height >= 30 or len(found) == 1),
+            verdict_rows(found[:3], width, own=own, advice=height >= 30 or len(found) == 1),
             rows_of(exceptions(route, width)),
             rows_of(paths(route, width, 6 if height < 30 else 12)),
             statements(summary, route, width),

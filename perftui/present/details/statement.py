@@ -25,7 +25,7 @@ def statement_rows(picture: Picture, fingerprint: str, width: int, height: int) 
     return stacked(
         [
             rows_of(_figures(query, sum(each.total_ms for each in queries), width)),
-            verdict_rows(found, width),
+            verdict_rows(found, width, own=Subject("statement", fingerprint)),
             _text(query, width),
             _plan(picture.summary, query, width),
             _routes(picture.summary, query, width),

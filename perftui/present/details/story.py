@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perftui.model.happenings import SlowRow
+from perftui.model.places import function_of
 from perftui.model.stories import runs
 from perftui.model.summary import Summary
 from perftui.present.text.blocks import pairs, section
 from perftui.present.text.cells import BLANK, Cell, Line, Style, clean, fit, fit_line, fit_middle
-from perftui.present.text.evidence import Row, Subject, function_of, rows_of, short_place, stacked
+from perftui.present.text.evidence import Row, Subject, rows_of, short_place, stacked
 from perftui.present.text.spans import KINDS
 from perftui.present.text.statements import terse
 from perftui.present.text.units import age, clock, count, ms, percent, size

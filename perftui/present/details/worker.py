@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from perftui.model.evidence import SILENT, how_it_ended, what_it_was
+from perftui.model.places import function_of
 from perftui.model.summary import Summary
 from perftui.model.worker_summary import WorkerSummary
 from perftui.present.details.contention import gil, machine
@@ -17,7 +18,6 @@ from perftui.present.text.evidence import (
     Row,
     Subject,
     flight_keys,
-    function_of,
     rows_of,
     stacked,
     verdict_rows,

@@ -19,6 +19,7 @@ from perftui.present.documents.rows.units import moment
 from perftui.present.documents.table import Column, more, section, table
 from perftui.present.text.cells import clean
 from perftui.present.text.doubts import doubts_of, probes_off
+from perftui.present.text.evidence import short_place
 from perftui.present.text.quantile import marked, quantile
 from perftui.present.text.statements import wrapped
 from perftui.present.text.units import NO_DATA, age, count, ms, percent, rate, size
@@ -219,11 +220,11 @@ def _incidents(found: Sequence[IncidentRow], room: int) -> list[str]:
     columns += [Column("where", shrinks=True), Column("route", shrinks=True)]
     rows = [
         (
-            moment(row.incident.at / 1e9),
+            moment(row.incident.at / 1e9)[11:],  # the day stands above
             str(row.pid),
             row.incident.kind,
             ms(row.incident.ns / 1e6),
-            row.incident.where,
+            short_place(row.incident.where),
             row.incident.route or NO_DATA,
         )
         for row in found[-MAX_ROWS:]

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from perftui.model.evidence import SILENT
 from perftui.model.filter import EVERYTHING, Filter
 from perftui.model.happenings import Event, IncidentRow, Severity
+from perftui.model.places import function_of
 from perftui.model.summary import Summary
 from perftui.present.picture import Picture
 from perftui.present.tables.grid import Column, Grid, RowKey, Sort, SortValue, chosen_columns, ordered
 from perftui.present.text.cells import Cell, shortened
-from perftui.present.text.evidence import Subject, function_of, short_place, subject_of
+from perftui.present.text.evidence import Subject, short_place, subject_of
 from perftui.present.text.signs import RANK, sign
 from perftui.present.text.statements import brief
 from perftui.present.text.units import age, clock, ms, window

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
 from perftui.model.happenings import Finding, FlightRow, SlowRow
+from perftui.model.places import around
 from perftui.model.summary import Summary
 from perftui.present.text.cells import BLANK, Cell, Line, clean, fit_line
 from perftui.present.text.signs import sign
@@ -92,33 +93,32 @@ def subject_of(finding: Finding) -> Subject:
     return Subject("view", "2")
 
 
-def function_of(place: str) -> str:
-    """Return a place without its line: `app/reports.py build` of `app/reports.py:42 build`."""
-    path, _, rest = place.rpartition(":")
-    line, _, function = rest.partition(" ")
-    return f"{path} {function}" if path and line.isdecimal() else place
-
-
 def short_place(place: str) -> str:
     """Return a place as short as it is still known by: `reports.py:42 build`, without folders."""
     text = clean(place)
     path, _, function = text.partition(" ")
-    while function.rpartition(".")[2] in _INNER and ".<locals>." in function:
-        function = function.rpartition(".<locals>.")[0]
-    return " ".join(filter(None, (path.rpartition("/")[2] or path, function)))
+    return " ".join(filter(None, (path.rpartition("/")[2] or path, around(function))))
 
 
-_INNER = {"<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>"}
+def verdict_rows(
+    findings: Iterable[Finding], width: int, *, advice: bool = True, own: Subject | None = None
+) -> list[Row]:
+    """Return what is wrong with the subject of a screen: what, and what to do about it.
 
-
-def verdict_rows(findings: Iterable[Finding], width: int, *, advice: bool = True) -> list[Row]:
-    """Return what is wrong with the subject of a screen: what, and what to do about it."""
+    A finding about something else than the screen's `own` subject names that, and leads to it.
+    """
     rows: list[Row] = []
     for finding in findings:
         style = {"high": "high", "medium": "medium", "low": "dim"}[finding.severity]
         said = (Cell(" "), sign(finding.severity), Cell(" "), Cell(finding.kind, style), Cell("  "))
-        lines = wrapped(brief(finding.sentence), max(width - len(finding.kind) - 7, 20))
-        rows.append(Row(fit_line((*said, Cell(lines[0], "bright")), width)))
+        told, leads_to = brief(finding.sentence), None
+        if own is not None and finding.subject != own.key:
+            told = f"{brief(short_place(finding.subject))}  {told}"
+            leads_to = subject_of(finding)
+        lines = wrapped(told, max(width - len(finding.kind) - 7, 20))
+        rows.append(
+            Row(fit_line((*said, Cell(lines[0], "bright")), width), None if leads_to == own else leads_to)
+        )
         rows += [
             Row(fit_line((Cell(" " * (len(finding.kind) + 5)), Cell(line, "bright")), width))
             for line in lines[1:]
@@ -147,30 +147,46 @@ def flight_keys(summary: Summary) -> dict[str, FlightRow]:
     return found
 
 
-def probe_lines(summary: Summary, *probes: str) -> list[Line]:
-    """Return a line for each of the probes that is off in some worker, and why."""
-    off = {
-        (probe, state)
-        for worker in summary.workers
-        for probe, state in worker.probes.items()
-        if probe in probes and state != "on"
-    }
-    return [(Cell(f" · {clean(probe)} is {clean(state)}", "faint"),) for probe, state in sorted(off)]
+def probe_lines(summary: Summary, has_rows: bool, *probes: str) -> list[Line]:
+    """Return which of the probes are off in some worker, a line for each reason.
+
+    None if all of them are and there are no rows: the table says so in their place, by `absence`.
+    """
+    states = _states(summary, probes)
+    if not has_rows and not any(state == "on" for _, state in states):
+        return []
+    return [(Cell(f" · {told}", "faint"),) for told in _off(states)]
 
 
 def absence(summary: Summary, nothing: str, *probes: str) -> str:
     """Return why there is nothing to show: no probe saw it, or there was none to see."""
     if summary.link == "connecting":
         return "waiting for the first frame"
-    states = {
+    states = _states(summary, probes)
+    if any(state == "on" for _, state in states):
+        return f"{nothing} in this window"
+    if not states:
+        return f"{nothing}: no worker has told of its probes yet" if probes else nothing
+    return f"{nothing}: {'; '.join(_off(states))}"
+
+
+def _states(summary: Summary, probes: Sequence[str]) -> set[tuple[str, str]]:
+    """Return what workers say of these probes."""
+    return {
         (probe, state)
         for worker in summary.workers
         for probe, state in worker.probes.items()
         if probe in probes
     }
-    if any(state == "on" for _, state in states):
-        return f"{nothing} in this window"
-    if not states:
-        return f"{nothing}: no worker has told of its probes yet" if probes else nothing
-    why = ", ".join(sorted({f"{probe} is {state}" for probe, state in states}))
-    return f"{nothing}: {clean(why)}"
+
+
+def _off(states: set[tuple[str, str]]) -> list[str]:
+    """Return a phrase for each reason why probes are off, with those it is the reason of."""
+    reasons: dict[str, list[str]] = {}
+    for probe, state in sorted(states):
+        if state != "on":
+            reasons.setdefault(state, []).append(probe)
+    return [
+        clean(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {state}")
+        for state, names in reasons.items()
+    ]

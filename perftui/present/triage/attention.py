@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from perftui.findings.causes import CAUSES
 from perftui.model.evidence import what_it_was
 from perftui.model.happenings import Finding, Severity
+from perftui.model.places import function_of
 from perftui.model.summary import Summary
 from perftui.model.waiting import PROBE
 from perftui.present.text.cells import Cell, Line, clean, fit, fit_line, shortened, spread, width_of
@@ -42,12 +43,12 @@ class Notice(Record, frozen=True):
 
 def notices(summary: Summary, findings: Sequence[Finding] = ()) -> list[Notice]:
     """Return all there is to say: what is so now, then causes, the worst first; missed targets after them."""
-    said = {_function_of(worker.blocked_at or "") for worker in summary.workers if worker.state == "blocked"}
+    said = {function_of(worker.blocked_at or "") for worker in summary.workers if worker.state == "blocked"}
     judged = [
         Notice(each.severity, each.kind, each.subject, each.sentence, each.since, subject_of(each))
         for each in _causes_first(findings)
         # A block that goes on now is told by the worker that is in it.
-        if not (each.kind == "loop-blocked" and _function_of(each.subject) in said)
+        if not (each.kind == "loop-blocked" and function_of(each.subject) in said)
     ]
     return [*sorted(_in_trouble(summary), key=lambda each: RANK[each.severity]), *judged, *_losses(summary)]
 
@@ -99,12 +100,6 @@ def _line(notice: Notice, now: float, width: int) -> Line:
 def _brief(text: str) -> str:
     """Return a text with the columns of its statements left out: the tables tell more."""
     return _COLUMNS.sub("SELECT … FROM", clean(text))
-
-
-def _function_of(place: str) -> str:
-    """Return a place without its line: `app/reports.py build` of `app/reports.py:42 build`."""
-    path, _, rest = place.rpartition(":")
-    return f"{path} {rest.partition(' ')[2]}"
 
 
 def _in_trouble(summary: Summary) -> Iterator[Notice]:

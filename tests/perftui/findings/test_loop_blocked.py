@@ -31,6 +31,15 @@ def test_lines_of_one_function_count_together() -> None:
     assert finding.evidence["blocks"] == 4
 
 
+def test_a_function_and_what_it_computes_with_count_together() -> None:
+    """A sort's key or a comprehension is a frame of its own: which of them was met is chance."""
+    places = ("build", "build.<locals>.<lambda>", "build.<locals>.<listcomp>.<locals>.<genexpr>")
+    blocks = [a_block(150.0 + place, f"app/reports.py:42 {name}") for place, name in enumerate(places)]
+    assert only(KIND, picture(incidents=blocks)).evidence["blocks"] == 3
+    other = [a_block(150.0, f"app/reports.py:42 build.<locals>.{name}") for name in ("one", "two", "three")]
+    assert not found(KIND, picture(incidents=other))
+
+
 def test_one_short_block_is_healthy() -> None:
     """A cold import or a busy machine holds a loop for a moment."""
     assert not found(KIND, picture(incidents=[a_block(150.0)]))

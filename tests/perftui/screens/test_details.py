@@ -9,11 +9,13 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as replace_struct
 
+from perftui.model.happenings import Finding
 from perftui.model.measures import Queued
 from perftui.present.details.route import route_rows
 from perftui.present.details.worker import worker_rows
 from perftui.present.picture import Picture
 from perftui.present.text.cells import text_of, width_of
+from perftui.present.text.evidence import Subject
 from perftui_agent.wire.process import Listener
 from tests.perftui.screens.seen import HUGE, LARGE, SMALL, look, opened
 from tests.support.fake_feed import FakeFeed
@@ -68,6 +70,31 @@ def test_exceptions_stand_with_type_and_place() -> None:
     text = route(FakeFeed(troubles=("errors",)), "POST /checkout")
     assert "CardDeclinedError" in text
     assert "app/pay.py:88 charge" in text
+
+
+def test_a_finding_about_something_else_is_named_on_the_route_and_leads_there() -> None:
+    """Whoever opened the route reads the line that holds the loop, and ⏎ opens it."""
+    summary = FakeFeed().summary(60.0)
+    held = Finding(
+        kind="loop-blocked",
+        severity="high",
+        subject="app/reports.py:42 build.<locals>.<lambda>",
+        sentence="held worker 4121 up to 1.9 s, 14× in 1 m",
+        evidence={},
+        advice="Take it off the loop.",
+        impact=1.0,
+        key="app/reports.py build",
+        route="GET /orders",
+    )
+    many = replace(held, kind="n-plus-one", subject="GET /orders", sentence="50× SELECT", statement="f")
+    rows = route_rows(Picture(summary, findings=(held, many)), "GET /orders", *SMALL)
+    told = {text_of(row.line).strip(): row.subject for row in rows}
+    found = next(text for text in told if "loop-blocked" in text)
+    assert found.startswith("▲ loop-blocked  reports.py:42 build  held worker 4121 up to 1.9 s")
+    assert told[found] == Subject("place", "app/reports.py build")
+    own = next(text for text in told if "n-plus-one" in text)
+    assert own == "▲ n-plus-one  50× SELECT"
+    assert told[own] is None
 
 
 def test_a_route_without_requests_says_so() -> None:

@@ -312,9 +312,25 @@ def test_a_probe_that_is_off_says_why_where_its_data_would_be() -> None:
         return replace(summary, workers=workers, queries=(), pools=(), caches=())
 
     text = look(shop(off), "4")
-    assert "no pool seen: pools is off: not imported" in text
+    assert "no pool seen: pools, sqlalchemy are off: not imported" in text
     assert "no statement: sqlalchemy is off: not imported" in text
     assert "watch_cache" in look(shop(off), "5")
+
+
+def test_probes_that_are_off_for_one_reason_are_told_in_one_line_and_once() -> None:
+    """Where none of them is on, the table's own sentence says it, at 80 columns to its end."""
+
+    def off(summary: Summary, **on: str) -> Summary:
+        probes = dict.fromkeys(("aiohttp", "httpx", "httpx2", "urllib3"), "off: not imported") | on
+        workers = tuple(replace(worker, probes=probes) for worker in summary.workers)
+        return replace(summary, workers=workers, upstreams=())
+
+    none = look(shop(off), "8")
+    assert "no outgoing call: aiohttp, httpx, httpx2, urllib3 are off: not imported\n" in none
+    assert none.count("not imported") == 1
+    some = look(shop(lambda summary: off(summary, httpx="on")), "8")
+    assert "no outgoing call in this window" in some
+    assert " · aiohttp, httpx2, urllib3 are off: not imported\n" in some
 
 
 @SIZES

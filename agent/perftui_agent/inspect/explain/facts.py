@@ -109,7 +109,7 @@ def rows_told(rows: float) -> str:
 
 
 def share_told(share: float) -> str:
-    """Return a share of a table as people say it."""
+    """Return a share of a table as people say it: it was sampled."""
     if share < 0.001:
         return "less than 0.1 %"
-    return f"{share * 100:.1f} %" if share < 0.0995 else f"{share * 100:.0f} %"
+    return f"about {share * 100:.1f} %" if share < 0.0995 else f"about {share * 100:.0f} %"

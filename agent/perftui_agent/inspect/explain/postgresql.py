@@ -204,7 +204,7 @@ class _Judging:
 
     def _found(self, read: Read, share: float) -> str:
         again = " again and again," if read.access.inner else ""
-        return f"{all_rows(read.table)} are read{again} to find about {share_told(share)} of them"
+        return f"{all_rows(read.table)} are read{again} to find {share_told(share)} of them"
 
     def _say(self, kind: str, table: Table, columns: tuple[str, ...], sentence: str) -> None:
         said = Judged(kind, table.name, columns, sentence)  # type: ignore[arg-type]  # one of the kinds

@@ -36,7 +36,7 @@ def unhelped(read: Read) -> Judged:
             "most-rows", table.name, columns, f"{rows}, and joined: no filter leads to some of them"
         )
     if share is not None and share > WANTED_SHARE:
-        kept = f"{rows}, of which about {share_told(share)} are kept: an index would not spare it much"
+        kept = f"{rows}, of which {share_told(share)} are kept: an index would not spare it much"
         return Judged("most-rows", table.name, columns, kept)
     if table.unsampled:
         return Judged("fine", table.name, columns, f"{rows}: no row was looked at ({table.unsampled})")

@@ -32,7 +32,7 @@ def unhelped(reading: Reading, read: Read) -> Judged:
             "most-rows", table.name, columns, f"{rows}, and joined: no filter leads to some of them"
         )
     if share is not None and share > WANTED_SHARE:
-        kept = f"{rows}, of which about {share_told(share)} are kept: an index would not spare it much"
+        kept = f"{rows}, of which {share_told(share)} are kept: an index would not spare it much"
         return Judged("most-rows", table.name, columns, kept)
     return Judged("fine", table.name, columns, f"{rows}: no index is known that would spare it")
 
@@ -65,7 +65,7 @@ def unused(read: Read, columns: tuple[str, ...]) -> Judged:
 def found_by_scan(read: Read, share: float) -> str:
     """Say what is read to find how much."""
     table = read.table
-    kept = f"about {share_told(share)} of them"
+    kept = f"{share_told(share)} of them"
     if read.access.how == "temporary":
         return f"{all_rows(table)} are read to make an index for this one run"
     if read.access.inner:

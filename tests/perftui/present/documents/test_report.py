@@ -61,6 +61,18 @@ def test_findings_and_events_are_told() -> None:
     assert any("app/reports.py:42 build held the loop of worker 4121 for 2.0 s" in line for line in lines)
 
 
+def test_an_incident_is_told_with_its_line_and_its_whole_route() -> None:
+    """At the width of a log, too: the day stands above, and a lambda's name leads nowhere."""
+    summary = picture()
+    (row,) = summary.incidents
+    label = "GET /customers/{customer_id}/all"
+    where = "app/reporting/monthly.py:412 rolling.<locals>.<lambda>"
+    held = msgspec.structs.replace(row.incident, where=where, route=label)
+    lines = report(replace(summary, incidents=(replace(row, incident=held),)))
+    told = lines[lines.index("incidents") + 2].split("  ")
+    assert [each.strip() for each in told[-2:]] == ["monthly.py:412 rolling", label]
+
+
 def test_a_filter_chooses_rows_and_leaves_totals_and_findings_as_they_are() -> None:
     """The text says how many of how many; a table none of whose rows is wanted says so."""
     summary, wanted = picture(), parse_filter("route:/orders cpu>90%")
