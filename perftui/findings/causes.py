@@ -50,6 +50,11 @@ def _is_mostly_stops(cause: Finding, symptom: Finding) -> bool:
     return min(cores, 1.0) * (longest_ms + PERIOD_MS) < A_BLOCK_MS
 
 
+def _is_building(_cause: Finding, symptom: Finding) -> bool:
+    blocks = symptom.evidence.get("blocks")
+    return bool(blocks) and symptom.evidence.get("while_building") == blocks
+
+
 PERIOD_MS = 100.0
 """Of a quota, as nearly everybody has it: what may be used at once before the first stop."""
 
@@ -89,6 +94,13 @@ PAIRS: tuple[Pair, ...] = (
         "worker",
         "its requests wait for the next period of the quota",
         _is_only_latency,
+    ),
+    Pair(
+        "slow-serialization",
+        "loop-blocked",
+        "route",
+        "what holds the loop is the building of its responses",
+        _is_building,
     ),
     Pair("loop-blocked", "queueing", "worker", "requests wait for the loop that is held"),
     Pair("gc-pause", "queueing", "worker", "a collection stops the loop with all else"),
@@ -144,6 +156,7 @@ CAUSES: tuple[str, ...] = (
     "n-plus-one",
     "missing-index",
     "slow-query",
+    "slow-serialization",
     "upstream-slow",
     "upstream-errors",
     "client-pool-exhausted",
@@ -238,10 +251,14 @@ def explains(cause: Finding, scope: str, slo: str, summary: Summary) -> bool:
         return False
     if scope == ALL:
         return True
-    if cause.kind in OF_WHOLE_WORKERS:
+    if cause.kind in OF_WHOLE_WORKERS or _holds_loops_of_others(cause, scope):
         route = summary.route(scope)
         return route is not None and _waits_for_the_loop(route)
     return scope in _routes(cause)
+
+
+def _holds_loops_of_others(cause: Finding, scope: str) -> bool:
+    return cause.kind == "slow-serialization" and bool(cause.workers) and scope not in _routes(cause)
 
 
 def _waits_for_the_loop(route: RouteSummary) -> bool:

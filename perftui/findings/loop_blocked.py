@@ -42,6 +42,9 @@ FELT_MS = 20.0
 
 MAX_STACK = 10
 
+BUILDING = (" serialize_response", " JSONResponse.render")
+"""What a stack has in it while the app makes what an endpoint returned into a response."""
+
 
 def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     """Yield each function that held a loop long enough or often enough."""
@@ -54,6 +57,37 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
         longest_ms = max(row.incident.ns for row in rows) / 1e6
         if function in standing or len(rows) >= OFTEN or longest_ms >= LONG_MS:
             yield _finding(summary, function, rows, standing.get(function))
+
+
+def while_building(rows: Iterable[IncidentRow]) -> list[IncidentRow]:
+    """Return the blocks in which a response was being built."""
+    return [
+        row
+        for row in rows
+        if row.incident.kind == KIND and any(frame.endswith(BUILDING) for frame in row.incident.stack)
+    ]
+
+
+def severity(rows: Sequence[IncidentRow], window_s: float, was: Severity | None) -> Severity:
+    """Return how severe these blocks are together."""
+    longest_ms = max(row.incident.ns for row in rows) / 1e6
+    return worst(
+        graded(longest_ms, MEDIUM_MS, HIGH_MS, was),
+        graded(_share(rows, window_s), MEDIUM_SHARE, HIGH_SHARE, was),
+    )
+
+
+def _share(rows: Iterable[IncidentRow], window_s: float) -> float:
+    """Return how much of the time of the worker that they held most."""
+    (_, held_ns), *_ = _of_workers(rows).most_common(1)
+    return held_ns / 1e9 / max(window_s, 1.0)
+
+
+def _of_workers(rows: Iterable[IncidentRow]) -> Counter[tuple[str, int]]:
+    held_ns: Counter[tuple[str, int]] = Counter()
+    for row in rows:
+        held_ns[row.worker, row.pid] += row.incident.ns
+    return held_ns
 
 
 def _held(incidents: Sequence[IncidentRow]) -> list[IncidentRow]:
@@ -73,17 +107,15 @@ def _are_same(one: IncidentRow, other: IncidentRow) -> bool:
 
 def _finding(summary: Summary, function: str, rows: Sequence[IncidentRow], was: Severity | None) -> Finding:
     held_ns: Counter[str] = Counter()
-    of_worker_ns: Counter[tuple[str, int]] = Counter()
+    of_worker_ns = _of_workers(rows)
     routes: Counter[str] = Counter()
     for row in rows:
         held_ns[row.incident.where] += row.incident.ns
-        of_worker_ns[row.worker, row.pid] += row.incident.ns
         if row.incident.route:
             routes[row.incident.route] += 1
     longest = max(rows, key=lambda row: row.incident.ns)
     longest_ms, total_ms = longest.incident.ns / 1e6, held_ns.total() / 1e6
     window_s = max(summary.window_s, 1.0)
-    share = of_worker_ns.most_common(1)[0][1] / 1e9 / window_s
     pids = sorted({row.pid for row in rows})
     others = f" and {len(pids) - 1} more" if len(pids) > 1 else ""
     waited_ms = _queued_ms(summary, of_worker_ns)
@@ -91,9 +123,7 @@ def _finding(summary: Summary, function: str, rows: Sequence[IncidentRow], was: 
     going_on = ", and still does" if any(row.incident.ongoing for row in _last_of_each(rows)) else ""
     return Finding(
         kind=KIND,
-        severity=worst(
-            graded(longest_ms, MEDIUM_MS, HIGH_MS, was), graded(share, MEDIUM_SHARE, HIGH_SHARE, was)
-        ),
+        severity=severity(rows, summary.window_s, was),
         subject=quoted(held_ns.most_common(1)[0][0], MAX_SUBJECT),
         sentence=f"held worker {longest.pid}{others} up to {ms(longest_ms)}, "
         f"{times(len(rows))} in {span(window_s)}{going_on}{waited}",
@@ -101,7 +131,8 @@ def _finding(summary: Summary, function: str, rows: Sequence[IncidentRow], was: 
             "blocks": len(rows),
             "longest_ms": round(longest_ms, 3),
             "total_ms": round(total_ms, 3),
-            "share_of_worker": round(min(share, 1.0), 4),
+            "share_of_worker": round(min(_share(rows, summary.window_s), 1.0), 4),
+            "while_building": len(while_building(rows)),
             "window_s": round(summary.window_s, 3),
             "workers": pids,
             "queue_p95_ms": round(waited_ms, 3),

@@ -1,12 +1,18 @@
-"""`slow-serialization`: building the response costs more than the work that led to it."""
+"""`slow-serialization`: building the response costs more than the work that led to it.
+
+What is built is built on the loop, for the most part: a response that is large enough holds it, and everybody
+waits. That is told here, with the route, rather than with a line of the library that builds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perftui.findings import loop_blocked
+from perftui.findings.cost import waited_for_loops
 from perftui.findings.criteria import At, Criteria, graded_by
-from perftui.findings.figures import ms, percent
-from perftui.findings.rule import Bar, Standing, graded
+from perftui.findings.figures import ms, percent, span, times
+from perftui.findings.rule import Bar, Standing, graded, worst
 from perftui.model.happenings import Finding
 from perftui.model.route_summary import RouteSummary
 from perftui.model.summary import Summary
@@ -42,12 +48,25 @@ def _finding(
     summary: Summary, route: RouteSummary, spent_ms: float, mean_ms: float, standing: Standing
 ) -> Finding:
     share = min(spent_ms / mean_ms, 1.0)
+    was = standing.get(route.route)
+    window_s = max(summary.window_s, 1.0)
+    sentence = f"building the response takes {ms(spent_ms)} of {ms(mean_ms)} per request ({percent(share)})"
+    severity = graded(spent_ms, MEDIUM_MS, HIGH_MS, was)
+    impact = spent_ms * route.requests / window_s
+    blocks = [
+        row for row in loop_blocked.while_building(summary.incidents) if row.incident.route == route.route
+    ]
+    workers = tuple(dict.fromkeys(row.worker for row in blocks))
+    longest_ms = max((row.incident.ns / 1e6 for row in blocks), default=0.0)
+    if blocks:
+        sentence += f", and held the loop up to {ms(longest_ms)}, {times(len(blocks))} in {span(window_s)}"
+        severity = worst(severity, loop_blocked.severity(blocks, window_s, was))
+        impact += waited_for_loops(summary, workers)
     return Finding(
         kind=KIND,
-        severity=graded(spent_ms, MEDIUM_MS, HIGH_MS, standing.get(route.route)),
+        severity=severity,
         subject=route.route,
-        sentence=f"building the response takes {ms(spent_ms)} of {ms(mean_ms)} per request "
-        f"({percent(share)})",
+        sentence=sentence,
         evidence={
             "requests": route.requests,
             "serialize_ms_per_request": round(spent_ms, 3),
@@ -55,11 +74,14 @@ def _finding(
             "share": round(share, 4),
             "sql_ms_per_request": route.sql_ms_per_request,
             "bytes_p95": route.bytes_p95,
+            "blocks": len(blocks),
+            "longest_ms": round(longest_ms, 3),
         },
         advice="Return less (pages, fewer fields), skip validating what is valid already "
         "(a Response of ready JSON), or use a quicker encoder.",
-        impact=spent_ms * route.requests / max(summary.window_s, 1.0),
+        impact=impact,
         route=route.route,
+        workers=workers,
     )
 
 

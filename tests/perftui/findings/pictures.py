@@ -129,6 +129,8 @@ def a_block(
     ago_s: float = 10.0,
     pid: int = 4121,
     ongoing: bool = False,
+    route: str = "GET /reports",
+    stack: Sequence[str] = (),
 ) -> IncidentRow:
     """Return a stretch in which a worker's loop was held."""
     incident = Incident(
@@ -136,8 +138,8 @@ def a_block(
         at=round((T - ago_s) * 1e9),
         ns=round(ms * 1e6),
         where=where,
-        route="GET /reports",
-        stack=[where],
+        route=route,
+        stack=list(stack) or [where],
         ongoing=ongoing,
     )
     return IncidentRow(identity(pid).id, pid, incident)

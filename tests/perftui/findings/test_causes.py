@@ -29,7 +29,7 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
 }
 EVIDENCE: dict[str, dict[str, Any]] = {
     "worker-imbalance": {"in": ["latency"]},
-    "loop-blocked": {"share_of_worker": 0.8, "longest_ms": 120.0},
+    "loop-blocked": {"share_of_worker": 0.8, "longest_ms": 120.0, "blocks": 3, "while_building": 3},
     "cpu-throttled": {"quota_cores": 0.3},
     "db-lock": {"waiting": [{"route": "stuck-request"}]},
 }
@@ -37,6 +37,7 @@ OTHERWISE: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("loop-blocked", "cpu-saturated"): ("loop-blocked", {"share_of_worker": 0.1}),
     ("db-lock", "stuck-request"): ("db-lock", {"waiting": [{"route": "another"}]}),
     ("cpu-throttled", "loop-blocked"): ("loop-blocked", {"longest_ms": 900.0}),
+    ("slow-serialization", "loop-blocked"): ("loop-blocked", {"blocks": 3, "while_building": 2}),
     ("pool-exhausted", "worker-imbalance"): ("worker-imbalance", {"in": ["requests"]}),
     **{
         (cause, "worker-imbalance"): ("worker-imbalance", {"in": ["errors"]})

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace as replace_struct
 
 from perftui.findings.find import find
-from perftui.model.happenings import FlightRow
+from perftui.model.happenings import FlightRow, IncidentRow
 from perftui.model.outside_summary import PoolSummary
 from perftui.model.summary import Summary
 from perftui_agent.wire.requests import ExceptionCount, InFlight
@@ -92,6 +92,30 @@ def test_a_serialization_finding_stays_until_clearly_below() -> None:
     """At 45 % it stays if it stands."""
     assert not found(SERIALIZE, building(54.0))
     assert found(SERIALIZE, building(54.0), {"GET /catalog": "medium"})
+
+
+def built_on_the_loop(ms: float) -> IncidentRow:
+    """Return a block in whose midst FastAPI was making a response."""
+    where = "pydantic/type_adapter.py:410 TypeAdapter.validate_python"
+    stack = (where, "fastapi/routing.py:345 serialize_response", "fastapi/routing.py:784 app")
+    return a_block(ms, where, route="GET /catalog", stack=stack)
+
+
+def test_a_loop_held_by_building_is_told_with_the_route_that_builds() -> None:
+    """One trouble, told once: the library's line says nothing that one could mend."""
+    held = replace(building(90.0), incidents=(built_on_the_loop(1100.0), built_on_the_loop(130.0)))
+    (finding,) = find(held)
+    assert (finding.kind, finding.subject, finding.severity) == (SERIALIZE, "GET /catalog", "high")
+    assert finding.sentence.endswith("(75 %), and held the loop up to 1.1 s, 2× in 1 m")
+    assert finding.workers == (held.incidents[0].worker,)
+
+
+def test_a_loop_that_other_code_holds_as_well_is_told_beside_it() -> None:
+    """The same library checks what comes in, too: that is not the building."""
+    reads = a_block(1200.0, "pydantic/type_adapter.py:410 TypeAdapter.validate_python", route="GET /catalog")
+    kinds = {each.kind for each in find(replace(building(90.0), incidents=(built_on_the_loop(200.0), reads)))}
+    assert kinds == {SERIALIZE, "loop-blocked"}
+    assert find(replace(building(2.0), incidents=(built_on_the_loop(1200.0),)))[0].kind == "loop-blocked"
 
 
 def failing(errors: int, requests: int = 200, exceptions: int = 0) -> Summary:
