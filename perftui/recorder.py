@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from perftui.clock import now
-from perftui.findings.steady import Steady
+from perftui.findings.steady import LATELY_S, Steady
 from perftui.freezing import Freezing
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import EvidenceKept, Marked
@@ -143,7 +143,8 @@ class Recorder:
         """Judge now and then: a picture takes some tens of milliseconds."""
         if at - self._judged_at >= JUDGED_EVERY_S:
             self._judged_at = at
-            self._steady, found = self._steady.next(summarize(self.dashboard, at, JUDGED_WINDOW_S))
+            summary = summarize(self.dashboard, at, JUDGED_WINDOW_S)
+            self._steady, found = self._steady.next(summary, summarize(self.dashboard, at, LATELY_S))
             self.judged(found, at)
             self._freezing.judged(at, found)
 

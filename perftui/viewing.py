@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from perftui.feed import Feed
-from perftui.findings.steady import Steady
+from perftui.findings.steady import LATELY_S, Steady
 from perftui.model.comparison import baseline
 from perftui.model.steps import Steps, finished
 from perftui.model.summary import Summary
@@ -56,9 +56,13 @@ class Viewing:
         cursor, held = self._cursor, self._held_at
         summary = yield from self._feed.summary_steps(self._window_s, cursor)
         yield
+        lately = None
+        if self._window_s > LATELY_S:
+            lately = yield from self._feed.summary_steps(LATELY_S, cursor)
+            yield
         self._summary = summary
         # The past is judged by itself: what stands now is not to be judged by it afterwards.
-        steady, findings = (self._steady if cursor is None else Steady()).next(summary)
+        steady, findings = (self._steady if cursor is None else Steady()).next(summary, lately)
         if cursor is None:
             self._steady = steady
             if not held:

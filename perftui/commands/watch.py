@@ -15,7 +15,7 @@ from perftui.clock import now
 from perftui.commands.arguments import json_option, targets_argument
 from perftui.commands.hooks import Hook, Hooks, command_hook, webhook
 from perftui.faults import FAULTS
-from perftui.findings.steady import Steady
+from perftui.findings.steady import LATELY_S, Steady
 from perftui.findings.turns import Turn, Turns
 from perftui.freezing import Freezing
 from perftui.model.dashboard import Dashboard
@@ -28,10 +28,8 @@ from perftui.sources.live import LiveSource
 from perftui.sources.target import LiveTarget, TargetError, parse_live
 
 WINDOW_S = 25.0
-"""What is judged: what is over is told as over within half a minute …"""
-
-LATELY_S = 10.0
-"""… and what has just begun within a quarter of one: of 25 s, it would be most of them after 13 s at best."""
+"""What is judged: what is over is told as over within half a minute. What has just begun would be most of it
+after 13 s at best, so that `LATELY_S` is judged beside it."""
 
 EVERY_S = 1.0
 AGAIN_S = 2.0

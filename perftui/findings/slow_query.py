@@ -8,7 +8,7 @@ from perftui.findings.criteria import At, Criteria, graded_by, written
 from perftui.findings.figures import ms, percent, times
 from perftui.findings.rule import MAX_SUBJECT, MIN_REQUESTS, Bar, Standing, graded, quoted
 from perftui.model.happenings import Finding
-from perftui.model.intervals import share_interval
+from perftui.model.intervals import SURE_Z, share_interval
 from perftui.model.outside_summary import QuerySummary
 from perftui.model.plans import advice_on
 from perftui.model.summary import Summary
@@ -20,9 +20,6 @@ MIN_SLOW = 3
 
 SHARE = Bar(0.05, 0.03)
 """Of its executions: its p95 is then beyond the threshold."""
-SURE = 2.17
-"""Standard deviations: where one in a hundred is slow, some minute of each hour has three of fifty. Only what
-chance would hardly make of a smaller share (1 time in 66) is one to begin with."""
 
 SHARE_BESIDE_BLOCKS = Bar(0.5, 0.4)
 """While something holds the loop, an async statement's time has that wait in it: only a statement that
@@ -61,7 +58,7 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
 def _is_slow(query: QuerySummary, stands: bool, held: bool) -> bool:
     if held:
         return SHARE_BESIDE_BLOCKS.reached(query.slow / query.count, stands)
-    least, _ = share_interval(query.slow, query.count, SURE)
+    least, _ = share_interval(query.slow, query.count, SURE_Z)
     return SHARE.reached(query.slow / query.count if stands else least, stands)
 
 

@@ -15,6 +15,9 @@ from perftui.model.happenings import Finding, Severity
 from perftui.model.summary import Summary
 from perftui.record import Record
 
+LATELY_S = 10.0
+"""A shorter window that is judged beside one's own: of a minute, what has just begun is little."""
+
 GAP_S = 120.0
 """After so long without a picture, what stood before says nothing about now."""
 

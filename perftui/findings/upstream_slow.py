@@ -32,15 +32,15 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     """Yield each host that is slow to answer and dominates a route."""
     for host, rows in by_host(summary):
         stands = host in standing
-        slow = [
-            row
-            for row in rows
-            if row.answers >= MIN_REQUESTS and ANSWER_P95_MS.reached(row.answer_p95_ms, stands)
-        ]
+        slow = [row for row in rows if row.answers >= MIN_REQUESTS and _is_slow(row, stands)]
         for row in slow[:1]:
             shares = _dominated(row, summary, stands)
             if shares:
                 yield _finding(summary, row, shares, standing.get(host))
+
+
+def _is_slow(row: UpstreamSummary, stands: bool) -> bool:
+    return ANSWER_P95_MS.reached(row.answer_p95_ms if stands else row.answer_p95_least_ms, stands)
 
 
 def _dominated(row: UpstreamSummary, summary: Summary, stands: bool) -> dict[str, float]:
@@ -121,7 +121,7 @@ CRITERIA = Criteria(
                 else None
             ),
         ),
-        f"{MIN_REQUESTS} answers and more",
+        f"{MIN_REQUESTS} answers and more, and more slow ones than chance would make of fewer",
     ),
     medium=graded_by(MEDIUM_MS, "ms"),
     high=graded_by(HIGH_MS, "ms"),

@@ -28,6 +28,10 @@ from perftui_agent.sketch import LatencySketch, bucket_bounds
 Z = 2.576
 """Standard deviations to either side that hold 99 %."""
 
+SURE_Z = 2.17
+"""What a finding begins with: only what chance would hardly make of less (1 time in 66). Where one in a
+hundred is slow, some minute of each hour has three of fifty."""
+
 FARTHEST_Z = 9.0
 """What is farther apart is a chance of less than 1 in 10¹⁸; no number of routes asks for more."""
 

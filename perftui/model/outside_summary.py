@@ -83,6 +83,8 @@ class UpstreamSummary(Record, frozen=True):
     """From having a connection to the first byte, without what the answer lay here unread: the upstream's own
     time, and the network's."""
     answer_p95_ms: float | None = None
+    answer_p95_least_ms: float | None = None
+    """What the true one hardly lies below: of twenty answers, two that took long by chance are a p95."""
     answers: int = 0
     answer_ms: float = 0.0
     """In sum, as …"""

@@ -7,6 +7,7 @@ from operator import attrgetter
 
 import msgspec
 
+from perftui.model.intervals import SURE_Z, Ranked
 from perftui.model.ledger import Ledger
 from perftui.model.outside_summary import UpstreamSummary
 from perftui.model.packed import Packed, merged, packed
@@ -111,6 +112,7 @@ def _row(key: Key, part: UpstreamPart, gauges: list[UpstreamFrame]) -> UpstreamS
     routes = sorted(part.routes, key=lambda route: (-part.spent.get(route, 0), route))
     places = sorted(part.call_sites, key=lambda place: (-part.call_sites[place], place))
     calls = part.latency.count
+    least_ns, _ = Ranked(part.answer).bounds(0.95, SURE_Z)
     return UpstreamSummary(
         host=host,
         method=method,
@@ -126,6 +128,7 @@ def _row(key: Key, part: UpstreamPart, gauges: list[UpstreamFrame]) -> UpstreamS
         total_ms=part.latency.total / 1e6,
         answer_p50_ms=quantile_ms(part.answer, 0.5),
         answer_p95_ms=quantile_ms(part.answer, 0.95),
+        answer_p95_least_ms=None if least_ns is None else least_ns / 1e6,
         answers=part.answer.count,
         answer_ms=part.answer.total / 1e6,
         pool_wait_p95_ms=_among_all(part.pool_wait, calls),

@@ -175,7 +175,7 @@ def _overhead(rng: random.Random, which: int, beside: float) -> Trial:
         subject = r"app\.py:\d+ client"
         return Trial("overhead", "client-per-request", subject, f"/client/{rng.randint(1, 3)}", rate, beside)
     return Trial(
-        "overhead", "slow-serialization", "GET /built", f"/built/{rng.randint(5_500, 6_500)}", rate, beside
+        "overhead", "slow-serialization", "GET /built", f"/built/{rng.randint(8_000, 10_000)}", rate, beside
     )
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from perftui.clock import now
-from perftui.commands.watch import EVERY_S, LATELY_S, WINDOW_S
-from perftui.findings.steady import Steady
+from perftui.commands.watch import EVERY_S, WINDOW_S
+from perftui.findings.steady import LATELY_S, Steady
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import HistoryReceived
 from perftui.model.happenings import Finding

@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from perftui.commands.watch import LATELY_S, WINDOW_S
-from perftui.findings.steady import Steady
+from perftui.findings.steady import LATELY_S, Steady
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import SourceEvent
 from perftui.model.happenings import Finding
@@ -310,7 +309,7 @@ def told(seed: int, every_s: int = EVERY_S) -> Iterator[Said]:
         if second and second % every_s == 0:
             window_s = WINDOWS_S[second // every_s % len(WINDOWS_S)]
             summary = summarize(dashboard, at + 0.05, window_s)
-            lately = summarize(dashboard, at + 0.05, LATELY_S) if window_s == WINDOW_S else None
+            lately = summarize(dashboard, at + 0.05, LATELY_S) if window_s > LATELY_S else None
             steady[window_s], findings = steady[window_s].next(summary, lately)
             yield from ((window_s, at, each) for each in findings)
 

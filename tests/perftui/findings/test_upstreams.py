@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from perftui.model.outside_summary import UpstreamSummary
 from perftui.model.route_summary import RouteSummary
 from perftui.model.summary import Summary
+from perftui.model.upstreams import key_of, upstream_of, upstream_rows
+from perftui_agent.wire.outside import UpstreamFrame
 from perftui_agent.wire.requests import RepeatedCalls
 from tests.perftui.findings.pictures import a_route, found, only, picture
+from tests.support.frames import sketch
 
 HOST = "rates.internal:8080"
 PLACE = "app/rates.py:12 load"
@@ -21,6 +25,7 @@ def a_call(count: int = 100, answer_ms: float = 300.0, **more: Any) -> UpstreamS
     values: dict[str, Any] = {
         "answer_p50_ms": answer_ms,
         "answer_p95_ms": answer_ms,
+        "answer_p95_least_ms": answer_ms,
         "answers": count,
         "answer_ms": answer_ms * count,
         "total_ms": answer_ms * count,
@@ -34,6 +39,22 @@ def a_call(count: int = 100, answer_ms: float = 300.0, **more: Any) -> UpstreamS
         "call_sites": {PLACE: 3},
     }
     return UpstreamSummary(host=HOST, method="GET", library="httpx", count=count, **{**values, **more})
+
+
+def summed(answers_ms: Sequence[float]) -> UpstreamSummary:
+    """Return what a summary makes of a worker's answers."""
+    answers = sketch(answers_ms)
+    frame = UpstreamFrame(
+        host=HOST,
+        method="GET",
+        library="httpx",
+        latency=answers,
+        answer=answers,
+        routes={"GET /quote": len(answers_ms)},
+        spent={"GET /quote": answers.total},
+    )
+    (row,) = upstream_rows({key_of(frame): upstream_of([frame])}, [])
+    return row
 
 
 def quoting(*rows: UpstreamSummary, route_ms: float = 320.0, http_ms: float = 300.0) -> Summary:
@@ -83,6 +104,18 @@ def test_a_slow_upstream_is_named_with_its_route() -> None:
 def test_near_a_slow_upstream(summary: Summary) -> None:
     """What only looks like one is none."""
     assert found("upstream-slow", summary) == []
+
+
+def test_six_of_a_hundred_slow_answers_may_be_chance() -> None:
+    """They make a p95, and stay one once it is told; fifteen of a hundred are no chance."""
+
+    def answered(slow: int) -> Summary:
+        row = summed([90.0] * (100 - slow) + [260.0] * slow)
+        return quoting(row, route_ms=110.0, http_ms=100.0)
+
+    assert found("upstream-slow", answered(6)) == []
+    assert found("upstream-slow", answered(6), {HOST: "low"})
+    assert found("upstream-slow", answered(15))
 
 
 def test_failures_are_told_by_name() -> None:
