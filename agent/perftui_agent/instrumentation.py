@@ -17,7 +17,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from perftui_agent.agent import Agent
-from perftui_agent.probes.http.timing import MARKER, HttpProbe, timed_call
+from perftui_agent.probes.http.scope_copies import MARKER
+from perftui_agent.probes.http.timing import HttpProbe, timed_call
 from perftui_agent.records import Scope
 from perftui_agent.settings import Settings, enabled_by_environment, read_settings
 from perftui_agent.wire.door import DOOR_PATH

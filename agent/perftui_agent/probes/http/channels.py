@@ -92,6 +92,7 @@ async def call(
             _accepted(channel, record, guard)
         elif kind == "websocket.close":
             channel.code = channel.code or message.get("code") or 1000
+            _name(record, guard)
 
     current_request.set(record)
     sink.open_websockets += 1
@@ -107,20 +108,23 @@ async def call(
 
 
 def _accepted(channel: Channel, record: SocketRecord, guard: Guard) -> None:
-    """Take the route, which is known by now."""
+    if not channel.received:
+        channel.since_ns = perf_counter_ns()
+    _name(record, guard)
+
+
+def _name(record: SocketRecord, guard: Guard) -> None:
+    """Take the route, known once the app has accepted or refused: later a copy of a scope is gone."""
+    if record.route:
+        return
     try:
-        if not channel.received:
-            channel.since_ns = perf_counter_ns()
         record.route = record.labels.label(record.scope or {}, 101)
     except Exception as error:  # noqa: BLE001 - a fault of ours costs a count, never a connection
         guard.fault("probes.channels", error)
 
 
 def _over(channel: Channel, record: SocketRecord, guard: Guard) -> None:
-    try:
-        record.route = record.route or record.labels.label(record.scope or {}, 403)
-    except Exception as error:  # noqa: BLE001 - as above
-        guard.fault("probes.channels", error)
+    _name(record, guard)
     record.scope = None
     record.ended_ns = record.left_ns = perf_counter_ns()
     channel.close()

@@ -20,6 +20,7 @@ from types import CodeType
 from typing import Any
 
 from perftui_agent.probes.http.route_tree import SOCKET, Leaf, RouteTree, routes_of
+from perftui_agent.probes.http.scope_copies import routed_copy_of
 from perftui_agent.records import OpenEnded, Scope
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
@@ -76,15 +77,23 @@ class RouteLabels:
 
     def label(self, scope: Scope, status: int = 0) -> str:
         """Return the label of a request; with no `status`, of one that is still in flight."""
+        return self._label(scope, status)
+
+    def _label(self, scope: Scope, status: int, *, is_copy: bool = False) -> str:
         if not self._tree.walked:
             self._walk()
         if scope["type"] == "websocket":
-            return self._label_of_socket(scope, bool(status))
+            return self._label_of_socket(scope, bool(status), is_copy=is_copy)
         method = method_of(scope)
         endpoint = scope.get("endpoint")
         if endpoint is None or self._tree.is_mounted(endpoint):
             # A middleware answered before the router, handed a copy of the scope on, or nothing fits.
             leaf = self._tree.find(route_path(scope), scope["method"])
+            routed = is_copy or (endpoint is None and "router" in scope)
+            if status and not routed and (leaf is None or leaf.open_from is not None):
+                copy = routed_copy_of(scope)
+                if copy is not None:
+                    return self._label(copy, status, is_copy=True)
             told = UNMATCHED
         else:
             leaf = self._leaf(scope, endpoint, bool(status))
@@ -98,10 +107,11 @@ class RouteLabels:
             self._open_ended[label] = OpenEnded(_root_path(scope), leaf.template[: leaf.open_from])
         return label
 
-    def _label_of_socket(self, scope: Scope, is_known: bool) -> str:
+    def _label_of_socket(self, scope: Scope, is_known: bool, *, is_copy: bool) -> str:
         endpoint = scope.get("endpoint")
         if endpoint is None or self._tree.is_mounted(endpoint):
-            return f"WS {UNMATCHED}"
+            copy = routed_copy_of(scope) if is_known and not is_copy else None
+            return f"WS {UNMATCHED}" if copy is None else self._label_of_socket(copy, is_known, is_copy=True)
         route = scope.get("route")
         if getattr(route, "endpoint", None) is not endpoint:
             route = None  # of a router further out

@@ -25,6 +25,7 @@ from perftui_agent.probes.http.answers import Message, has_no_body, is_preflight
 from perftui_agent.probes.http.arrival import Arrivals
 from perftui_agent.probes.http.channels import send_part, stream_of
 from perftui_agent.probes.http.routes import UNMATCHED, RouteLabels
+from perftui_agent.probes.http.scope_copies import MARKER
 from perftui_agent.probes.http.server_side import ServerSides
 from perftui_agent.records import (
     HEADERS_FROM_BYTES,
@@ -56,9 +57,6 @@ class Road(NamedTuple):
 
 roads: list[Road] = []
 """Those of this process: one for what is instrumented as it is, one for what is wrapped."""
-
-MARKER = "perftui.seen"
-"""The one key added to a scope: whoever sees it knows that the request is already being timed."""
 
 BACKGROUND_FROM_NS = 1_000_000
 """After the last byte the frameworks tidy up, some 50 µs; only what is longer is background work."""
@@ -130,13 +128,12 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
         sink = probe.sink
         if not sink.open:
             probe.wake()
-        scope[MARKER] = True
         record = RequestRecord()
         # What is asked for again and again is found at an eighth of the price where it is no default.
         record.ended_ns = record.queue_ns = record.body_bytes = 0
         record.doubted = False
         record.head = record.streaming = record.parts = None
-        record.started_ns = started_ns = perf_counter_ns()
+        record.started_ns = scope[MARKER] = started_ns = perf_counter_ns()
         record.scope = scope
         record.labels = probe.labels
         record.followed = sink.one_in == 1 or sink.follows()
@@ -280,7 +277,7 @@ class HttpProbe:
         if MARKER in scope or kind not in {"lifespan", "websocket"}:
             await app(scope, receive, send)
             return
-        scope[MARKER] = True
+        scope[MARKER] = perf_counter_ns()
         if kind == "lifespan":
             self._on_lifespan_start()
             try:

@@ -16,7 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from perftui_agent.instrumentation import the_agent
-from perftui_agent.probes.http.timing import MARKER
+from perftui_agent.probes.http.scope_copies import MARKER
 from tests.support.timed import REQUEST, client_of, http_scope, timed
 
 MS = 1_000_000

@@ -27,6 +27,19 @@ class Copying:
         await self.app(dict(scope), receive, send)
 
 
+class Rewriting:
+    """Hands on a copy whose path has no language in front."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].startswith("/en/"):
+            path = scope["path"].removeprefix("/en")
+            scope = dict(scope, path=path, raw_path=path.encode())
+        await self.app(scope, receive, send)
+
+
 class Guarding:
     """Answers 401 to who has no key, and 429 to who has too many."""
 
@@ -137,6 +150,69 @@ def test_copies_at_every_level() -> None:
     with timed(outer) as service:
         ask(service, "/middle/inner")
         assert service.requests == {"GET /middle/inner/v1/items/{item_id}": 3, "GET (unmatched)": 1}
+
+
+async def pass_on(request: Any, call_next: Any) -> Any:
+    return await call_next(request)
+
+
+async def fail(item_id: str) -> str:
+    raise ValueError(item_id)
+
+
+@pytest.mark.parametrize("inside", [(), (pass_on,)])
+@pytest.mark.parametrize("files", [False, True])
+def test_a_copy_with_another_path_is_in_the_row_that_it_came_to(
+    inside: tuple[Any, ...], files: bool, tmp_path: Path
+) -> None:
+    """The path that the server gave fits no route, or one that takes any: where the request went tells."""
+    app = items_app()
+    app.add_api_route("/v1/fails/{item_id}", fail)
+    if files:
+        app.mount("/", StaticFiles(directory=tmp_path))
+    for dispatch in inside:
+        app.add_middleware(BaseHTTPMiddleware, dispatch=dispatch)
+    app.add_middleware(Rewriting)
+    with timed(app) as service:
+        ask(service, "/en")
+        assert service.get("/en/v1/fails/7").status_code == 500
+        unmatched = "GET /{path}" if files else "GET (unmatched)"
+        assert service.requests == {
+            "GET /v1/items/{item_id}": 3,
+            "GET /v1/fails/{item_id}": 1,
+            unmatched: 1,
+        }
+
+
+def test_a_dispatcher_that_gives_its_apps_another_path() -> None:
+    """Whose apps can't be seen from outside."""
+    apps = {"shop": items_app()}
+
+    async def dispatch(scope: Any, receive: Any, send: Any) -> None:
+        _, name, rest = scope["path"].split("/", 2)
+        await apps[name](dict(scope, path=f"/{rest}"), receive, send)
+
+    with timed(dispatch) as service:
+        ask(service, "/shop")
+        assert service.requests == {"GET /v1/items/{item_id}": 3, "GET (unmatched)": 1}
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+@pytest.mark.parametrize("wrap", [Copying, Rewriting])
+def test_a_websocket_behind_a_copy(wrap: Any, accepts: bool) -> None:
+    """Its route is noted down in the copy as well, whether it is accepted or refused."""
+
+    async def talk(websocket: Any) -> None:
+        if accepts:
+            await websocket.accept()
+        await websocket.close()
+
+    app = Starlette(routes=[WebSocketRoute("/rooms/{name}/talk", talk)])
+    app.add_middleware(wrap)
+    with timed(app) as service:
+        path = "/en/rooms/a/talk" if wrap is Rewriting else "/rooms/a/talk"
+        service.call(http_scope(path, type="websocket", subprotocols=[]), [{"type": "websocket.connect"}])
+        assert [row.route for row in service.seen.last.channels] == ["WS /rooms/{name}/talk"]
 
 
 def test_under_a_root_path() -> None:
