@@ -140,15 +140,18 @@ class Dashboard(Spared, Keeping, Asking, Travelling, inherit_bindings=False):
         elif not self._slices.busy and (self._first_numbers() if waiting else self._due()):
             self._pace.painted(self._clock())
             # The first picture is the one that is waited for.
-            self._slices.begin(self._painting(), whole=self._waits_for_numbers)
+            first = self._waits_for_numbers
+            self._slices.begin(self._painting(looks_back=not first), whole=first)
 
-    def _painting(self) -> Steps[None]:
+    def _painting(self, *, looks_back: bool) -> Steps[None]:
         """Take a new picture and show it, in steps."""
         picture = yield from self._viewing.picture_steps()
         self.picture = self._recorded(picture)
         for screen in self._seen_screens():
             yield
             yield from screen.showing()
+        if looks_back:
+            yield from self._viewing.look_back_steps()
 
     def _first_numbers(self) -> bool:
         """Tell whether there is something to show at last, or nothing for so long that this is news."""

@@ -35,6 +35,9 @@ class Feed(Protocol):
     def summary(self, window_s: float, cursor: float | None = None) -> Summary:
         """Return the state over the window that ends at `cursor`, else now, or at the hold."""
 
+    def past_steps(self, window_s: float, at: float) -> Steps[Summary] | None:
+        """Return the state over the window that ended at a moment, in steps; None if it is not all known."""
+
     def reach(self) -> tuple[float | None, float]:
         """Return the first moment there is data of, None without any, and the present."""
 
@@ -125,6 +128,11 @@ class LiveFeed:
         """Return what `summary` does now, in steps."""
         dashboard, at = self._held or (self._dashboard, self._clock())
         return summary_steps(dashboard, at, window_s, cursor)
+
+    def past_steps(self, window_s: float, at: float) -> Steps[Summary] | None:
+        """Return the state over the window that ended at a moment, in steps; None if it is not all known."""
+        first, now = self.reach()
+        return None if first is None or at - window_s < first else self.summary_steps(window_s, min(at, now))
 
     def reach(self) -> tuple[float | None, float]:
         """Return the first moment there is data of, None without any, and the present."""

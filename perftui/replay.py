@@ -151,6 +151,13 @@ class ReplayFeed(Refusing):
         # A rough picture is that of a moment just before: at this one everybody in it would seem silent.
         return summary_steps(self._dashboard, self._as_of if self.is_rough else self.at, window_s, cursor)
 
+    def past_steps(self, window_s: float, at: float) -> Steps[Summary] | None:
+        """Return the state over the window that ended at a moment, in steps; None if it is not all known."""
+        first = min(self._dashboard.history.blocks, default=math.inf)
+        if self.is_rough or at - window_s < first:
+            return None
+        return summary_steps(self._dashboard, self.at, window_s, at)
+
     def look_back(self) -> None:
         """Do nothing: the past is there."""
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from perftui.feed import Feed
+from perftui.findings.beginnings import Beginnings
 from perftui.findings.steady import LATELY_S, Steady
 from perftui.model.comparison import baseline
+from perftui.model.happenings import Finding
 from perftui.model.steps import Steps, finished
 from perftui.model.summary import Summary
 from perftui.present.picture import Picture
@@ -21,6 +23,9 @@ from perftui.present.text.delta import Mark
 from perftui.present.text.units import window
 
 WINDOWS_S = (10.0, 60.0, 300.0, 900.0)
+
+MOST_MOMENTS = 3
+"""Of the past are judged for one picture: each takes as long as the picture."""
 
 _WHOLE = 0.95
 """A window of which so much is covered counts as covered."""
@@ -36,6 +41,9 @@ class Viewing:
         self._cursor: float | None = None
         self._held_at: tuple[float, str] | None = None
         self._steady = Steady()
+        self._judged_since = math.inf
+        self._beginnings = Beginnings()
+        self._findings: tuple[Finding, ...] = ()
         self._summary = feed.summary(window_s)
         self._mark: tuple[float, Mark] | None = None
         self._known: tuple[float, float] | None = None
@@ -64,9 +72,11 @@ class Viewing:
         # The past is judged by itself: what stands now is not to be judged by it afterwards.
         steady, findings = (self._steady if cursor is None else Steady()).next(summary, lately)
         if cursor is None:
+            self._judged_since = min(self._judged_since, summary.at)
             self._steady = steady
             if not held:
                 self._feed.judged(summary.at, findings)
+        self._findings, unknown_at = self._begun(findings)
         if not held:
             # A picture that stands still does so as a whole.
             self._known = (first, now) if first is not None else None
@@ -74,7 +84,8 @@ class Viewing:
         return Picture(
             # Charts and words go by the window asked for, however much of it there is by now.
             replace(summary, window_s=self._window_s),
-            findings=findings,
+            findings=self._findings,
+            looks_back=unknown_at is not None,
             covered_s=covered_s if covered_s < _WHOLE * self._window_s else None,
             paused_s=self._clock() - held[0] if held else None,
             paused_at=held[1] if held else "",
@@ -83,6 +94,19 @@ class Viewing:
             mark=self._marked(),
             known=self._known,
         )
+
+    def look_back_steps(self) -> Steps[None]:
+        """Look in the past for when what stands began, a few moments of it; the next picture tells."""
+        for _ in range(MOST_MOMENTS):
+            findings, at = self._begun(self._findings)
+            if at is None:
+                return
+            yield from self._beginnings.look_steps(at, findings, self._window_s, self._feed.past_steps)
+
+    def _begun(self, findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], float | None]:
+        # A moment of the past is always judged afresh.
+        since = self._judged_since if self._cursor is None else math.inf
+        return self._beginnings.known(findings, since, self._window_s, self._feed.past_steps)
 
     def pause(self) -> str:
         """Stand still, or go on."""
@@ -144,6 +168,7 @@ class Viewing:
     def next_window(self) -> None:
         """Look at the next longer window; after the longest, the shortest."""
         self._window_s = WINDOWS_S[(WINDOWS_S.index(self._window_s) + 1) % len(WINDOWS_S)]
+        self._judged_since = math.inf
 
     def _move(self, by_s: float) -> str:
         first, now = self._feed.reach()

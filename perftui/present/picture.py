@@ -38,6 +38,8 @@ class Picture(Record, frozen=True):
     summary: Summary
     findings: tuple[Finding, ...] = ()
     """What is wrong, the worst first."""
+    looks_back: bool = False
+    """Whether it is being looked for when they began: they may have stood for longer than they say."""
     covered_s: float | None = None
     """How much of the window there is data of; None if all of it."""
     paused_s: float | None = None

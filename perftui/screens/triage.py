@@ -119,7 +119,8 @@ class TriageView(FilteredView, inherit_bindings=False):
         return [*charts, ruler_line(self.picture, width)]
 
     def _attention_rows(self, width: int, _height: int) -> list[Row]:
-        return attention_rows(self._notices(), self.picture.summary.at, width)
+        now = self.picture.summary.at
+        return attention_rows(self._notices(), None if self.picture.looks_back else now, width)
 
     def _notices(self) -> list[Notice]:
         return notices(self.picture.summary, self.picture.findings)

@@ -72,6 +72,9 @@ class FakeFeed:
         yield
         return self.summary(window_s, cursor)
 
+    def past_steps(self, window_s: float, at: float) -> Steps[Summary] | None:
+        """Return nothing: what is wrong with it has just begun."""
+
     def look_back(self) -> None:
         """Do nothing: its past is made up when it is asked for."""
 

@@ -72,14 +72,14 @@ def _causes_first(findings: Sequence[Finding]) -> list[Finding]:
     return [finding for *_, finding in sorted(placed, key=lambda each: each[:3])]
 
 
-def attention_rows(found: Sequence[Notice], now: float, width: int) -> list[Row]:
-    """Return a row for each notice."""
+def attention_rows(found: Sequence[Notice], now: float | None, width: int) -> list[Row]:
+    """Return a row for each notice; without `now`, as nobody knows yet for how long each has been so."""
     if not found:
         return [Row((Cell(" "), sign("low"), Cell(" nothing stands out", "faint")))]
     return [Row(_line(notice, now, width), notice.leads_to) for notice in found]
 
 
-def _line(notice: Notice, now: float, width: int) -> Line:
+def _line(notice: Notice, now: float | None, width: int) -> Line:
     style = {"high": "high", "medium": "medium", "low": "dim"}[notice.severity]
     said = (
         Cell(" "),
@@ -91,7 +91,7 @@ def _line(notice: Notice, now: float, width: int) -> Line:
         Cell("  "),
         Cell(_brief(notice.detail), "text"),
     )
-    if notice.since is None or width < _WITH_AGE:
+    if now is None or notice.since is None or width < _WITH_AGE:
         return fit_line(said, width - 1)
     lasting = (Cell(f"  {age(max(now - notice.since, 0.0))} ", "dim"),)
     return spread(fit_line(said, width - width_of(lasting) - 1), lasting, width)
