@@ -28,7 +28,7 @@ def story_rows(summary: Summary, row: SlowRow | None, width: int, height: int) -
     if row is None:
         return rows_of([BLANK, (Cell("  this request has left the window", "dim"),)])
     request = row.request
-    blocks = [_figures(summary, row, width), _waterfall(summary, request, width), _sums(request, width)]
+    blocks = [_figures(summary, row, width), _waterfall(summary, row, width), _sums(request, width)]
     return stacked(blocks, height)
 
 
@@ -58,27 +58,49 @@ def _figures(summary: Summary, row: SlowRow, width: int) -> list[Row]:
     return [*shown, *([] if path[1].text == request.route else rows_of([fit_line(path, width)])), *links]
 
 
-def _waterfall(summary: Summary, request: SlowRequest, width: int) -> list[Row]:
+def _waterfall(summary: Summary, row: SlowRow, width: int) -> list[Row]:
+    request = row.request
     total = max(request.total_ns, 1)
     text = max(min(width * 2 // 5, 70), 24)
     room = max(width - _HEAD - text - _MS - 4, 8)
     head = Cell(" " * (_HEAD + text + _MS + 2))
     dropped = f"{count(request.spans_dropped)} spans more than are kept" if request.spans_dropped else ""
     rows = [Row(section("WHAT IT DID", width, dropped)), Row((head, Cell(_axis(total, room), "dim")))]
-    if not request.spans:
+    held = _held_by(summary, row)
+    if not request.spans and not held:
         rows.append(Row((Cell("  no span was seen: its time went to its own code", "dim"),)))
         return rows
     for span in request.spans:
         rows += _span(summary, span, total, text, room, width)
-    if rest := _uncovered(request.spans, total):
+    if rest := uncovered(request.spans, total):
         spent = Cell(fit(ms(rest / 1e6), _MS, "right"), "bright")
-        line = (
-            Cell(fit("  the rest", _HEAD), "label"),
-            Cell(fit("in no span: its own code", text), "dim"),
-            spent,
-        )
-        rows.append(Row(line))
+        said = Cell(fit("in no span: its own code", text), "dim")
+        if held:
+            said = Cell(fit_middle(f"{short_place(held)} held the loop", text), "place")
+        line = (Cell(fit("  the rest", _HEAD), "label"), said, spent)
+        rows.append(Row(line, Subject("place", function_of(held)) if held else None))
     return rows
+
+
+def _held_by(summary: Summary, row: SlowRow) -> str:
+    """Return where a request itself held the loop the longest, as far as it was seen; empty if nowhere.
+
+    A block in which it waited, before the app or for the loop, was another's.
+    """
+    began = row.request.ended_at - row.request.total_ns
+    own = [(began + start, began + stop) for start, stop in _gaps(row.request.spans, row.request.total_ns)]
+    blocks = [
+        each.incident
+        for each in summary.incidents
+        if each.incident.kind == "loop-blocked"
+        and (each.worker, each.incident.route) == (row.worker, row.request.route)
+        and sum(
+            max(min(each.incident.at + each.incident.ns, stop) - max(each.incident.at, start), 0)
+            for start, stop in own
+        )
+        > each.incident.ns / 2
+    ]
+    return max(blocks, key=lambda each: each.ns).where if blocks else ""
 
 
 def _span(summary: Summary, span: Span, total: int, text: int, room: int, width: int) -> list[Row]:
@@ -168,13 +190,19 @@ def _axis(total: int, width: int) -> str:
     return "".join(line)
 
 
-def _uncovered(spans: Sequence[Span], total: int) -> int:
+def uncovered(spans: Sequence[Span], total: int) -> int:
     """Return how much of the request lies in no span; folded spans count from their start, in sum."""
-    covered = end = 0
+    return sum(stop - start for start, stop in _gaps(spans, total))
+
+
+def _gaps(spans: Sequence[Span], total: int) -> list[tuple[int, int]]:
+    """Return the stretches of a request that lie in no span."""
+    gaps, end = [], 0
     for start, stop in sorted((span.start_ns, span.start_ns + span.ns) for span in spans):
-        covered += max(stop - max(start, end), 0)
+        if start > end:
+            gaps.append((end, min(start, total)))
         end = max(end, stop)
-    return max(total - covered, 0)
+    return [(start, stop) for start, stop in [*gaps, (end, total)] if stop > start]
 
 
 def _sums(request: SlowRequest, width: int) -> list[Row]:

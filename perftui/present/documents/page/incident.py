@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from perftui.findings.over_time import Stood
+from perftui.findings.worker_gone import LOST
 from perftui.model.after import BackgroundSummary, ChannelSummary
 from perftui.model.harm import Harm, harm, harm_of
 from perftui.model.ramp import RampCourse
@@ -17,6 +18,7 @@ from perftui.present.documents.page.taken import Taken
 from perftui.present.documents.page.waterfall import Bar, Waterfall, slowest_of, spent, waterfall
 from perftui.present.text.cells import clean, shortened
 from perftui.present.text.doubts import doubts_of, probes_off
+from perftui.present.text.statements import brief
 from perftui.present.text.units import age, count, ms, percent, short_count
 
 MOST_CAUSES = 5
@@ -64,14 +66,28 @@ class Incident:
         if not self.findings:
             return "Nothing stood out: no finding in this time."
         worst = self.causes[0].finding
-        return f"{shortened(clean(worst.subject), LONGEST_SUBJECT)}: {clean(worst.sentence)}"
+        return f"{shortened(clean(worst.subject), LONGEST_SUBJECT)}: {brief(worst.sentence)}"
 
     @cached_property
     def causes(self) -> Sequence[Stood]:
         """The worst of what is wrong: what a reader in a hurry must know."""
         high = [each for each in self.findings if each.finding.severity == "high"]
         causes = [each for each in high if each.finding.kind not in SYMPTOMS]
+        if self.is_down:
+            causes.sort(key=lambda each: each.finding.kind != LOST)
         return (causes or high or self.findings)[:MOST_CAUSES]
+
+    @property
+    def is_down(self) -> bool:
+        """Whether no worker is left: whatever else was wrong, nobody is served."""
+        return bool(self.summary.workers) and all(row.state == "gone" for row in self.summary.workers)
+
+    @property
+    def workers(self) -> str:
+        """How many workers were seen of how many there are."""
+        if self.is_down:
+            return f"0 of {len(self.summary.workers)}"
+        return f"{self.summary.coverage.workers_seen} of {self.summary.coverage.workers_known}"
 
     @cached_property
     def further(self) -> list[Stood]:

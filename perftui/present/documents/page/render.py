@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from perftui.findings.over_time import Stood
+from perftui.findings.worker_gone import LOST, RESTARTED
 from perftui.model.happenings import Event
 from perftui.model.ramp import RampCourse
 from perftui.model.summary import Summary
@@ -113,7 +114,8 @@ def _events(it: Incident) -> list[Event]:
     told = [event for event in it.summary.events if not event.part_of]
     for stood in it.findings:
         each = stood.finding
-        told.append(Event(stood.since, each.kind, each.subject, f"{each.subject}: found"))
+        if each.kind not in (LOST, RESTARTED):  # they are among what happened
+            told.append(Event(stood.since, each.kind, each.subject, f"{each.subject}: found"))
         if stood.is_over:
             told.append(Event(stood.last, each.kind, each.subject, f"{each.subject}: seen last"))
     return sorted(told, key=lambda event: event.at)[-MOST_EVENTS:]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from perftui.model.happenings import SlowRow
 from perftui.model.route_summary import RouteSummary
 from perftui.present.details.route_blocks import parts
+from perftui.present.details.story import uncovered
 from perftui.present.text.cells import clean
 from perftui.present.text.evidence import short_place
 from perftui.present.text.spans import KINDS
@@ -15,6 +16,9 @@ from perftui.present.text.units import clock, count, ms, percent
 from perftui.record import Record
 
 LONGEST_NAME = 90
+
+LEAST_REST = 0.1
+"""Of a request."""
 
 
 class Bar(Record, frozen=True):
@@ -37,6 +41,8 @@ class Waterfall(Record, frozen=True):
     about: str
     total: str
     bars: tuple[Bar, ...]
+    rest: str = ""
+    """How much of it lies in none of them, if that is a part worth telling."""
 
 
 def waterfall(row: SlowRow) -> Waterfall:
@@ -59,7 +65,9 @@ def waterfall(row: SlowRow) -> Waterfall:
     if request.spans_dropped:
         about += f" · {count(request.spans_dropped)} spans more than are kept"
     title = f"{clean(request.method)} {clean(request.path)}"
-    return Waterfall(title, about, ms(request.total_ns / 1e6), bars)
+    rest = uncovered(request.spans, request.total_ns)
+    told = ms(rest / 1e6) if rest >= LEAST_REST * whole else ""
+    return Waterfall(title, about, ms(request.total_ns / 1e6), bars, told)
 
 
 def spent(route: RouteSummary) -> tuple[Bar, ...]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import msgspec
 
 from perftui.findings.over_time import Stood, stood
 from perftui.model.after import BackgroundSummary, ChannelSummary
+from perftui.model.happenings import Event
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.present.documents.page import render
@@ -156,6 +158,34 @@ def test_it_stays_small_and_says_what_it_left_out() -> None:
     assert len(page.encode()) <= render.MOST_BYTES
     assert "<b>Dump of worker 0</b>" in page
     assert "Left out, so that this page stays small: Dump of worker 19" in page
+
+
+def test_that_nobody_is_served_any_more_comes_first() -> None:
+    """Whatever else was wrong before: how many are left, and each loss once in what happened."""
+    summary = picture()
+    (row,) = summary.workers
+    lost = Event(T + 1.0, "worker-lost", "4121", "worker 4121 is gone")
+    gone = replace(summary, workers=(replace(row, state="gone", gone_since=T + 1.0),), events=(lost,))
+    text = markdown(gone, stood([gone]), made_at=float(T), version="1")
+    assert text.startswith("# shop: worker 4121: is gone")
+    assert "0 of 1 workers" in text
+    assert text[text.index("## Timeline") :].count("worker-lost") == 1
+
+
+def test_markdown_tells_what_of_a_request_is_in_no_span_and_of_statements_the_tables() -> None:
+    """So that parts add up, and a headline is a line."""
+    columns = ", ".join(f"items.column_{number}" for number in range(20))
+    many = replace(
+        stood([picture()])[0].finding,
+        kind="n-plus-one",
+        severity="high",
+        subject="GET /orders",
+        sentence=f"50× SELECT {columns} FROM items",
+    )
+    text = markdown(picture(), [Stood(many, float(T), float(T), False)], made_at=float(T), version="1")
+    assert text.splitlines()[0] == "# shop: GET /orders: 50× SELECT … FROM items"
+    assert "loop wait 2.00s reports.py:42 build held it; 2.00s in none of these: its own code\n" in text
+    assert "\n\n## Why\n" in text
 
 
 def test_a_finding_that_is_over_is_told_as_over() -> None:
