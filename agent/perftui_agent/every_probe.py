@@ -20,6 +20,7 @@ from perftui_agent.probes.http_client.urllib3 import Urllib3Probe
 from perftui_agent.probes.loop.event_loop import LoopProbe
 from perftui_agent.probes.loop.executors import ExecutorProbe
 from perftui_agent.probes.loop.gil import GilProbe
+from perftui_agent.probes.loop.multiprocessing_threads import MultiprocessingThreads
 from perftui_agent.probes.loop.threadpool import ThreadpoolProbe
 from perftui_agent.probes.machine.accept_queue import AcceptQueueProbe
 from perftui_agent.probes.machine.contention import ContentionProbe
@@ -58,6 +59,7 @@ class EveryProbe:
             ContentionProbe(),
             self.accept_queue,
             ExecutorProbe(window, guard),
+            MultiprocessingThreads(window, guard),
             BackgroundTaskProbe(window, guard),
             self.outliving,
             CeleryProbe(window, guard),

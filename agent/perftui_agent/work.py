@@ -24,6 +24,9 @@ MAX_RUNNING = 10_000
 
 MAX_UNWRAPPED = 20
 
+SETTLED_NS = 5_000_000
+"""So long after its request has left, what goes on outlives it; until then a server may only tidy up."""
+
 Function: TypeAlias = CodeType | str
 """What does the work: the code of a function, or a name where there is none."""
 
@@ -93,6 +96,14 @@ def end(sink: Sink, work: WorkRecord, error: BaseException | None = None, *, tol
     sink.works.pop(id(work), None)
     if told:
         sink.put(work)
+
+
+def goes_on(work: WorkRecord) -> bool:
+    """Say whether work went on after its request was answered: for long, or to ask others something."""
+    of = work.of
+    if of is None or perf_counter_ns() - of.ended_ns >= SETTLED_NS:
+        return work.outlives
+    return work.outlives and bool(work.parts or work.counted)
 
 
 def settle(work: WorkRecord) -> None:

@@ -3,8 +3,10 @@
 `loop.run_in_executor` and a pool of the app's own run a job without its context: what it asks of databases,
 caches and pools would be nobody's. Wrapped is `ThreadPoolExecutor.submit`, and of the context nothing is
 carried but our one variable. A job that is not over when its request has been answered is work of its own
-from then on, and is told of. Other pools are left alone: a process's have no use for it, and what a plain
-`threading.Thread` does says nothing of who waits for it; libraries start what outlives every request so.
+from then on, and is told of, unless it only tidies up: the thread in which an app of WSGI is served ends just
+after the answer that it gave. `multiprocessing` has a pool of threads as well: see `multiprocessing_threads`.
+Others are left alone: a process's have no use for it, and what a plain `threading.Thread` does says nothing
+of who waits for it; libraries start what outlives every request so.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.whose import request_now
 from perftui_agent.wire.frames import Frame
-from perftui_agent.work import THREAD, Sink, WorkRecord, begin, end, function_of
+from perftui_agent.work import THREAD, Sink, WorkRecord, begin, end, function_of, goes_on
 
 TO_OTHER_INTERPRETERS = "InterpreterPoolExecutor"
 """A kind of thread pool (Python 3.14) that sends its jobs away by pickling them."""
@@ -61,12 +63,12 @@ class ExecutorProbe:
             request = request_now() if patches else None
             if request is None or type(self).__name__ == TO_OTHER_INTERPRETERS:
                 return submit(self, fn, *args, **kwargs)
-            return submit(self, _Job(sink, guard, request, fn), *args, **kwargs)
+            return submit(self, Job(sink, guard, request, fn), *args, **kwargs)
 
         return carrying_submit
 
 
-class _Job:
+class Job:
     """A function to be called for a request."""
 
     __slots__ = ("_function", "_guard", "_request", "_sink")
@@ -80,6 +82,7 @@ class _Job:
         self._function = function
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call it, in the thread that the pool has chosen."""
         work = self._begin(args)
         token = current_request.set(work or self._request)
         error: BaseException | None = None
@@ -111,7 +114,7 @@ class _Job:
     def _end(self, work: WorkRecord | None, error: BaseException | None) -> None:
         try:
             if work is not None:
-                end(self._sink, work, error, told=work.outlives)
+                end(self._sink, work, error, told=goes_on(work))
         except Exception as fault:  # noqa: BLE001 - as above
             self._guard.fault("probes.executors", fault)
 

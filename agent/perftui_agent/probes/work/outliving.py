@@ -30,10 +30,7 @@ from perftui_agent.places import is_ours, is_user_code
 from perftui_agent.probes.probe import ON, ProbeStatus
 from perftui_agent.records import RequestRecord, current_request
 from perftui_agent.wire.frames import Frame
-from perftui_agent.work import MAX_RUNNING, TASK, Function, Sink, WorkRecord, end
-
-SETTLED_NS = 5_000_000
-"""So long after its request has left a task outlives it: until then a server may only be tidying up."""
+from perftui_agent.work import MAX_RUNNING, SETTLED_NS, TASK, Function, Sink, WorkRecord, end
 
 Ref: TypeAlias = "weakref.ref[asyncio.Task[Any]]"
 """Of a task. All that are made without a callback are one object, and any two of one task are equal."""

@@ -7,6 +7,7 @@ import contextvars
 import inspect
 import pickle
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
@@ -135,6 +136,23 @@ def test_a_job_that_outlives_its_request_is_work_of_its_own(
         assert isinstance(afterwards, WorkRecord)
         assert isinstance(asked.result(), WorkRecord)
         assert asked.result() is not afterwards
+
+
+@pytest.mark.parametrize(("after_ms", "rows"), [(0, 0), (20, 1)])
+def test_a_job_that_ends_just_after_its_answer_outlives_nothing(
+    probe: ExecutorProbe, request_here: RequestRecord, after_ms: int, rows: int
+) -> None:
+    """As the thread in which an app of WSGI is served: it tidies up when the last byte is sent."""
+
+    def answer() -> None:
+        request_here.route = "GET /"
+        request_here.ended_ns = request_here.left_ns = time.perf_counter_ns()
+        if after_ms:
+            time.sleep(after_ms / 1000)
+
+    with timed(Starlette()) as service, ThreadPoolExecutor(1) as pool:
+        pool.submit(answer).result()
+        assert len(service.seen.last.background) == rows
 
 
 def test_jobs_are_what_they_were(probe: ExecutorProbe, request_here: RequestRecord) -> None:
