@@ -21,6 +21,7 @@ from inspect import CO_OPTIMIZED
 from itertools import compress, repeat, takewhile
 from operator import call, is_not
 from sys import getrefcount
+from threading import get_ident
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
@@ -38,9 +39,14 @@ _is_frame: Callable[[object], bool] = partial(is_not, None)
 
 
 def current_frames() -> dict[int, FrameType]:
-    """Return the innermost frame of each thread, by its ident."""
+    """Return the innermost frame of each thread but one's own, by its ident.
+
+    One's own would be that of a function here, whose variables lead to what is returned: a circle, in which
+    every other thread's frames, with all their variables, stay until the collector comes by.
+    """
     found: list[dict[int, FrameType]] = []
     _undisturbed(partial(found.extend, map(_call, (sys._current_frames,))))
+    found[0].pop(get_ident(), None)
     return found[0]
 
 

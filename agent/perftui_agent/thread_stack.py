@@ -27,6 +27,8 @@ _system.read.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
 _system.close.argtypes = [ctypes.c_int]
 
 _STAT_BYTES = 512
+_Stat = ctypes.c_char * _STAT_BYTES
+"""Made once: each time it would be another type, which is left for the collector."""
 
 
 def walked(innermost: FrameType | None) -> tuple[tuple[Line, ...], Context | None]:
@@ -68,7 +70,7 @@ def wants_to_run(native_id: int) -> bool | None:
     descriptor = _system.open(b"/proc/self/task/%d/stat" % native_id, os.O_RDONLY | os.O_CLOEXEC)
     if descriptor < 0:
         return None
-    buffer = ctypes.create_string_buffer(_STAT_BYTES)
+    buffer = _Stat()
     read = _system.read(descriptor, buffer, _STAT_BYTES)
     _system.close(descriptor)
     # The name before it may have anything in it.

@@ -85,7 +85,8 @@ def collecting(request: pytest.FixtureRequest) -> Iterator[bool]:
 
 def test_the_collector_is_as_the_app_left_it(collecting: bool) -> None:
     """On or off: looking changes neither."""
-    stack_of(current_frames()[threading.get_ident()])
+    assert stack_of(sys._getframe())
+    assert current_frames() is not None
     assert gc.isenabled() is collecting
 
 
@@ -187,6 +188,37 @@ def test_a_variable_that_was_looked_at_goes_when_its_function_lets_go_of_it() ->
         steps[1].set()
         steps[3].set()
         thread.join()
+
+
+def test_a_look_keeps_nothing_alive_when_it_is_over() -> None:
+    """A cursor, a session, a request's body: they go as their function ends, not with a collection."""
+    steps = [threading.Event() for _ in range(2)]
+    refs: list[weakref.ref[_Kept]] = []
+
+    def work() -> None:
+        job = _Kept()
+        refs.append(weakref.ref(job))
+        steps[0].set()
+        steps[1].wait()
+
+    def look() -> int:
+        frames = current_frames()
+        assert threading.get_ident() not in frames
+        found = [stack_of(frame) for frame in frames.values()]
+        steps[1].set()
+        thread.join()
+        return len(found)
+
+    thread = threading.Thread(target=work)
+    gc.disable()
+    try:
+        thread.start()
+        steps[0].wait()
+        assert look()
+        assert refs[0]() is None
+    finally:
+        gc.enable()
+        steps[1].set()
 
 
 def test_what_a_function_got_of_its_own_locals_stays_as_it_is() -> None:

@@ -75,12 +75,10 @@ class Inside:
 
     def _places(self, services: dict[int, Service]) -> Iterator[Place]:
         names = {thread.ident: thread.name for thread in threading.enumerate()}
-        own = threading.get_ident()
         for ident, innermost in current_frames().items():
-            if ident != own:
-                route = services.get(ident, Service()).route
-                for frame in stack_of(innermost, MAX_DEPTH):
-                    yield Place(frame, names.get(ident) or f"thread {ident}", route)
+            route = services.get(ident, Service()).route
+            for frame in stack_of(innermost, MAX_DEPTH):
+                yield Place(frame, names.get(ident) or f"thread {ident}", route)
 
     def told_tasks(self, insight: Insight, lines: Lines) -> list[WaitingTasks] | None:
         """Return the tasks as the wire carries them; None where there is no loop."""

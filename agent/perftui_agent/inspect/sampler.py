@@ -165,13 +165,13 @@ class Sampler:
             tally.rate_hz = 1e9 / period_ns
 
     def _sample(self, ns: int) -> None:
-        tally, eyes, own = self.tally, self._eyes, threading.get_ident()
+        tally, eyes = self.tally, self._eyes
         threads = {thread.ident: thread for thread in threading.enumerate()}
         tally.samples += 1
         for at, (ident, frame) in enumerate(current_frames().items()):
             thread = threads.get(ident)
             name = thread.name if thread is not None else ""
-            if ident == own or at >= MAX_THREADS or name.startswith("perftui-"):
+            if at >= MAX_THREADS or name.startswith("perftui-"):
                 continue
             on_loop = ident == eyes.thread_id
             if on_loop:

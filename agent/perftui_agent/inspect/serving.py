@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Mapping
 from time import perf_counter_ns
 from types import FrameType
@@ -49,10 +48,8 @@ class Service(NamedTuple):
 
 def serving(eyes: LoopEyes) -> dict[int, Served]:
     """Return what each thread works for, if for anything."""
-    own, served = threading.get_ident(), {}
+    served = {}
     for ident, frame in current_frames().items():
-        if ident == own:
-            continue
         if ident == eyes.thread_id:
             what = None if eyes.loop_waits(frame) else Served(eyes.request_on_loop(), _current(eyes))
         else:

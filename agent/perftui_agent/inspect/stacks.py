@@ -6,6 +6,7 @@ Takes threads as py-spy gives them, or this process's own frames; gives `ThreadD
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from types import CodeType
@@ -58,6 +59,9 @@ def own_threads(stacks: Mapping[int, Sequence[tuple[CodeType, int]]] | None = No
             ident: [(f.f_code, f.f_lineno or 0) for f in stack_of(frame, _MAX_WALKED)]
             for ident, frame in current_frames().items()
         }
+        stacks[threading.get_ident()] = [
+            (f.f_code, f.f_lineno or 0) for f in stack_of(sys._getframe(), _MAX_WALKED)
+        ]
     for ident, stack in stacks.items():
         thread = known.get(ident)
         native = pid if ident == main else (thread.native_id if thread else None)

@@ -351,7 +351,6 @@ class LoopWatch:
         if stack:
             self._sampled(stack, self.current_request())
             return
-        threads.pop(threading.get_ident(), None)
         in_flight = self._told.in_flight
         for stack in busy_stacks(threads.values()):
             self._sampled(stack, request_in(stack, in_flight))

@@ -218,7 +218,7 @@ class GilProbe:
 
     def _suspects(self) -> list[_Suspect]:
         """Return the threads that have taken CPU since the last look."""
-        own, found = threading.get_ident(), []
+        found = []
         before, self._cpu_ns = self._cpu_ns, {}
         frames = current_frames()
         if not self._threads.keys() >= frames.keys():
@@ -231,7 +231,7 @@ class GilProbe:
             self._threads = dict.fromkeys(frames, ("", 0)) | self._threads
         for ident, frame in list(frames.items())[:MAX_THREADS]:
             name, native_id = self._threads[ident]
-            if ident == own or not native_id:
+            if not native_id:
                 continue
             cpu_ns = cpu_of(native_id)
             if cpu_ns is None:
