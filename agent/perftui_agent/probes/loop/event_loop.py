@@ -22,7 +22,6 @@ import contextlib
 import resource
 import sys
 import threading
-from collections.abc import Iterator
 from time import perf_counter_ns
 from types import FrameType
 from typing import Protocol
@@ -37,7 +36,7 @@ from perftui_agent.probes.loop.block import (
     request_in,
     stack_on_loop,
 )
-from perftui_agent.probes.loop.clock import LoopClock, Tick
+from perftui_agent.probes.loop.clock import LoopClock
 from perftui_agent.probes.loop.gap import FROM_NS, Gap, asked_for_gil, gap
 from perftui_agent.probes.loop.overdue import OverdueTimer
 from perftui_agent.probes.loop.pace import LoopPace
@@ -316,15 +315,16 @@ class LoopWatch:
     def take_ticks(self) -> tuple[int, int]:
         """Take in the ticks since the last time; return how late the latest was, and when due if it was."""
         ticks, late_ns, due_ns = self.clock.ticks, 0, 0
+        waits: list[int] = []
         while ticks:
-            tick = ticks.popleft()
-            late_ns = tick.ran_ns - tick.due_ns
-            due_ns = tick.due_ns
+            due_ns, ran_ns = ticks.popleft()
+            late_ns = ran_ns - due_ns
             if late_ns <= self._beat_ns:
-                self._stats.lag.add(late_ns)
+                waits.append(max(0, late_ns))
             else:
-                self._stats.lag.add_all(list(_waits(tick, self._beat_ns)))
-            self._turned(tick.ran_ns)
+                waits += _waits(late_ns, self._beat_ns)
+            self._turned(ran_ns)
+        self._stats.lag.add_all(waits)
         return late_ns, due_ns if late_ns >= OVERDUE_NS else 0
 
     def _turned(self, turned_ns: int) -> None:
@@ -392,14 +392,12 @@ class LoopWatch:
         return LoopStats(kind="uvloop" if kind == "uvloop" else "asyncio")
 
 
-def _waits(tick: Tick, apart_ns: int) -> Iterator[int]:
-    """Yield how long callbacks would have waited that were due with a tick, and regularly while it was late.
+def _waits(late_ns: int, apart_ns: int) -> range:
+    """Return how long callbacks would have waited that were due with a tick, and regularly while it was late.
 
     Without the later ones a block of 5 s would be one late tick among hundreds: coordinated omission.
     """
-    waited_ns = tick.ran_ns - tick.due_ns
-    yield max(0, waited_ns)
-    yield from range(waited_ns - apart_ns, 0, -apart_ns)
+    return range(late_ns, 0, -apart_ns)
 
 
 def beat_ns(block_ms: float) -> int:

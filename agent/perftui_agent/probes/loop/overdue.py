@@ -42,6 +42,8 @@ class OverdueTimer:
         """None where there is none."""
         self._by_ticks, self._by_us, self._never = _Spec(), _Spec(), _Spec()
         self._set: Any = None
+        self._due_ns = 0
+        """The tick that it has been set for; 0 for none."""
 
     def open(self) -> int | None:
         """Open it; return its descriptor, or None if this system has no such thing."""
@@ -61,13 +63,17 @@ class OverdueTimer:
     def put_off(self, due_ns: int) -> None:
         """Have it wake the agent's thread if a tick that is due then, by `perf_counter_ns`, does not come."""
         self._set_to(self._by_ticks, due_ns)
+        self._due_ns = due_ns
 
     def has_woken(self, due_ns: int) -> None:
         """Be still until the next tick; one that is not overdue yet is waited for all the same."""
         file = self.file
         if due_ns + self.after_ns > perf_counter_ns():
-            self._set_to(self._by_us, due_ns)
+            if self._due_ns != due_ns:
+                self._set_to(self._by_us, due_ns)
+                self._due_ns = due_ns
         elif file is not None:
+            self._due_ns = 0
             self._set(file, _ABSOLUTE, ctypes.byref(self._never), None)
 
     def _set_to(self, spec: _Spec, due_ns: int) -> None:

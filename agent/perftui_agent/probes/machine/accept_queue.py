@@ -3,8 +3,8 @@
 The kernel completes connections by itself and keeps them until the app accepts; while its loop does not
 turn, they pile up. Asked by descriptor and inode alone: no flag of the app's sockets is touched, and no
 socket object is made of them. A queue drains within a turn of the loop, so it is looked at with every beat
-while the loop does not turn in time, now and then besides (2.4 µs warm, 90 µs amid a busy machine's cold
-caches), and the most that was seen is told. Who comes when it is full is counted by the host
+while the loop does not turn in time, now and then besides, frames included (2.4 µs warm, 90 µs amid a busy
+machine's cold caches), and the most that was seen is told. Who comes when it is full is counted by the host
 for all its sockets together; that file costs 300 µs, and is read when a queue fills, else every five seconds.
 """
 
@@ -26,16 +26,15 @@ from perftui_agent.wire.process import Listener
 
 HOST_EVERY_S = 5.0
 
-DRAINS_S = 0.25
-"""How long a queue is not looked at while the loop turns."""
+DRAINS_S = 0.5
+"""How long a queue is not looked at while the loop turns: each turn of it leaves none."""
 
 FILLING = 0.5
 """From this part of its limit on, it is asked at once what the host has refused."""
 
-_INFO = struct.Struct("=8B24I")
-"""`struct tcp_info`, as far as every kernel has it."""
-_WAITING, _LIMIT = 8 + 4, 8 + 5
-"""`tcpi_unacked` and `tcpi_sacked`, which of a socket that listens are these."""
+_INFO = struct.Struct("=B23xII")
+"""Of `struct tcp_info` the state, `tcpi_unacked` and `tcpi_sacked`, which are, of a socket that listens, how
+many wait and how many may."""
 _LISTENS = 10
 """`TCP_LISTEN`, in both families."""
 
@@ -93,6 +92,7 @@ class AcceptQueueProbe:
         """Add the sockets as they are now, and what was refused since the host was last asked."""
         if sys.platform != "linux":
             return
+        self._looked_at = self._now()
         for each in self._found():
             ask = unix_queue if each.family == socket.AF_UNIX else tcp_queue
             waiting, limit = ask(each.descriptor)
@@ -127,9 +127,9 @@ def tcp_queue(descriptor: int) -> tuple[int | None, int | None]:
     info = socket_option(descriptor, socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
     if len(info) < _INFO.size:
         return None, None
-    fields = _INFO.unpack(info)
+    state, waiting, limit = _INFO.unpack(info)
     # The number may have been given to a connection since it was last looked for.
-    return (fields[_WAITING], fields[_LIMIT]) if fields[0] == _LISTENS else (None, None)
+    return (waiting, limit) if state == _LISTENS else (None, None)
 
 
 def unix_queue(descriptor: int) -> tuple[int | None, int | None]:

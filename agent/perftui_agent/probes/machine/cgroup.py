@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from perftui_agent.small_files import read_whole
+
 MAX_DEPTH = 32
 """Groups within groups."""
 
@@ -214,8 +216,4 @@ def _numbers(group: str, name: str, count: int) -> list[int]:
 
 
 def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(_MAX_FILE_BYTES)
-    except OSError:
-        return ""
+    return read_whole(path, _MAX_FILE_BYTES).decode(errors="replace")
