@@ -16,7 +16,7 @@ import pytest
 
 from perftui_agent import listeners as module
 from perftui_agent.descriptors import listening, number_open, table_size
-from perftui_agent.listeners import RESTS, SLICE, Listeners
+from perftui_agent.listeners import RESTS, SLICE, UNCHANGED_S, Listeners
 from tests.support.servers import private_dir
 
 
@@ -151,9 +151,58 @@ def test_a_long_table_is_searched_in_slices_and_then_rested(monkeypatch: pytest.
         now[0] += RESTS * 0.1 - 0.1
         assert f"127.0.0.1:{server.getsockname()[1]}" in addresses_found(found)
         assert len(asked) == len(found.found), "what listened before, one by one"
-        now[0] += 0.2
+        now[0] += UNCHANGED_S
         asked.clear()
         assert len(list(found.look())) == 10
+
+
+def test_as_many_descriptors_as_before_are_searched_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another number has them searched at once, as does a listener that has gone; else half a minute does."""
+    now, searches = [100.0], list[float]()
+
+    def counting() -> int:
+        searches.append(now[0])
+        return table_size()
+
+    number = [20]
+    monkeypatch.setattr(module, "table_size", counting)
+    monkeypatch.setattr(module, "number_open", lambda: number[0])
+    monkeypatch.setattr(module, "RESTS", 0)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    found = Listeners()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = f"127.0.0.1:{server.getsockname()[1]}"
+        assert ours in addresses_found(found)
+        for _ in range(2):
+            now[0] += 5.0
+            assert ours in addresses_found(found)
+        assert searches == [100.0]
+        number[0] += 1
+        assert ours in addresses_found(found)
+        assert searches == [100.0, 110.0]
+    now[0] += 5.0
+    assert ours not in addresses_found(found)
+    now[0] += 5.0
+    assert ours not in addresses_found(found)
+    assert searches == [100.0, 110.0, 115.0]
+    now[0] += UNCHANGED_S
+    addresses_found(found)
+    assert len(searches) == 4
+
+
+def test_a_listener_in_the_place_of_another_descriptor_is_found_where_nobody_tells_their_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before Linux 6.2 each look is a search."""
+    monkeypatch.setattr(module, "number_open", lambda: None)
+    monkeypatch.setattr(module, "RESTS", 0)
+    found = Listeners()
+    ends = os.pipe()
+    addresses_found(found)
+    for end in ends:
+        os.close(end)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert f"127.0.0.1:{server.getsockname()[1]}" in addresses_found(found)
 
 
 def test_open_descriptors_are_counted_without_a_list() -> None:
