@@ -205,7 +205,7 @@ class Duties:
                 allowed=self._actions_allowed,
                 guard=self._guard,
             )
-            notes = [triggers.note, self._watch.note, watch.note]
+            notes = [triggers.note, self._watch.note, watch.note, presence.note]
             if self._actions_allowed:
                 notes.append(attention.note)
             if self._box is not None:
@@ -221,9 +221,9 @@ class Duties:
                 note=partial(_each, notes),
                 before_folding=self._probes.loop.take_ticks,
             )
-            endings = Endings(neighbours, self._evidence, self._guard)
+            self._watch.endings = Endings(neighbours, self._evidence, self._guard)
             self._open_door(worker, rendezvous)
-            others = (triggers.run(), watch.run(), locks.run(), attention.run(), endings.run())
+            others = (triggers.run(), watch.run(), locks.run(), attention.run())
             await asyncio.gather(rhythm.run(), presence.run(), *others)
         finally:
             self._watch.close()

@@ -75,6 +75,13 @@ class SignalledStacks:
         main = threading.main_thread().ident or 0
         return StacksOnSignal(path=str(path), signal=number, main_thread=main)
 
+    def is_as_it_was(self) -> bool:
+        """Tell whether `look_after` would find the signal ours and the file as it was left; not whether it is
+        there still."""
+        if self._file is None or not self.listens():
+            return False
+        return os.fstat(self._file).st_mtime_ns == self._asked_ns
+
     def listens(self) -> bool:
         """Tell whether the signal has our stacks written still, and does not end the process."""
         return bool(self._signal) and handler_of(self._signal) == self._handler

@@ -85,6 +85,18 @@ class Rendezvous:
         except OSError:
             return False
 
+    def files_as_they_are(self) -> tuple[object, ...] | None:
+        """Return what changes whenever a file comes, goes or is replaced, or who may; None if all are gone.
+
+        Not what is written into one; and what goes within the same tick of the file system's clock, 4 ms, may
+        have been seen already.
+        """
+        try:
+            infos = [os.stat(each) for each in {self._directory, self.socket_path.parent}]
+        except OSError:
+            return None
+        return tuple([(info.st_dev, info.st_ino, info.st_ctime_ns) for info in infos])
+
     def settle_again(self) -> None:
         """Find the directory anew, or make it again; where it is not ours any more, take the fallback.
 

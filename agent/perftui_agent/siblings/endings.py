@@ -26,7 +26,9 @@ from perftui_agent.wire.endings import ENDED, OUT_OF_MEMORY, Ending, sentence
 from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.lives import running_start_ticks, stat_of
 
-LOOK_S = 0.5
+LOOK_NS = 500_000_000
+
+KNOWN = hasattr(os, "pidfd_open")
 
 KILLS_EVERY_S = 2.0
 KILLS_KEPT = 3
@@ -64,25 +66,31 @@ class Endings:
         self._counted_at = float("-inf")
         self._scores: dict[str, int] = {}
         self._scored_at = float("-inf")
+        self._looked_ns = -LOOK_NS
 
-    async def run(self) -> None:
-        """Watch until cancelled."""
-        if not hasattr(os, "pidfd_open"):
-            return
-        try:
-            while True:
-                with self._guard.guarding("siblings.endings"):
-                    self._look()
-                await asyncio.sleep(LOOK_S)
-        finally:
-            for worker in list(self._held):
-                self._let_go(worker)
+    def glance(self, now_ns: int) -> None:
+        """See who is there, if it is time to; on the agent's thread, as part of its beat."""
+        if now_ns - self._looked_ns >= LOOK_NS and KNOWN:
+            self._looked_ns = now_ns
+            with self._guard.guarding("siblings.endings"):
+                self._look()
+
+    def close(self) -> None:
+        """Watch no more."""
+        for worker in list(self._held):
+            self._let_go(worker)
 
     def _look(self) -> None:
         """Hold a descriptor of each sibling there is, and note what an end will be held against."""
-        there = {neighbour.worker.id: neighbour for neighbour in self._neighbours.ring}
+        ring = self._neighbours.ring
+        if not ring and not self._held:
+            # A single worker tells of nobody, and what was counted long ago tells nothing.
+            self._kills.clear()
+            self._ended.clear()
+            return
+        there = {neighbour.worker.id: neighbour for neighbour in ring}
         now = time.monotonic()
-        if not there:  # a single worker tells of nobody, and what was counted long ago tells nothing
+        if not there:
             self._kills.clear()
         elif now - self._counted_at >= KILLS_EVERY_S or not self._kills:
             self._counted_at = now

@@ -114,6 +114,9 @@ class Lookout:
             return
         self._awake = self._awake.looks(now_ns)
         self._neighbours.look()
+        if not (self._neighbours.ring or self._silences):
+            self._gone.clear()
+            return
         beats: dict[str, int] = {}
 
         def silent_ns(neighbour: Neighbour) -> int | None:

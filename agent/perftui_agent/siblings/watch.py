@@ -13,6 +13,7 @@ from perftui_agent.guard import Guard
 from perftui_agent.probes.loop.gap import Gap
 from perftui_agent.siblings.aftermath import Aftermath
 from perftui_agent.siblings.alarm import Alarm
+from perftui_agent.siblings.endings import Endings
 from perftui_agent.siblings.lookout import Lookout
 from perftui_agent.siblings.pulse import Pulse, Sign
 from perftui_agent.siblings.ring import SILENT_NS
@@ -34,6 +35,7 @@ class Watch:
         self._stacks: StacksOnSignal | None = None
         self.lookout: Lookout | None = None
         """As soon as there is a directory to look into."""
+        self.endings: Endings | None = None
         self.aftermath: Aftermath | None = None
 
     def beat(self) -> None:
@@ -46,6 +48,8 @@ class Watch:
                 self.aftermath.tell_own(sign, self._stacks, self._pulse.path.parent, now_ns, self._gap())
             if self.lookout is not None:
                 self.lookout.glance(now_ns)
+            if self.endings is not None:
+                self.endings.glance(now_ns)
             self._alarm.put_off(now_ns)
             self._pulse.beat(now_ns)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs a count
@@ -76,6 +80,9 @@ class Watch:
         self._alarm.end()
         if self.lookout is not None:
             self.lookout.close()
+        if self.endings is not None:
+            self.endings.close()
+            self.endings = None  # a beat that is still to come would hold them anew
         if self.aftermath is not None:
             self.aftermath.close()
         self._pulse.close()

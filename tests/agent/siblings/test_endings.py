@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,8 @@ def told_of(directory: Path, code: str, *, kill: int = 0, in_order: bool = False
         neighbours = Neighbours(sibling(directory, os.getpid()).worker, lambda: directory, list)
         neighbours.ring = [sibling(directory, process.pid)]
         tray, guard = EvidenceTray(), Guard()
-        watching = asyncio.create_task(Endings(neighbours, tray, guard).run())
-        await asyncio.sleep(0.1)
+        endings = Endings(neighbours, tray, guard)
+        endings.glance(time.monotonic_ns())
         if in_order:
             (directory / f"{process.pid}.json").unlink()
         if kill:
@@ -55,8 +56,7 @@ def told_of(directory: Path, code: str, *, kill: int = 0, in_order: bool = False
         process.stdin.close()  # type: ignore[union-attr]
         await asyncio.to_thread(process.wait)
         await asyncio.sleep(0.2)
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        endings.close()
         assert not guard.faults
         return tray.take()
 
