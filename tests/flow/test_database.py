@@ -16,10 +16,10 @@ import psycopg
 import pytest
 
 from tests.support.postgres import postgres
-from tests.support.servers import Service, running, write_app
+from tests.support.servers import Service, running, wait_until, write_app
 
 APP = '''
-import asyncio, os
+import asyncio, os, time
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -33,7 +33,9 @@ async def holds(item: int, seconds: float) -> str:
     """Changes an item, and does something else before it commits."""
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE items SET stock = stock - 1 WHERE id = :id"), {"id": item})
-        await asyncio.sleep(seconds)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not os.path.exists("enough"):
+            await asyncio.sleep(0.05)
     return "done"
 
 @app.get("/waits/{item}")
@@ -87,9 +89,22 @@ def shop(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         yield service
 
 
+def cancel_analyses(url: str) -> None:
+    """Have long queries end."""
+    with connected(url) as connection:
+        connection.execute(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+            " WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+        )
+
+
 @contextmanager
 def asking(service: Service, *paths: str, apart_s: float = 0.4) -> Iterator[None]:
-    """Send requests one after the other without waiting for their answers; wait for all in the end."""
+    """Send requests one after the other without waiting for their answers; wait for all in the end.
+
+    Those that hold something are told then that it is enough: however long somebody took to look.
+    """
+    enough = service.directory / "enough"
     threads = []
     for path in paths:
         thread = threading.Thread(target=service.get, args=(path,))
@@ -99,8 +114,10 @@ def asking(service: Service, *paths: str, apart_s: float = 0.4) -> Iterator[None
     try:
         yield
     finally:
+        enough.touch()
         for thread in threads:
             thread.join(60)
+        enough.unlink()
 
 
 def viewed(service: Service) -> dict[str, Any]:
@@ -110,7 +127,7 @@ def viewed(service: Service) -> dict[str, Any]:
     return document
 
 
-def found(service: Service, for_s: str = "2s") -> dict[str, dict[str, Any]]:
+def found(service: Service, for_s: str) -> dict[str, dict[str, Any]]:
     done = service.perftui("snapshot", service.target, "--for", for_s, "--json")
     assert done.returncode == 0, done.stderr
     return {
@@ -120,6 +137,19 @@ def found(service: Service, for_s: str = "2s") -> dict[str, dict[str, Any]]:
     }
 
 
+def told_of(service: Service, kind: str, for_s: str = "3s") -> dict[str, dict[str, Any]]:
+    """Look until a finding of this kind is told; return those there are then."""
+    findings: dict[str, dict[str, Any]] = {}
+
+    def is_told() -> bool:
+        findings.clear()
+        findings.update(found(service, for_s))
+        return kind in findings
+
+    wait_until(is_told, kind, lambda: str(findings))
+    return findings
+
+
 def test_near_misses(shop: Service, database: str) -> None:
     """A long query, a short wait, and another application that idles in a transaction are no finding.
 
@@ -127,9 +157,10 @@ def test_near_misses(shop: Service, database: str) -> None:
     """
     with connected(database, "reporting", "plain") as reporting:
         reporting.execute("SELECT 1")
-        with asking(shop, "/analysis/14", "/held/21/0.9", "/waits/21", apart_s=0.2):
+        with asking(shop, "/analysis/60", "/held/21/0.9", "/waits/21", apart_s=0.2):
             view = viewed(shop)
             findings = found(shop, "5s")
+            cancel_analyses(database)
         reporting.rollback()
     assert findings == {}
     (analysis,) = [each for each in view["sessions"] if each["route"] == "GET /analysis/{seconds}"]
@@ -140,9 +171,9 @@ def test_near_misses(shop: Service, database: str) -> None:
 
 def test_a_queue_for_a_lock(shop: Service, database: str) -> None:
     """Three deep: the tree, each route and worker, and the one that holds it all up, which idles."""
-    with asking(shop, "/held/7/12", "/waits/7", "/report/7"):
+    with asking(shop, "/held/7/60", "/waits/7", "/report/7"):
         view = viewed(shop)
-        findings = found(shop, "4s")
+        findings = told_of(shop, "db-lock", "4s")
         text = shop.perftui("database", shop.target).stdout
     sessions = {each["pid"]: each for each in view["sessions"]}
     locks = {each["route"]: each for each in view["locks"]}
@@ -180,7 +211,7 @@ def test_a_lock_of_another_application(shop: Service, database: str) -> None:
         billing.execute("UPDATE items SET stock = 0 WHERE id = 11")
         with asking(shop, "/waits/11"):
             view = viewed(shop)
-            findings = found(shop, "4s")
+            findings = told_of(shop, "db-lock", "4s")
             billing.rollback()
     (lock,) = view["locks"]
     assert (lock["route"], lock["by_route"], lock["by_application"]) == (
@@ -202,9 +233,9 @@ def test_a_lock_of_another_application(shop: Service, database: str) -> None:
 
 def test_a_transaction_that_idles(shop: Service) -> None:
     """Nobody waits for it: it is told all the same, by the route that left it so and what it did last."""
-    with asking(shop, "/held/31/16"):
+    with asking(shop, "/held/31/60"):
         time.sleep(5)
-        findings = found(shop, "4s")
+        findings = told_of(shop, "idle-in-transaction", "4s")
     finding = findings["idle-in-transaction"]
     assert set(findings) == {"idle-in-transaction"}
     assert finding["subject"] == "GET /held/{item}/{seconds}"
@@ -218,8 +249,10 @@ def test_connections_run_out(shop: Service, database: str) -> None:
         with contextlib.suppress(psycopg.OperationalError):
             for _ in range(100):
                 others.enter_context(connected(database, "batch", "plain"))
-        with asking(shop, *["/analysis/5"] * 12, apart_s=0.02):
-            findings = found(shop, "4s")
+        with asking(shop, *["/analysis/60"] * 12, apart_s=0.02):
+            findings = told_of(shop, "db-connections")
+            others.close()  # for who cancels
+            cancel_analyses(database)
     finding = findings["db-connections"]
     assert (finding["subject"], finding["severity"]) == ("postgres", "high")
     assert "takes no more connections" in finding["sentence"] or "connections used" in finding["sentence"]
@@ -254,13 +287,15 @@ from sqlalchemy import create_engine, text
 from perftui_agent import instrument
 
 app = FastAPI()
-engine = create_engine(os.environ["DATABASE"], connect_args={"timeout": 20})
+engine = create_engine(os.environ["DATABASE"], connect_args={"timeout": 60})
 
 @app.get("/writes/{seconds}")
 def writes(seconds: float) -> str:
     with engine.begin() as connection:
         connection.execute(text("UPDATE items SET stock = stock + 1"))
-        time.sleep(seconds)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not os.path.exists("enough"):
+            time.sleep(0.05)
     return "done"
 
 @app.get("/reads")
@@ -286,13 +321,13 @@ def test_sqlites_write_lock(journal: str, tmp_path: Path) -> None:
         service.wait_registered()
         service.get("/reads", times=20)
         assert viewed(service)["sqlite"]["writer"] is None
-        with asking(service, "/writes/10", "/writes/0"):
+        with asking(service, "/writes/50", "/writes/0"):
             time.sleep(2.5)
             view = viewed(service)
-            findings = found(service, "3s")
+            findings = told_of(service, "db-lock")
     sqlite = view["sqlite"]
     assert view["kind"] == "sqlite"
-    assert (sqlite["journal_mode"], sqlite["busy_timeout_ms"]) == (journal, 20_000)
+    assert (sqlite["journal_mode"], sqlite["busy_timeout_ms"]) == (journal, 60_000)
     assert sqlite["bytes"] >= 8192
     assert sqlite["writer"]["route"] == "GET /writes/{seconds}"
     assert sqlite["writer"]["worker"] in {each["worker"] for each in view["sessions"]}

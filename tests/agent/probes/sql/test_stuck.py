@@ -177,12 +177,25 @@ def test_a_statement_of_sqlites_that_works(driver: str, seen: Seen, probe: Stuck
 
 def test_a_request_that_does_something_else(every_database: Database, seen: Seen, probe: StuckLook) -> None:
     """It may hold its connection for as long as it likes: what is stuck is a statement."""
+    answered, looked = threading.Event(), threading.Event()
+    found: list[Stuck] = []
 
     def work(connection: Connection) -> None:
         connection.execute(text("SELECT 1"))
-        time.sleep(0.2)
+        answered.set()
+        looked.wait(60)
 
-    found = looks_while(work, every_database, seen, probe)
+    def look() -> None:
+        answered.wait(60)
+        try:
+            for _ in range(10):
+                time.sleep(0.02)
+                seen.window.fold_pending()
+                found.extend(probe.look())
+        finally:
+            looked.set()  # and not before: its rollback is a statement as well
+
+    within(every_database, seen, work, look)
     assert not any(each.session or each.waits_in_sqlite for each in found)
 
 
