@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import httpx
 import psutil
 
 from tests.flow.test_functions import Mixed
+from tests.support import command
 from tests.support.servers import Service, running, wait_until, write_app
 
 SHOP = """
@@ -85,12 +85,9 @@ def actions_under_way(service: Service) -> Iterator[Under]:
     pids = service.wait_registered()
     assert len(pids) == len(ACTIONS)
     clients = [
-        subprocess.Popen(
-            [sys.executable, "-m", "perftui", verb, service.target, "--worker", str(pid), *options],
-            env=service.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
+        command.Forked(verb, service.target, "--worker", str(pid), *options, env=service.env)
         for pid, (verb, *options) in zip(pids, ACTIONS, strict=True)
-    ]  # fmt: skip
+    ]
     try:
         states = [dict.fromkeys(("led", "sampled"), False)]
 
@@ -161,9 +158,10 @@ def _status(process: psutil.Process) -> str:
 def test_whatever_happens_amid_an_action_it_ends_and_nothing_stays_on(tmp_path: Path) -> None:
     """Its client is killed, its worker is stopped, its worker is killed and replaced: each of the four."""
     app = write_app(tmp_path, SHOP)
-    # A stopped worker is to be there still when its client has given up.
-    options = ["--timeout-worker-healthcheck", "300"]
-    with running(app, workers=len(ACTIONS), options=options) as service, Mixed(service, ("/report",)):
+    # A stopped worker is to be there still when its client has given up. uvicorn's supervisor, told to be as
+    # patient, may ask a worker just before that is killed, and waits for its answer all that time.
+    patient = running(app, server="gunicorn", workers=len(ACTIONS), options=["--timeout", "300"])
+    with patient as service, Mixed(service, ("/report",)):
         with actions_under_way(service) as under:
             for client in under.clients:
                 client.kill()

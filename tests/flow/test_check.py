@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+from tests.support import command
 from tests.support.servers import Service, running, write_app
 
 README = Path(__file__).parents[2] / "README.md"
@@ -88,11 +88,7 @@ def test_the_readmes_examples_pass_fail_and_cannot_tell(tmp_path: Path) -> None:
         def run(example: re.Match[str]) -> subprocess.CompletedProcess[str]:
             words = shlex.split(example["command"])[1:]
             words = [service.target if word == "localhost:8000" else word for word in words]
-            return subprocess.run(
-                [sys.executable, "-m", "perftui", *words],
-                env={**service.env, "GITHUB_ACTIONS": "true"},
-                cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-            )  # fmt: skip
+            return command.run(*words, env={**service.env, "GITHUB_ACTIONS": "true"}, cwd=tmp_path)
 
         with ThreadPoolExecutor(3) as pool:
             done = list(pool.map(run, examples))

@@ -23,6 +23,7 @@ from perftui.commands import demo as demo_module
 from perftui.commands.demo import demo
 from perftui.findings.find import RULES
 from perftui.keys import keys_of, name_of, rebind
+from tests.support import command
 from tests.support.servers import is_alive, private_dir, wait_until
 
 
@@ -122,9 +123,7 @@ def test_a_snapshot_has_every_section_filled_by_what_the_shop_does(headless: Dem
     figures: set[str] = set()
 
     def all_filled() -> bool:
-        command = [sys.executable, "-m", "perftui", "snapshot", headless.target, "--for", "3s", "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        document = json.loads(done.stdout)
+        document = json.loads(command.run("snapshot", headless.target, "--for", "3s", "--json").stdout)
         filled.update(section for section in SECTIONS if document[section])
         figures.update(name for row in document["routes"] for name, value in row.items() if value is not None)
         return filled == set(SECTIONS) and figures >= FIGURES

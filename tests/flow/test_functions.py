@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import pstats
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support import command
 from tests.support.servers import Loop, Server, Service, running, wait_until, write_app
 
 SHOP = """
@@ -149,10 +148,9 @@ def test_errors_are_a_line_each_and_nothing_stays_switched_on(tmp_path: Path) ->
         assert none.returncode == 2
         assert "no request of GET /report came to this worker within 1 s" in none.stderr
         # A client that is killed in the midst leaves nothing behind, and the worker is free again.
-        command = [sys.executable, "-m", "perftui", "functions", service.target, "--route", "GET /report"]
-        left = subprocess.Popen(command, env=service.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        left = command.Forked("functions", service.target, "--route", "GET /report", env=service.env)
         assert left.stderr is not None
-        assert b"take longer" in left.stderr.readline()
+        assert "take longer" in left.stderr.readline()
         with httpx.Client(base_url=service.url, trust_env=False) as client:
             for _ in range(3):
                 client.get("/report")

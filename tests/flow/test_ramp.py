@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 
+from tests.support import command
 from tests.support.limited import LIMITED
 from tests.support.servers import Service, running, wait_until, write_app
 
@@ -55,9 +54,8 @@ def test_a_service_that_says_production_is_sent_nothing(tmp_path: Path) -> None:
 def test_ctrl_c_ends_it_at_once_and_tells_what_is_known(tmp_path: Path) -> None:
     """Nothing is sent any more, the sender is gone, and the exit code says interrupted."""
     with running(write_app(tmp_path, LIMITED["loop"]), workers=1) as service:
-        command = [sys.executable, "-m", "perftui", "ramp", service.target, "GET /x", "--max", "20", "--json"]
         env = os.environ | {"PERFTUI_RUNTIME_DIR": str(service.runtime_dir)}
-        ramp = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        ramp = command.Forked("ramp", service.target, "GET /x", "--max", "20", "--json", env=env)
         family = psutil.Process(ramp.pid)
         wait_until(lambda: bool(_connections_to(service)), "a request")
         senders = family.children(recursive=True)

@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from perftui.sources.live import LiveSource
 from perftui.sources.target import parse_live
 from perftui_agent.wire.dumps import Dump
 from tests.perftui.screens.seen import Seen
+from tests.support import command
 from tests.support.servers import Service, running, wait_until, write_app
 
 SHOP = """
@@ -48,8 +48,7 @@ SHOP = """
 @contextmanager
 def recording(service: Service, path: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """Run `perftui record` over the block, which begins when it records."""
-    command = [sys.executable, "-m", "perftui", "record", service.target, "-o", str(path), *options]
-    with subprocess.Popen(command, env=service.env, stderr=subprocess.PIPE, text=True) as process:
+    with command.Forked("record", service.target, "-o", str(path), *options, env=service.env) as process:
         assert process.stderr is not None
         first = process.stderr.readline()
         assert first.startswith("recording"), first + process.stderr.read()

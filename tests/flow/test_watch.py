@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -19,6 +18,7 @@ from typing import Any
 from perftui_agent.wire.boxes import whole_messages
 from perftui_agent.wire.codec import decode_from_agent
 from perftui_agent.wire.frames import Frame, History
+from tests.support import command
 from tests.support.servers import Service, private_dir, running, wait_until, write_app
 
 SHOP = """
@@ -37,6 +37,9 @@ async def pay(response: Response, fail: bool = False) -> str:
     response.status_code = 500 if fail else 200
     return "paid"
 """
+
+
+BURST = "error-burst"
 
 
 @contextmanager
@@ -67,11 +70,7 @@ def receiver() -> Iterator[tuple[str, list[bytes]]]:
 @contextmanager
 def watching(runtime_dir: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """Run `perftui watch`; yield its process and its lines as they come."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "perftui", "watch", *arguments],
-        env={**os.environ, "PERFTUI_RUNTIME_DIR": str(runtime_dir)},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = command.Forked("watch", *arguments, env={**os.environ, "PERFTUI_RUNTIME_DIR": str(runtime_dir)})
     lines: list[str] = []
 
     def read() -> None:
@@ -119,37 +118,38 @@ def test_a_finding_is_told_when_it_begins_and_when_it_ends(tmp_path: Path) -> No
             env = {"PERFTUI_RUNTIME_DIR": str(runtime_dir)}
             with running(write_app(tmp_path, SHOP), workers=1, env=env) as service:
                 wait_until(
-                    lambda: _ask(service, fail=True) and len(_bursts(lines)) > 0, "it", lambda: str(lines)
+                    lambda: _ask(service, fail=True) and len(_told(BURST, lines)) > 0,
+                    "it",
+                    lambda: str(lines),
                 )
                 wait_until(
-                    lambda: _ask(service, fail=False) and len(_bursts(lines)) > 1,
+                    lambda: _ask(service, fail=False) and len(_told(BURST, lines)) > 1,
                     "its end",
                     lambda: str(lines),
                     timeout_s=120,
                 )
-                wait_until(lambda: len(_bursts(dict.fromkeys(got))) > 1, "the hooks", lambda: str(got))
+                wait_until(lambda: len(_told(BURST, dict.fromkeys(got))) > 1, "the hooks", lambda: str(got))
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
             assert process.stderr is not None
             told = process.stderr.read()
     finally:
         shutil.rmtree(runtime_dir, ignore_errors=True)
-    begin, end = _bursts(lines)
+    begin, end = _told(BURST, lines)
     assert [each["event"] for each in (begin, end)] == ["begin", "end"]
     assert {each["finding"]["subject"] for each in (begin, end)} == {"GET /pay"}
     assert end["lasted_s"] > 0
     assert got[0] == got[1], "what was not taken is posted again"
-    assert [each["event"] for each in _bursts(dict.fromkeys(got))] == ["begin", "end"]
+    assert [each["event"] for each in _told(BURST, dict.fromkeys(got))] == ["begin", "end"]
     bursts = [line for line in said.read_text().splitlines() if "error-burst" in line]
     assert bursts == ["begin error-burst GET /pay", "end error-burst GET /pay"]
     assert "ended with 3" in told
     assert "Traceback" not in told
 
 
-def _bursts(told: Iterable[str | bytes]) -> list[dict[str, Any]]:
-    """Return what was told of failing requests; a crowded machine may have others wait for a processor."""
-    events = map(json.loads, told)
-    return [each for each in events if each["finding"]["kind"] == "error-burst"]
+def _told(kind: str, lines: Iterable[str | bytes]) -> list[dict[str, Any]]:
+    """Return what was told of one kind; a crowded machine may have others wait for a processor."""
+    return [each for each in map(json.loads, lines) if each["finding"]["kind"] == kind]
 
 
 def _ask(service: Service, *, fail: bool) -> bool:
@@ -168,12 +168,13 @@ def test_what_a_client_finds_grave_is_kept_by_the_worker_in_its_box(tmp_path: Pa
 
             def is_kept() -> bool:
                 service.get("/large", times=4)
-                return bool(lines) and len(_kept_in_boxes(service)[0]) > 1
+                (kept,) = _kept_in_boxes(service)
+                return bool(_told("large-payload", lines)) and any(
+                    route.route == "GET /large" for frame in kept for route in frame.routes
+                )
 
             wait_until(is_kept, "the seconds around it in the box", service.log)
-        (kept,) = _kept_in_boxes(service)
-    assert [json.loads(each)["finding"]["kind"] for each in lines] == ["large-payload"]
-    assert any(route.route == "GET /large" for frame in kept for route in frame.routes)
+    assert [each["event"] for each in _told("large-payload", lines)] == ["begin"]
 
 
 def _kept_in_boxes(service: Service) -> list[list[Frame]]:

@@ -27,6 +27,7 @@ import httpx
 import psutil
 
 from perftui_agent.wire.registration import read_registrations
+from tests.support import command
 
 Server = Literal[
     "uvicorn", "gunicorn", "gunicorn-preload", "uvicorn-reload", "gunicorn-asgi", "hypercorn", "granian"
@@ -57,6 +58,8 @@ class Service:
     port: int
     """0 when the app is served on a Unix socket."""
     uds: str | None
+    directory: Path
+    """Where it runs: files that an app names without a folder are there."""
     runtime_dir: Path
     log_file: Path
     env: dict[str, str]
@@ -112,10 +115,7 @@ class Service:
 
     def perftui(self, *args: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run the real CLI with `args` in this service's environment; name the target yourself."""
-        command = [sys.executable, "-m", "perftui", *args]
-        return subprocess.run(
-            command, env=self.env, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        return command.run(*args, env=self.env, timeout_s=timeout)
 
     def log(self) -> str:
         """Return all the server has printed."""
@@ -149,10 +149,10 @@ def running(
         server_env = _environment(runtime_dir, module_dir, env or {})
         port = 0 if uds else free_port()
         log_file = base / "server.log"
-        command = [*before, *_command(app, server, workers, loop, port, uds), *options]
+        words = [*before, *_command(app, server, workers, loop, port, uds), *options]
         with log_file.open("wb") as log:
             process = subprocess.Popen(
-                command,
+                words,
                 cwd=directory,
                 env=server_env,
                 stdin=subprocess.DEVNULL,
@@ -162,7 +162,9 @@ def running(
             )
         count = 1 if server == "uvicorn-reload" else workers
         supervised = server != "uvicorn" or workers > 1
-        service = Service(process, port, uds, runtime_dir, log_file, server_env, count, server, supervised)
+        service = Service(
+            process, port, uds, directory, runtime_dir, log_file, server_env, count, server, supervised
+        )
         try:
             _wait_started(service)
             yield service
@@ -207,10 +209,13 @@ def wait_until(
 ) -> None:
     """Poll until `condition` holds; fail with `what` and the `evidence` after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
+    looked_at = time.monotonic()
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout_s:g} s in vain for {what}\n{evidence()}")
-        time.sleep(0.02)
+        # Who looks long, as at boxes or by a command, looks more seldom: the others need the processor.
+        time.sleep(min(max(0.02, time.monotonic() - looked_at), 0.5))
+        looked_at = time.monotonic()
 
 
 def alive_in_group(pgid: int) -> list[psutil.Process]:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
+from tests.support.command import Forked
 from tests.support.servers import Service
 
 
 @contextlib.contextmanager
 def snapshot_of(service: Service, for_s: float = 5.0) -> Iterator[dict[str, Any]]:
     """Watch a service by the real command for so long; the block begins when it watches."""
-    command = [sys.executable, "-m", "perftui", "snapshot", service.target, "--for", f"{for_s:g}s", "--json"]
     told: dict[str, Any] = {}
-    with subprocess.Popen(
-        command, env=service.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with Forked("snapshot", service.target, "--for", f"{for_s:g}s", "--json", env=service.env) as process:
         assert process.stderr is not None
         try:
             said = process.stderr.readline()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.command import Forked
 from tests.support.servers import Service
 
 
@@ -38,10 +37,7 @@ AT_MOST = "10m"
 @contextmanager
 def watching(service: Service) -> Iterator[Watched]:
     """Run `perftui snapshot --json` over the block, however long it takes; then it is told what was seen."""
-    command = [sys.executable, "-m", "perftui", "snapshot", service.target, "--for", AT_MOST, "--json"]
-    with subprocess.Popen(
-        command, env=service.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with Forked("snapshot", service.target, "--for", AT_MOST, "--json", env=service.env) as process:
         assert process.stderr is not None
         assert process.stdout is not None
         first = process.stderr.readline()

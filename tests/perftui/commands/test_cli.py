@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from perftui.cli import VERBS, main
+from perftui_agent.wire import registration
+from tests.support import command
 from tests.support.servers import free_port, private_dir
 
 
@@ -26,14 +28,7 @@ def directory() -> Iterator[Path]:
 
 
 def perftui(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "perftui", *arguments],
-        env=os.environ | {"PERFTUI_RUNTIME_DIR": str(directory)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return command.run(*arguments, env=os.environ | {"PERFTUI_RUNTIME_DIR": str(directory)})
 
 
 @pytest.mark.parametrize(
@@ -151,13 +146,17 @@ def test_nothing_listens_there(directory: Path) -> None:
         assert done.stderr.splitlines()[0] == f"perftui: nothing listens on localhost:{port}"
 
 
-def test_the_registrations_cannot_be_read(directory: Path) -> None:
+def test_the_registrations_cannot_be_read(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A runtime directory that anyone may write to is refused by name."""
     directory.chmod(0o777)
+    monkeypatch.setenv("PERFTUI_RUNTIME_DIR", str(directory))
+    # Where workers go instead, others on this machine may serve.
+    monkeypatch.setattr(registration, "fallback_dir", lambda _: directory / "nobody")
     for arguments in (["ls"], ["snapshot"]):
-        done = perftui(directory, *arguments)
-        assert done.returncode == 2
-        problem, advice = done.stderr.splitlines()
+        assert main(arguments) == 2
+        problem, advice = capsys.readouterr().err.splitlines()
         assert "the registrations can't be read" in problem
         assert str(directory) in problem
         assert "sudo perftui ls" in advice

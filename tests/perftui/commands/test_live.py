@@ -22,6 +22,7 @@ from perftui_agent.wire.actions import Finish, Functions, FunctionsRequest
 from perftui_agent.wire.dumps import Dump, DumpRequest, StackFrame, ThreadDump
 from perftui_agent.wire.identity import SloTarget
 from perftui_agent.wire.messages import FromClient
+from tests.support import command
 from tests.support.fake_agent import FakeAgent, fake_agent
 from tests.support.frames import frame, route
 from tests.support.servers import private_dir
@@ -53,9 +54,9 @@ async def start(directory: Path, *arguments: str) -> asyncio.subprocess.Process:
 
 async def perftui(directory: Path, *arguments: str) -> tuple[int | None, str, str]:
     """Run the command; return its exit code, stdout and stderr."""
-    process = await start(directory, *arguments)
-    out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
+    env = os.environ | {"PERFTUI_RUNTIME_DIR": str(directory)}
+    done = await asyncio.to_thread(command.run, *arguments, env=env)
+    return done.returncode, done.stdout, done.stderr
 
 
 @asynccontextmanager

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
-import sys
 from typing import Any
 
 import jsonschema
@@ -16,6 +14,7 @@ from perftui.model.summary import Summary
 from perftui.present.documents.snapshot import document, json_schema
 from perftui_agent.wire.codec import decode_from_agent
 from perftui_agent.wire.frames import Frame
+from tests.support import command
 from tests.support.busy import encoded_frames
 from tests.support.fake_evidence import ShopFeed
 from tests.support.frames import T, dashboard_of, joined, received, worker
@@ -71,7 +70,5 @@ def test_a_further_key_is_no_breach() -> None:
 
 def test_the_command_prints_it() -> None:
     """No service is needed for that."""
-    done = subprocess.run(
-        [sys.executable, "-m", "perftui", "snapshot", "--schema"], capture_output=True, text=True, check=True
-    )
+    done = command.run("snapshot", "--schema")
     assert json.loads(done.stdout) == json_schema()
