@@ -27,6 +27,7 @@ from perftui.ramp.plan import Request
 from perftui.ramp.run import Ramp, Ramped
 from perftui.ramp.safety import environment_of, says_production
 from perftui.ramp.sender import Setup
+from perftui.ramp.unanswered import spoken
 from perftui.record import Record
 from perftui.recorder import Recorder
 from perftui.sources.databases import take_databases
@@ -104,6 +105,7 @@ async def _raised(
         under_way = Ramp(
             feed, load, objectives, step_s=wanted.step_s, longest_s=wanted.longest_s,
             telling=progress.tell, stepped=progress.stepped, ask_database=lambda: take_databases(source),
+            unanswered=lambda: spoken(setup.base_url, setup.unix),
         )  # fmt: skip
         raised = Raised(under_way, course, wanted.start_rps, most)
         if show is not None:

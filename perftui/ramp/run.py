@@ -29,6 +29,7 @@ from perftui.ramp.safety import short_of_memory
 from perftui.ramp.search import Search, advance, begin
 from perftui.ramp.seconds import seconds_of
 from perftui.ramp.sender import Order
+from perftui.ramp.unanswered import Unanswered, nothing_answered
 from perftui.record import Record
 
 WARM_PART, WARM_S = 0.2, 2.0
@@ -99,6 +100,7 @@ class Ramp:
         telling: Telling = lambda *_: None,
         stepped: Callable[[Looked], None] = lambda _: None,
         ask_database: AskDatabase | None = None,
+        unanswered: Unanswered | None = None,
     ) -> None:
         self._feed = feed
         self._load = load
@@ -108,6 +110,8 @@ class Ramp:
         self._telling = telling
         self._stepped = stepped
         self._ask_database = ask_database
+        self._unanswered = unanswered
+        self._in_vain: Limit | None = None
         self._stopping = ""
         self._looked: list[Looked] = []
 
@@ -177,6 +181,11 @@ class Ramp:
         )
         self._looked.append(looked)
         self._stepped(looked)
+        if told.failures and not any(each.step.seen.done for each in self._looked):
+            spoken = await self._unanswered() if self._unanswered is not None else ""
+            self._in_vain = nothing_answered(told.failures, spoken)
+            self.stop("no request was answered well")
+            return after
         if not step.is_good and after.next_rate is not None:
             await self._quiet()
         return after
@@ -208,7 +217,9 @@ class Ramp:
     def _told(self, search: Search) -> Ramped:
         before, after = self._at(search.low), self._at(search.high)
         found: tuple[Limit, ...] = ()
-        if after is not None:
+        if self._in_vain is not None:
+            found = (self._in_vain,)
+        elif after is not None:
             earlier = before or after
             kept_up = [(each.step.seen.rate, each.used) for each in self._looked if each.step.is_good]
             # One question in a step: what another bad one was told holds as well.
