@@ -25,11 +25,16 @@ from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.present.documents.turns import turn_document, turn_line
 from perftui.sources.live import LiveSource
-from perftui.sources.target import LiveTarget, TargetError, parse_live
+from perftui.sources.target import LiveTarget, RemoteTarget, TargetError, parse_live
+from perftui.sources.token import TOKEN, usable
 
 WINDOW_S = 25.0
 """What is judged: what is over is told as over within half a minute. What has just begun would be most of it
 after 13 s at best, so that `LATELY_S` is judged beside it."""
+
+PAST_S = 3.0
+"""How long the past of such a window may take to come: of a part of it, what happens now and then stands out,
+and is told as over a moment later."""
 
 EVERY_S = 1.0
 AGAIN_S = 2.0
@@ -66,7 +71,11 @@ def watch(
         if not url.startswith(("http://", "https://")):
             raise click.BadParameter("write http://… or https://…", param_hint="--webhook")
         hooks.append(webhook(url))
-    asyncio.run(_until_ended(_watch(parse_live(targets), on, Hooks(hooks), as_json=as_json)))
+    wanted = parse_live(targets)
+    for target in wanted:
+        if isinstance(target, RemoteTarget):
+            usable(target, TOKEN.get())  # no waiting for a service helps without
+    asyncio.run(_until_ended(_watch(wanted, on, Hooks(hooks), as_json=as_json)))
 
 
 async def _until_ended(work: Coroutine[None, None, None]) -> None:
@@ -141,6 +150,8 @@ class _State:
         self._dashboard = Dashboard()
         self._steady = Steady()
         self._turns = Turns(on)
+        self._heard_at: float | None = None
+        self._has_past = False
 
     async def read(self, source: LiveSource) -> None:
         self._dashboard = Dashboard(source.name)
@@ -151,10 +162,21 @@ class _State:
     def look(self) -> tuple[Summary, tuple[Turn, ...]]:
         at = now()
         summary = summarize(self._dashboard, at, WINDOW_S)
+        if not self._is_whole(at):
+            return summary, ()
         self._steady, findings = self._steady.next(summary, summarize(self._dashboard, at, LATELY_S))
         self._freezing.judged(summary.at, findings)
         self._turns, turns = self._turns.next(summary.at, findings)
         return summary, turns
+
+    def _is_whole(self, at: float) -> bool:
+        """Tell whether the past of a window is there, as far as it will come."""
+        first = min(self._dashboard.history.blocks, default=None)
+        if first is None:
+            return True  # nobody has told of anything: what there is to say is about the workers
+        self._heard_at = self._heard_at or at
+        self._has_past = self._has_past or first <= at - WINDOW_S or at - self._heard_at >= PAST_S
+        return self._has_past
 
 
 def _tell(turn: Turn, summary: Summary, hooks: Hooks, *, as_json: bool) -> None:
