@@ -1,8 +1,8 @@
 """`worker-imbalance`: one worker serves or suffers far more than its siblings.
 
 Connections are kept alive, so a few clients load a few workers: an uneven share of requests alone is
-nobody's trouble. It is one when the worker with the most is also short of CPU, or when one worker is slow
-or fails where its siblings do not.
+nobody's trouble, nor is it that other routes come to it than to them. It is one when the worker with the
+most is also short of CPU, or when one worker is slow or fails where its siblings do not: by the same routes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from perftui.findings.figures import ms, percent
 from perftui.findings.rule import Bar, Standing, graded
 from perftui.findings.workers import at_work, name_of
 from perftui.model.happenings import Finding
+from perftui.model.measures import Share
 from perftui.model.summary import Summary
 from perftui.model.worker_summary import WorkerSummary
 from perftui.record import Record
@@ -37,6 +38,9 @@ BUSY_PERCENT = Bar(60.0, 45.0)
 """CPU of the loaded worker, while its siblings use half of that or less."""
 
 MIN_ERRORS = 10
+
+MOST_ROUTES = 10
+"""That are compared worker by worker: those that fail most, or take most."""
 
 MEDIUM_TIMES = Bar(5.0, 4.0)
 HIGH_TIMES = Bar(20.0, 15.0)
@@ -66,8 +70,38 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
             stands = worker.identity.id in standing
             found = [*_load(worker, siblings, stands), *_latency(worker, siblings, stands)]
             found += _errors(worker, siblings, stands)
+            found = [each for each in found if not _is_by_its_routes(summary, worker, siblings, each.what)]
             if found:
                 yield _finding(summary, worker, siblings, found, standing)
+
+
+def _is_by_its_routes(
+    summary: Summary, worker: WorkerSummary, siblings: Sequence[WorkerSummary], what: str
+) -> bool:
+    """Tell whether siblings would do as badly at the routes that came to a worker, as far as that is known.
+
+    A route that came to none of them tells nothing, and counts for neither.
+    """
+    if what not in {"latency", "errors"}:
+        return False
+    mine, theirs, known = 0.0, 0.0, False
+    names = {each.identity.id for each in siblings}
+    order = sorted(summary.routes, key=lambda row: -(row.errors if what == "errors" else row.total_ms))
+    for route in order[:MOST_ROUTES]:
+        own = [share for share in route.shares if share.worker == worker.identity.id]
+        others = [share for share in route.shares if share.worker in names]
+        known = known or bool(own)
+        if own and others:
+            requests = sum(share.requests for share in others)
+            mine += _sum(own, what)
+            theirs += _sum(others, what) / requests * own[0].requests
+    return known and mine < TIMES.leave * max(theirs, 1.0)
+
+
+def _sum(shares: Sequence[Share], what: str) -> float:
+    if what == "errors":
+        return float(sum(share.errors for share in shares))
+    return sum((share.latency.mean_ms or 0.0) * share.requests for share in shares)
 
 
 def _load(worker: WorkerSummary, siblings: Sequence[WorkerSummary], stands: bool) -> Iterator[_Uneven]:
@@ -158,6 +192,7 @@ CRITERIA = Criteria(
     when=(
         At("what its siblings have, of latency (p95) or of failures", TIMES, "times"),
         f"{SLOWER_MS:g} ms and more more than they, or {MIN_ERRORS} errors; {MIN_REQUESTS} requests each",
+        "and so many times of what its siblings have at the routes that came to it",
         f"or so many times their requests, {MIN_LOAD} at least, at {BUSY_PERCENT.enter:g} % CPU",
     ),
     medium=graded_by(MEDIUM_TIMES, "times"),

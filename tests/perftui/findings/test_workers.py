@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import exp
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 
 from perftui.findings.find import find
 from perftui.model.happenings import Event
+from perftui.model.measures import Share
+from perftui.model.quantiles import latency_of
 from perftui.model.summary import Summary
 from perftui.model.worker_summary import WorkerSummary
-from tests.perftui.findings.pictures import a_block, a_worker, found, only, picture
+from tests.perftui.findings.pictures import a_block, a_route, a_worker, found, only, picture
 from tests.support.frames import T, sketch
 
 IMBALANCE, GROWTH, GC = "worker-imbalance", "memory-growth", "gc-pause"
@@ -62,6 +65,26 @@ def test_a_few_requests_are_no_imbalance() -> None:
 def test_milliseconds_are_no_imbalance() -> None:
     """Four times of two milliseconds is nothing."""
     assert not find(beside(a_worker(latencies_ms=[8.0] * 300), latencies_ms=[2.0] * 300))
+
+
+@pytest.mark.parametrize("worse", [1, 9], ids=["as they do", "worse than they do"])
+def test_a_worker_is_compared_by_what_its_siblings_serve_as_well(
+    worse: int,
+) -> None:
+    """A kept-alive connection brings it other routes: by these it is no worse than they are, or it is."""
+    told = beside(a_worker(latencies_ms=[20.0] * 150 + [400.0] * 50, errors=40))
+    odd, sibling = (row.identity.id for row in told.workers[:2])
+
+    def share(who: str, requests: int, each_ms: float, errors: int) -> Share:
+        return Share(who, 1, requests, errors, latency_of(sketch([each_ms] * requests)))
+
+    items = [share(row.identity.id, 100, 20.0, 0) for row in told.workers]
+    export = [share(odd, 50, 400.0, 40), share(sibling, 10, 400.0 / worse, 8 // worse)]
+    rows = (
+        a_route("GET /items", shares=items),
+        a_route("GET /export", [400.0] * 60, errors=48, shares=export),
+    )
+    assert bool(found(IMBALANCE, replace(told, routes=rows))) == (worse > 1)
 
 
 def test_a_worker_that_has_just_come_is_not_compared() -> None:
