@@ -226,7 +226,7 @@ def _meet(meeting: Meeting, cause: Finding, symptom: Finding) -> bool:
     if meeting == "route":
         return bool(_routes(cause) & _routes(symptom))
     if meeting == "statement":
-        return cause.statement is not None and cause.statement == symptom.statement
+        return symptom.statement is not None and symptom.statement in {cause.statement, *cause.statements}
     if meeting == "cache":
         return cause.cache is not None and cause.cache == symptom.cache
     return meeting == "anywhere"

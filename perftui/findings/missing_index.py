@@ -6,10 +6,10 @@ statement is slow as a habit, and what there is to try.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from perftui.findings.criteria import At, Criteria, graded_by
-from perftui.findings.figures import ms, percent, times
+from perftui.findings.figures import ms, percent, plural, times
 from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.model.happenings import Finding
 from perftui.model.outside_summary import QuerySummary
@@ -28,24 +28,33 @@ HIGH_P95_MS = Bar(1000.0, 750.0)
 
 
 def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
-    """Yield each index that is missing, once, for the statement that suffers most from it."""
-    told: set[str] = set()
+    """Yield each index that is missing, once, by the statement that suffers most from it."""
+    suffering: dict[str, list[QuerySummary]] = {}
     for query in summary.queries:
         plan = summary.plans.get(query.fingerprint)
         if plan is None or not query.slow or not query.count or query.latency.p95_ms is None:
             continue
-        for missing in plan.missing:
-            subject = subject_of(missing)
-            if subject not in told and SHARE.reached(query.slow / query.count, subject in standing):
-                told.add(subject)
-                yield _finding(summary, query, plan, missing, standing)
+        for subject in {subject_of(missing) for missing in plan.missing}:
+            if SHARE.reached(query.slow / query.count, subject in standing):
+                suffering.setdefault(subject, []).append(query)
+    for subject, queries in suffering.items():
+        plan = summary.plans[queries[0].fingerprint]
+        missing = next(each for each in plan.missing if subject_of(each) == subject)
+        yield _finding(summary, queries, plan, missing, standing)
 
 
 def _finding(
-    summary: Summary, query: QuerySummary, plan: PlanNote, missing: MissingIndex, standing: Standing
+    summary: Summary,
+    queries: Sequence[QuerySummary],
+    plan: PlanNote,
+    missing: MissingIndex,
+    standing: Standing,
 ) -> Finding:
+    query = queries[0]
     p95_ms = query.latency.p95_ms or 0.0
     subject = subject_of(missing)
+    routes = tuple(dict.fromkeys(route for each in queries for route in each.routes))
+    others = f"; also for {plural(len(queries) - 1, 'other statement')}" if len(queries) > 1 else ""
     why = next((each.sentence for each in plan.verdicts if each.columns == missing.columns), "")
     place = f" from {query.call_site}" if query.call_site else ""
     serves = f" for {query.routes[0]}" if query.routes else ""
@@ -54,7 +63,7 @@ def _finding(
         severity=graded(p95_ms, MEDIUM_P95_MS, HIGH_P95_MS, standing.get(subject)),
         subject=quoted(subject, MAX_SUBJECT),
         sentence=f"{why or 'a table is read whole'}; p95 {ms(p95_ms)}, {times(query.slow)} slow of "
-        f"{query.count:,} ({percent(query.slow / query.count)}){place}{serves}",
+        f"{query.count:,} ({percent(query.slow / query.count)}){place}{serves}{others}",
         evidence={
             "table": missing.table,
             "columns": list(missing.columns),
@@ -66,17 +75,19 @@ def _finding(
             "slow": query.slow,
             "p95_ms": round(p95_ms, 3),
             "total_ms": round(query.total_ms, 3),
-            "routes": list(query.routes[:5]),
+            "statements": len(queries),
+            "routes": list(routes[:5]),
             "call_site": query.call_site,
             "database": query.database or None,
             "plan": [each.sentence for each in plan.verdicts],
         },
         advice=advice_on([missing], plan.verdicts, plan.kind),
-        impact=query.total_ms / max(summary.window_s, 1.0),
+        impact=sum(each.total_ms for each in queries) / max(summary.window_s, 1.0),
         key=subject,
         route=query.routes[0] if query.routes and summary.route(query.routes[0]) else None,
-        routes=query.routes,
+        routes=routes,
         statement=query.fingerprint,
+        statements=tuple(each.fingerprint for each in queries),
     )
 
 

@@ -92,6 +92,8 @@ class Finding(Record, frozen=True):
     """… this fingerprint …"""
     routes: tuple[RouteLabel, ...] = ()
     """All routes that suffer from it, where there are several …"""
+    statements: tuple[str, ...] = ()
+    """… all statements …"""
     workers: tuple[WorkerId, ...] = ()
     """… and all workers that have it."""
     pool: str | None = None

@@ -81,7 +81,7 @@ def test_every_kind_has_the_file_of_its_name() -> None:
     files = {kind: check.__module__.rpartition(".")[2] for kind, check in RULES.items()}
     assert files == {kind: TWO_IN_A_FILE.get(kind, kind.replace("-", "_")) for kind in RULES}
     others = {"__init__", "causes", "figures", "find", "over_time", "rule", "steady", "upstreams", "workers"}
-    others |= {"catalogue", "cost", "criteria", "databases", "differences", "turns", "why_not"}
+    others |= {"beginnings", "catalogue", "cost", "criteria", "databases", "differences", "turns", "why_not"}
     on_disk = {path.stem for path in Path(rule.__file__).parent.glob("*.py")}
     assert on_disk == set(files.values()) | others
 

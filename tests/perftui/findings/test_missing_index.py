@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from perftui.findings.find import find
 from tests.perftui.findings.pictures import a_query, a_route, found, only, picture
 from tests.support.fake_plan import CREATE, SENTENCE, note_of
@@ -49,8 +51,12 @@ def test_a_statement_that_is_quick_again_is_healthy() -> None:
 
 
 def test_one_index_is_told_once() -> None:
-    """Two statements that want the same one: the costlier speaks for it."""
+    """Two statements that want the same one: the costlier speaks for it, and neither is told of beside it."""
     costly = a_query([900.0] * 40, slow=40)
-    other = a_query([300.0] * 40, slow=40, fingerprint="f2")
+    other = a_query([300.0] * 40, slow=40, fingerprint="f2", routes=("GET /count",))
     told = picture(queries=(costly, other), plans={"f1": note_of("f1"), "f2": note_of("f2")})
-    assert only(KIND, told).statement == "f1"
+    (finding,) = find(told)
+    assert (finding.kind, finding.statement, finding.statements) == (KIND, "f1", ("f1", "f2"))
+    assert finding.sentence.endswith("; also for 1 other statement")
+    assert finding.routes == ("GET /items/{item_id}", "GET /count")
+    assert finding.impact == pytest.approx(40 * 1200.0 / 60, rel=0.02)
