@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from perftui.findings.cost import FAILED_MS, sum_beyond
 from perftui.findings.criteria import Criteria, written
 from perftui.findings.figures import ms, percent, rate, span
-from perftui.findings.rule import MIN_REQUESTS, Standing, quoted
+from perftui.findings.rule import MAX_SUBJECT, MIN_REQUESTS, Standing, quoted
 from perftui.model.happenings import Finding, Severity, SloVerdict
 from perftui.model.measures import Totals
 from perftui.model.route_summary import RouteSummary
-from perftui.model.slo import ALL
+from perftui.model.slo import ALL, left_out
 from perftui.model.summary import Summary
 
 KIND = "slo-breach"
@@ -76,7 +76,9 @@ def _finding(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> Findin
     paths = _paths(route, verdicts)
     if requests is None:
         requests = route.requests if route else summary.totals.requests
-    sentence = ", ".join(f"{_value(each)} against {each.slo}" for each in verdicts)
+    sentence = ", ".join(
+        f"{_value(each)} against {each.slo}{_without(left_out(each, summary.slo))}" for each in verdicts
+    )
     waits = _before_the_app(route or (summary.totals if scope == ALL else None), verdicts)
     return Finding(
         kind=KIND,
@@ -96,6 +98,14 @@ def _finding(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> Findin
         impact=_cost(summary, scope, verdicts),
         route=route.route if route else None,
     )
+
+
+def _without(routes: Sequence[str]) -> str:
+    """Return which routes are not in a value: the one in the first line of a screen is that of all."""
+    if not routes:
+        return ""
+    more = f" and {len(routes) - 1} more" if len(routes) > 1 else ""
+    return f" (without {quoted(routes[0], MAX_SUBJECT)}{more}, with a target of its own)"
 
 
 def _cost(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> float:

@@ -15,6 +15,7 @@ from perftui.model.measures import Totals
 from perftui.model.quantiles import NO_LATENCY, latency_of, together
 from perftui.model.route_summary import RouteSummary
 from perftui_agent.wire.identity import SloTarget
+from perftui_agent.wire.parts import RouteLabel
 
 ALL = "all"
 """The scope of a target for all routes together."""
@@ -60,6 +61,20 @@ def _everyone(
         error_rate=errors / requests if requests else None,
         latency=latency_of(together(row.sketch for row in timed)),
     )
+
+
+def left_out(verdict: SloVerdict, verdicts: Iterable[SloVerdict]) -> tuple[RouteLabel, ...]:
+    """Return the routes that everyone's target is not held against, as they have one of their own."""
+    if verdict.scope != ALL or verdict.slo.startswith("rps"):
+        return ()
+    return tuple(
+        each.scope for each in verdicts if each.scope != ALL and _figure(each.slo) == _figure(verdict.slo)
+    )
+
+
+def _figure(slo: str) -> str:
+    """Return what a promise is about: `p95` of `p95<200ms`."""
+    return slo.partition("<")[0].partition("=")[0]
 
 
 def _verdicts(target: SloTarget, measured: Callable[[Metric], Measured]) -> Iterator[SloVerdict]:

@@ -57,7 +57,14 @@ def matching(typed: str, known: list[Command]) -> list[Command]:
         return known
     matcher = Matcher(typed.strip())
     scores = [(matcher.match(f"{command.sentence} {command.shown}"), command) for command in known]
-    return [command for score, command in sorted(scores, key=lambda each: -each[0]) if score > 0]
+    found = [(_begins(typed, command), score, command) for score, command in scores if score > 0]
+    return [command for *_, command in sorted(found, key=lambda each: (each[0], -each[1]))]
+
+
+def _begins(typed: str, command: Command) -> int:
+    """Return 0 where the first word begins as one has typed, 1 where any does: `rec` is to record."""
+    words, begin = command.sentence.lower().split(), typed.strip().lower()
+    return next((min(place, 1) for place, word in enumerate(words) if word.startswith(begin)), 2)
 
 
 class Palette(Spared, ModalScreen[Command | None], inherit_bindings=False):

@@ -147,8 +147,11 @@ def agent(worker: WorkerSummary, width: int) -> list[Line]:
         items.append(("forgotten", told, "text"))
     note = f"agent {clean(worker.identity.agent)}" if worker.identity.agent else ""
     lines = [section("THE AGENT'S OWN COST", width, note), *pairs(items, width)]
+    room = max([14, *(len(probe) + 1 for probe in worker.probes)])
     for probe, state in sorted(worker.probes.items()):
         on = state == "on"
         mark = Cell("  ✓ " if on else "  · ", "good" if on else "faint")
-        lines.append((mark, Cell(fit(clean(probe), 14)), Cell(fit(clean(state), max(width - 20, 4)), "dim")))
+        lines.append(
+            (mark, Cell(fit(clean(probe), room)), Cell(fit(clean(state), max(width - room - 6, 4)), "dim"))
+        )
     return lines

@@ -8,8 +8,9 @@ from typing import TypeVar
 from perftui.findings.find import find
 from perftui.model.figures import Row
 from perftui.model.filter import EVERYTHING, Filter
-from perftui.model.happenings import FlightRow, IncidentRow
+from perftui.model.happenings import FlightRow, IncidentRow, SloVerdict
 from perftui.model.route_summary import RouteSummary
+from perftui.model.slo import left_out
 from perftui.model.summary import Summary
 from perftui.model.waiting import fullness, not_asked
 from perftui.model.worker_summary import WorkerSummary
@@ -58,7 +59,7 @@ def report(summary: Summary, wanted: Filter = EVERYTHING, width: int = WIDTH) ->
 
     return [
         *_head(summary),
-        *section("targets", _slo(summary)),
+        *section("targets", _slo(summary, room)),
         *section("findings", _findings(summary, room)),
         *rows("routes", summary.routes, _routes),
         *rows("workers", summary.workers, _workers),
@@ -99,10 +100,21 @@ def _head(summary: Summary) -> list[str]:
     ]
 
 
-def _slo(summary: Summary) -> list[str]:
+def _slo(summary: Summary, room: int) -> list[str]:
     words = {True: "met", False: "MISSED", None: "no traffic to judge by"}
-    rows = [(each.scope, each.slo, _value(each.slo, each.value), words[each.met]) for each in summary.slo]
-    return table((Column("scope"), Column("target"), Column("value", True), Column("")), rows)
+    rows = [
+        (_scope(each, summary.slo), each.slo, _value(each.slo, each.value), words[each.met])
+        for each in summary.slo
+    ]
+    columns = (Column("scope", shrinks=True), Column("target"), Column("value", True), Column(""))
+    return table(columns, rows, room)
+
+
+def _scope(verdict: SloVerdict, verdicts: Sequence[SloVerdict]) -> str:
+    """Return what a target is held against: everyone's leaves out who has one of his own."""
+    if not (out := left_out(verdict, verdicts)):
+        return verdict.scope
+    return f"all but {out[0]}" if len(out) == 1 else f"all but {len(out)} routes with their own"
 
 
 def _value(slo: str, value: float | None) -> str:

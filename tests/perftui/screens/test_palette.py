@@ -19,6 +19,7 @@ def test_it_offers_what_can_be_done_here() -> None:
 def test_letters_in_order_find_it() -> None:
     """Fuzzy: the best match stands first."""
     assert matching("freeze", commands("everywhere"))[0].shown == "space p"
+    assert matching("rec", commands("everywhere"))[0].shown == "R"
     assert matching("nxtwin", commands("everywhere"))[0].shown == "w"
     assert matching("zzzz", commands("everywhere")) == []
 

@@ -8,6 +8,7 @@ import msgspec
 
 from perftui.model.after import BackgroundSummary
 from perftui.model.filter import parse_filter
+from perftui.model.happenings import SloVerdict
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.present.documents.report import WIDTH, report
@@ -59,6 +60,17 @@ def test_findings_and_events_are_told() -> None:
     assert titles == ["findings", "routes", "workers", "queries", "incidents", "events"]
     assert any("loop-blocked app/reports.py:42 build" in line for line in lines)
     assert any("app/reports.py:42 build held the loop of worker 4121 for 2.0 s" in line for line in lines)
+
+
+def test_a_target_says_which_routes_it_is_not_held_against() -> None:
+    """Its value is not the one that the line above has for all of them."""
+    every, own = (
+        SloVerdict("p95<200ms", "all", 171.0, True),
+        SloVerdict("p95<400ms", "GET /slip", 270.0, True),
+    )
+    lines = report(replace(picture(), slo=(every, own)))
+    told = [line.strip().split("  ")[0] for line in lines[lines.index("targets") + 2 :][:2]]
+    assert told == ["all but GET /slip", "GET /slip"]
 
 
 def test_an_incident_is_told_with_its_line_and_its_whole_route() -> None:
