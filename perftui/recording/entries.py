@@ -28,7 +28,9 @@ from perftui.model.happenings import Finding
 from perftui.model.ramp import RampCourse
 from perftui.record import Record
 from perftui.recording.blocks import BlockError
+from perftui.recording.columns import put_back, taken_apart
 from perftui_agent.wire.codec import encode_part
+from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.identity import WorkerIdentity
 
 LATEST = 1e11
@@ -100,7 +102,11 @@ class _Named(msgspec.Struct, array_like=True, frozen=True):
     event: msgspec.Raw
 
 
+COLUMNS = "Columns"
+"""The name of what is no event: the numbers of all frames of a block, where they have been taken apart."""
+
 _named: msgspec.msgpack.Decoder[list[_Named]] = msgspec.msgpack.Decoder(list[_Named])
+_columns: msgspec.msgpack.Decoder[dict[str, bytes]] = msgspec.msgpack.Decoder(dict[str, bytes])
 _head: msgspec.msgpack.Decoder[Head] = msgspec.msgpack.Decoder(Head)
 
 _BROKEN = (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError, OverflowError)
@@ -116,16 +122,38 @@ def together(entries: Iterable[bytes]) -> bytes:
     return encode_part([msgspec.Raw(each) for each in entries])
 
 
-def entries_of(data: bytes) -> list[Entry]:
-    """Return the events of a block; `BlockError` if it holds anything else. Unknown ones are passed over."""
+def apart(entries: Iterable[bytes]) -> bytes:
+    """Return what `together` does, with the numbers of frames apart; `BlockError` for what can't be read."""
+    events = entries_of(together(entries))
+    columns = taken_apart(_frames_of(events))
+    return encode_part([[COLUMNS, columns], *([type(each).__name__, each] for each in events)])
+
+
+def entries_of(data: bytes, *, packs: bool = False) -> list[Entry]:
+    """Return the events of a block; `BlockError` if it holds anything else. Unknown ones are passed over.
+
+    With `packs`, sketches are packed that nobody wants otherwise: see `put_back`.
+    """
     try:
-        found = [
-            _DECODERS[each.name].decode(each.event) for each in _named.decode(data) if each.name in _DECODERS
-        ]
+        named = _named.decode(data)
+        found = [_DECODERS[each.name].decode(each.event) for each in named if each.name in _DECODERS]
+        for each in named[:1]:
+            if each.name == COLUMNS:
+                put_back(_frames_of(found), _columns.decode(each.event), packs=packs)
     except _BROKEN as error:
         raise BlockError(f"it holds no events: {error}") from None
     if not all(0.0 <= moment_of(each) < LATEST for each in found):
         raise BlockError("it tells of no time that there is")
+    return found
+
+
+def _frames_of(entries: Iterable[Entry]) -> list[Frame]:
+    found: list[Frame] = []
+    for each in entries:
+        if isinstance(each, FrameReceived):
+            found.append(each.frame)
+        elif isinstance(each, HistoryReceived):
+            found += each.frames
     return found
 
 

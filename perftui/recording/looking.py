@@ -37,7 +37,7 @@ def rough_dashboard(recording: Recording, at: float, window_s: float) -> tuple[D
     It is made of merged frames, as far as there are any: up to ten seconds earlier.
     """
     as_of = max(at // BLOCK_S * BLOCK_S, recording.began_at)
-    events = recording.until(as_of, fine_s=0.0, kept_s=window_s)
+    events = recording.until(as_of, fine_s=0.0, kept_s=window_s - BLOCK_S)
     return finished(_merged(Dashboard(recording.head.target), events)), as_of
 
 

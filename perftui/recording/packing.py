@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from perftui.model.events import FrameReceived, HistoryReceived
 from perftui.recording.blocks import LZMA, ZLIB, BlockError, packed
-from perftui.recording.entries import entries_of, entry, together
+from perftui.recording.entries import apart, entries_of, entry, together
 from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.merging import merge_into
 from perftui_agent.wire.parts import WorkerId
@@ -29,24 +29,39 @@ routes. Of many more a whole core would not be enough."""
 class Aged(NamedTuple):
     """What takes the place of seconds, or stands beside them."""
 
-    codec: int
-    stored: bytes
-    """The seconds together, as `codec` has packed them."""
+    seconds: Tight
     merged: list[bytes]
     """An entry for each worker's ten seconds."""
+    together: Tight | None
+    """Those that were merged before."""
 
 
-def aged(seconds: Sequence[bytes], ended: Sequence[Mapping[WorkerId, Sequence[bytes]]]) -> Aged:
-    """Pack the entries of some `seconds`, and merge those of each ten seconds that have ended, by worker."""
-    codec, stored = tightly(together(seconds))
-    merged = [found for ten in ended for frames in ten.values() if (found := _merged(frames))]
-    return Aged(codec, stored, merged)
+class Tight(NamedTuple):
+    """What a block holds, as it is stored."""
+
+    codec: int
+    stored: bytes
 
 
-def tightly(data: bytes) -> tuple[int, bytes]:
-    """Return how `data` was packed, and as what."""
+def aged(
+    seconds: Sequence[bytes],
+    ended: Sequence[Mapping[WorkerId, Sequence[bytes]]],
+    merged: Sequence[bytes] = (),
+) -> Aged:
+    """Pack the entries of some `seconds`, and merge those of each ten seconds that have `ended`, by worker;
+    pack those that were `merged` before."""
+    found = [entry for ten in ended for frames in ten.values() if (entry := _merged(frames))]
+    return Aged(tightly(seconds), found, tightly(merged) if merged else None)
+
+
+def tightly(entries: Sequence[bytes]) -> Tight:
+    """Pack entries as well as can be done in time."""
+    try:
+        data = apart(entries)
+    except BlockError:  # what was written here can be read, but for what no agent tells
+        data = together(entries)
     codec = LZMA if len(data) <= THOROUGH_BYTES else ZLIB
-    return codec, packed(data, codec)
+    return Tight(codec, packed(data, codec))
 
 
 def _merged(frames: Sequence[bytes]) -> bytes:

@@ -76,6 +76,9 @@ class Recording:
         self._story = self._read_story()
         if not layout.closed:
             self._gaps.not_ended(self.ended_at)
+        firsts = [each.header.first_ns / 1e9 for each in self._places if _is_first_merged(each)]
+        self._first_merged_at = min(firsts, default=float("-inf"))
+        """No live frame ended before: the first of those that were merged say since when there are any."""
         self._joined = {
             each.hello.worker.id: each.at for each in self._story if isinstance(each, WorkerJoined)
         }
@@ -192,7 +195,7 @@ class Recording:
         """Return the frames of ten seconds that lie in between."""
         found = []
         for place in self._places:
-            if place.header.kind == "C" and _meets(place, oldest, until - 0.001):
+            if place.header.kind == "C" and _meets(place, oldest + 0.001, until - 0.001):
                 found += [
                     each
                     for each in self._entries(place)
@@ -207,10 +210,12 @@ class Recording:
     ) -> Iterator[FrameReceived | HistoryReceived]:
         """Yield the frames of blocks that tell of a stretch, but for those of tens of seconds that are
         there."""
+        begins = self._first_merged_at
         for place in self._places:
             if place.header.kind not in {"T", "S", "P"} or not _meets(place, since, until):
                 continue
-            if there and _tens_of(place, since, until) <= set(there):
+            live_since = since if place.header.kind == "P" else max(since, begins)
+            if there and _tens_of(place, live_since, until) <= set(there):
                 continue
             for each in self._entries(place):
                 if isinstance(each, FrameReceived | HistoryReceived):
@@ -221,7 +226,9 @@ class Recording:
         known = self._unpacked.get(place.offset)
         if known is None:
             try:
-                known = entries_of(read_block(self._file, place))
+                # Merged frames are for the model alone, which begins by packing them.
+                packs = place.header.kind == "C"
+                known = entries_of(read_block(self._file, place), packs=packs)
             except (BlockError, OSError):
                 self._gaps.miss(place)
                 known = []
@@ -282,6 +289,10 @@ def _unreadable(name: str, error: Exception) -> RecordingError:
     if isinstance(error, OSError):
         return RecordingError(f"{name} can't be read: {error.strerror}", MAKE_ONE)
     return RecordingError(f"{name} is no path", MAKE_ONE)
+
+
+def _is_first_merged(place: Place) -> bool:
+    return place.header.kind == "C" and place.header.first == 1
 
 
 def _meets(place: Place, since: float, until: float) -> bool:

@@ -14,17 +14,23 @@ from perftui.model.events import FrameReceived, HistoryReceived, Marked, Missing
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
+from perftui.recording import reader as reader_module
+from perftui.recording import writer as writer_module
 from perftui.recording.blocks import MAGIC, VERSION, block
+from perftui.recording.cutting import write_piece
 from perftui.recording.entries import Judged, entry, moment_of, together
 from perftui.recording.gaps import clock_time
-from perftui.recording.layout import layout_of
-from perftui.recording.looking import dashboard_at, summary_between
+from perftui.recording.layout import Place, layout_of, read_block
+from perftui.recording.looking import dashboard_at, rough_dashboard, summary_between
 from perftui.recording.reader import Recording, RecordingError
 from perftui.recording.writer import RecordingWriter
 from tests.support.frames import T, frame, gone, joined, received, route, traffic, worker
 from tests.support.recordings import record
 
 ROUTES = 3
+
+VERSION_1 = Path(__file__).parents[2] / "data" / "version1.perftui"
+"""What the perftui of before wrote of `service()`."""
 
 
 def live(events: list[SourceEvent]) -> Dashboard:
@@ -43,6 +49,15 @@ def figures(summary: Summary) -> dict[str, object]:
         "workers": [(row.pid, row.state, row.requests, row.latency) for row in summary.workers],
         "dropped": summary.coverage.frames_dropped,
     }
+
+
+def kinds_in(path: Path) -> str:
+    """Return of which kinds the blocks of a file are, in their order."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return "".join(place.header.kind for place in layout_of(file).places)
+    finally:
+        os.close(file)
 
 
 def service(seconds: int = 45) -> list[SourceEvent]:
@@ -97,7 +112,9 @@ def test_a_killed_recording_has_all_but_the_last_second(tmp_path: Path) -> None:
         assert recording.damage == (f"it was not ended in order, and goes until {clock_time(T + 45.02)}",)
 
 
-def test_a_kill_at_any_instant_loses_a_second_at_most(tmp_path: Path) -> None:
+def test_a_kill_at_any_instant_loses_a_second_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After every single write there is a file in which all that was flushed can be read."""
     path = tmp_path / "a.perftui"
     pwrite, truncate = os.pwrite, os.ftruncate
@@ -113,6 +130,7 @@ def test_a_kill_at_any_instant_loses_a_second_at_most(tmp_path: Path) -> None:
 
     sent: list[FrameReceived] = []
     flushed = 0.0
+    monkeypatch.setattr(writer_module, "MERGED_TOGETHER", 1)  # so that some are written on the way
     with pytest.MonkeyPatch.context() as patch:
 
         def write(file: int, data: bytes, at: int) -> int:
@@ -127,7 +145,7 @@ def test_a_kill_at_any_instant_loses_a_second_at_most(tmp_path: Path) -> None:
             truncate(file, size)
 
         writer = RecordingWriter(path, "shop", T)
-        for event in traffic(1, 2, 26):
+        for event in traffic(1, 2, 37):
             if isinstance(event, FrameReceived):
                 sent.append(event)
             writer.add(event)
@@ -138,21 +156,62 @@ def test_a_kill_at_any_instant_loses_a_second_at_most(tmp_path: Path) -> None:
                 writer._packing.result()
             patch.undo()
             flushed = sent[-1].received_at if sent else 0.0
-    writer.close(T + 27)
+    assert "C" in kinds_in(path)
+    writer.close(T + 38)
     assert seen > 30
 
 
 def test_seconds_are_packed_as_they_age(tmp_path: Path) -> None:
     """What lies in the file after a while are packed and merged blocks, and no loose seconds."""
-    path = record(tmp_path / "a.perftui", traffic(2, ROUTES, 90))
-    file = os.open(path, os.O_RDONLY)
-    try:
-        kinds = "".join(place.header.kind for place in layout_of(file).places)
-    finally:
-        os.close(file)
+    kinds = kinds_in(record(tmp_path / "a.perftui", traffic(2, ROUTES, 90)))
     assert "T" not in kinds
     assert kinds.count("S") >= 8
-    assert "C" in kinds
+    assert kinds.count("C") >= 3
+
+
+def test_a_recording_of_the_first_version_opens(tmp_path: Path) -> None:
+    """Its frames, which hold their numbers, are read as ever; a piece of it, of this one, has the same."""
+    piece = tmp_path / "b.perftui"
+    with Recording.open(VERSION_1) as recording:
+        assert {place.header.version for place in recording._places} == {1}
+        assert recording.damage == ()
+        events = recording.between(0.0, T + 100.0)
+        known = summary_between(recording, T, T + 46)
+        rough = summarize(dashboard_at(recording, T + 40.0, fine_s=0), T + 40.0)
+        write_piece(RecordingWriter(piece, "localhost:8000", T), recording, T, T + 46.0)
+    assert known.totals.requests == 2 * ROUTES * 5 * 45
+    assert known.totals.latency.p95_ms == pytest.approx(109.6, rel=0.01)
+    with Recording.open(piece) as recording:
+        assert {place.header.version for place in recording._places} == {VERSION}
+        told = recording.between(0.0, T + 100.0)
+        assert [each for each in told if isinstance(each, FrameReceived)] == [
+            each for each in events if isinstance(each, FrameReceived)
+        ]
+        assert figures(summary_between(recording, T, T + 46)) == figures(known)
+        merged = summarize(dashboard_at(recording, T + 40.0, fine_s=0), T + 40.0)
+        assert figures(merged) == figures(rough)
+
+
+def test_a_minute_is_made_of_merged_frames_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the first picture of any, the first of all included, no block of single seconds is read."""
+    read: list[str] = []
+
+    def reading(file: int, place: Place) -> bytes:
+        read.append(place.header.kind)
+        return read_block(file, place)
+
+    with Recording.open(record(tmp_path / "a.perftui", traffic(2, ROUTES, 200))) as recording:
+        monkeypatch.setattr(reader_module, "read_block", reading)
+        for second in (60, 87, 143, 200):
+            recording._unpacked.clear()
+            read.clear()
+            dashboard, as_of = rough_dashboard(recording, T + second, 60.0)
+            assert as_of == T + second // 10 * 10
+            assert set(read) == {"C"}
+            assert len(read) <= 3
+            exact = dashboard_at(recording, as_of, fine_s=900)
+            known = summarize(exact, as_of, 60.0, cursor=as_of - 0.01)
+            assert figures(summarize(dashboard, as_of, 60.0)) == figures(known)
 
 
 def test_what_agents_remember_is_in_it_once(tmp_path: Path) -> None:
