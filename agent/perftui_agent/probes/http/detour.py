@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from perftui_agent.guard import Guard
-from perftui_agent.probes.http.timing import Receive, Send, Untimed, roads
+from perftui_agent.probes.http.departures import Receive
+from perftui_agent.probes.http.timing import Send, Untimed, roads
 from perftui_agent.probes.loop.executors import TO_OTHER_INTERPRETERS
 from perftui_agent.probes.patches import Patches
 from perftui_agent.records import RequestRecord, Scope, current_request

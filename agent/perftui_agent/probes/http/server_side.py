@@ -62,8 +62,12 @@ class HypercornSide:
     @property
     def disconnected(self) -> bool:
         """A stream is closed after its last byte, too."""
-        stream = self._stream
-        return bool(stream.closed) and stream.state.name != "CLOSED"
+        return bool(self._stream.closed) and not self.response_complete
+
+    @property
+    def response_complete(self) -> bool:
+        """Whether the last byte has been handed over."""
+        return bool(self._stream.state.name == "CLOSED")
 
     @property
     def transport(self) -> Any:
@@ -95,7 +99,13 @@ class GunicornSide:
         """A connection is closed after its last byte, too; of HTTP/2, each stream by itself."""
         if "stream" in self._names:
             return bool(self._held("stream").disconnected)
-        return bool(self._protocol._closed) and not self._held("response_complete")
+        return bool(self._protocol._closed) and not self.response_complete
+
+    @property
+    def response_complete(self) -> bool:
+        """Whether the last byte has been handed over; of HTTP/2, gunicorn says so of who has left as well."""
+        left = "stream" in self._names and self._held("stream").disconnected
+        return bool(self._held("response_complete")) and not left
 
     @property
     def transport(self) -> Any:

@@ -24,6 +24,12 @@ from perftui_agent.probes.http import channels
 from perftui_agent.probes.http.answers import Message, has_no_body, is_preflight, kind_of_body, promised_bytes
 from perftui_agent.probes.http.arrival import Arrivals
 from perftui_agent.probes.http.channels import send_part, stream_of
+from perftui_agent.probes.http.departures import (
+    Receive,
+    connection_is_lost,
+    tells_that_client_left,
+    watching,
+)
 from perftui_agent.probes.http.routes import UNMATCHED, RouteLabels
 from perftui_agent.probes.http.scope_copies import MARKER
 from perftui_agent.probes.http.server_side import ServerSides
@@ -39,7 +45,6 @@ from perftui_agent.records import (
     current_request,
 )
 
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Untimed: TypeAlias = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
@@ -63,6 +68,9 @@ BACKGROUND_FROM_NS = 1_000_000
 
 
 _NOTHING = Token.MISSING
+
+_OF_HEADERS = frozenset({"HEAD", "OPTIONS"})
+"""Methods by which one asks for headers alone, or may."""
 
 _SUCCESSES = frozenset(range(200, 300))
 """Asked for at a quarter of the price of two comparisons."""
@@ -150,7 +158,7 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
             client = probe.sides.find(send, receive)
             if client is None:
                 client = record
-                receive = _watching(receive, record)
+                receive = watching(receive, record)
         if started_ns >= probe.pace.ask_from_ns:
             probe.ask(record, client)
 
@@ -172,9 +180,7 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
         try:
             await untimed(self, scope, receive, observed_send)
         except BaseException as error:
-            if not record.ended_ns:
-                probe.end_if_whole(record)
-            probe.failed(record, error, client)
+            probe.broken_off(record, error, client)
             raise
         finally:
             outer = token.old_value
@@ -182,7 +188,7 @@ def timed_call(untimed: Untimed, probe_for: ProbeFor) -> Untimed:
                 # One app has called another in this process, and goes on with its own request.
                 current_request.reset(token)
             if not record.ended_ns:
-                probe.end_if_whole(record)
+                probe.end_if_whole(record, client)
                 if not record.ended_ns:
                     # The app is done and the response is not: servers answer 500 or cut the connection.
                     probe.end(record, None, client.disconnected)
@@ -208,9 +214,11 @@ async def observed_body(
     kind = message["type"]
     if kind != "http.response.body" and kind not in _FILE_KINDS:
         return
+    head = record.head
     if "body" in message:
         record.body_bytes += len(message["body"])
-    head = record.head
+    elif kind in _FILE_KINDS:
+        record.body_bytes = max(record.body_bytes, probe.whole_at(head, record.scope))
     if not message.get("more_body"):
         left = has_left or client.disconnected
         if left and not record.had_left and has_no_body(head, record.scope):
@@ -227,7 +235,7 @@ async def observed_body(
         record.doubted = True
         if record.streaming:
             record.channel = stream_of(record, probe.sink, record.body_bytes)
-    elif has_left or _connection_is_lost(client):
+    elif has_left or connection_is_lost(client):
         record.disconnected = True
 
 
@@ -305,11 +313,27 @@ class HttpProbe:
             self._guard.fault("probes.http", error)
             return -1
 
-    def end_if_whole(self, record: RequestRecord) -> None:
-        """Close the record if its response has been handed over, and is whole without a body."""
-        if has_no_body(record.head, record.scope):
+    def end_if_whole(self, record: RequestRecord, client: Any) -> None:
+        """Close the record if its response has been handed over, though nobody came back from the last part.
+
+        It is whole without a body, or the server says that it has all: who waits there for the connection to
+        close is cancelled when it has. `client` is None where the app has failed, whatever the server says.
+        """
+        head = record.head
+        if has_no_body(head, record.scope):
             record.disconnected = record.had_left
-            self.end(record, record.head, record.had_left)
+            self.end(record, head, record.had_left)
+        elif head is not None and getattr(client, "response_complete", False):
+            record.body_bytes = max(record.body_bytes, self.whole_at(head, record.scope))
+            self.end(record, head, False)
+
+    def broken_off(self, record: RequestRecord, error: BaseException, client: Any) -> None:
+        """Close the record of a request whose app has raised, or was cancelled."""
+        if not record.ended_ns:
+            self.end_if_whole(record, None if isinstance(error, Exception) else client)
+        self.failed(record, error, client)
+        if not record.ended_ns:
+            self.end(record, None, client.disconnected)
 
     def end(self, record: RequestRecord, head: Message | None, left: bool) -> None:
         """Close the record: at the last byte, or when the app is done without one.
@@ -327,9 +351,12 @@ class HttpProbe:
                 record.disconnected = True
             elif status in _SUCCESSES and record.streaming is None:
                 record.plain = True
-            if method == "OPTIONS" and is_preflight(scope):
-                record.preflight = True
-                record.plain = False
+            if method in _OF_HEADERS:
+                if method == "HEAD":
+                    record.body_bytes = 0  # what the app has sent of one, the server keeps
+                elif is_preflight(scope):
+                    record.preflight = True
+                    record.plain = False
             if record.body_bytes >= HEADERS_FROM_BYTES and head:
                 record.response_headers = head.get("headers")
             try:
@@ -356,31 +383,11 @@ class HttpProbe:
                 record.disconnected = True
                 return
             # One that knows its client to be there answers 500: the app has cancelled itself.
-        if client.disconnected and not record.ended_ns and _tells_that_client_left(error):
+        left = record.disconnected or (client.disconnected and not record.ended_ns)
+        if left and tells_that_client_left(error):
             return
         try:
             route = record.route or self.labels.label(record.scope or {}, 500)
             self.sink.put(FailureRecord(route, type(error).__qualname__, where_raised(error.__traceback__)))
         except Exception as fault:  # noqa: BLE001 - as above
             self._guard.fault("probes.http", fault)
-
-
-def _watching(receive: Receive, record: RequestRecord) -> Receive:
-    async def observed_receive() -> Message:
-        message = await receive()
-        if message["type"] == "http.disconnect" and not record.ended_ns:
-            record.disconnected = True
-        return message
-
-    return observed_receive
-
-
-def _connection_is_lost(client: Any) -> bool:
-    """Tell what a server that never comes to wait hears too late: a stream's own pace may not let it."""
-    transport = getattr(client, "transport", None)
-    return transport is not None and bool(transport.is_closing())
-
-
-def _tells_that_client_left(error: BaseException) -> bool:
-    """Tell how servers (an OSError) and Starlette (its own kind) let an app know from an app's failure."""
-    return isinstance(error, OSError) or type(error).__name__ == "ClientDisconnect"

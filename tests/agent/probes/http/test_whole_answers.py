@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from perftui_agent.wire.requests import RouteFrame
 from tests.support.timed import http_scope, timed
@@ -204,3 +207,96 @@ def test_promise_9_a_stream_whose_client_leaves_is_disconnected() -> None:
         asyncio.run(call())
         (route,) = service.seen.routes.values()
         assert (route.status.disconnected, route.latency.count) == (1, 0)
+
+
+class Waiting(Server):
+    """A server that comes back from the last part only when the client has closed, and is cancelled there."""
+
+    response_complete = False
+
+    def __init__(self) -> None:
+        super().__init__(leaves_after=9)
+
+    async def send(self, message: Any) -> None:
+        if message.get("more_body", True):
+            return
+        self.response_complete = True
+        self._over.set()
+        await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("length", [None, 4])
+def test_promise_9_a_stream_that_is_cancelled_when_the_server_has_all_is_whole(length: int | None) -> None:
+    """Starlette ends a stream when it hears that the client has gone, which is what the server waits for."""
+
+    async def parts() -> Any:
+        yield b"ab"
+        yield b"cd"
+
+    headers = {} if length is None else {"content-length": str(length)}
+    app = FastAPI()
+    app.add_api_route("/", lambda: StreamingResponse(parts(), status_code=201, headers=headers))
+
+    async def call() -> None:
+        server = Waiting()
+        await asyncio.wait_for(service.app(http_scope(), server.receive, server.send), 5)
+
+    with timed(app) as service:
+        asyncio.run(call())
+        (route,) = service.seen.routes.values()
+        assert (*counted(route), route.body_bytes.max) == (1, 0, 0, 1, 4)
+        assert service.seen.exceptions == []
+
+
+def test_promise_9_a_failure_after_the_last_part_was_handed_over_is_the_servers() -> None:
+    """What it raises of the last part is no sign that all has gone out."""
+
+    class Refusing(Server):
+        response_complete = False
+
+        async def send(self, message: Any) -> None:
+            if not message.get("more_body", True):
+                self.response_complete = True
+                raise RuntimeError("Too little data for declared Content-Length")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start())
+        await send(part(b"ab", more=False))
+
+    with timed(app) as service:
+        server = Refusing(leaves_after=9)
+        with pytest.raises(RuntimeError, match="Too little"):
+            asyncio.run(service.app(http_scope(), server.receive, server.send))
+        assert counted(next(iter(service.seen.routes.values()))) == (0, 1, 0, 1)
+
+
+def test_promise_9_the_bytes_of_an_answer_are_those_that_go_out() -> None:
+    """Of an answer to HEAD none; of a file that the server sends, as many as the headers promise."""
+    messages = [start(content_length="4"), part(b"abcd", more=False)]
+    assert told_of(messages, leaves_after=9).body_bytes.max == 4
+    assert told_of(messages, leaves_after=9, method="HEAD").body_bytes.max == 0
+    messages = [start(content_length="4000"), {"type": "http.response.pathsend", "path": "/x"}]
+    assert told_of(messages, leaves_after=9).body_bytes.quantile(0.5) == pytest.approx(4000, rel=0.02)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_promise_9_a_client_that_leaves_while_it_sends_is_no_exception(shown: bool) -> None:
+    """Starlette raises a `ClientDisconnect`, and answers 500 to nobody."""
+
+    async def upload(request: Request) -> Response:
+        return Response(await request.body())
+
+    app = Starlette(routes=[Route("/", upload, methods=["POST"])])
+    server = Server(leaves_after=0)
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(_message: Any) -> None: ...
+
+    told, answer = (server.receive, server.send) if shown else (receive, send)
+    with timed(app) as service:
+        with pytest.raises(ClientDisconnect):
+            asyncio.run(service.app(http_scope(method="POST"), told, answer))
+        assert counted(next(iter(service.seen.routes.values()))) == (0, 0, 1, 0)
+        assert service.seen.exceptions == []
