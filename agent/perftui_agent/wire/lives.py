@@ -29,10 +29,14 @@ _CREATED_TOLERANCE_S = 1.0
 
 
 class Place(NamedTuple):
-    """Where a pid means something: both empty where the system has no such thing."""
+    """Where a pid means something: both empty where the system has no such thing, or does not show it."""
 
     boot_id: str = ""
     pid_namespace: str = ""
+
+
+NOWHERE = Place()
+"""Where nobody can tell one place from another, as in some sandboxes: a pid that is not here may be there."""
 
 
 def here() -> Place:
@@ -76,8 +80,11 @@ def judge(worker: WorkerIdentity, socket_path: str) -> Verdict:
         return _judge_by_creation(worker.pid, worker.started_at)
     own = here()
     if place_of(worker) == own and sees_processes():
-        return "alive" if running_start_ticks(worker.pid) == worker.start_ticks else "dead"
-    if worker.boot_id != own.boot_id:
+        if running_start_ticks(worker.pid) == worker.start_ticks:
+            return "alive"
+        if own != NOWHERE:
+            return "dead"
+    elif worker.boot_id != own.boot_id:
         return "unknown"
     return _judge_by_socket(socket_path)
 
@@ -105,9 +112,12 @@ def judge_name(stem: str) -> Verdict:
     start, _, mark = rest.partition("-")
     if not mark:
         return _judge_by_creation(int(pid), float(start))
-    if mark != place_mark(here()) or not sees_processes():
+    own = here()
+    if mark != place_mark(own) or not sees_processes():
         return "unknown"
-    return "alive" if running_start_ticks(int(pid)) == int(start) else "dead"
+    if running_start_ticks(int(pid)) == int(start):
+        return "alive"
+    return "dead" if own != NOWHERE else "unknown"
 
 
 def file_stem(worker: WorkerIdentity) -> str:

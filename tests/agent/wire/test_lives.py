@@ -18,7 +18,6 @@ from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.lives import (
     file_stem,
     has_agent,
-    here,
     judge,
     judge_name,
     own_start_ticks,
@@ -29,7 +28,7 @@ from tests.support.servers import private_dir
 
 def me(**changes: object) -> WorkerIdentity:
     """Return this process as a worker."""
-    place = here()
+    place = lives.here()
     identity = WorkerIdentity(
         host="box",
         pid=os.getpid(),
@@ -90,6 +89,20 @@ def test_the_dead_and_those_that_nobody_has_buried_are_dead() -> None:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert judge(worker, "/nowhere") == "dead"
     assert judge(worker, "/nowhere") == "dead"
+
+
+def test_where_no_place_can_be_told_from_another_the_socket_tells(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a sandbox that shows neither boot nor namespace a pid that is not here may be another's."""
+    monkeypatch.setattr(lives, "here", lives.Place)
+    worker = me(pid=2**22)
+    assert judge(me(), "/nowhere") == "alive"
+    assert judge(worker, door.path) == "alive"
+    assert judge(worker, "/nowhere") == judge_name(file_stem(worker)) == "unknown"
+    assert judge_name(file_stem(me())) == "alive"
+    door.socket.close()
+    assert judge(worker, door.path) == "dead"
 
 
 def test_in_another_pid_namespace_the_socket_tells(door: Door) -> None:
