@@ -40,7 +40,7 @@ _TRANSACTION = re.compile(
     # A block of PL/SQL begins so, too, and is work.
     r"|(?:BEGIN|END)\Z|(?:BEGIN|END) (?:WORK|TRAN|TRANSACTION)\b"
     r"|BEGIN (?:IMMEDIATE|EXCLUSIVE|DEFERRED|CONCURRENT|ISOLATION|READ)\b"
-    r"|(?:RESET|PING|CLOSE|ISOLATION LEVEL)\Z",  # steps that are no statements
+    r"|(?:RESET|PING|CLOSE|CHECKOUT|CHECKIN|ISOLATION LEVEL)\Z",  # steps that are no statements
     re.IGNORECASE,
 )
 

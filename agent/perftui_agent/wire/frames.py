@@ -62,7 +62,8 @@ class Frame(Part, tag="frame"):
     statements: list[StatementFrame] = msgspec.field(default_factory=list)
     transactions: list[StatementFrame] = msgspec.field(default_factory=list)
     """What begins, ends and divides transactions, and keeps up connections: `COMMIT`, `ROLLBACK`,
-    `SAVEPOINT …`, `RESET` (as a connection goes back to its pool), `PING`, `CLOSE`."""
+    `SAVEPOINT …`, `RESET` (as a connection goes back to its pool), `PING`, `CLOSE`, `CHECKOUT` and `CHECKIN`
+    (an app's own listeners)."""
     pools: list[PoolFrame] = msgspec.field(default_factory=list)
     caches: list[CacheFrame] = msgspec.field(default_factory=list)
     upstreams: list[UpstreamFrame] = msgspec.field(default_factory=list)

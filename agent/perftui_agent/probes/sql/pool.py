@@ -22,7 +22,7 @@ from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
 from perftui_agent.probes.sql.databases import database_of
 from perftui_agent.probes.sql.holders import Holders, Holding
 from perftui_agent.probes.sql.sqlalchemy import imported_sqlalchemy
-from perftui_agent.probes.sql.steps import Step
+from perftui_agent.probes.sql.steps import Step, leave_out, open_steps
 from perftui_agent.records import MAX_PENDING, WAIT_SPAN_FROM_NS, CheckoutRecord, SpanRecord
 from perftui_agent.whose import request_at
 from perftui_agent.wire.frames import Frame
@@ -178,6 +178,8 @@ class PoolProbe:
             opening = _opening.get()
             if opening is not None and opening[0] >= started_ns:
                 got_ns = max(started_ns, got_ns - opening[1])
+            if open_steps:
+                leave_out(got_ns - started_ns)
             quick_ns = known.quick_ns
             if (
                 error is None

@@ -1,9 +1,10 @@
 """What SQLAlchemy asks of a database beside statements: to commit, roll back, answer a ping, let go.
 
-Told of like statements, by a name in the place of a text. Wrapped is SQLAlchemy's side of each call, so that
-whatever a dialect or the app has put in a driver's place is part of it. Savepoints and most of two-phase
-transactions are statements, and seen as those. The BEGIN that a driver sends of its own accord with the
-first statement can't be told from it, and is in its time.
+Told of like statements, by a name in the place of a text. Wrapped is SQLAlchemy's side of each call, so
+that whatever a dialect or the app has put in a driver's place is part of it; and what the app's own
+listeners do at a checkout or a checkin, which ask by the driver itself (`SET app.tenant`, a ping of their
+own). Savepoints and most of two-phase transactions are statements, and seen as those. The BEGIN that a
+driver sends of its own accord with the first statement can't be told from it, and is in its time.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ LEAST_NS = 10_000
 
 LEAST_AROUND_OTHERS_NS = 200_000
 """Of a call that is made of statements: what is left of it is SQLAlchemy's own work."""
+
+LEAST_OF_LISTENERS_NS = 100_000
+"""Of what listeners do as a connection is taken or given back: most only count, and ask nobody."""
 
 COMMIT = "COMMIT"
 
@@ -51,6 +55,8 @@ def wrap_transactions(sqlalchemy: Any, patches: Patches, told: Told) -> None:
     """Wrap SQLAlchemy's methods; AttributeError or KeyError if one is not there."""
     connection = sqlalchemy.engine.Connection
     pools = sqlalchemy.pool.base
+    checkout = vars(pools._ConnectionFairy)["_checkout"].__func__
+    checkin = vars(pools._ConnectionRecord)["checkin"]
     found = [(connection, method, name) for method, name in _OF_CONNECTIONS.items()] + [
         (pools._ConnectionFairy, "_reset", "RESET"),
         (pools.Pool, "_close_connection", "CLOSE"),
@@ -62,6 +68,43 @@ def wrap_transactions(sqlalchemy: Any, patches: Patches, told: Told) -> None:
     ]
     for owner, method, ours in wrapped:
         patches.replace(owner, method, ours)
+    patches.replace(pools._ConnectionFairy, "_checkout", classmethod(_listened_checkout(checkout, told)))
+    patches.replace(pools._ConnectionRecord, "checkin", _listened_checkin(checkin, told))
+
+
+def _listened_checkout(checkout: Callable[..., Any], told: Told) -> Callable[..., Any]:
+    """Return what takes a connection from a pool, with what listeners do meanwhile told of."""
+
+    def timed(cls: Any, pool: Any, *args: Any, **options: Any) -> Any:
+        if not pool.dispatch.checkout or not told.is_on():
+            return checkout(cls, pool, *args, **options)
+        return _listened("CHECKOUT", told, checkout, cls, pool, *args, **options)
+
+    return timed
+
+
+def _listened_checkin(checkin: Callable[..., Any], told: Told) -> Callable[..., Any]:
+    """Return what gives one back, with the same."""
+
+    def timed(record: Any, *args: Any, **options: Any) -> Any:
+        if not record._ConnectionRecord__pool.dispatch.checkin or not told.is_on():
+            return checkin(record, *args, **options)
+        return _listened("CHECKIN", told, checkin, record, *args, **options)
+
+    return timed
+
+
+def _listened(name: str, told: Told, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    step = Step()
+    failed = True
+    try:
+        result = call(*args, **options)
+        failed = False
+        return result
+    finally:
+        ns = step.end()
+        if ns >= LEAST_OF_LISTENERS_NS:
+            told.step_is_over(name, step.started_ns, ns, None, failed=failed)
 
 
 def timed_step(call: Callable[..., Any], name: str, told: Told) -> Callable[..., Any]:

@@ -266,6 +266,45 @@ def test_a_ping_is_the_requests_that_checks_out(sync_database: Database, seen: S
     engine.dispose()
 
 
+@pytest.mark.parametrize(("event_name", "step"), [("checkout", "CHECKOUT"), ("checkin", "CHECKIN")])
+def test_what_listeners_of_a_pool_ask_by_the_driver_is_told(
+    event_name: str, step: str, sync_database: Database, seen: Seen
+) -> None:
+    """Whom a connection acts for is often set as it is taken, and taken back as it is given back."""
+    engine = sync_database.sync_engine()
+    asked: list[Any] = []
+
+    def ask(connection: Any, *_: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1")
+        asked.append(cursor.fetchall())
+        time.sleep(2 * SLOW_NS / 1e9)
+
+    ping(engine)
+    seen.frame()
+    event.listen(engine, event_name, ask)
+    with seen.request():
+        ping(engine)
+    assert slow_step(seen, step).latency.count == len(asked) == 1
+    with seen.request(), engine.connect():
+        waits = seen.frame()
+    assert sum(pool.wait.max for pool in waits.pools) < SLOW_NS, "no part of the wait for a connection"
+    engine.dispose()
+
+
+def test_listeners_that_ask_nobody_are_no_step(sync_database: Database, seen: Seen) -> None:
+    """Most of them count something."""
+    engine = sync_database.sync_engine()
+    for name in ("checkout", "checkin"):
+        event.listen(engine, name, lambda *_: None)
+    ping(engine)
+    seen.frame()
+    with seen.request():
+        ping(engine, lambda connection: connection.execute(text("SELECT 1")))
+    assert not {"CHECKOUT", "CHECKIN"} & set(steps_of(seen.frame()))
+    engine.dispose()
+
+
 def test_the_reconnect_after_a_failed_ping_is_booked_where_it_happens(
     sync_database: Database, seen: Seen
 ) -> None:
