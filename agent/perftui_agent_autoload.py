@@ -10,10 +10,12 @@ first, and it follows into interpreters that are none of ours.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
+from _thread import get_ident
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -21,23 +23,36 @@ _APPLICATIONS = "starlette.applications"
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):
-    """Lets the others find the module, and has a word with it once it is loaded."""
+    """Lets the others find the module, and has a word with it once it is loaded.
+
+    It stays until then: who only asks whether there is such a module (`importlib.util.find_spec`) loads none.
+    """
+
+    _asking = 0
+    """The thread that is asking the others."""
 
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Find `starlette.applications`, once."""
-        if fullname != _APPLICATIONS:
+        """Find `starlette.applications`."""
+        if fullname != _APPLICATIONS or self._asking == get_ident():
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        self._asking = get_ident()
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._asking = 0
         if spec is None or spec.loader is None:
             return spec
         execute = spec.loader.exec_module
 
         def execute_and_instrument(module: ModuleType) -> None:
             execute(module)
-            _instrument(module)
+            # One loader may be that of all modules in an archive.
+            if module.__name__ == _APPLICATIONS:
+                with contextlib.suppress(ValueError):
+                    sys.meta_path.remove(self)
+                _instrument(module)
 
         spec.loader.exec_module = execute_and_instrument  # type: ignore[method-assign]
         return spec

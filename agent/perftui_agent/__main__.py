@@ -27,6 +27,9 @@ SUBSTITUTE_DIR = Path(__file__).parent / "autoload"
 
 ASK_S = 10
 
+_START_ELSEWHERE = {"doas", "su", "runuser", "docker", "podman", "ssh", "systemd-run"}
+"""Commands whose own command gets an environment of its own."""
+
 
 def become(program: str, command: list[str], environment: dict[str, str]) -> NoReturn:
     """Replace this process by the command: signals, pid and exit code are then its own."""
@@ -61,7 +64,13 @@ def main(arguments: list[str]) -> int:
         )
         paths = [str(SUBSTITUTE_DIR), environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-    if interpreter := _strange_interpreter(program):
+    if _passes_no_environment_on(command):
+        print(
+            f"perftui_agent: not instrumented: {command[0]} passes no environment on; put "
+            f"{sys.executable} -m perftui_agent run -- behind it",
+            file=sys.stderr,
+        )
+    elif interpreter := _strange_interpreter(program):
         print(
             f"perftui_agent: not instrumented: {program} runs in {interpreter}, where perftui-agent is "
             "not installed",
@@ -73,6 +82,20 @@ def main(arguments: list[str]) -> int:
 def _is_installed() -> bool:
     directories = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
     return any(os.path.exists(os.path.join(directory, HOOK)) for directory in directories)
+
+
+def _passes_no_environment_on(command: list[str]) -> bool:
+    """Tell a command that keeps the variable that wakes the hook from what it starts."""
+    name, options = Path(command[0]).name, []
+    for word in command[1:]:
+        if not word.startswith("-"):
+            break
+        options.append(word)
+    if name == "env":
+        return any(word in {"-", "-i", "--ignore-environment"} for word in options)
+    if name == "sudo":
+        return not any(word.startswith(("-E", "--preserve-env")) for word in options)
+    return name in _START_ELSEWHERE
 
 
 def _strange_interpreter(program: str) -> str:
@@ -90,14 +113,25 @@ def _strange_interpreter(program: str) -> str:
 
 
 def _interpreter_of(script: str) -> str:
-    """Return the Python that a script names in its first line; empty if it names none."""
+    """Return the Python that a script names in its first lines; empty if it names none.
+
+    By its path, by its name after `env`, or, where the path is too long for a first line, behind an `exec`
+    for the shell in the second, as pip writes it.
+    """
     try:
         with open(script, "rb") as file:
-            first = file.readline(512)
+            first, second = (file.readline(4096).decode(errors="replace") for _ in range(2))
     except OSError:
         return ""
-    words = first.removeprefix(b"#!").decode(errors="replace").split() if first.startswith(b"#!") else []
-    return words[0] if words and Path(words[0]).name.startswith("python") else ""
+    if not first.startswith("#!"):
+        return ""
+    words = first.removeprefix("#!").split()
+    if second.startswith("'''exec'"):
+        words = second.removeprefix("'''exec'").split()
+    elif words and Path(words[0]).name == "env":
+        words = [shutil.which(word) or "" for word in words[1:] if not word.startswith("-")]
+    interpreter = words[0].strip('"') if words else ""
+    return interpreter if Path(interpreter).name.startswith("python") else ""
 
 
 if __name__ == "__main__":

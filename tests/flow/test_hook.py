@@ -156,3 +156,55 @@ def test_a_command_of_another_environment_is_said_not_to_be_instrumented(
     assert done.stdout == "served\n"
     assert done.stderr.count("\n") == 1
     assert f"runs in {strangers[0]}, where perftui-agent is not installed" in done.stderr
+
+
+def run(*command: str, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
+    """Have the agent run a command."""
+    return subprocess.run(
+        [*AGENT_RUN, *command],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PATH": path},
+    )
+
+
+def test_who_only_asks_for_the_module_keeps_nobody_from_being_instrumented() -> None:
+    """Whether there is a Starlette is asked by many; it is found again when it is imported."""
+    program = """
+import importlib.util, sys
+for _ in range(2):
+    assert importlib.util.find_spec("starlette.applications") is not None
+assert "starlette.applications" not in sys.modules
+import starlette.applications
+print("perftui_agent.instrumentation" in sys.modules, [type(each).__name__ for each in sys.meta_path])
+"""
+    said = run(sys.executable, "-c", program).stdout
+    assert said.startswith("True")
+    assert "_AfterImport" not in said
+
+
+def test_a_command_that_passes_no_environment_on_is_said_not_to_instrument() -> None:
+    """One line with the way out; the command runs as it would. With nothing taken away there is none."""
+    for options, lines in ((["-i"], 1), (["-"], 1), (["A=1"], 0), (["-u", "A"], 0)):
+        done = run("env", *options, sys.executable, "-c", "print('served')")
+        assert (done.stdout, done.stderr.count("\n")) == ("served\n", lines), options
+        assert ("behind it" in done.stderr) == bool(lines)
+
+
+FOR_THE_SHELL = """#!/bin/sh
+'''exec' {python} "$0" "$@"
+' '''"""
+
+
+@pytest.mark.parametrize("head", ["#!/usr/bin/env python", "#!/usr/bin/env -S python -u", FOR_THE_SHELL])
+def test_a_script_of_another_environment_is_known_however_it_names_its_python(
+    head: str, strangers: list[Path], tmp_path: Path
+) -> None:
+    """By its path, by `env`, or behind a line for the shell, as pip writes it where the path is long."""
+    script = tmp_path / "serve"
+    script.write_text(head.format(python=strangers[0]) + "\nprint('served')\n")
+    script.chmod(0o755)
+    done = run(str(script), path=f"{strangers[0].parent}{os.pathsep}{os.environ['PATH']}")
+    assert done.stdout == "served\n"
+    assert f"runs in {strangers[0]}, where perftui-agent is not installed" in done.stderr
