@@ -30,11 +30,14 @@ AGAIN_S = 300.0
 SOONER_S = 10.0
 """One that had become quick, and is slow as a habit now, has another plan, and is not to wait for that."""
 
+MOST_FAILED = 3
+"""How often one is asked for as soon that could not be explained: a database is locked for a while."""
+
 FADES = 0.8
 """How much of what was counted is left with each frame in which a statement ran."""
 
-HABIT, HABIT_SHARE, NO_HABIT = 2.0, 0.05, 0.5
-"""Executions that were slow, and their share: as `missing-index` and `slow-query` go by."""
+HABIT, HABIT_SHARE, NO_HABIT = 1.5, 0.05, 0.5
+"""Executions that were slow, two of the last few at least, and their share: as `missing-index` goes by."""
 
 STAGGER_S = 0.5
 """Workers of a service see the same statements slow: that they do not all try to be the one at once."""
@@ -49,6 +52,8 @@ class _Met(msgspec.Struct):
     asked_at: float
     slow: float = 0.0
     count: float = 0.0
+    failed: int = 0
+    """How often in a row it could not be explained."""
     is_habit: bool = True
     """Until it is quick: its first slow execution may be the first of many."""
 
@@ -59,9 +64,10 @@ class _Met(msgspec.Struct):
         self.is_habit = self.is_habit and self.slow >= NO_HABIT
 
     @property
-    def has_become_one(self) -> bool:
-        """Whether it is slow as a habit, and was not."""
-        return not self.is_habit and self.slow >= HABIT and self.slow >= HABIT_SHARE * self.count
+    def apart_s(self) -> float:
+        """How long after it was asked for it may be asked for again."""
+        has_become_one = not self.is_habit and self.slow >= HABIT and self.slow >= HABIT_SHARE * self.count
+        return SOONER_S if has_become_one or 0 < self.failed <= MOST_FAILED else AGAIN_S
 
 
 class Attention:
@@ -110,7 +116,10 @@ class Attention:
             with self._guard.guarding("explain"):
                 await asyncio.sleep(random.random() * self._stagger_s)  # noqa: S311 - keeps no secret
                 if not self._turn(f"the plan of {fingerprint}", apart_s * 0.9):
-                    continue  # a sibling has asked: who watches hears of it from that one
+                    # A sibling has asked: who watches hears of it from that one. Was that while the statement
+                    # was slow by chance, then it may have become a habit since.
+                    self._refused(fingerprint)
+                    continue
                 await self._take_token()
                 try:
                     await self._explainer.explain(
@@ -120,7 +129,9 @@ class Attention:
                         why=f"the plan of slow statement {fingerprint}",
                     )
                 except CannotExplainError:
+                    self._tried(fingerprint, failed=True)
                     continue
+                self._tried(fingerprint, failed=False)
                 self._untold[fingerprint] = None
 
     def _consider(self, statement: StatementFrame) -> None:
@@ -130,7 +141,7 @@ class Attention:
             met.fade(statement)
         if not statement.slow or not self._explainer.can_explain(fingerprint):
             return
-        apart_s = SOONER_S if met is not None and met.has_become_one else AGAIN_S
+        apart_s = met.apart_s if met is not None else AGAIN_S
         if met is not None and now - met.asked_at < apart_s:
             return
         try:
@@ -140,8 +151,18 @@ class Attention:
         if met is None and len(self._met) >= MOST_MET:
             del self._met[next(iter(self._met))]
         self._met.pop(fingerprint, None)
-        self._met[fingerprint] = met = _Met(now)
+        self._met[fingerprint] = met = _Met(now, failed=met.failed if met is not None else 0)
         met.fade(statement)
+
+    def _refused(self, fingerprint: str) -> None:
+        met = self._met.get(fingerprint)
+        if met is not None:
+            met.is_habit = False
+
+    def _tried(self, fingerprint: str, *, failed: bool) -> None:
+        met = self._met.get(fingerprint)
+        if met is not None:
+            met.failed = met.failed + 1 if failed else 0
 
     async def _take_token(self) -> None:
         while True:

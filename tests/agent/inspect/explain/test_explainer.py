@@ -302,13 +302,62 @@ def test_a_statement_that_was_quick_and_becomes_slow_is_explained_anew() -> None
     asyncio.run(_settled(attention, work))
 
 
+def test_a_database_that_is_locked_for_a_while_is_asked_again_soon() -> None:
+    """Three times ten seconds later, while the statement is slow; then it is one that can't be explained."""
+    now = [0.0]
+
+    class Locked(_Counted):
+        async def explain(self, fingerprint: str, **_: Any) -> Explanation:
+            self.asked.append(fingerprint)
+            raise CannotExplainError("the database could not plan it")
+
+    explainer = Locked()
+    attention = Attention(explainer, Guard(), pid=1, clock=lambda: now[0], stagger_s=0.0)
+
+    async def work() -> None:
+        asked: list[float] = []
+        for second in range(400):
+            now[0] = float(second)
+            before = len(explainer.asked)
+            attention.note(frame_of("slow"))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
+            asked += [now[0]] * (len(explainer.asked) - before)
+        assert asked == [0.0, 10.0, 20.0, 30.0, 330.0]
+
+    asyncio.run(_settled(attention, work))
+
+
+def test_what_a_sibling_asked_while_it_was_slow_by_chance_is_asked_anew() -> None:
+    """The sibling's turn was a minute ago: a worker that sees it slow twice since takes one."""
+    apart: list[float] = []
+
+    def turn(_: str, every_s: float) -> bool:
+        apart.append(every_s)
+        return every_s < 60.0
+
+    explainer = _Counted()
+    now = [0.0]
+    attention = Attention(explainer, Guard(), pid=1, turn=turn, clock=lambda: now[0], stagger_s=0.0)
+
+    async def work() -> None:
+        for second in (0.0, 5.0, 12.0):
+            now[0] = second
+            attention.note(frame_of("slow"))
+            await asyncio.sleep(0.01)
+        assert apart == [pytest.approx(270.0), pytest.approx(9.0)]
+        assert explainer.asked == ["slow"]
+
+    asyncio.run(_settled(attention, work))
+
+
 def test_one_worker_of_a_service_explains_a_statement() -> None:
     """Who has not got the turn leaves it to the one who has, and asks again when its time has come."""
     now, turns = [0.0], [("the plan of slow", False)]
     explainer = _Counted()
 
     def turn(what: str, every_s: float) -> bool:
-        assert 200.0 < every_s < 300.0
+        assert every_s == pytest.approx(270.0 if not now[0] else 9.0)
         return (what, True) in turns
 
     attention = Attention(explainer, Guard(), pid=1, turn=turn, clock=lambda: now[0], stagger_s=0.0)
