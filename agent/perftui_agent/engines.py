@@ -31,6 +31,10 @@ class Engines:
         # What `execution_options` returns goes with whoever asked for it; the engine behind it stays.
         self._engines[name] = weakref.ref(getattr(engine, "_proxied", engine))
 
+    def forget(self, name: EngineId) -> None:
+        """Know it no more."""
+        self._engines.pop(name, None)
+
     def get(self, name: EngineId) -> Any | None:
         """Return an engine; None if there is none of this name, or it is gone."""
         ref = self._engines.get(name)

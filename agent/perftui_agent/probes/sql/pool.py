@@ -8,8 +8,6 @@ when a ping has found the connection dead. Pools are known weakly, and by names 
 
 from __future__ import annotations
 
-import sys
-import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from time import perf_counter_ns
@@ -19,8 +17,8 @@ from perftui_agent.engines import Engines
 from perftui_agent.guard import Guard
 from perftui_agent.probes.patches import Patches, takes
 from perftui_agent.probes.probe import NOT_IMPORTED, ON, ProbeStatus
-from perftui_agent.probes.sql.databases import database_of
 from perftui_agent.probes.sql.holders import Holders, Holding
+from perftui_agent.probes.sql.pool_places import OTHER_POOLS, KnownPool, PoolPlaces
 from perftui_agent.probes.sql.sqlalchemy import imported_sqlalchemy
 from perftui_agent.probes.sql.steps import Step, leave_out, open_steps
 from perftui_agent.records import MAX_PENDING, WAIT_SPAN_FROM_NS, CheckoutRecord, SpanRecord
@@ -28,14 +26,7 @@ from perftui_agent.whose import request_at
 from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.outside import PoolFrame
 
-MAX_POOLS = 50
-"""Live pools with a name of their own; further ones share `(other)`."""
-
-OTHER_POOLS = "(other)"
-
 CONNECT_SPAN_FROM_NS = 50_000
-
-MAX_FRAMES_TO_ENGINE = 12
 
 _opening: ContextVar[tuple[int, int] | None] = ContextVar("perftui_opening", default=None)
 """When a connection was last opened here, and how long that took."""
@@ -48,22 +39,6 @@ class PoolSink(Protocol):
 
     def put(self, record: CheckoutRecord | SpanRecord) -> None:
         """Take a record that will not be written to any more."""
-
-
-class _KnownPool:
-    """What a pool is called, kept on the pool itself: it goes when the pool goes."""
-
-    __slots__ = ("database", "kind", "name", "quick_ns", "waiting", "waits")
-
-    def __init__(self, name: str, kind: str, waits: bool) -> None:
-        self.name = name
-        self.database = ""
-        self.quick_ns: list[int] | None = None
-        """How long checkouts took that need no record, shared by all pools of the name; None where all do."""
-        self.kind = kind
-        self.waits = waits
-        self.waiting: set[int] = set()
-        """When each checkout that goes on now began."""
 
 
 class PoolProbe:
@@ -84,10 +59,7 @@ class PoolProbe:
         self.holders = holders if holders is not None else Holders()
         self.refused: dict[str, int] = {}
         """How many connections could not be opened, by the name of the pool."""
-        self._pools: dict[str, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
-        """Each named pool, and its dialect: `Engine.dispose` replaces the one and keeps the other."""
-        self._quick: dict[str, tuple[str, list[int]]] = {}
-        """By name: of what kind the pool is, and how long its quick checkouts in this span took."""
+        self._places = PoolPlaces(self._engines)
         self._patches = Patches()
         self._queue_pool: type | None = None
         self._timeout: type[BaseException] = TimeoutError
@@ -119,8 +91,10 @@ class PoolProbe:
 
     def fill(self, frame: Frame) -> None:
         """Add how full each pool is now."""
+        places = self._places
+        places.may_have_room = True
         frames = {pool.name: pool for pool in frame.pools}
-        for name, (kind, quick_ns) in list(self._quick.items()):
+        for name, (kind, quick_ns) in list(places.quick.items()):
             took_ns = quick_ns[:]
             del quick_ns[: len(took_ns)]
             if took_ns:
@@ -129,25 +103,29 @@ class PoolProbe:
                     frame.pools.append(frames[name])
                 frames[name].checkouts += len(took_ns)
                 frames[name].wait.add_all(took_ns)
-            elif name not in self._pools:
-                del self._quick[name]
-        for name, (pool_ref, _) in list(self._pools.items()):
+            elif name not in places.pools:
+                del places.quick[name]
+        for name, (pool_ref, _) in list(places.pools.items()):
             pool = pool_ref()
             if pool is None:
-                self._pools.pop(name, None)
+                places.forget(name)
                 continue
-            known: _KnownPool = pool._perftui_known
-            if name not in frames:
+            known: KnownPool = pool._perftui_known
+            was_used = name in frames
+            if not was_used:
                 frames[name] = PoolFrame(name=name, kind=known.kind)
                 frame.pools.append(frames[name])
             if known.waits:
                 _read(pool, known, frames[name])
+            places.used(name, was_used or bool(frames[name].checked_out))
 
     def _timed_checkout(self, checkout: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         def timed_checkout(cls: Any, pool: Any) -> Any:
             if not (self._sink.open and self._patches):
                 return checkout(cls, pool)
-            known: _KnownPool = getattr(pool, "_perftui_known", None) or self._meet(pool)
+            known: KnownPool = getattr(pool, "_perftui_known", None) or self._meet(pool)
+            if known.name is OTHER_POOLS and self._places.may_have_room:
+                self._place(pool, known)
             started_ns = perf_counter_ns()
             known.waiting.add(started_ns)
             try:
@@ -160,9 +138,7 @@ class PoolProbe:
 
         return timed_checkout
 
-    def _put(
-        self, known: _KnownPool, started_ns: int, error: BaseException | None, fairy: Any = None
-    ) -> None:
+    def _put(self, known: KnownPool, started_ns: int, error: BaseException | None, fairy: Any = None) -> None:
         try:
             got_ns = perf_counter_ns()
             known.waiting.discard(started_ns)
@@ -219,7 +195,7 @@ class PoolProbe:
     def _connected(self, record: Any, started_ns: int, ns: int, failed: bool) -> None:
         try:
             pool = record._ConnectionRecord__pool
-            known: _KnownPool = getattr(pool, "_perftui_known", None) or self._meet(pool)
+            known: KnownPool = getattr(pool, "_perftui_known", None) or self._meet(pool)
             if failed:
                 self.refused[known.name] = self.refused.get(known.name, 0) + 1
             else:
@@ -231,43 +207,23 @@ class PoolProbe:
         except Exception as fault:  # noqa: BLE001 - as above
             self._guard.fault("probes.pools", fault)
 
-    def _meet(self, pool: Any) -> _KnownPool:
+    def _meet(self, pool: Any) -> KnownPool:
         """Name a pool that is met for the first time."""
-        known = _KnownPool(OTHER_POOLS, type(pool).__name__, False)
-        try:
-            known.waits = isinstance(pool, self._queue_pool or ())
-            known.database = database_of(_engine_of(pool)) or known.kind
-            known.name = self._name(pool)
-            if known.waits and known.name != OTHER_POOLS:
-                known.quick_ns = self._quick.setdefault(known.name, (known.kind, []))[1]
+        known = KnownPool(OTHER_POOLS, type(pool).__name__, isinstance(pool, self._queue_pool or ()))
+        if self._place(pool, known):
             pool._perftui_known = known
-        except Exception as fault:  # noqa: BLE001 - as above
-            self._guard.fault("probes.pools", fault)
         return known
 
-    def _name(self, pool: Any) -> str:
-        dialect = pool._dialect
-        for name, (_, known_dialect) in list(self._pools.items()):
-            if known_dialect() is dialect:
-                self._pools[name] = weakref.ref(pool), known_dialect
-                return name
-        if len(self._pools) >= MAX_POOLS:
-            self._pools = {name: refs for name, refs in list(self._pools.items()) if refs[0]() is not None}
-            if len(self._pools) >= MAX_POOLS:
-                return OTHER_POOLS
-        engine = _engine_of(pool)
-        base = name = _name_of(pool, engine)
-        number = 1
-        while name in self._pools and self._pools[name][0]() is not None:
-            number += 1
-            name = f"{base} #{number}"
-        self._pools[name] = weakref.ref(pool), weakref.ref(dialect)
-        if engine is not None:
-            self._engines.add(name, engine)
-        return name
+    def _place(self, pool: Any, known: KnownPool) -> bool:
+        try:
+            self._places.place(pool, known)
+        except Exception as fault:  # noqa: BLE001 - as above
+            self._guard.fault("probes.pools", fault)
+            return False
+        return True
 
 
-def _read(pool: Any, known: _KnownPool, frame: PoolFrame) -> None:
+def _read(pool: Any, known: KnownPool, frame: PoolFrame) -> None:
     """Read a QueuePool's gauges. A size of 0 means any number of connections: then there is no size."""
     size = pool.size() or None
     frame.checked_out = max(0, pool.checkedout())
@@ -279,21 +235,3 @@ def _read(pool: Any, known: _KnownPool, frame: PoolFrame) -> None:
     waiting = list(known.waiting)
     frame.waiting = len(waiting)
     frame.longest_wait_ns = max(0, perf_counter_ns() - min(waiting)) if waiting else 0
-
-
-def _name_of(pool: Any, engine: Any) -> str:
-    name = getattr(pool, "logging_name", None) or getattr(engine, "logging_name", None)
-    return str(name or database_of(engine) or getattr(pool._dialect, "name", "") or type(pool).__name__)
-
-
-def _engine_of(pool: Any) -> Any:
-    """Return the engine that this checkout is for. A pool doesn't know it, its caller does."""
-    frame = sys._getframe(1)
-    for _ in range(MAX_FRAMES_TO_ENGINE):
-        engine = frame.f_locals.get("self") if frame.f_code.co_name == "raw_connection" else None
-        if getattr(engine, "pool", None) is pool:
-            return engine
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-    return None

@@ -168,7 +168,7 @@ def test_engines_leave_nothing(seen: Seen, tmp_path: Path) -> None:
     gc.collect()
     assert [ref() for ref in dead if ref() is not None] == []
     assert seen.frame().pools == []
-    assert seen.pool._pools == {}
+    assert seen.pool._places.pools == {}
 
 
 def test_a_fault_of_ours(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy.pool import (
     StaticPool,
 )
 
-from perftui_agent.probes.sql.pool import MAX_POOLS
+from perftui_agent.probes.sql.pool_places import MAX_POOLS
 from perftui_agent.window.shapes import MAX_TEXTS
 from tests.agent.probes.sql.vocabulary import counts
 from tests.support.databases import Author, Base, Database, Seen
@@ -161,7 +161,7 @@ def test_promise_13_of_100_000_engines_nothing_is_kept(seen: Seen) -> None:
     assert statements == MANY_ENGINES // ENGINES_TO_A_STATEMENT
     assert checkouts == MANY_ENGINES + statements
     assert [ref() for ref in dead if ref() is not None] == []
-    assert len(seen.pool._pools) <= MAX_POOLS
+    assert len(seen.pool._places.pools) <= MAX_POOLS
     assert len(seen.window.known_texts) <= MAX_TEXTS
     assert len([shape for shape in seen.window.shapes._shapes.values() if shape.kind == "sql"]) == 1
     shared.close()

@@ -22,7 +22,7 @@ from sqlalchemy.pool import (
     StaticPool,
 )
 
-from perftui_agent.probes.sql import pool as pool_probe
+from perftui_agent.probes.sql import pool_places
 from perftui_agent.window import pools as pool_window
 from perftui_agent.wire.frames import Frame
 from tests.support.databases import Database, Seen, seeing, spans_of
@@ -244,7 +244,7 @@ def test_two_pools_to_one_database(tmp_path: Path, seen: Seen) -> None:
 
 def test_pools_are_bounded(monkeypatch: pytest.MonkeyPatch, seen: Seen) -> None:
     """Past the bound further pools share one row, which has no size."""
-    monkeypatch.setattr(pool_probe, "MAX_POOLS", 3)
+    monkeypatch.setattr(pool_places, "MAX_POOLS", 3)
     engines = [create_engine("sqlite://", poolclass=QueuePool) for _ in range(5)]
     for engine in engines:
         with engine.connect():
@@ -252,6 +252,33 @@ def test_pools_are_bounded(monkeypatch: pytest.MonkeyPatch, seen: Seen) -> None:
     pools = seen.pools()
     assert set(pools) == {":memory:", ":memory: #2", ":memory: #3", "(other)"}
     assert (pools["(other)"].checkouts, pools["(other)"].size) == (2, None)
+    for engine in engines:
+        engine.dispose()
+
+
+def test_promise_13_of_more_pools_than_there_are_places_those_in_use_have_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: Seen
+) -> None:
+    """An engine for each tenant, all of them alive: who came last is no `(other)` while others lie idle."""
+    monkeypatch.setattr(pool_places, "MAX_POOLS", 3)
+    engines = [create_engine(f"sqlite:///{tmp_path}/{number}.db", pool_size=1) for number in range(6)]
+
+    def use(*numbers: int) -> dict[str, int]:
+        for number in numbers:
+            with engines[number].connect():
+                pass
+        return {name: pool.checkouts for name, pool in seen.pools().items() if pool.checkouts}
+
+    assert use(0, 1, 2) == {"0.db": 1, "1.db": 1, "2.db": 1}
+    assert use(0, 1, 2, 3) == {"0.db": 1, "1.db": 1, "2.db": 1, "(other)": 1}, "all of them are used"
+    for _ in range(pool_places.IDLE_AFTER_FRAMES):
+        use(2)
+    assert use(2, 3, 4) == {"2.db": 1, "3.db": 1, "4.db": 1}
+    assert set(seen.engines.all()) == {"2.db", "3.db", "4.db"}
+    for _ in range(pool_places.IDLE_AFTER_FRAMES):
+        with engines[3].connect():
+            use(2)
+    assert use(0, 3) == {"0.db": 1, "3.db": 1}, "one that is out is not idle, however long"
     for engine in engines:
         engine.dispose()
 

@@ -45,4 +45,4 @@ def test_what_was_checked_out_is_told_when_the_pool_is_gone(seen: Seen) -> None:
     gc.collect()
     assert sum(pool.checkouts for pool in seen.pools().values()) == 5
     assert seen.pools() == {}
-    assert seen.pool._quick == {}
+    assert seen.pool._places.quick == {}
