@@ -163,6 +163,8 @@ class Window:
     def fold_pending(self, limit: int = MAX_PENDING) -> int:
         """Fold some `limit` waiting records, those of one request together; return how many were folded."""
         if not (self._ended or self._parts_first or self._busy):
+            if not (self.begun or self._open or self.pending):
+                return 0
             self.find_ended(limit * LOOKED_AT_FOR_ONE)
         pending, folds = self.pending, self._folds
         waiting = min(self._parts_first, len(pending))

@@ -195,12 +195,15 @@ class ChannelProbe:
 
     def look(self) -> None:
         """Look at the handlers that are busy; on the agent's thread, at every beat."""
-        now_ns = perf_counter_ns()
-        if any(channel.kind == WEBSOCKET for channel in list(self._sink.touched)):
+        now_ns, touched = perf_counter_ns(), self._sink.touched
+        if touched and any(channel.kind == WEBSOCKET for channel in list(touched)):
             self._moved_ns = now_ns
+        busy = self._sink.busy_channels
+        if not busy:
+            return
         long = [
             (handling, channel)
-            for channel in self._sink.busy_channels
+            for channel in busy
             if (handling := channel.handling) is not None and now_ns - handling.taken_ns >= LOOKED_AT_FROM_NS
         ]
         if len(long) > AT_ONCE:

@@ -98,16 +98,13 @@ class LoopProbe:
 
     def __init__(self, block_ms: float, told: Told, pace: LoopPace) -> None:
         self._block_ms = block_ms
+        self.beat_s = beat_ns(block_ms) / 1e9
+        """How often `look` is to be called while the loop does not turn in time."""
         self._told = told
         self._pace = pace
         self._watch: LoopWatch | None = None
         self.timer = OverdueTimer(max(OVERDUE_NS, beat_ns(block_ms) // WAKES_AFTER))
         """For the agent's thread to open and to close, and to wake by."""
-
-    @property
-    def beat_s(self) -> float:
-        """How often `look` is to be called while the loop does not turn in time."""
-        return beat_ns(self._block_ms) / 1e9
 
     @property
     def may_rest(self) -> bool:
@@ -323,7 +320,10 @@ class LoopWatch:
                 waits.append(max(0, late_ns))
             else:
                 waits += _waits(late_ns, self._beat_ns)
-            self._turned(ran_ns)
+            if self._block is not None:
+                self._turned(ran_ns)
+            else:
+                self._turned_ns, self._samples = ran_ns, 0
         self._stats.lag.add_all(waits)
         return late_ns, due_ns if late_ns >= OVERDUE_NS else 0
 

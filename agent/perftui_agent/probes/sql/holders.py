@@ -67,6 +67,8 @@ class Holders:
 
     def out_since(self, before_ns: int) -> list[tuple[Any, Holding, RequestRecord]]:
         """Return the connections that a request under way was given before a moment and has still."""
+        if not self._records:
+            return []
         return [
             (record.dbapi_connection, holding, request)
             for ref, holding in list(self._records.values())
