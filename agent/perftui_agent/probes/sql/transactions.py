@@ -55,43 +55,62 @@ def wrap_transactions(sqlalchemy: Any, patches: Patches, told: Told) -> None:
     """Wrap SQLAlchemy's methods; AttributeError or KeyError if one is not there."""
     connection = sqlalchemy.engine.Connection
     pools = sqlalchemy.pool.base
-    checkout = vars(pools._ConnectionFairy)["_checkout"].__func__
-    checkin = vars(pools._ConnectionRecord)["checkin"]
+    listeners = _PoolListeners(pools, patches, told)
     found = [(connection, method, name) for method, name in _OF_CONNECTIONS.items()] + [
         (pools._ConnectionFairy, "_reset", "RESET"),
         (pools.Pool, "_close_connection", "CLOSE"),
         (sqlalchemy.engine.default.DefaultDialect, "_do_ping_w_event", "PING"),
     ]
     wrapped = [
-        (owner, method, (timed_end if method in _ENDS else timed_step)(vars(owner)[method], name, told))
+        (owner, method, timed_end(vars(owner)[method], name, told, listeners))
+        if method in _ENDS
+        else (owner, method, timed_step(vars(owner)[method], name, told))
         for owner, method, name in found
     ]
     for owner, method, ours in wrapped:
         patches.replace(owner, method, ours)
-    patches.replace(pools._ConnectionFairy, "_checkout", classmethod(_listened_checkout(checkout, told)))
-    patches.replace(pools._ConnectionRecord, "checkin", _listened_checkin(checkin, told))
 
 
-def _listened_checkout(checkout: Callable[..., Any], told: Told) -> Callable[..., Any]:
-    """Return what takes a connection from a pool, with what listeners do meanwhile told of."""
+class _PoolListeners:
+    """Wraps what calls a pool's listeners of checkout and checkin, once a pool is seen to have any.
 
-    def timed(cls: Any, pool: Any, *args: Any, **options: Any) -> Any:
-        if not pool.dispatch.checkout or not told.is_on():
-            return checkout(cls, pool, *args, **options)
-        return _listened("CHECKOUT", told, checkout, cls, pool, *args, **options)
+    Around each checkout of a pool that has none it would cost 1.4 µs.
+    """
 
-    return timed
+    def __init__(self, pools: Any, patches: Patches, told: Told) -> None:
+        self._fairy, self._record = pools._ConnectionFairy, pools._ConnectionRecord
+        self._checkout = vars(self._fairy)["_checkout"].__func__
+        self._checkin = vars(self._record)["checkin"]
+        self._patches = patches
+        self._told = told
+        self.are_watched = False
 
+    def watch(self) -> None:
+        """Tell of what they do from the next connection on."""
+        if self._told.is_on():
+            self._patches.replace(self._fairy, "_checkout", classmethod(self._listened_checkout()))
+            self._patches.replace(self._record, "checkin", self._listened_checkin())
+            self.are_watched = True
 
-def _listened_checkin(checkin: Callable[..., Any], told: Told) -> Callable[..., Any]:
-    """Return what gives one back, with the same."""
+    def _listened_checkout(self) -> Callable[..., Any]:
+        checkout, told = self._checkout, self._told
 
-    def timed(record: Any, *args: Any, **options: Any) -> Any:
-        if not record._ConnectionRecord__pool.dispatch.checkin or not told.is_on():
-            return checkin(record, *args, **options)
-        return _listened("CHECKIN", told, checkin, record, *args, **options)
+        def timed(cls: Any, pool: Any, *args: Any, **options: Any) -> Any:
+            if not pool.dispatch.checkout or not told.is_on():
+                return checkout(cls, pool, *args, **options)
+            return _listened("CHECKOUT", told, checkout, cls, pool, *args, **options)
 
-    return timed
+        return timed
+
+    def _listened_checkin(self) -> Callable[..., Any]:
+        checkin, told = self._checkin, self._told
+
+        def timed(record: Any, *args: Any, **options: Any) -> Any:
+            if not record._ConnectionRecord__pool.dispatch.checkin or not told.is_on():
+                return checkin(record, *args, **options)
+            return _listened("CHECKIN", told, checkin, record, *args, **options)
+
+        return timed
 
 
 def _listened(name: str, told: Told, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -131,7 +150,9 @@ def timed_step(call: Callable[..., Any], name: str, told: Told) -> Callable[...,
     return timed
 
 
-def timed_end(call: Callable[..., None], name: str, told: Told) -> Callable[..., None]:
+def timed_end(
+    call: Callable[..., None], name: str, told: Told, listeners: _PoolListeners
+) -> Callable[..., None]:
     """Return what ends a transaction, or resets a connection that is given back, with each call told of.
 
     As a step only where listeners may run something in it: every request ends one at least.
@@ -141,9 +162,13 @@ def timed_end(call: Callable[..., None], name: str, told: Told) -> Callable[...,
     of_connections = name in _OF_CONNECTIONS.values()
 
     def timed(owner: Any, *args: Any, **options: Any) -> None:
-        listened_to = (
-            owner._has_events or owner.engine._has_events if of_connections else owner._pool.dispatch.reset
-        )
+        if of_connections:
+            listened_to = owner._has_events or owner.engine._has_events
+        else:
+            dispatch = owner._pool.dispatch
+            listened_to = dispatch.reset
+            if not listeners.are_watched and (dispatch.checkout or dispatch.checkin):
+                listeners.watch()
         if listened_to or not told.is_on():
             step(owner, *args, **options)
             return

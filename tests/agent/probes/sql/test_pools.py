@@ -164,7 +164,7 @@ def test_async_requests_take_turns(async_database: Database, seen: Seen) -> None
     (pool,) = frame.pools
     assert (pool.checkouts, pool.wait.count, pool.timeouts) == (10, 10, 0)
     waited = [route for route in frame.routes if route.pool_wait_ns >= 5_000_000]
-    assert len(waited) == 8
+    assert len(waited) >= 8, "on a busy machine the first two may have waited as well"
     assert sum(route.pool_wait_ns for route in frame.routes) <= pool.wait.total
 
 
