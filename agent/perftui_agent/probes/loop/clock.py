@@ -78,3 +78,11 @@ class LoopClock:
         # The next one first: whoever has taken this one must not find it overdue.
         self._schedule(now_ns)
         self.ticks.append(Tick(due_ns, now_ns))
+
+
+def waits_of(late_ns: int, apart_ns: int) -> range:
+    """Return how long callbacks would have waited that were due with a tick, and regularly while it was late.
+
+    Without the later ones a block of 5 s would be one late tick among hundreds: coordinated omission.
+    """
+    return range(late_ns, 0, -apart_ns)

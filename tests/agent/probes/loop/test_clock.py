@@ -12,8 +12,7 @@ from contextvars import ContextVar
 import pytest
 import uvloop
 
-from perftui_agent.probes.loop.clock import LoopClock
-from perftui_agent.probes.loop.event_loop import _waits
+from perftui_agent.probes.loop.clock import LoopClock, waits_of
 from perftui_agent.probes.loop.pace import LoopPace
 
 MS = 1_000_000
@@ -102,8 +101,8 @@ def test_a_clock_keeps_nothing_of_the_request_that_started_it() -> None:
 
 def test_a_late_tick_stands_for_all_that_would_have_been_due() -> None:
     """A callback at any moment of a stretch of 5 s waits for the rest of it, not one of hundreds."""
-    waits = list(_waits(5_000 * MS, 50 * MS))
+    waits = list(waits_of(5_000 * MS, 50 * MS))
     assert len(waits) == 100
     assert (max(waits), min(waits)) == (5_000 * MS, 50 * MS)
     assert sum(waits) / len(waits) == pytest.approx(2_525 * MS)
-    assert list(_waits(51 * MS, 50 * MS)) == [51 * MS, MS]
+    assert list(waits_of(51 * MS, 50 * MS)) == [51 * MS, MS]
