@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+import threading
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mcp import Client, StdioServerParameters
 from websockets.exceptions import InvalidStatus
 
 from perftui_agent.serve.worker_socket import MAX_CLIENTS
 from perftui_agent.wire.dumps import Dump, DumpRequest
 from perftui_agent.wire.frames import Frame, Hello
+from tests.support.command import Forked
 from tests.support.doors import TOKEN, handshake, raw, visiting
 from tests.support.servers import STOP_TIMEOUT_S, Service, running, wait_until, write_app
 
@@ -24,6 +30,7 @@ import logging
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse
 from perftui_agent import instrument
+from sqlalchemy import create_engine, text
 
 logging.basicConfig(level=logging.INFO)
 app = FastAPI()
@@ -45,6 +52,15 @@ def tell() -> list[str]:
     told = seen[:]
     seen.clear()
     return told
+
+engine = create_engine("sqlite:///shop.db", connect_args={{"timeout": 20}})
+
+@app.get("/items")
+def items() -> list[str]:
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE IF NOT EXISTS items (name TEXT, price INT)"))
+        found = connection.execute(text("SELECT name FROM items WHERE price > :least"), {{"least": 3}})
+        return list(found.scalars())
 
 @app.websocket("/chat")
 async def chat(socket: WebSocket) -> None:
@@ -171,6 +187,86 @@ def test_every_verb_reaches_it_by_its_url(shop: Service) -> None:
     said = told.stdout + told.stderr + dump.stdout + dump.stderr
     assert TOKEN not in said
     assert "0123456789abcdefghij" not in wrong.stderr
+
+
+@contextmanager
+def customers(service: Service) -> Iterator[None]:
+    """Ask for the items again and again."""
+    over = threading.Event()
+
+    def come() -> None:
+        with service.client() as client:
+            while not over.wait(0.05):
+                client.get("/items", headers={"x-user": "ann", "Connection": "close"})
+
+    thread = threading.Thread(target=come)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_what_takes_a_while_is_asked_by_it_as_well(shop: Service) -> None:
+    """Two pictures at once, and what has something done in a worker."""
+    target = f"{shop.url}/any/prefix"
+    elsewhere = {"PERFTUI_RUNTIME_DIR": str(shop.runtime_dir / "nothing"), "PERFTUI_TOKEN": TOKEN}
+    here = replace(shop, env=shop.env | elsewhere)
+    pid = shop.pids()[0]
+
+    def told(verb: str, *arguments: str) -> Any:
+        answer = here.perftui(verb, *arguments, "--json")
+        assert answer.returncode == 0, (verb, answer.stderr)
+        assert TOKEN not in answer.stdout + answer.stderr
+        return json.loads(answer.stdout)
+
+    with customers(shop), ThreadPoolExecutor() as beside:
+        queries = told("snapshot", target, "--for", "1s")["queries"]
+        (wanted,) = [each["fingerprint"] for each in queries if "WHERE price" in each["statement"]]
+        comparison = beside.submit(told, "compare", target, target, "--for", "3s")
+        # A worker does one thing at a time.
+        database = told("database", target)
+        plan = told("explain", target, wanted)
+        functions = told("functions", target, "--route", "GET /items", "--requests", "2")
+        memory = told("memory", target, "--worker", str(pid), "--for", "1s")
+        routes = comparison.result()["routes"]
+    assert database["kind"] == "sqlite"
+    assert [each["table"] for each in plan["verdicts"]] == ["items"]
+    assert functions["requests"] == 2
+    assert any("items" in each["where"] for each in functions["functions"])
+    assert memory["pid"] == pid
+    assert [each["route"] for each in routes] == ["GET /items"]
+
+
+def test_watching_and_an_assistant_follow_it(shop: Service) -> None:
+    """Until they are ended, as beside the service."""
+    target = f"{shop.url}/any/prefix"
+    env = shop.env | {"PERFTUI_RUNTIME_DIR": str(shop.runtime_dir / "nothing"), "PERFTUI_TOKEN": TOKEN}
+
+    async def ask() -> Any:
+        server = StdioServerParameters(command=sys.executable, args=["-m", "perftui", "mcp", target], env=env)
+        async with asyncio.timeout(60), Client(server) as client:
+            state: Any = {"workers": []}
+            while len(state["workers"]) < 2:
+                state = (await client.call_tool("state", {})).structured_content
+            return state
+
+    watching = Forked("watch", target, "--on", "low", env=env)
+    try:
+        state = asyncio.run(ask())
+        assert watching.stderr is not None
+        said = [watching.stderr.readline()]
+        while "live" not in said[-1]:
+            assert said[-1], said
+            said.append(watching.stderr.readline())
+        watching.terminate()
+        watching.communicate(timeout=30)
+    finally:
+        watching.kill()
+        watching.wait()
+    assert watching.returncode == 0
+    assert sorted(each["pid"] for each in state["workers"]) == shop.pids()
 
 
 def test_promise_17_what_a_proxy_says_is_not_believed(shop: Service) -> None:
