@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import random
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager
 from types import TracebackType
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -101,6 +102,10 @@ class Channel:
             raise ConnectionResetError(self.ended)
         await self._door.send(carried(self.number, data))
 
+    def waiting(self) -> AbstractContextManager[None]:
+        """Have the door be waited for, however silent it is: see `Patient`."""
+        return self._door.waiting()
+
     def __aiter__(self) -> Channel:
         return self
 
@@ -122,6 +127,7 @@ class Door:
         self._channels: dict[int, Channel] = {}
         self._asked: dict[str, asyncio.Queue[Remains]] = {}
         self._questions = 0
+        self._waiting = 0
         self._task: asyncio.Task[None] | None = None
         self.roster: Roster | None = None
         """What was said last of who is there."""
@@ -193,6 +199,15 @@ class Door:
             del self._asked[name]
         return found
 
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Take no silence amiss: the worker that answers may be the one that was asked for something long."""
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
     async def say(self, message: ToDoor) -> None:
         """Say something to the door itself."""
         await self.send(said(message))
@@ -235,8 +250,13 @@ class Door:
             ping_interval=None,  # it says something each second
         ) as connection:
             while True:
-                async with asyncio.timeout(QUIET_S):
-                    data = await connection.recv()
+                try:
+                    async with asyncio.timeout(QUIET_S):
+                        data = await connection.recv()
+                except TimeoutError:
+                    if self._waiting:
+                        continue
+                    raise
                 if not isinstance(data, bytes):
                     raise WireError("doors send binary messages")
                 number, message = opened(data)

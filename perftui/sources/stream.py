@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
@@ -46,6 +46,14 @@ class Connection(Protocol):
         """Send a message; one of `LOST` if it can't be."""
 
     def __aiter__(self) -> AsyncIterator[str | bytes]: ...
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A connection that is given up when nothing comes over it for a while."""
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Not within this: what was asked of the other side may keep it from saying anything."""
 
 
 class WrongWireError(Exception):
@@ -155,15 +163,18 @@ class Stream:
         answer: asyncio.Future[ActionResult | Refusal] = asyncio.get_running_loop().create_future()
         pending = self._asked[request.id] = _Asked(answer, told, time.monotonic())
         finishing = asyncio.create_task(self._finish(request.id, finish)) if finish is not None else None
+        connection = self._connection
+        waiting = connection.waiting() if isinstance(connection, Patient) else contextlib.nullcontext()
         try:
-            await self._connection.send(encode(request))
-            while True:
-                left_s = pending.heard_at + timeout_s - time.monotonic()
-                done, _ = await asyncio.wait({answer}, timeout=max(left_s, 0.0))
-                if done:
-                    return answer.result()
-                if left_s <= 0:
-                    raise NotAnsweredError(f"worker {pid} did not answer within {timeout_s:g} s")
+            with waiting:
+                await connection.send(encode(request))
+                while True:
+                    left_s = pending.heard_at + timeout_s - time.monotonic()
+                    done, _ = await asyncio.wait({answer}, timeout=max(left_s, 0.0))
+                    if done:
+                        return answer.result()
+                    if left_s <= 0:
+                        raise NotAnsweredError(f"worker {pid} did not answer within {timeout_s:g} s")
         except _CLOSED:
             raise NotAnsweredError(f"the connection to worker {pid} ended") from None
         finally:

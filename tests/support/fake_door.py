@@ -72,6 +72,8 @@ class FakeDoor:
     tokens: list[str | None] = field(default_factory=list)
     channels: dict[str, int] = field(default_factory=dict)
     """By worker, the channel that was opened last."""
+    carried: int = 0
+    """Messages to workers."""
     told: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def say(self, message: FromDoor) -> None:
@@ -108,6 +110,8 @@ class FakeDoor:
                 assert isinstance(data, bytes)
                 number, message = opened(data)
                 if number != DOOR:
+                    self.carried += 1
+                    self.told.set()
                     continue
                 asked = decode_to_door(message)
                 self.asked.append(asked)

@@ -143,6 +143,29 @@ def test_a_door_that_says_nothing_any_more_is_knocked_at_anew(monkeypatch: pytes
     run(scenario)
 
 
+def test_a_door_that_falls_silent_over_what_it_was_asked_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To look at all objects takes an agent seconds, and its worker may be the one that answers."""
+
+    async def scenario() -> None:
+        async with followed() as (door, source):
+            await next_of(source, WorkerJoined)
+            asking = asyncio.create_task(source.ask(worker(7).id, DumpRequest(id="d"), 30.0))
+            await door.until(lambda: door.carried > 0)
+            monkeypatch.setattr(door_module, "QUIET_S", 0.1)
+            await door.say(door.there)
+            await asyncio.sleep(0.5)
+            assert len(door.connections) == 1
+            await door.give(worker(7), Refusal(id="d", reason="not now", advice="later"))
+            answer = await asking
+            assert isinstance(answer, Refusal)
+            assert answer.reason == "not now"
+            await door.until(lambda: len(door.connections) > 1)
+
+    run(scenario)
+
+
 def test_a_worker_of_which_the_door_says_nothing_any_more_is_gone_and_leaves_its_last_words() -> None:
     """What it could not send is asked for; its siblings go on."""
 
