@@ -28,7 +28,8 @@ from perftui_agent.wire.frames import Frame
 TAKEN_OUT = "request paths, statement texts, host names"
 
 LEAST_LETTERS = 3
-"""A host with a shorter name is not looked for in other texts: it would be found in words."""
+"""A host with a shorter name is not looked for in other texts: it would be found in words. Where an id of one
+of its workers stands, it is."""
 
 _NO_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"})  # noqa: S104 - read, not bound
 
@@ -50,11 +51,8 @@ class Redaction:
         self._names: dict[str, dict[str, str]] = {}
         for host in sorted(set(hosts)):
             self._name(_HOSTS, host)
-        names = {
-            host: name for host, name in self._names.get(_HOSTS, {}).items() if len(host) >= LEAST_LETTERS
-        }
-        longest_first = sorted(names, key=len, reverse=True)
-        self._found = re.compile("|".join(map(re.escape, longest_first))) if names else None
+        longest_first = sorted(self._names.get(_HOSTS, {}), key=len, reverse=True)
+        self._found = re.compile("|".join(map(_pattern, longest_first))) if longest_first else None
 
     def __call__(self, event: Entry) -> Entry | None:
         """Return an event without what must not leave the house; nothing if nothing is left."""
@@ -118,6 +116,12 @@ class Redaction:
             return b""
         plain = self._redacted(msgspec.to_builtins(taken, builtin_types=(bytes,)), "")
         return encode(msgspec.convert(plain, type(taken)))
+
+
+def _pattern(host: str) -> str:
+    """Return what finds a host's name in a text; a short one only before what follows it in an id."""
+    name = re.escape(host)
+    return name if len(host) >= LEAST_LETTERS else rf"(?<![\w.-]){name}(?=/\d+/\w)"
 
 
 def _figures_of(course: RampCourse) -> RampCourse:

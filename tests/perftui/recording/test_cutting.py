@@ -103,6 +103,21 @@ def test_what_is_redacted_is_nowhere_in_the_piece(tmp_path: Path) -> None:
         assert len({row.request.path for row in other_summary.slowest}) > 3
 
 
+def test_workers_of_a_host_with_a_short_name_keep_their_frames(tmp_path: Path) -> None:
+    """Its name is in their ids, and is replaced there as well, but in no word that holds its letters."""
+    source = record(tmp_path / "a.perftui", on_host("ap", rich_service(20)))
+    cut_to(source, tmp_path / "b.perftui", "--redact")
+    held = held_in(tmp_path / "b.perftui")
+    assert b"ap/4" in held_in(source)
+    assert b"ap/4" not in held
+    assert b"app/r.py" in held
+    with Recording.open(source) as whole, Recording.open(tmp_path / "b.perftui") as share:
+        one, other = summary_between(whole, T, T + 20), summary_between(share, T, T + 20)
+    assert one.totals.requests
+    assert one.totals == other.totals
+    assert [row.state for row in other.workers] == [row.state for row in one.workers]
+
+
 def test_a_piece_of_no_time_is_refused(tmp_path: Path) -> None:
     """From after to, and moments that are none, are told in a line."""
     source = record(tmp_path / "a.perftui", rich_service(20))
