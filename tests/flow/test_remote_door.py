@@ -78,7 +78,9 @@ BEARER = f"Bearer {TOKEN}"
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Two workers with middleware, an answer of its own to unknown paths, and a door."""
     app = write_app(tmp_path_factory.mktemp("shop"), SHOP)
-    with running(app, workers=2, options=["--root-path", "/shop", "--ws", "wsproto"]) as service:
+    # A crowded machine may leave a worker whose memory is watched no turn for five seconds, and so end it.
+    options = ["--root-path", "/shop", "--ws", "wsproto", "--timeout-worker-healthcheck", "60"]
+    with running(app, workers=2, options=options) as service:
         service.wait_registered()
         yield service
 
