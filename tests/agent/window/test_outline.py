@@ -63,6 +63,7 @@ def test_what_differs_in_its_literals_alone_has_one_outline() -> None:
         "SELECT E'\\'' FROM t",
         "SELECT q'[it's]' FROM dual",
         "SELECT $$it's$$",
+        "SELECT 'it''s'",
     ],
 )
 def test_where_a_quote_may_be_something_else_a_text_is_its_own_outline(text: str) -> None:
