@@ -20,6 +20,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +49,21 @@ _SILENT = frozenset({"gunicorn-asgi", "hypercorn", "granian"})
 
 _STARTED = ("Application startup complete", "'lifespan' protocol appears unsupported")
 """What uvicorn logs once per worker: with lifespan events, and for an app without them."""
+
+
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "Connection": "close", "User-Agent": "tests"}
+
+
+class _Connection(HTTPConnection):
+    uds: str | None = None
+
+    def connect(self) -> None:
+        if self.uds is None:
+            super().connect()
+            return
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.uds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +106,23 @@ class Service:
 
         One connection would stay with one worker; new ones are spread over all of them.
         """
-        with self.client() as client:
-            return [client.get(path, headers={"Connection": "close"}) for _ in range(times)]
+        path = httpx.URL(path).raw_path.decode()
+        return [self._got(path) for _ in range(times)]
+
+    def _got(self, path: str) -> httpx.Response:
+        """Get a path as httpx does, at a fifth of its CPU: some tests ask ten thousand times."""
+        connection = _Connection("127.0.0.1", self.port, timeout=30)
+        connection.uds = self.uds
+        try:
+            connection.request("GET", path, headers=_HEADERS)
+            answer = connection.getresponse()
+            return httpx.Response(answer.status, headers=answer.getheaders(), content=answer.read())
+        except TimeoutError as error:
+            raise httpx.ReadTimeout(str(error)) from error
+        except (OSError, HTTPException) as error:
+            raise httpx.ReadError(str(error)) from error
+        finally:
+            connection.close()
 
     def pids(self) -> list[int]:
         """Return the pids of the live workers, as the system knows them (agent or not)."""

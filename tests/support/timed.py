@@ -14,7 +14,7 @@ import sys
 import textwrap
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -132,6 +132,31 @@ def in_a_process(source: str, **env: str) -> str:
     )
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+def in_forks(common: str, bodies: Mapping[str, str]) -> dict[str, str]:
+    """Run each body in a process of its own, forked after what they have in common; return what each printed.
+
+    What is imported in common is so once, and all else that a process has they have for themselves.
+    """
+    forks = [f"fork({name!r}, {textwrap.dedent(body)!r})" for name, body in bodies.items()]
+    told = in_a_process("\n".join([textwrap.dedent(common), _FORK, *forks]))
+    _, *parts = told.split("\0")
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+_FORK = """
+import os, sys
+
+def fork(name, body):
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        print(end=f"\\0{name}\\0")
+        exec(body, globals())
+        sys.exit()
+    assert os.waitpid(child, 0)[1] == 0, name
+"""
 
 
 @contextlib.contextmanager
