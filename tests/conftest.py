@@ -18,7 +18,7 @@ hypothesis.settings.load_profile("perftui")
 # Nor is a developer's own terminal, language or settings: neither tests nor what they start see any of it.
 for name in [name for name in os.environ if name.startswith("PERFTUI_")]:
     del os.environ[name]
-# COLUMNS and LINES come from readline as well, which pytest imports: every lane of xdist inherits 80 by 24.
+# COLUMNS and LINES come from readline as well, which pytest imports: what tests start inherits 80 by 24.
 for name in ("TMUX", "NO_COLOR", "COLUMNS", "LINES", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(name, None)
 # The last of them would have hundreds of servers compile all they import: 2 s of CPU each.
@@ -48,15 +48,10 @@ _SOON = 0.85
 """Of the tests that compute so many are begun by the last that waits: those that are left end evenly."""
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist looks at the groups right after
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In lanes, put tests that wait between those that compute, and those that share something into one."""
-    if not getattr(config.option, "loadgroup", False):
-        return
-    items[:] = _in_order(items)
-    for item in items:
-        if isinstance(item, pytest.Function) and (shared := _shared(item)):
-            item.add_marker(pytest.mark.xdist_group(" ".join([item.path.stem, *shared])))
+    """In lanes, put tests that wait between those that compute."""
+    if getattr(config.option, "lanes", 0):
+        items[:] = _in_order(items)
 
 
 @pytest.hookimpl(trylast=True)
@@ -67,14 +62,10 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(
+        50_000, 10, 20
+    )  # as the dashboard's: by Python's own a fifth of its tests' CPU went there
     gc.enable()
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Report a test by its own name once it has left its lane: else it is not found to be tried again."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        report.nodeid = without_group(report.nodeid)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -85,14 +76,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
 
 
-def without_group(nodeid: str) -> str:
-    """Return what pytest calls a test that xdist has put into a group."""
-    return nodeid.rpartition("@")[0] if nodeid.rfind("@") > nodeid.rfind("]") else nodeid
-
-
 def _in_order(items: list[pytest.Item]) -> list[pytest.Item]:
     """Return the longest first, then both kinds evenly mixed: all at once, one kind would idle."""
-    longest = [item for item in items if item.nodeid.startswith(_LONGEST)]
+    longest = [item for each in _LONGEST for item in items if item.nodeid.startswith(each)]
     rest = [item for item in items if not item.nodeid.startswith(_LONGEST)]
     starters = {name for name, module in _modules(rest).items() if _starts_servers(module)}
     waiting = [item for item in rest if item.path in starters]
@@ -109,11 +95,3 @@ def _modules(items: list[pytest.Item]) -> dict[Path, ModuleType]:
 def _starts_servers(module: ModuleType) -> bool:
     """Tell whether tests of a module start servers or terminals, and mostly wait for them."""
     return any(getattr(each, "__module__", "") in _WAITED_FOR for each in vars(module).values())
-
-
-def _shared(item: pytest.Function) -> list[str]:
-    """Return the fixtures that a test shares with others of its module, each with its parameter."""
-    params = item.callspec.params if hasattr(item, "callspec") else {}
-    found = item._fixtureinfo.name2fixturedefs
-    shared = [name for name, versions in found.items() if versions[-1].scope == "module"]
-    return [f"{name}={params.get(name)}" for name in sorted(shared)]

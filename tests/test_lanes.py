@@ -1,43 +1,142 @@
-"""Several tests at once: what they share is started once."""
+"""Several tests at once: what they share is started once, and nothing that one does is lost."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import without_group
+TESTS = """
+import os, sys, time
+import pytest
+
+@pytest.fixture(scope="session")
+def everywhere(tmp_path_factory):
+    yield tmp_path_factory.getbasetemp()
+    open(os.path.join(DIRECTORY, f"ended-{os.getpid()}"), "w").close()
+
+@pytest.fixture(scope="module", params=["one", "other"])
+def server(request):
+    made = os.open(os.path.join(DIRECTORY, f"made-{request.param}"), os.O_CREAT | os.O_EXCL)
+    yield os.getpid()
+    os.close(made)
+    os.rename(os.path.join(DIRECTORY, f"made-{request.param}"), os.path.join(DIRECTORY, request.param))
+
+@pytest.mark.parametrize("number", range(4))
+def test_shares(server, number):
+    time.sleep(0.05)
+    assert os.getpid() == server
+
+@pytest.mark.parametrize("number", range(8))
+def test_alone(everywhere, tmp_path, number):
+    print("said by", number)
+    assert tmp_path.is_relative_to(everywhere)
+    time.sleep(0.2)
+
+def test_fails():
+    print("said before it failed")
+    assert 1 == 2
+
+def test_dies():
+    os._exit(7)
+
+def test_is_skipped():
+    pytest.skip("not here")
+"""
+
+ENDS_BADLY = """
+import pytest
+
+@pytest.fixture(scope="session")
+def broken():
+    yield
+    raise ValueError("cannot be undone")
+
+def test_passes(broken): pass
+"""
+
+
+def run(directory: Path, source: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run tests of this source in three lanes."""
+    (directory / "pytest.ini").write_text("[pytest]\n")
+    (directory / "test_these.py").write_text(f"DIRECTORY = {str(directory)!r}\n{source}")
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "tests.lanes", "--lanes=3", "-c", "pytest.ini",
+         "--rootdir", str(directory), "-rA", *options, "test_these.py"],
+        cwd=directory, env={"PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def server() -> str:
-    """Stand for a server that the tests of a module share."""
-    return "started"
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    directory = tmp_path_factory.mktemp("ran")
+    done = run(directory, TESTS)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return directory, done.stdout
 
 
-def test_what_shares_a_server_has_a_lane_for_it(request: pytest.FixtureRequest, server: str) -> None:
-    """Else each lane would start it, and say nothing: as when pytest had changed what xdist goes by."""
-    in_lanes = getattr(request.config.option, "loadgroup", False)
-    assert request.node.nodeid.endswith("@test_lanes server=None") == bool(in_lanes)
+def test_every_test_is_reported_once_by_its_name(ran: tuple[Path, str]) -> None:
+    """Those that pass, that fail and that are skipped."""
+    _, told = ran
+    assert "2 failed, 16 passed, 1 skipped" in told
+    assert len(set(re.findall(r"^PASSED (test_these\.py::\S+)", told, re.MULTILINE))) == 16
+    assert "FAILED test_these.py::test_fails - assert 1 == 2" in told
 
 
-@pytest.mark.parametrize("name", ["a.py::test_b", "a.py::test_b[c@d]", "a.py::B::test_c"])
-def test_a_test_that_fails_in_a_group_is_found_again_by_its_name(name: str) -> None:
-    """To be tried once more by itself: who is not found fails for nobody."""
-    assert [without_group(told) for told in (name, f"{name}@a server=None")] == [name, name]
+def test_what_a_test_has_said_is_told_with_it(ran: tuple[Path, str]) -> None:
+    """The files that output is caught in are each lane's own."""
+    _, told = ran
+    parts = re.findall(r"_+ (test_\w+(?:\[\d\])?) _+\n(.*?)(?=\n_{3}|\n={3})", told, re.DOTALL)
+    said = {name: re.findall("^said .*", text, re.MULTILINE) for name, text in parts}
+    assert said == {
+        "test_fails": ["said before it failed"],
+        "test_dies": [],
+        **{f"test_alone[{number}]": [f"said by {number}"] for number in range(8)},
+    }
 
 
-def test_lanes_that_do_not_find_the_same_tests_are_no_run(tmp_path: Path) -> None:
-    """Such a run ends before it begins: what is tried again, which is nothing, does not make it pass."""
-    conftest = Path(__file__).with_name("conftest.py").read_text(encoding="utf-8")
-    (tmp_path / "conftest.py").write_text(conftest, encoding="utf-8")
-    (tmp_path / "test_differs.py").write_text(
-        "import os, pytest\n"
-        "@pytest.mark.parametrize('number', [os.getpid()])\n"
-        "def test_differs(number): pass\n",
-        encoding="utf-8",
+def test_what_shares_a_server_has_a_lane_for_it(ran: tuple[Path, str]) -> None:
+    """It is made once, and taken down."""
+    directory, _ = ran
+    assert (directory / "one").exists()
+    assert (directory / "other").exists()
+
+
+def test_what_the_session_has_ends_with_each_lane(ran: tuple[Path, str]) -> None:
+    """Whichever lanes have made it."""
+    directory, _ = ran
+    assert 1 <= len(list(directory.glob("ended-*"))) <= 3
+
+
+def test_a_lane_that_dies_is_the_failure_of_its_test(ran: tuple[Path, str]) -> None:
+    """And another goes on."""
+    _, told = ran
+    assert "its lane ended with 7" in told
+
+
+def test_those_that_failed_are_found_again(tmp_path: Path) -> None:
+    """By their names, to be tried once more by themselves."""
+    run(tmp_path, "def test_a(): pass\ndef test_b(): assert 0\ndef test_c(): pass\n")
+    again = run(tmp_path, "def test_a(): pass\ndef test_b(): pass\ndef test_c(): pass\n", "--last-failed")
+    assert "1 passed" in again.stdout, again.stdout
+
+
+def test_the_first_failure_ends_all_of_them_where_that_is_wanted(tmp_path: Path) -> None:
+    """What the other lanes are at included."""
+    source = "import time\ndef test_a(): assert 0\n" + "".join(
+        f"def test_{number}(): time.sleep(20)\n" for number in range(9)
     )
-    lanes = [sys.executable, "-m", "pytest", "-q", "-n2", "--rootdir", str(tmp_path), str(tmp_path)]
-    assert subprocess.run(lanes, cwd=tmp_path, capture_output=True, check=False).returncode == 2
+    done = run(tmp_path, source, "-x")
+    assert done.returncode == 1
+    assert "1 failed in" in done.stdout
+
+
+def test_what_cannot_be_undone_fails(tmp_path: Path) -> None:
+    """A session's fixture that fails as its lane ends is an error of the run."""
+    done = run(tmp_path, ENDS_BADLY)
+    assert done.returncode == 1, done.stdout
+    assert "a lane could not end: ValueError: cannot be undone" in done.stdout
