@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from importlib.metadata import version
+from inspect import getdoc
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from mcp.server.mcpserver import MCPServer
@@ -142,7 +143,7 @@ async def serve(source: LiveSource) -> None:
         assistant.statements,
         assistant.compare,
     ):
-        server.add_tool(tool, annotations=READ_ONLY, structured_output=True)
+        server.add_tool(tool, description=getdoc(tool), annotations=READ_ONLY, structured_output=True)
     following = asyncio.create_task(feed.run(lambda _: None))
     try:
         await server.run_stdio_async()

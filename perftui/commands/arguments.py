@@ -28,6 +28,12 @@ def seconds(text: str) -> float:
     return value
 
 
+class WholeNumber(click.IntRange):
+    """A number of something, or a pid; what is none is told as such."""
+
+    name = "whole number"
+
+
 def row_filter(text: str) -> Filter:
     """Return the filter that `text` says."""
     try:

@@ -17,6 +17,7 @@ from types import FrameType
 
 import click
 
+from perftui.commands.arguments import WholeNumber
 from perftui.commands.opening import dashboard_options, need_terminal, open_dashboard, settled
 from perftui.config import Config
 from perftui_agent.wire.registration import read_registrations, runtime_dir
@@ -43,8 +44,8 @@ class DemoError(click.ClickException):
 
 @click.command()
 @click.option("--headless", is_flag=True, help="Print the target instead of opening the dashboard on it.")
-@click.option("--port", type=click.IntRange(1, 65535), help="The shop's port.  [default: a free one]")
-@click.option("--workers", type=click.IntRange(1, 32), default=4, show_default=True, help="Worker processes.")
+@click.option("--port", type=WholeNumber(1, 65535), help="The shop's port.  [default: a free one]")
+@click.option("--workers", type=WholeNumber(1, 32), default=4, show_default=True, help="Worker processes.")
 @click.option(
     "--rps",
     type=click.FloatRange(0, 500, min_open=True),

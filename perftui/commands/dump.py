@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from perftui.commands.acting import tell_refusals, wanted_workers
-from perftui.commands.arguments import json_option, targets_argument
+from perftui.commands.arguments import WholeNumber, json_option, targets_argument
 from perftui.model.text import clean
 from perftui.present.details.threads import LOCALS_WARNING
 from perftui.present.documents.dumps import alike_document, dump_document
@@ -22,7 +22,7 @@ from perftui_agent.wire.dumps import Dump, Refusal
 
 @click.command()
 @targets_argument
-@click.option("--worker", "pid", type=click.IntRange(1), metavar="PID", help="Dump this worker alone.")
+@click.option("--worker", "pid", type=WholeNumber(1), metavar="PID", help="Dump this worker alone.")
 @click.option(
     "--locals",
     "locals_of",

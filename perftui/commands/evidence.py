@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from perftui.commands.arguments import json_option
+from perftui.commands.arguments import WholeNumber, json_option
 from perftui.model.evidence import evidence_row, latest_evidence, result_of
 from perftui.model.flame import samples_of
 from perftui.model.happenings import EvidenceRow
@@ -32,7 +32,7 @@ LIST = "what there is: perftui evidence"
 
 
 @click.command()
-@click.argument("number", type=click.IntRange(1), required=False, metavar="[NUMBER]")
+@click.argument("number", type=WholeNumber(1), required=False, metavar="[NUMBER]")
 @click.option(
     "-o",
     "--output",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from perftui.commands.acting import wanted_workers
-from perftui.commands.arguments import json_option, token_option, warn_if_overheard
+from perftui.commands.arguments import WholeNumber, json_option, token_option, warn_if_overheard
 from perftui.model.text import clean_text
 from perftui.present.documents.explain import explain_document, explain_text
 from perftui.sources.actions import take_explanation
@@ -27,7 +27,7 @@ from perftui_agent.wire.explain import Explanation
 @click.option(
     "--worker",
     "pid",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     metavar="PID",
     help="Ask this worker; else any that has run it.",
 )

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from perftui.commands.acting import ProgressBar, ended_by_ctrl_c, tell_refusals, wanted_workers
-from perftui.commands.arguments import json_option, seconds, targets_argument
+from perftui.commands.arguments import WholeNumber, json_option, seconds, targets_argument
 from perftui.model.events import FrameReceived, HistoryReceived
 from perftui.present.documents.functions import functions_document, functions_pstats, functions_text
 from perftui.sources.actions import take_functions
@@ -39,14 +39,14 @@ ENDING = ".pstats"
 )
 @click.option(
     "--requests",
-    type=click.IntRange(1, MOST_REQUESTS),
+    type=WholeNumber(1, MOST_REQUESTS),
     default=20,
     show_default=True,
     metavar="N",
     help="How many.",
 )
 @click.option(
-    "--worker", "pid", type=click.IntRange(1), metavar="PID", help="In this worker; else where they go."
+    "--worker", "pid", type=WholeNumber(1), metavar="PID", help="In this worker; else where they go."
 )
 @click.option(
     "--for",

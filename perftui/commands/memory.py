@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from perftui.commands.acting import ProgressBar, ended_by_ctrl_c, tell_refusals, wanted_workers
-from perftui.commands.arguments import json_option, seconds, targets_argument
+from perftui.commands.arguments import WholeNumber, json_option, seconds, targets_argument
 from perftui.present.documents.memory import memory_document, memory_text
 from perftui.sources.actions import take_memory
 from perftui.sources.live import LiveSource
@@ -24,9 +24,7 @@ LONGEST_S = 600.0
 
 @click.command()
 @targets_argument
-@click.option(
-    "--worker", "pid", type=click.IntRange(1), metavar="PID", help="The worker, if there are several."
-)
+@click.option("--worker", "pid", type=WholeNumber(1), metavar="PID", help="The worker, if there are several.")
 @click.option(
     "--for", "for_s", type=seconds, default="60s", show_default=True, metavar="TIME", help="How long."
 )

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import click
 
 from perftui.commands.acting import ProgressBar, ended_by_ctrl_c, tell_refusals, wanted_workers
-from perftui.commands.arguments import json_option, seconds, targets_argument
+from perftui.commands.arguments import WholeNumber, json_option, seconds, targets_argument
 from perftui.model.flame import samples_of
 from perftui.model.text import clean_text
 from perftui.present.documents.profiles import WRITERS, profile_document, profile_text, writer_for
@@ -27,14 +27,14 @@ from perftui_agent.wire.identity import WorkerIdentity
 
 @click.command()
 @targets_argument
-@click.option("--worker", "pid", type=click.IntRange(1), metavar="PID", help="This worker alone.")
+@click.option("--worker", "pid", type=WholeNumber(1), metavar="PID", help="This worker alone.")
 @click.option(
     "--for", "for_s", type=seconds, default="10s", show_default=True, metavar="TIME", help="How long."
 )
 @click.option(
     "--rate",
     "rate_hz",
-    type=click.IntRange(1, HIGHEST_RATE_HZ),
+    type=WholeNumber(1, HIGHEST_RATE_HZ),
     default=100,
     show_default=True,
     metavar="HZ",

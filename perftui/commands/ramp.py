@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from perftui.check.grammar import Objective
-from perftui.commands.arguments import json_option, seconds, token_option, warn_if_overheard
+from perftui.commands.arguments import WholeNumber, json_option, seconds, token_option, warn_if_overheard
 from perftui.commands.opening import dashboard_options
 from perftui.commands.ramp_options import (
     Rate,
@@ -50,7 +50,7 @@ from perftui.sources.target import parse_live
               "latency of its first steps]")  # fmt: skip
 @click.option("--for", "longest_s", type=seconds, default="15m", show_default=True, metavar="TIME",
               help="The whole of it takes no longer.")  # fmt: skip
-@click.option("--connections", type=click.IntRange(1, 20_000), default=1000, show_default=True,
+@click.option("--connections", type=WholeNumber(1, 20_000), default=1000, show_default=True,
               help="Requests under way at once, at most.")  # fmt: skip
 @click.option("--new-connections", type=share_of, default="0", metavar="10%",
               help="Which part of the requests opens a connection of its own.")  # fmt: skip
@@ -59,7 +59,7 @@ from perftui.sources.target import parse_live
 @click.option(
     "--workers-at", metavar="HOST:PORT", help="Where Locust's workers find its master: an address here."
 )
-@click.option("--workers", type=click.IntRange(1, 1000), default=1, show_default=True,
+@click.option("--workers", type=WholeNumber(1, 1000), default=1, show_default=True,
               help="How many of Locust's workers to wait for.")  # fmt: skip
 @click.option("--i-own", metavar="HOST", help="Send to this host, which is not this machine: it is yours.")
 @click.option(

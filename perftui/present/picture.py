@@ -90,6 +90,10 @@ def header_line(
     # Names may be as long as they like: how fresh the picture is stays on the screen, and what hides rows.
     remark = [Cell(f"{note} ", "dim")] if note else _chip(picture, width // (2 if crumbs else 3))
     room = width - width_of(state) - width_of(remark) - 2
+    if not crumbs:
+        # A long target is cut before what of it is missed goes: whoever typed it knows it.
+        wanted = width_of([cell for each in _targets(summary, scope) for cell in each])
+        room = max(room - wanted, min(room, LEAST_NAMES))
     left = [Cell(" "), *_names(summary, crumbs, room), *state]
     targets = [] if note else _right(summary, scope, width - width_of(left) - width_of(remark) - 3)
     line = spread(left, [*targets, *remark], width)
@@ -130,6 +134,9 @@ def _names(summary: Summary, crumbs: tuple[str, ...], room: int) -> list[Cell]:
         cells += [*([parts] if place else []), Cell(fit_middle(name, length), style)]
     return cells
 
+
+LEAST_NAMES = 32
+"""Cells for a service and its target, whatever stands beside them: `localhost:42199` is not cut."""
 
 _SHORTEST = 8
 """A name cut to fewer cells tells nothing."""
@@ -182,15 +189,17 @@ def _clock_cells(playing: Playing) -> list[Cell]:
     return [Cell(f" {verb} {playing.at}{speed} ", "notice"), Cell(f" of {playing.ends_at}", "dim")]
 
 
+def _targets(summary: Summary, scope: str) -> list[list[Cell]]:
+    """Return the targets of a scope, the missed ones first."""
+    verdicts = [verdict for verdict in summary.slo if verdict.scope == scope]
+    verdicts.sort(key=lambda verdict: verdict.met is not False)
+    return [[*verdict_cells(verdict), Cell("  ")] for verdict in verdicts]
+
+
 def _right(summary: Summary, scope: str, room: int) -> list[Cell]:
     """Return as many of the targets as fit, the missed ones first, then the sample."""
-    verdicts = sorted(
-        (verdict for verdict in summary.slo if verdict.scope == scope),
-        key=lambda verdict: verdict.met is not False,
-    )
     cells: list[Cell] = []
-    for verdict in verdicts:
-        more = [*verdict_cells(verdict), Cell("  ")]
+    for more in _targets(summary, scope):
         if width_of(cells) + width_of(more) > room:
             break
         cells += more

@@ -117,6 +117,10 @@ def parse(text: str) -> Target:
         return _remote(word)
     if colon and kind in {"unix", "pid", "service"}:
         return _named(word, kind, rest)
+    if rest.startswith("//"):
+        raise TargetError(
+            f"{word}: a service elsewhere is asked over https://", "like this: https://shop.example"
+        )
     if word.endswith(".perftui"):
         return RecordingTarget(word)
     if word.startswith(("/", "./", "../", "~")):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 import pytest
 
-from perftui.commands.arguments import row_filter, seconds
+from perftui.commands.arguments import WholeNumber, row_filter, seconds
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,13 @@ def test_anything_else_is_refused(text: str) -> None:
     """No guess is made at what was meant."""
     with pytest.raises(click.BadParameter, match="write 500ms, 10s or 2m"):
         seconds(text)
+
+
+def test_what_is_no_number_is_called_that() -> None:
+    """Not by what the type is called inside."""
+    typed: Any = "x"
+    with pytest.raises(click.BadParameter, match="'x' is not a valid whole number"):
+        WholeNumber(1).convert(typed, None, None)
 
 
 def test_a_filter_that_is_not_understood_is_refused_in_its_own_words() -> None:

@@ -165,6 +165,20 @@ def test_targets_are_told_in_the_header() -> None:
     assert "▲ GET /reports" in text
 
 
+def test_a_long_target_is_cut_before_what_is_missed_goes() -> None:
+    """Whoever typed it knows it; that the p95 is missed is what the screen is for."""
+
+    class Far(FakeFeed):
+        def summary(self, window_s: float, cursor: float | None = None) -> Summary:
+            target = "https://shop.internal.example:8443/some/prefix"
+            return replace(super().summary(window_s, cursor), target=target)
+
+    first = look(Far(troubles=("slo",))).splitlines()[0]
+    assert "p95<200ms ✗" in first
+    assert "shop · http" in first
+    assert "prefix · 4/4 workers · ● live · 1m" in first
+
+
 def test_a_resize_reflows() -> None:
     """From large to small and back the same picture comes out as if it had been so from the start."""
 

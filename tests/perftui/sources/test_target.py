@@ -99,6 +99,12 @@ def test_a_path_is_answered_with_how_to_write_a_socket() -> None:
         parse("/run/shop.sock")
 
 
+def test_a_url_of_another_kind_is_no_port() -> None:
+    """What a service elsewhere is asked over is named."""
+    with pytest.raises(TargetError, match="ftp://shop: a service elsewhere is asked over https://"):
+        parse("ftp://shop")
+
+
 @pytest.mark.parametrize("text", ["https://shop.example/api?token=x", "http://shop.example#x"])
 def test_a_url_with_a_query_is_no_target(text: str) -> None:
     """It would be shown and kept, with whatever secret is in it."""
