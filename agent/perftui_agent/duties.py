@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perftui_agent import apps_routes
 from perftui_agent.belongings import Belongings
 from perftui_agent.blackbox.box import BlackBox
 from perftui_agent.blackbox.keeping import Keeping
@@ -22,25 +21,19 @@ from perftui_agent.evidence import EvidenceTray
 from perftui_agent.inspect.actions import Actions
 from perftui_agent.inspect.database.lock_list import LockLists
 from perftui_agent.inspect.database.lock_watch import LockWatch
-from perftui_agent.inspect.database.look import Databases
 from perftui_agent.inspect.database.own_connection import OwnConnections
-from perftui_agent.inspect.database.tables import tables_of
 from perftui_agent.inspect.database.turn import Turns
 from perftui_agent.inspect.database.watch import DatabaseWatch
-from perftui_agent.inspect.dump import take_dump
 from perftui_agent.inspect.explain.attention import Attention
 from perftui_agent.inspect.explain.explainer import Explainer
-from perftui_agent.inspect.functions import Traffic
 from perftui_agent.inspect.inspector import Inspector
 from perftui_agent.inspect.on_signal import SignalledStacks
 from perftui_agent.inspect.ptrace import name_thread, permit_tracing
-from perftui_agent.inspect.pyspy import PySpy
-from perftui_agent.inspect.source import SourceReader
+from perftui_agent.inspection import databases_of, inspector_of
 from perftui_agent.listeners import Listeners
+from perftui_agent.neighbourhood import look_out
 from perftui_agent.presence import Presence
-from perftui_agent.probes.http.detour import Detour
 from perftui_agent.probes.machine.footprint import Footprint
-from perftui_agent.probes.sql.databases import database_of
 from perftui_agent.probes.sql.stuck import StuckLook
 from perftui_agent.records import Shape
 from perftui_agent.resident import risen_bytes
@@ -49,24 +42,19 @@ from perftui_agent.serve.introduction import introduce, said_now
 from perftui_agent.serve.rendezvous import Rendezvous
 from perftui_agent.serve.sharing import shared_with_others
 from perftui_agent.serve.worker_socket import WorkerSocket
-from perftui_agent.siblings.aftermath import Aftermath
-from perftui_agent.siblings.endings import Endings
-from perftui_agent.siblings.lookout import Lookout
-from perftui_agent.siblings.neighbours import Neighbour, Neighbours
-from perftui_agent.siblings.routes_of_stacks import RoutesOfStacks
-from perftui_agent.siblings.supervision import own_supervisor
+from perftui_agent.siblings.neighbours import Neighbours
 from perftui_agent.siblings.watch import Watch
 from perftui_agent.triggers.lasting import LastingSigns
 from perftui_agent.triggers.runner import Triggers
 from perftui_agent.wire.actions import Progress
 from perftui_agent.wire.clock import steady_ns
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.dumps import Dump, Refusal
+from perftui_agent.wire.dumps import Refusal
 from perftui_agent.wire.explain import PLAN_CHANGED, PlanNote
 from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.identity import WorkerIdentity
 from perftui_agent.wire.incidents import Evidence
-from perftui_agent.wire.lives import AGENT_THREAD, file_stem
+from perftui_agent.wire.lives import AGENT_THREAD
 from perftui_agent.wire.messages import ActionRequest, ActionResult
 
 if TYPE_CHECKING:
@@ -145,14 +133,22 @@ class Duties:
         rendezvous = self._rendezvous = Rendezvous(worker, own.settings.runtime_dir)
         self._listeners.own_path = str(rendezvous.socket_path)
         actions = Actions(guard=self._guard)
-        databases = self._new_databases()
+        databases = databases_of(own, self._connections)
         explainer = Explainer(
             shape_of=self._window.shapes.shape,
             own=self._connections,
             shows_text=self._window.shapes.show_text,
             changed=partial(self._plan_changed, worker),
         )
-        inspector = self._new_inspector(rendezvous, worker, actions, databases, explainer)
+        inspector = inspector_of(
+            own,
+            self._probes,
+            worker=worker,
+            registrations=rendezvous.siblings,
+            actions=actions,
+            databases=databases,
+            explainer=explainer,
+        )
         stream = WorkerSocket(
             rendezvous.socket_path,
             hello=lambda: encode(said_now(hello)),
@@ -177,7 +173,16 @@ class Duties:
             )
             # Before it is registered: a silence may begin right after.
             neighbours = Neighbours(worker, lambda: rendezvous.directory, rendezvous.siblings)
-            lookout = self._watch.lookout = self._new_lookout(worker, neighbours, actions)
+            lookout = look_out(
+                self._watch,
+                worker,
+                neighbours,
+                actions,
+                may_dump=self._actions_allowed,
+                tray=self._evidence,
+                loop=lambda: self._probes.loop.loop,
+                guard=self._guard,
+            )
             await presence.mend()
             status["stacks"] = (
                 self._stacks.status if self._stacks is not None else "off: actions are switched off"
@@ -221,7 +226,6 @@ class Duties:
                 note=partial(_each, notes),
                 before_folding=self._probes.loop.take_ticks,
             )
-            self._watch.endings = Endings(neighbours, self._evidence, self._guard)
             self._open_door(worker, rendezvous)
             others = (triggers.run(), watch.run(), locks.run(), attention.run())
             await asyncio.gather(rhythm.run(), presence.run(), *others)
@@ -240,86 +244,12 @@ class Duties:
         """Tell whether stacks are written on our signal still."""
         return self._stacks is not None and self._stacks.listens()
 
-    def _new_inspector(
-        self,
-        rendezvous: Rendezvous,
-        worker: WorkerIdentity,
-        actions: Actions,
-        databases: Databases,
-        explainer: Explainer,
-    ) -> Inspector:
-        loop_probe = self._probes.loop
-        return Inspector(
-            own_pid=worker.pid,
-            actions_allowed=self._actions_allowed,
-            registrations=rendezvous.siblings,
-            eyes=loop_probe,
-            endpoints=apps_routes.endpoints,
-            probes=lambda: self._probes.set.status,
-            actions=actions,
-            traffic=Traffic(
-                follow=Detour(loop_probe, self._guard).follow,
-                serves=apps_routes.serves,
-                walk=apps_routes.walk,
-                routes=apps_routes.labels,
-                loop=lambda: loop_probe.loop,
-            ),
-            databases=databases,
-            guard=self._guard,
-            explainer=explainer,
-        )
-
-    def _new_databases(self) -> Databases:
-        shapes = self._window.shapes
-        return Databases(
-            self._own.engines,
-            self._connections,
-            self._own.holders.told,
-            shapes.told,
-            lambda database: {table for text in shapes.examples(database) for table in tables_of(text)},
-            database_of,
-        )
-
     def _new_triggers(self, worker: WorkerIdentity, inspector: Inspector) -> Triggers:
         wanted = self._own.settings.triggers
         if wanted:
             off = "" if self._actions_allowed else "off: actions are switched off"
             self._probes.set.status["triggers"] = off or "on"
         return Triggers(wanted, worker=worker.id, act=inspector.act, tray=self._evidence, guard=self._guard)
-
-    def _new_lookout(self, worker: WorkerIdentity, neighbours: Neighbours, actions: Actions) -> Lookout:
-        spy, sources = PySpy(), SourceReader()
-
-        async def look(request_id: str, neighbour: Neighbour) -> Dump | Refusal:
-            return await take_dump(
-                request_id,
-                neighbour.worker.pid,
-                taken_by=worker.pid,
-                spy=spy,
-                sources=sources,
-                registration=neighbour.registration,
-            )
-
-        route_of = RoutesOfStacks(apps_routes.endpoints, apps_routes.walk, lambda: self._probes.loop.loop)
-        aftermath = self._watch.aftermath = Aftermath(
-            worker,
-            file_stem(worker),
-            tray=self._evidence,
-            route_of=route_of,
-            supervisor=own_supervisor,
-            guard=self._guard,
-        )
-        return Lookout(
-            neighbours=neighbours,
-            tray=self._evidence,
-            actions=actions,
-            look=look if self._actions_allowed else None,
-            route_of=route_of,
-            supervisor=own_supervisor,
-            left=aftermath.tell_of_the_dead,
-            own_pid=worker.pid,
-            guard=self._guard,
-        )
 
     def _plan_changed(self, worker: WorkerIdentity, note: PlanNote, shape: Shape) -> None:
         """Tell that a database goes about a statement in another way than before."""
