@@ -41,7 +41,7 @@ Loop = Literal["asyncio", "uvloop", "auto"]
 PORTS = (12_000, 22_000)
 """Below what Linux gives to clients; a cluster of Redis listens 10,000 higher as well."""
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 10.0
 
 _SILENT = frozenset({"gunicorn-asgi", "hypercorn", "granian"})

@@ -164,7 +164,10 @@ def test_c_code_that_keeps_it_is_found_at_the_line_that_called_it() -> None:
 def test_where_two_want_it_nobody_else_has_it() -> None:
     """It is held all the time, by one of them or the other."""
     with at_work(burn, match):
-        stats = looked()
+        for _ in range(5):
+            stats = looked()
+            if stats.by:  # on a crowded machine who looks may come too late each time
+                break
     assert held(stats) > 0.85
     theirs = [each.looks for each in stats.by if each.thread in {"Thread (burn)", "Thread (match)"}]
     assert sum(theirs) > 0.8 * sum(each.looks for each in stats.by) > 0
