@@ -76,15 +76,15 @@ def _finding(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> Findin
     paths = _paths(route, verdicts)
     if requests is None:
         requests = route.requests if route else summary.totals.requests
-    sentence = ", ".join(
-        f"{_value(each)} against {each.slo}{_without(left_out(each, summary.slo))}" for each in verdicts
-    )
+    sentence = ", ".join(f"{_value(each)} against {each.slo}" for each in verdicts)
+    over = f"over {requests:,} requests in {span(summary.window_s)}"
+    over += "".join(_without(each, left_out(each, summary.slo)) for each in verdicts)
     waits = _before_the_app(route or (summary.totals if scope == ALL else None), verdicts)
     return Finding(
         kind=KIND,
         severity=_severity(verdicts, off, scope),
         subject=scope,
-        sentence=quoted(f"{sentence}{waits}, over {requests:,} requests in {span(summary.window_s)}"),
+        sentence=quoted(f"{sentence}{waits}, {over}"),
         evidence={
             "requests": requests,
             "window_s": round(summary.window_s, 3),
@@ -100,12 +100,13 @@ def _finding(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> Findin
     )
 
 
-def _without(routes: Sequence[str]) -> str:
+def _without(verdict: SloVerdict, routes: Sequence[str]) -> str:
     """Return which routes are not in a value: the one in the first line of a screen is that of all."""
     if not routes:
         return ""
     more = f" and {len(routes) - 1} more" if len(routes) > 1 else ""
-    return f" (without {quoted(routes[0], MAX_SUBJECT)}{more}, with a target of its own)"
+    figure = verdict.slo.partition("<")[0]
+    return f"; {figure} without {quoted(routes[0], MAX_SUBJECT)}{more}, by a target of its own"
 
 
 def _cost(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> float:

@@ -50,8 +50,8 @@ def test_a_value_without_some_routes_says_so() -> None:
     """The first line of the screen has the p95 of all: two figures of one name would disagree."""
     own = SloTarget(route="GET /reports", p95_ms=2000)
     finding = only(KIND, judged(OVERALL, own, items=[300.0] * 100, reports=[900.0] * 100))
-    without = "(without GET /reports, with a target of its own)"
-    assert finding.sentence == f"p95 300 ms against p95<200ms {without}, over 100 requests in 1 m"
+    without = "p95 without GET /reports, by a target of its own"
+    assert finding.sentence == f"p95 300 ms against p95<200ms, over 100 requests in 1 m; {without}"
 
 
 def test_routes_with_a_target_of_their_own_are_not_held_against_everyones() -> None:
