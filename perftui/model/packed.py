@@ -11,7 +11,6 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from itertools import chain
 from typing import cast
 
@@ -27,10 +26,18 @@ MAX_IN_A_BUCKET: Count = 1 << 20
 MAX_COUNTER = 1 << 50
 """What one frame may count otherwise: in nanoseconds, 13 days."""
 
-_LANE_BYTES = 4
+LANE_BYTES = 4
 
-_ALIGNED = ~63
-"""Sketches of like values begin with the same lane and need no shift, which costs as much as the sum."""
+_PAIR_BYTES = 2 * LANE_BYTES
+
+MAX_KNOWN_LANES = 1 << 14
+"""A busy minute has some hundred different ones."""
+
+ALIGNED = 64
+"""The lowest lane is that of a multiple of so many: sketches of like values begin with the same and need no
+shift, which costs as much as the sum."""
+
+_ALIGNED = -ALIGNED
 
 
 class Packed(msgspec.Struct, frozen=True, gc=False):
@@ -49,7 +56,7 @@ class Packed(msgspec.Struct, frozen=True, gc=False):
         # `array` and `to_bytes` agree on machines of little endian: those that Linux and macOS run on.
         lanes = array("I")
         length = (self.lanes.bit_length() + 31) // 32
-        lanes.frombytes(self.lanes.to_bytes(length * _LANE_BYTES, "little"))
+        lanes.frombytes(self.lanes.to_bytes(length * LANE_BYTES, "little"))
         return lanes
 
     def ranges(self) -> Iterator[tuple[int, int, int]]:
@@ -95,7 +102,7 @@ def _packed(sketches: Sequence[LatencySketch]) -> Packed:
         low, high = min(several) & _ALIGNED, max(several)
     # Straight into the lanes: to add them up in a dict before took three times as long for ten seconds
     # of four workers, whose buckets hold several requests each.
-    lanes = array("I", bytes(_LANE_BYTES * (high - low + 1)))
+    lanes = array("I", bytes(LANE_BYTES * (high - low + 1)))
     for bucket in singles:
         lanes[bucket - low] += 1
     for bucket, number in zip(several, numbers, strict=True):
@@ -109,23 +116,32 @@ def _packed(sketches: Sequence[LatencySketch]) -> Packed:
     )
 
 
-def packed_steps(
-    count: Count, total: int, largest: int, first: Bucket, steps: Iterable[int], more: Iterable[Count]
-) -> Packed:
-    """Return a sketch of which the first bucket is known, the steps to each next one, and how many more than
-    one are in each.
+def lanes_of(steps: array[int], more: array[int]) -> bytes:
+    """Return the lanes of buckets that are so many `steps` from one to the next, at least 1, and hold so many
+    `more` than one.
 
-    A recording has it so: this takes a quarter of what it takes to make a sketch of that and pack it.
+    A recording has them so: of those of a minute, this takes a fifth of what it takes to add them up.
     """
-    low = first & _ALIGNED
-    lanes = b"".join(map(_lane, chain((first - low + 1,), steps), more))
-    return Packed(count, total, largest, low, int.from_bytes(lanes, "little"))
+    rows = bytearray(_PAIR_BYTES * len(steps))
+    for begin, numbers in ((0, steps), (LANE_BYTES, more)):
+        data, size = numbers.tobytes(), numbers.itemsize
+        for weight in range(min(size, LANE_BYTES)):
+            rows[begin + weight :: _PAIR_BYTES] = data[weight::size]
+    return b"".join(map(_lanes.__getitem__, array("Q", bytes(rows))))
 
 
-@lru_cache(maxsize=1 << 14)
-def _lane(step: int, more: Count) -> bytes:
-    """Return the lanes up to a bucket that is so many steps further on, and its own."""
-    return bytes(_LANE_BYTES * (step - 1)) + (more + 1).to_bytes(_LANE_BYTES, "little")
+class _Lanes(dict[int, bytes]):
+    """By steps, and how many more times 2^32: the lanes of a bucket and of the empty ones before."""
+
+    def __missing__(self, pair: int) -> bytes:
+        if len(self) >= MAX_KNOWN_LANES:
+            self.clear()
+        more, steps = divmod(pair, 1 << 8 * LANE_BYTES)
+        self[pair] = made = bytes(LANE_BYTES * (steps - 1)) + (more + 1).to_bytes(LANE_BYTES, "little")
+        return made
+
+
+_lanes = _Lanes()
 
 
 def _bounded(several: Iterable[Mapping[Bucket, Count]]) -> dict[Bucket, Count]:

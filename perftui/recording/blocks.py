@@ -38,7 +38,9 @@ _HEADER = struct.Struct("<4sBBBxIIqqII")
 
 _CHECK = struct.Struct("<I")
 
-HEADER_BYTES = _HEADER.size + _CHECK.size
+_WHOLE = struct.Struct(_HEADER.format + "I")
+
+HEADER_BYTES = _WHOLE.size
 
 _LZMA = (
     {
@@ -121,8 +123,9 @@ def header_of(data: bytes) -> Header:
     """Return what the first bytes of a block say; `BlockError` if they are not those of one."""
     if len(data) < HEADER_BYTES:
         raise BlockError("it ends within a header")
-    magic, kind, version, codec, length, checksum, first_ns, last_ns, first, last = _HEADER.unpack_from(data)
-    (check,) = _CHECK.unpack_from(data, _HEADER.size)
+    magic, kind, version, codec, length, checksum, first_ns, last_ns, first, last, check = _WHOLE.unpack_from(
+        data
+    )
     if magic != MAGIC or check != zlib.crc32(data[: _HEADER.size]):
         raise BlockError("this is no header of a block")
     if kind not in KINDS or length > MAX_PAYLOAD_BYTES:

@@ -45,9 +45,11 @@ class Gaps:
 
     def note(self, damage: Sequence[Damage], places: Sequence[Place], began_at: float) -> None:
         """Take in where no block is, and of when it might have told."""
+        # What is merged, or was remembered, lies behind what happened later.
+        live = [place for place in places if place.header.kind in {"T", "S", "L"}]
         for each in damage:
-            before = [place.header.last_ns for place in places if place.offset < each.offset]
-            after = [place.header.first_ns for place in places if place.offset > each.offset]
+            before = [place.header.last_ns for place in live if place.offset < each.offset]
+            after = [place.header.first_ns for place in live if place.offset > each.offset]
             first = max(before, default=round(began_at * 1e9)) / 1e9
             last = min(after, default=round(first * 1e9)) / 1e9
             self._miss(each.offset, each.size, first, max(first, last), "")

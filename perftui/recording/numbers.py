@@ -6,7 +6,7 @@ Bytes of equal weight resemble each other, or are all chance, which is to be kep
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from perftui.recording.blocks import BlockError
 
@@ -17,6 +17,8 @@ MAX_NUMBERS = 8_000_000
 """No column holds more: ten seconds of a hundred busy workers are a million."""
 
 _BYTES = 8
+
+_KINDS = (("B", 1), ("H", 2), ("I", 4), ("Q", _BYTES))
 
 
 def column_of(numbers: Iterable[int]) -> bytes:
@@ -29,22 +31,20 @@ def column_of(numbers: Iterable[int]) -> bytes:
     return b"".join(planes)
 
 
-def numbers_of(column: bytes, count: int) -> Sequence[int]:
+def numbers_of(column: bytes, count: int) -> array[int]:
     """Return the numbers, of which there are to be so many; `BlockError` if there are not."""
     if not 0 <= count <= MAX_NUMBERS:
         raise BlockError(f"a column of {count} numbers")
     if not column:
-        return [0] * count
+        return array("B", bytes(count))
     width, rest = divmod(len(column), count) if count else (0, 1)
     if rest or width > _BYTES:
         raise BlockError(f"a column of {len(column)} bytes for {count} numbers")
-    if width == 1:
-        return list(column)
-    kind, size = ("H", 2) if width == 2 else ("I", 4) if width <= 4 else ("Q", 8)
+    kind, size = next(each for each in _KINDS if each[1] >= width)
     rows = bytearray(size * count)
     for weight in range(width):
         rows[weight::size] = column[weight * count : (weight + 1) * count]
-    return array(kind, bytes(rows)).tolist()
+    return array(kind, bytes(rows))
 
 
 def unsigned(number: int) -> int:

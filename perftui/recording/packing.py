@@ -26,16 +26,6 @@ THOROUGH_BYTES = 1024 * 1024
 routes. Of many more a whole core would not be enough."""
 
 
-class Aged(NamedTuple):
-    """What takes the place of seconds, or stands beside them."""
-
-    seconds: Tight
-    merged: list[bytes]
-    """An entry for each worker's ten seconds."""
-    together: Tight | None
-    """Those that were merged before."""
-
-
 class Tight(NamedTuple):
     """What a block holds, as it is stored."""
 
@@ -43,15 +33,18 @@ class Tight(NamedTuple):
     stored: bytes
 
 
-def aged(
-    seconds: Sequence[bytes],
-    ended: Sequence[Mapping[WorkerId, Sequence[bytes]]],
-    merged: Sequence[bytes] = (),
-) -> Aged:
-    """Pack the entries of some `seconds`, and merge those of each ten seconds that have `ended`, by worker;
-    pack those that were `merged` before."""
-    found = [entry for ten in ended for frames in ten.values() if (entry := _merged(frames))]
-    return Aged(tightly(seconds), found, tightly(merged) if merged else None)
+class Aged(NamedTuple):
+    """What takes the place of seconds, and stands beside them."""
+
+    seconds: Tight
+    tens: list[Tight]
+    """Of each ten seconds, an entry for each worker."""
+
+
+def aged(seconds: Sequence[bytes], ended: Sequence[Mapping[WorkerId, Sequence[bytes]]]) -> Aged:
+    """Pack the entries of some `seconds`, and merge those of each ten seconds that have ended, by worker."""
+    tens = [[found for frames in ten.values() if (found := _merged(frames))] for ten in ended]
+    return Aged(tightly(seconds), [tightly(ten) for ten in tens])
 
 
 def tightly(entries: Sequence[bytes]) -> Tight:

@@ -21,7 +21,7 @@ from perftui.model.events import EvidenceKept, FrameReceived, HistoryReceived, W
 from perftui.recording.blocks import RAW, VERSION, ZLIB, Kind, block, block_of, header_of
 from perftui.recording.entries import Entry, Head, RollCall, entry, moment_of, together
 from perftui.recording.layout import Place, footer, index_of
-from perftui.recording.packing import BLOCK_S, Aged, Tight, aged, tightly
+from perftui.recording.packing import BLOCK_S, Aged, Tight, aged
 from perftui_agent.wire.codec import encode_part
 from perftui_agent.wire.frames import WIRE_VERSION
 from perftui_agent.wire.identity import WorkerIdentity
@@ -31,10 +31,6 @@ FLUSH_S = 0.5
 
 SETTLED_S = 3
 """A frame that comes so long after its ten seconds were over is not merged with them."""
-
-MERGED_TOGETHER = 3
-"""So many tens of seconds of merged frames lie in one block. For a minute those of 60 to 90 s are read; with
-six together of up to two minutes, and each by itself they take a fifth more of a real service."""
 
 PAST_S = 30
 """So much of what agents remember lies in one block."""
@@ -47,13 +43,6 @@ class _Moment(NamedTuple):
     """What came between two flushes, and has not been packed."""
 
     number: int
-    entries: list[bytes]
-
-
-class _Merged(NamedTuple):
-    """Frames of tens of seconds, an entry for each worker's, that are not in the file yet."""
-
-    tens: list[int]
     entries: list[bytes]
 
 
@@ -86,13 +75,10 @@ class RecordingWriter:
         self._called_at = began_at
         self._young: dict[int, dict[WorkerId, list[bytes]]] = {}
         """By the ten seconds they ended in, frames that have not been merged."""
-        self._merged = _Merged([], [])
         self._packer = ThreadPoolExecutor(1, "perftui-recording")
         self._packed: list[_Moment] = []
         self._ended: list[int] = []
-        """The tens of seconds that are being merged; and, merged before, …"""
-        self._closing = _Merged([], [])
-        """… those that are being packed."""
+        """The tens of seconds that are being merged."""
         self._packing: Future[Aged] | None = None
         head = Head(VERSION, WIRE_VERSION, target, began_at, version("perftui"), cut)
         self._add_block("H", encode_part(head), (began_at, began_at), RAW)
@@ -155,8 +141,6 @@ class RecordingWriter:
                 if self._packing is None:
                     self._pack(float("inf"))
                 self._put_in_place()
-            if self._merged.entries:
-                self._add_merged(self._merged.tens, tightly(self._merged.entries))
             offset = self._add_block("I", index_of(self._places), (now, now)).offset
             self._write(footer(offset))
         finally:
@@ -189,14 +173,11 @@ class RecordingWriter:
         ]
 
     def _pack(self, now: float) -> None:
-        """Have the loose moments packed in a thread, the tens of seconds merged that are over, and those
-        packed that were before."""
+        """Have the loose moments packed in a thread, and the tens of seconds merged that are over."""
         self._ended = [ten for ten in sorted(self._young) if ten + BLOCK_S + SETTLED_S <= now]
-        if len(self._merged.tens) >= MERGED_TOGETHER:
-            self._closing, self._merged = self._merged, _Merged([], [])
         seconds = [data for moment in self._loose for data in moment.entries]
         ended = [self._young.pop(ten) for ten in self._ended]
-        self._packing = self._packer.submit(aged, seconds, ended, self._closing.entries)
+        self._packing = self._packer.submit(aged, seconds, ended)
         self._packed, self._loose = self._loose, []
 
     def _put_in_place(self) -> None:
@@ -205,8 +186,6 @@ class RecordingWriter:
         if work is None:
             return
         found, whose = work.result(), self._places_of(self._packed)
-        self._merged.tens.extend(self._ended)
-        self._merged.entries.extend(found.merged)
         headers = [self._places[index].header for index in whose]
         made = block_of(
             "S",
@@ -220,9 +199,8 @@ class RecordingWriter:
             self._replace(whose, made)
         else:
             self._tail = whose[-1] + 1
-        closed, self._closing = self._closing, _Merged([], [])
-        if found.together is not None:
-            self._add_merged(closed.tens, found.together)
+        for ten, tight in zip(self._ended, found.tens, strict=True):
+            self._add_merged(ten, tight)
 
     def _replace(self, whose: list[int], made: bytes) -> None:
         begin = whose[0]
@@ -241,8 +219,8 @@ class RecordingWriter:
             at += len(each)
         self._tail = begin + 1
 
-    def _add_merged(self, tens: list[int], tight: Tight) -> None:
-        first_ns, last_ns = tens[0] * 10**9, (tens[-1] + BLOCK_S) * 10**9
+    def _add_merged(self, ten: int, tight: Tight) -> None:
+        first_ns, last_ns = ten * 10**9, (ten + BLOCK_S) * 10**9
         number = self._next_number("C")
         self._place(block_of("C", *tight, first_ns=first_ns, last_ns=last_ns, first=number, last=number))
 

@@ -21,7 +21,7 @@ from perftui.recording.entries import moment_of
 from perftui.recording.looking import dashboard_at, rough_dashboard
 from perftui.recording.packing import BLOCK_S
 from perftui.recording.reader import Recording
-from perftui.recording.writer import MERGED_TOGETHER, RecordingWriter
+from perftui.recording.writer import RecordingWriter
 from perftui_agent.wire.outside import StatementFrame
 from perftui_agent.wire.requests import RouteFrame
 from tests.support.frames import T, frame, joined, received, route, sketch, worker
@@ -93,7 +93,7 @@ def made_a_day(path: Path, day: Path, *, ended: bool) -> None:
     data = path.read_bytes()
     if not ended:
         data = data[: -len(data) // 200]  # the index, and a little more
-    kinds: tuple[tuple[Kind, int], ...] = (("S", BLOCK_S), ("C", BLOCK_S * MERGED_TOGETHER))
+    kinds: tuple[tuple[Kind, int], ...] = (("S", BLOCK_S), ("C", BLOCK_S))
     filler = b"".join(
         block(
             kind,

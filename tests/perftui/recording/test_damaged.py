@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
-from perftui.recording.looking import summary_between
+from perftui.recording.looking import rough_dashboard, summary_between
 from perftui.recording.reader import Recording, RecordingError
 from tests.support.frames import T
 from tests.support.recordings import record
@@ -87,12 +88,30 @@ def _changed(data: bytes, rng: random.Random) -> bytes:
     return data[:place] + bytes([data[place] ^ rng.randrange(1, 256)]) + data[place + 1 :]
 
 
+def test_merged_frames_that_are_damaged_cost_no_figure(unended: Path, tmp_path: Path) -> None:
+    """The seconds they were made of are read in their place, and that it takes longer is said."""
+    data = bytearray(unended.read_bytes())
+    with Recording.open(unended) as recording:
+        known = figures(summarize(*rough_dashboard(recording, T + 50.0, 40.0), 40.0))
+        merged = [place for place in recording._places if place.header.kind == "C"]
+    for place in merged:
+        data[place.offset + place.header.size // 2] ^= 0xFF
+    path = tmp_path / "x.perftui"
+    path.write_bytes(data)
+    with Recording.open(path) as recording:
+        told = figures(summarize(*rough_dashboard(recording, T + 50.0, 40.0), 40.0))
+        assert any("takes longer to open" in sentence for sentence in recording.damage)
+    assert told == known
+
+
 def test_a_recording_goes_on_after_a_damaged_stretch(unended: Path, tmp_path: Path) -> None:
     """What lies behind the damage is there, and the time in between is told as missing."""
     data = unended.read_bytes()
-    half = len(data) // 2
+    with Recording.open(unended) as recording:
+        seconds = [place.offset for place in recording._places if place.header.kind == "S"]
+    harmed = seconds[len(seconds) // 2]
     path = tmp_path / "x.perftui"
-    path.write_bytes(data[:half] + bytes(600) + data[half + 600 :])
+    path.write_bytes(data[:harmed] + bytes(600) + data[harmed + 600 :])
     with Recording.open(path) as recording:
         summary = summary_between(recording, T, T + SECONDS)
         assert recording.ended_at > T + SECONDS - 1
