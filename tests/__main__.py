@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 
-LANES = max(4, 3 * (os.cpu_count() or 1))
+LANES = max(4, 5 * (os.cpu_count() or 1) // 2)
 """More than half of the tests wait at any time: so many keep every processor busy."""
 
 SOME_FAILED = 1

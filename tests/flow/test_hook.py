@@ -52,7 +52,9 @@ def test_every_worker_is_instrumented_by_both_tools_in_either_order(
     tmp_path: Path, before: tuple[str, ...]
 ) -> None:
     """Also where the other tool puts its own hook in front of the path; both count each request once."""
-    with running(write_app(tmp_path, APP), workers=2, before=before) as service:
+    # Until they serve they import much in one go, and are not to be ended for being slow at it.
+    options = ["--timeout-worker-healthcheck", "60"]
+    with running(write_app(tmp_path, APP), workers=2, before=before, options=options) as service:
         pids = service.wait_registered()
         assert pids == service.pids()
         with contextlib.ExitStack() as stack:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from perftui_agent.wire.registration import read_registrations
-from tests.support.servers import Service, running, wait_until, write_app
+from tests.support.servers import Service, is_alive, running, wait_until, write_app
 
 SHOP = """
     import asyncio, ctypes, os
@@ -123,14 +124,14 @@ def test_a_worker_that_is_killed_is_opened_afterwards(tmp_path: Path) -> None:
         table = service.perftui("ls").stdout
         assert f"perftui connect pid:{pid}" in table
         # Supervisor and all: nobody is left who could have seen how.
-        others = service.pids()
+        others = [psutil.Process(each) for each in service.pids()]
         service.process.kill()
         for each in others:
-            os.kill(each, signal.SIGKILL)
-        wait_until(lambda: not service.pids(), "all of it to end")
+            each.kill()
+        wait_until(lambda: not any(map(is_alive, others)), "all of it to end")
         document = json.loads(service.perftui("ls", "--json").stdout)
         assert document["services"] == []
-        assert {row["pid"] for row in document["gone"]} >= {pid, *others}
+        assert {row["pid"] for row in document["gone"]} >= {pid, *(each.pid for each in others)}
         for target in (["service:shop"], [service.target], []):
             opened = service.perftui("snapshot", *target, "--json")
             assert opened.returncode == 0, opened.stderr

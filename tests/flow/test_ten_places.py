@@ -97,7 +97,7 @@ SOURCE = """
     @app.get("/database")
     async def asks_the_database():
         async with main.connect() as connection:
-            await connection.execute(text("SELECT pg_sleep(0.3)"))
+            await connection.execute(text("SELECT pg_sleep(0.8)"))
 
     @app.get("/locks")
     async def waits_for_a_row():
@@ -135,11 +135,11 @@ SOURCE = """
 
     @app.get("/cache")
     async def asks_the_cache():
-        await cache.execute_command("DEBUG", "SLEEP", "0.2")
+        await cache.execute_command("DEBUG", "SLEEP", "0.8")
 
     @app.get("/http")
     async def calls_another():
-        await app.state.client.get(os.environ["OTHER"] + "/sleep/0.3/x")
+        await app.state.client.get(os.environ["OTHER"] + "/sleep/0.8/x")
 
     class Line(BaseModel):
         name: str
