@@ -36,8 +36,9 @@ SETTLES_SHARE = 0.25
 FRAMES = 16
 """Frames kept of each block's stack: from the line that asked for it to the endpoint that it worked for."""
 
-MOST_OWN_BYTES = 512 * 1024 * 1024
-"""What the tracing itself may take; then it ends early."""
+MOST_OWN_BYTES = 64 * 1024 * 1024
+"""What the tracing itself may take; then it ends early. It is 49 bytes for each block that lives, and a
+snapshot holds the GIL for 0.7 µs each: for a second at most, where supervisors end who is silent for 5 s."""
 
 _PROBES = "/perftui_agent/probes/"
 """What of ours passes the app's own calls on; everything else of ours works for the agent alone."""
