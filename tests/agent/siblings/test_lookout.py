@@ -208,7 +208,7 @@ def test_one_that_goes_on_is_told_of_to_its_end(next_one: Next) -> None:
 
 
 @pytest.mark.parametrize(
-    ("after_s", "by"), [(5.5, f"uvicorn (pid {os.getpid()})"), (3.0, "")], ids=["uvicorn", "nobody"]
+    ("after_s", "by"), [(5.5, "uvicorn (pid {pid})"), (3.0, "")], ids=["uvicorn", "nobody"]
 )
 def test_one_that_is_ended_is_told_of_with_who_did_it(next_one: Next, after_s: float, by: str) -> None:
     """Its supervisor, if its patience was over; nobody is named otherwise. Its claim is gone with it."""
@@ -220,7 +220,7 @@ def test_one_that_is_ended_is_told_of_with_who_did_it(next_one: Next, after_s: f
         next_one.process.kill()
         next_one.process.wait()
         [over] = await watching.for_s(0.3)
-        assert (over.outcome, over.ended_by) == ("ended", by)
+        assert (over.outcome, over.ended_by) == ("ended", by.format(pid=os.getpid()))
         assert over.where == "app.py:7 match"
         assert list(next_one.neighbour.directory.glob("*.claim")) == []
         assert await watching.for_s(5) == []

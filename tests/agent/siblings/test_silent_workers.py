@@ -170,8 +170,11 @@ def test_a_regex_that_holds_the_gil_is_named_though_its_worker_is_ended_for_it(a
 def test_one_that_goes_on_was_looked_at_all_the_same(service: Service) -> None:
     """C code that sleeps with the GIL: a sibling says in which line, and then that it is over."""
     ask(service, "/hold/3").join()
-    told = told_of(service, lambda each: each.outcome == "went on" and each.verdict == "hung")
-    assert told.where.endswith("hold")
+    # On a crowded machine a worker may be silent for something else as well.
+    told = told_of(
+        service,
+        lambda each: (each.outcome, each.verdict) == ("went on", "hung") and each.where.endswith("hold"),
+    )
     assert told.route == "GET /hold/{seconds}"
     assert 2.5e9 < told.ns < 4e9
 
