@@ -1,7 +1,7 @@
 """Switches faults on, off, and to their near misses, and says when each was told of, and when no more.
 
 Several at once where they don't disturb each other: what holds a loop, stops a worker, takes its CPU or the
-connections that an agent would look through is alone.
+connections that an agent would look through is alone, and so is a target that all requests count for.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ WARM_S = 10.0
 """How long a shop serves before it is looked at: what it does for the first time takes longer."""
 
 TOGETHER: tuple[tuple[str, ...], ...] = (
-    ("n-plus-one", "error-burst", "cache-stampede", "slow-messages", "stuck-request", "slo-breach"),
+    ("n-plus-one", "error-burst", "cache-stampede", "slow-messages", "stuck-request"),
+    ("slo-breach",),
     ("upstream-slow", "upstream-errors", "chatty-upstream", "client-per-request", "client-pool-exhausted"),
     ("missing-index",),
     ("slow-query",),

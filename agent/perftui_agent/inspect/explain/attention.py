@@ -56,12 +56,15 @@ class _Met(msgspec.Struct):
     """How often in a row it could not be explained."""
     is_habit: bool = True
     """Until it is quick: its first slow execution may be the first of many."""
+    has_become_quick: bool = False
+    """Since it was asked for: a plan that wants an index may be of before there was one."""
 
     def fade(self, statement: StatementFrame) -> None:
         """Take what it did in a second."""
         self.slow = FADES * self.slow + statement.slow
         self.count = FADES * self.count + max(statement.latency.count, statement.slow)
-        self.is_habit = self.is_habit and self.slow >= NO_HABIT
+        if self.is_habit and self.slow < NO_HABIT:
+            self.is_habit, self.has_become_quick = False, True
 
     @property
     def apart_s(self) -> float:
@@ -139,9 +142,10 @@ class Attention:
         met = self._met.get(fingerprint)
         if met is not None:
             met.fade(statement)
-        if not statement.slow or not self._explainer.can_explain(fingerprint):
+        is_helped = met is not None and self._may_be_helped(met, fingerprint)
+        if not (statement.slow or is_helped) or not self._explainer.can_explain(fingerprint):
             return
-        apart_s = met.apart_s if met is not None else AGAIN_S
+        apart_s = AGAIN_S if met is None else SOONER_S if is_helped else met.apart_s
         if met is not None and now - met.asked_at < apart_s:
             return
         try:
@@ -151,8 +155,14 @@ class Attention:
         if met is None and len(self._met) >= MOST_MET:
             del self._met[next(iter(self._met))]
         self._met.pop(fingerprint, None)
-        self._met[fingerprint] = met = _Met(now, failed=met.failed if met is not None else 0)
+        failed = met.failed if met is not None else 0
+        self._met[fingerprint] = met = _Met(now, failed=failed, is_habit=bool(statement.slow))
         met.fade(statement)
+
+    def _may_be_helped(self, met: _Met, fingerprint: str) -> bool:
+        """Tell whether what its plan wanted may be there by now."""
+        known = self._explainer.known(fingerprint) if met.has_become_quick else None
+        return known is not None and bool(known.missing)
 
     def _refused(self, fingerprint: str) -> None:
         met = self._met.get(fingerprint)

@@ -20,7 +20,7 @@ from perftui_agent.inspect.explain.attention import BURST, Attention
 from perftui_agent.inspect.explain.explainer import CannotExplainError, Explainer
 from perftui_agent.sketch import LatencySketch
 from perftui_agent.wire.codec import encode
-from perftui_agent.wire.explain import Explanation, PlanNote
+from perftui_agent.wire.explain import Explanation, MissingIndex, PlanNote
 from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.outside import StatementFrame
 from tests.support.databases import Seen, seeing
@@ -347,6 +347,41 @@ def test_what_a_sibling_asked_while_it_was_slow_by_chance_is_asked_anew() -> Non
             await asyncio.sleep(0.01)
         assert apart == [pytest.approx(270.0), pytest.approx(9.0)]
         assert explainer.asked == ["slow"]
+
+    asyncio.run(_settled(attention, work))
+
+
+def test_a_plan_that_wanted_an_index_is_asked_for_anew_when_the_statement_is_quick() -> None:
+    """Once: the index may be there by now, and what is slow from then on is slow for something else."""
+    now = [0.0]
+
+    class Wanting(_Counted):
+        wants = True
+
+        def known(self, fingerprint: str) -> PlanNote | None:
+            missing = (MissingIndex(table="t", columns=("a",), create=""),) if self.wants else ()
+            return PlanNote(fingerprint=fingerprint, taken_at=1, missing=missing) if self.asked else None
+
+    explainer = Wanting()
+    attention = Attention(explainer, Guard(), pid=1, clock=lambda: now[0], stagger_s=0.0)
+
+    async def seconds(number: int, slow: int) -> None:
+        for _ in range(number):
+            now[0] += 1.0
+            row = StatementFrame(fingerprint="x", statement="x", slow=slow)
+            attention.note(Frame(seq=1, ended_at=1, span_ns=1, statements=[row]))
+            await asyncio.sleep(0.001)
+
+    async def work() -> None:
+        await seconds(20, slow=1)
+        assert len(explainer.asked) == 1
+        await seconds(60, slow=0)
+        assert len(explainer.asked) == 2, "it wants one still"
+        await seconds(20, slow=1)
+        assert len(explainer.asked) == 3, "slow again"
+        explainer.wants = False
+        await seconds(60, slow=0)
+        assert len(explainer.asked) == 3
 
     asyncio.run(_settled(attention, work))
 
