@@ -28,9 +28,9 @@ from perftui.sources.live import LiveSource
 from perftui.sources.target import LiveTarget, RemoteTarget, TargetError, parse_live
 from perftui.sources.token import TOKEN, usable
 
-WINDOW_S = 25.0
-"""What is judged: what is over is told as over within half a minute. What has just begun would be most of it
-after 13 s at best, so that `LATELY_S` is judged beside it."""
+WINDOW_S = 22.0
+"""What is judged: what is over is told as over within half a minute, the last requests that it held up
+included. What has just begun would be most of it after 11 s: so `LATELY_S` is judged beside it."""
 
 PAST_S = 3.0
 """How long the past of such a window may take to come: of a part of it, what happens now and then stands out,

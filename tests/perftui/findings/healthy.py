@@ -35,7 +35,7 @@ HOUR_S = 3600
 SPAN_S = 2
 """Of a frame: an agent whose worker is busy sends one every other second."""
 
-WINDOWS_S = (10.0, 25.0, 60.0)
+WINDOWS_S = (10.0, 22.0, 60.0)
 """A snapshot's, that of `perftui watch` (together with the first), the dashboard's: judged in turns, …"""
 
 EVERY_S = 10
