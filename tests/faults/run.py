@@ -36,8 +36,8 @@ WARM_S = 10.0
 """How long a shop serves before it is looked at: what it does for the first time takes longer."""
 
 TOGETHER: tuple[tuple[str, ...], ...] = (
-    ("n-plus-one", "error-burst", "cache-stampede", "slow-messages", "stuck-request"),
     ("slo-breach",),
+    ("n-plus-one", "error-burst", "cache-stampede", "slow-messages", "stuck-request"),
     ("upstream-slow", "upstream-errors", "chatty-upstream", "client-per-request", "client-pool-exhausted"),
     ("missing-index",),
     ("slow-query",),

@@ -27,8 +27,12 @@ BURST, PER_SECOND = 10, 0.5
 AGAIN_S = 300.0
 """A statement that is slow still is looked at again: its plan may be another by now."""
 
-SOONER_S = 10.0
-"""One that had become quick, and is slow as a habit now, has another plan, and is not to wait for that."""
+SOONER_S = 5.0
+"""One that had become quick, and is slow as a habit now, or takes far longer than when it was asked for, has
+another plan, and is not to wait for that."""
+
+FAR_LONGER = 3
+"""Times the longest that it had taken by then."""
 
 MOST_FAILED = 3
 """How often one is asked for as soon that could not be explained: a database is locked for a while."""
@@ -52,6 +56,8 @@ class _Met(msgspec.Struct):
     asked_at: float
     slow: float = 0.0
     count: float = 0.0
+    longest_ns: int = 0
+    """What it had taken when it was asked for."""
     failed: int = 0
     """How often in a row it could not be explained."""
     is_habit: bool = True
@@ -66,11 +72,12 @@ class _Met(msgspec.Struct):
         if self.is_habit and self.slow < NO_HABIT:
             self.is_habit, self.has_become_quick = False, True
 
-    @property
-    def apart_s(self) -> float:
-        """How long after it was asked for it may be asked for again."""
+    def apart_s(self, statement: StatementFrame) -> float:
+        """Return how long after it was asked for it may be asked for again."""
         has_become_one = not self.is_habit and self.slow >= HABIT and self.slow >= HABIT_SHARE * self.count
-        return SOONER_S if has_become_one or 0 < self.failed <= MOST_FAILED else AGAIN_S
+        takes_longer = statement.latency.max > FAR_LONGER * self.longest_ns
+        sooner = has_become_one or takes_longer or 0 < self.failed <= MOST_FAILED
+        return SOONER_S if sooner else AGAIN_S
 
 
 class Attention:
@@ -145,7 +152,7 @@ class Attention:
         is_helped = met is not None and self._may_be_helped(met, fingerprint)
         if not (statement.slow or is_helped) or not self._explainer.can_explain(fingerprint):
             return
-        apart_s = AGAIN_S if met is None else SOONER_S if is_helped else met.apart_s
+        apart_s = AGAIN_S if met is None else SOONER_S if is_helped else met.apart_s(statement)
         if met is not None and now - met.asked_at < apart_s:
             return
         try:
@@ -155,8 +162,13 @@ class Attention:
         if met is None and len(self._met) >= MOST_MET:
             del self._met[next(iter(self._met))]
         self._met.pop(fingerprint, None)
-        failed = met.failed if met is not None else 0
-        self._met[fingerprint] = met = _Met(now, failed=failed, is_habit=bool(statement.slow))
+        failed, longest_ns = (met.failed, met.longest_ns) if met is not None else (0, 0)
+        self._met[fingerprint] = met = _Met(
+            now,
+            failed=failed,
+            longest_ns=max(longest_ns, statement.latency.max),
+            is_habit=bool(statement.slow),
+        )
         met.fade(statement)
 
     def _may_be_helped(self, met: _Met, fingerprint: str) -> bool:
