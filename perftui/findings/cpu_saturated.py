@@ -19,8 +19,9 @@ from perftui.model.worker_summary import WorkerSummary
 
 KIND = "cpu-saturated"
 
-MIN_COVERED_S = 10.0
-"""A shorter burst at full speed is what a CPU is for."""
+MIN_COVERED_S = 8.0
+"""A shorter burst at full speed is what a CPU is for. A worker without CPU is late with its frames as well:
+of the last ten seconds it has told eight or nine."""
 
 SHARE = Bar(0.9, 0.8)
 """Of what it can get, over the window: queueing grows without bound from here on."""

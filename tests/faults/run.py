@@ -37,6 +37,7 @@ WARM_S = 10.0
 
 TOGETHER: tuple[tuple[str, ...], ...] = (
     ("slo-breach",),
+    ("memory-growth",),
     ("n-plus-one", "error-burst", "cache-stampede", "slow-messages", "stuck-request"),
     ("upstream-slow", "upstream-errors", "chatty-upstream", "client-per-request", "client-pool-exhausted"),
     ("missing-index",),
@@ -51,7 +52,6 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
     ("worker-imbalance",),
     ("cpu-saturated",),
     ("cpu-throttled",),
-    ("memory-growth",),
     ("gc-pause",),
     ("queueing",),
     ("backlog-overflow",),

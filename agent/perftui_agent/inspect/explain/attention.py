@@ -126,8 +126,6 @@ class Attention:
             with self._guard.guarding("explain"):
                 await asyncio.sleep(random.random() * self._stagger_s)  # noqa: S311 - keeps no secret
                 if not self._turn(f"the plan of {fingerprint}", apart_s * 0.9):
-                    # A sibling has asked: who watches hears of it from that one. Was that while the statement
-                    # was slow by chance, then it may have become a habit since.
                     self._refused(fingerprint)
                     continue
                 await self._take_token()
@@ -177,6 +175,11 @@ class Attention:
         return known is not None and bool(known.missing)
 
     def _refused(self, fingerprint: str) -> None:
+        """Leave it to the sibling that has asked: who watches hears of it from that one, and nothing older.
+
+        Was that while the statement was slow by chance, then it may have become a habit since.
+        """
+        self._explainer.forget(fingerprint)
         met = self._met.get(fingerprint)
         if met is not None:
             met.is_habit = False

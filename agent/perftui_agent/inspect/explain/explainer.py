@@ -82,6 +82,10 @@ class Explainer:
         known = self._known.get(fingerprint)
         return known.note if known is not None else None
 
+    def forget(self, fingerprint: str) -> None:
+        """Tell no more of a plan: somebody has a newer one."""
+        self._known.pop(fingerprint, None)
+
     def can_explain(self, fingerprint: str) -> bool:
         """Tell whether there is a run of a statement to ask about."""
         shape = self._shape_of(fingerprint)

@@ -211,12 +211,16 @@ class _Counted(Explainer):
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.forgotten: list[str] = []
 
     def can_explain(self, fingerprint: str) -> bool:
         return True
 
     def known(self, fingerprint: str) -> PlanNote | None:
         return PlanNote(fingerprint=fingerprint, taken_at=1) if fingerprint in self.asked else None
+
+    def forget(self, fingerprint: str) -> None:
+        self.forgotten.append(fingerprint)
 
     async def explain(self, fingerprint: str, **_: Any) -> Explanation:
         self.asked.append(fingerprint)
@@ -425,7 +429,7 @@ def test_one_worker_of_a_service_explains_a_statement() -> None:
     async def work() -> None:
         attention.note(frame_of("slow"))
         await asyncio.sleep(0.01)
-        assert explainer.asked == []
+        assert (explainer.asked, explainer.forgotten) == ([], ["slow"])
         turns.append(("the plan of slow", True))
         now[0] = 301.0
         attention.note(frame_of("slow"))
