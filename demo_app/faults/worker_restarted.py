@@ -42,6 +42,6 @@ FAULT = Fault(
     mend="draw it in a process of its own",
     near="the same bar codes, which the library refuses instead of crashing",
     router=router,
-    visits=(Often(4.0, _scan), Often(0.15, _scan_odd)),
+    visits=(Often(4.0, _scan), Often(0.4, _scan_odd)),
     needs=frozenset({"workers"}),
 )
