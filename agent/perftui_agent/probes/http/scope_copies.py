@@ -4,7 +4,8 @@ A middleware may hand a copy of the scope on, with another path even (a language
 front): then the scope that the server gave says nothing of the route, and its path may fit none. Whoever
 sends the response is still on the way that led there: the frames that wait for us, or those that an
 exception came through, have the copy. Looked for only where the original's path leads to no route, or to one
-that takes any path. Not found is a copy in a task of its own, as below a `BaseHTTPMiddleware`.
+that takes any path. Not found is a copy in a task of its own, as below a `BaseHTTPMiddleware`; with an early
+Starlette (0.36), which sends in such a task, above one as well.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, FastAPI, HTTPException
 from starlette.applications import Starlette
-from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.base import BaseHTTPMiddleware, _StreamingResponse
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
@@ -160,7 +160,11 @@ async def fail(item_id: str) -> str:
     raise ValueError(item_id)
 
 
-@pytest.mark.parametrize("inside", [(), (pass_on,)])
+EARLY = issubclass(_StreamingResponse, StreamingResponse)
+"""Whether Starlette sends what comes through `BaseHTTPMiddleware` in a task of its own: no way leads back."""
+
+
+@pytest.mark.parametrize("inside", [()] if EARLY else [(), (pass_on,)])
 @pytest.mark.parametrize("files", [False, True])
 def test_a_copy_with_another_path_is_in_the_row_that_it_came_to(
     inside: tuple[Any, ...], files: bool, tmp_path: Path
