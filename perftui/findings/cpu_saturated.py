@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from perftui.findings.cost import waited_for_loops
 from perftui.findings.criteria import At, Criteria, graded_by
 from perftui.findings.figures import ms, percent
-from perftui.findings.rule import MIN_REQUESTS, Bar, Standing, graded
+from perftui.findings.rule import Bar, Standing, graded
 from perftui.findings.workers import at_work, name_of
 from perftui.model.happenings import Finding, Severity
 from perftui.model.summary import Summary
@@ -22,6 +22,9 @@ KIND = "cpu-saturated"
 MIN_COVERED_S = 8.0
 """A shorter burst at full speed is what a CPU is for. A worker without CPU is late with its frames as well:
 of the last ten seconds it has told eight or nine."""
+
+MIN_REQUESTS = 5
+"""One that has no CPU left answers few: eight in ten seconds, where its sibling answered 270."""
 
 SHARE = Bar(0.9, 0.8)
 """Of what it can get, over the window: queueing grows without bound from here on."""
