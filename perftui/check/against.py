@@ -8,6 +8,7 @@ from typing import Literal
 
 from perftui.check.grammar import Objective, Quantity
 from perftui.check.judge import Judged, Verdict
+from perftui.findings.figures import plural
 from perftui.model.changes import Change
 from perftui.model.comparison import JUDGED, Comparison, RouteChange
 from perftui.model.slo import ALL
@@ -40,7 +41,7 @@ def held_against(comparison: Comparison, before: Summary) -> tuple[Judged, ...]:
     few = sum(each.verdict == "too-few" for each in comparison.routes)
     note = ""
     if few:
-        note = f"{few} of {len(comparison.routes)} routes had too few requests to be compared"
+        note = f"{few} of {plural(len(comparison.routes), 'route')} had too few requests to be compared"
     elif not compared:
         note = f"no route had requests both in {before.target} and here"
     whole = Judged(
@@ -58,7 +59,7 @@ def _missed(row: RouteChange, name: str, change: Change, target: str) -> Judged:
     metric, quantity = METRICS[name]
     bound = change.before or 0.0
     objective = _objective(row.route, metric, quantity, bound, f"{metric} as in {target}", target)
-    since = f"it was {row.requests[0]:,} requests of {row.was}" if row.was else ""
+    since = f"it was {plural(row.requests[0], 'request')} of {row.was}" if row.was else ""
     return Judged(objective, "missed", change.after, row.requests[1], (None, None), since)
 
 

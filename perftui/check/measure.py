@@ -102,7 +102,7 @@ def _rate(rows: Sequence[RouteSummary], summary: Summary) -> Measured:
     return Measured(
         requests / seconds,
         requests,
-        lambda z, times: rate_interval(round(requests * times), seconds * times, z),
+        lambda z, each: rate_interval(round(requests / each), seconds / each, z),
     )
 
 

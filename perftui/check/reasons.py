@@ -37,19 +37,28 @@ A_GOOD_PART = 0.3
 """Of a route's time: so much is worth naming where no finding does."""
 
 
-def explained(judged: Judged, summary: Summary, findings: Sequence[Finding]) -> Judged:
-    """Return a verdict with its cause and the next step, where it is missed or can't be told."""
+def explained(
+    judged: Judged, summary: Summary, findings: Sequence[Finding], *, recorded: bool = False
+) -> Judged:
+    """Return a verdict with its cause and the next step, where it is missed or can't be told.
+
+    A recording takes no requests, and nobody in it can be asked.
+    """
     if judged.verdict == "met":
         return judged
     if judged.verdict == "undecided":
-        return replace(judged, next=_more(judged, summary))
+        return replace(judged, next=_more(judged, summary, recorded=recorded))
     if judged.holds:
         first = judged.holds[0]
         return replace(judged, cause=_told(first), next=first.advice)
     cause = next((each for each in findings if _is_behind(each, judged.objective, summary)), None)
     if cause is not None:
         return replace(judged, cause=_told(cause), next=cause.advice)
-    return replace(judged, cause=_where_time_goes(judged.objective, summary), next=_look(judged, summary))
+    return replace(
+        judged,
+        cause=_where_time_goes(judged.objective, summary),
+        next=_look(judged, summary, recorded=recorded),
+    )
 
 
 def _is_behind(finding: Finding, objective: Objective, summary: Summary) -> bool:
@@ -103,7 +112,7 @@ def _parts(row: RouteSummary) -> dict[str, float]:
     return {name: each or 0.0 for name, each in known.items()}
 
 
-def _look(judged: Judged, summary: Summary) -> str:
+def _look(judged: Judged, summary: Summary, *, recorded: bool) -> str:
     objective = judged.objective
     target = shlex.quote(summary.target)
     if objective.quantity == "rate":
@@ -112,15 +121,21 @@ def _look(judged: Judged, summary: Summary) -> str:
         return f"see which exceptions there are: perftui connect {target}"
     if objective.scope == ALL:
         return f"see which route costs most: perftui snapshot {target}"
+    if recorded:
+        return f"see how its time was spent: perftui replay {target}, and open {objective.scope}"
     return f"perftui profile {target} --route {shlex.quote(objective.scope)} --for 10s"
 
 
-def _more(judged: Judged, summary: Summary) -> str:
+def _more(judged: Judged, summary: Summary, *, recorded: bool) -> str:
     """Return what would decide it: for how long to watch at the present rate."""
     if judged.needs is None or not judged.n or not summary.window_s:
-        return "" if judged.n else "send requests while it watches"
+        if judged.n:
+            return ""
+        return "record while requests come" if recorded else "send requests while it watches"
     seconds = judged.needs * summary.window_s / judged.n
-    watch = f"{max(1.0, seconds):.0f}s" if seconds < 120 else f"{seconds / 60:.0f}m"
+    length = f"{max(1.0, seconds):.0f}s" if seconds < 120 else f"{seconds / 60:.0f}m"
+    if recorded:
+        return f"record longer, or send more: at this rate {length} would tell"
     if seconds <= 14 * 60:
-        return f"watch longer, or send more: at this rate --for {watch} would tell"
-    return f"send more: at this rate it would take {watch}"
+        return f"watch longer, or send more: at this rate --for {length} would tell"
+    return f"send more: at this rate it would take {length}"

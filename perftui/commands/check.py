@@ -16,6 +16,7 @@ from perftui.check.judge import Judged, Verdict, judge_all, overall
 from perftui.check.reasons import explained
 from perftui.commands.arguments import json_option, seconds, targets_argument, warn_if_overheard
 from perftui.commands.project import NAME, read_project
+from perftui.commands.recordings import recordings_among
 from perftui.commands.stretches import Stretches
 from perftui.commands.watching import picture_of
 from perftui.findings.find import find
@@ -108,18 +109,22 @@ def check(
     if other is not None:
         warn_if_overheard([other])
         parse(other)  # an unset variable of a pipeline is no other target, and no reason to compare nothing
+    if junit_file and not Path(junit_file).absolute().parent.is_dir():
+        # Not after a minute of watching.
+        raise click.BadParameter(f"{junit_file}: there is no such directory", param_hint="--junit")
     own = tuple(dict.fromkeys((*promised, *(each for several in unwanted for each in several))))
     own = (*read_project(Path.cwd()).objectives, *own)
     summary, judged = asyncio.run(_judged(targets, own, for_s, other))
-    told = [explained(each, summary, find(summary)) for each in judged]
-    if junit_file:
-        _write(junit_file, junit(summary, told, undecided))
+    findings, recorded = find(summary), bool(recordings_among(targets))
+    told = [explained(each, summary, findings, recorded=recorded) for each in judged]
     if os.environ.get("GITHUB_ACTIONS") == "true":
         click.echo("\n".join(workflow_commands(told, undecided)), err=True)
     if as_json:
         click.echo(json.dumps(verdicts_document(summary, told), ensure_ascii=False, indent=2))
     else:
         click.echo("\n".join(verdicts_text(summary, told)))
+    if junit_file:
+        _write(junit_file, junit(summary, told, undecided))
     if not summary.totals.requests:
         raise TargetError(
             f"no request came to {summary.target} within {summary.window_s:.0f} s: nothing could be judged",

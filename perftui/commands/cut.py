@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from perftui.commands.moments import moment_in
+from perftui.commands.moments import stretch_in
 from perftui.commands.record import check_output
 from perftui.commands.recordings import open_recording, tell_damage
 from perftui.model.text import clean_text
@@ -22,7 +22,12 @@ from perftui.sources.target import TargetError
 @click.command()
 @click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
 @click.option("--from", "begin", metavar="MOMENT", help="14:02:31, +5m, -30s.  [default: the beginning]")
-@click.option("--to", "end", metavar="MOMENT", help="The same.  [default: the end]")
+@click.option(
+    "--to",
+    "end",
+    metavar="MOMENT",
+    help="The same; +5m beside a --from 14:02:31 is five minutes after that.  [default: the end]",
+)
 @click.option("--redact", is_flag=True, help=f"Take out {TAKEN_OUT}.")
 @click.option(
     "-o",
@@ -40,13 +45,7 @@ def cut(file: str, begin: str | None, end: str | None, redact: bool, output: str
     """
     check_output(output)
     with open_recording(file) as recording:
-        since = moment_in(recording, begin, "--from") if begin is not None else recording.began_at
-        until = moment_in(recording, end, "--to") if end is not None else recording.ended_at
-        since, until = max(since, recording.first_at), min(until, recording.ended_at)
-        if since >= until:
-            raise click.BadParameter(
-                f"that is no time: {clock_time(since)} to {clock_time(until)}", param_hint="--from, --to"
-            )
+        since, until = stretch_in(recording, begin, end)
         target = "redacted" if redact else recording.head.target
         try:
             writer = RecordingWriter(Path(output), target, since, cut=TAKEN_OUT if redact else "")

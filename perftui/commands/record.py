@@ -16,6 +16,7 @@ import click
 from perftui.clock import now
 from perftui.commands.arguments import seconds, targets_argument
 from perftui.commands.dead import dead_instead, fates
+from perftui.findings.figures import plural
 from perftui.model.text import clean_text
 from perftui.postmortem import write_post_mortem
 from perftui.present.text.units import size
@@ -71,7 +72,7 @@ def _record_the_dead(dead: Sequence[Dead], target: str, output: str | None) -> N
     except OSError as error:
         said = error.strerror or str(error)
         raise TargetError(f"{path} can't be written: {said}", "name another file: -o FILE") from None
-    click.echo(clean_text(f"wrote {path}: {len(dead)} workers that are gone, {size(written)}"), err=True)
+    click.echo(clean_text(f"wrote {path}: {plural(len(dead), 'worker')} gone, {size(written)}"), err=True)
     click.echo(clean_text(f"  to look at it: perftui replay {shlex.quote(path)}"), err=True)
 
 
@@ -94,7 +95,7 @@ async def _record(targets: tuple[LiveTarget, ...], output: str | None, for_s: fl
 
         def connected() -> None:
             how_long = "until ctrl+c" if for_s is None else f"for {for_s:g} s"
-            whom = f"{source.name} ({len(recorder.dashboard.alive)} workers)"
+            whom = f"{source.name} ({plural(len(recorder.dashboard.alive), 'worker')})"
             click.echo(clean_text(f"recording {whom} into {recorder.path} {how_long}"), err=True)
 
         def written() -> None:
@@ -102,7 +103,7 @@ async def _record(targets: tuple[LiveTarget, ...], output: str | None, for_s: fl
             if sys.stderr.isatty() and time.monotonic() - told_at >= TOLD_EVERY_S:
                 told_at = time.monotonic()
                 since = f"● {now() - recorder.began_at:.0f} s since {clock_time(recorder.began_at)}"
-                how_much = f"{len(recorder.dashboard.alive)} workers, {size(recorder.size)}"
+                how_much = f"{plural(len(recorder.dashboard.alive), 'worker')}, {size(recorder.size)}"
                 click.echo(f"\r\x1b[K{since}, {how_much}  ctrl+c ends it", err=True, nl=False)
 
         with ended_by_signals(recorder.end):
@@ -116,7 +117,7 @@ async def _record(targets: tuple[LiveTarget, ...], output: str | None, for_s: fl
                 ) from None
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", err=True, nl=False)
-    told = f"{now() - recorder.began_at:.0f} s, {len(recorder.dashboard.workers)} workers"
+    told = f"{now() - recorder.began_at:.0f} s, {plural(len(recorder.dashboard.workers), 'worker')}"
     click.echo(clean_text(f"wrote {recorder.path}: {told}, {size(recorder.size)}"), err=True)
     click.echo(clean_text(f"  to look at it: perftui replay {shlex.quote(recorder.path)}"), err=True)
 

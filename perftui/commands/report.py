@@ -20,6 +20,7 @@ from perftui.commands.moments import moment_in
 from perftui.commands.recordings import recording_in, stretch, tell_damage
 from perftui.commands.snapshot import averaged
 from perftui.feed import LiveFeed
+from perftui.findings.figures import plural
 from perftui.findings.over_time import stood
 from perftui.model.history import KEPT_S
 from perftui.model.ramp import RampCourse
@@ -92,7 +93,7 @@ def report(
     text = write(summary, found, taken, ramps, made_at=time.time(), version=version("perftui"))
     _put(Path(path), text.encode("utf-8", "replace"))
     click.echo(path)
-    click.echo(f"{len(found)} findings, {len(text.encode()) / 1000:.0f} kB", err=True)
+    click.echo(f"{plural(len(found), 'finding')}, {len(text.encode()) / 1000:.0f} kB", err=True)
 
 
 def _of_service(

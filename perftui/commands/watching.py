@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import click
 
@@ -34,6 +35,8 @@ async def picture_of(
 ) -> Summary:
     """Return the state over `for_s`: of a recording its end, or all of it, else from now on, or `usual_s`.
 
+    That of a recording goes by the file's name: two are often of one service.
+
     Of what runs no more, and has left its black boxes, it is that of a recording. `back_s` is how long before
     the end of a recording that ends. Raises `TargetError`.
     """
@@ -51,7 +54,7 @@ async def picture_of(
         # What is watched beside it goes on meanwhile.
         summary = await asyncio.to_thread(summary_between, recording, since, until, follow)
         tell_damage(recording)
-    return summary
+        return replace(summary, target=recording.name)
 
 
 async def watch_for(

@@ -7,12 +7,13 @@ import time
 from textual.app import ComposeResult
 
 from perftui.faults import FAULTS
+from perftui.findings.figures import plural
 from perftui.keytable.key import Place
 from perftui.model.parts import pid_of
 from perftui.present.details.dump import DumpRow, dump_title, dumps_rows, refusal_rows
 from perftui.present.details.threads import LOCALS_WARNING
 from perftui.present.text.cells import BLANK, Cell, Line
-from perftui.present.text.units import age, count, ms
+from perftui.present.text.units import age, ms
 from perftui.screens.confirm import Confirm
 from perftui.screens.view import Host, View
 from perftui.widgets.bindings import bindings
@@ -70,7 +71,7 @@ class DumpView(View[None], inherit_bindings=False):
     def crumbs(self) -> tuple[str, ...]:
         """Return the worker, or how many."""
         if len(self._workers) > 1:
-            return (f"{count(len(self._workers))} workers",)
+            return (plural(len(self._workers), "worker"),)
         return (f"worker {pid_of(self._workers[0])}" if self._workers[0] else "worker",)
 
     def note(self) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from textual import on
 from textual.app import ComposeResult
 
+from perftui.findings.figures import plural
 from perftui.keytable.key import Place
 from perftui.messages import FilterChanged
 from perftui.model.flame import Function, Samples, samples_of
@@ -102,7 +103,7 @@ class ProfileView(View[None], inherit_bindings=False):
     def crumbs(self) -> tuple[str, ...]:
         """Return whose profile it is."""
         if len(self._workers) > 1:
-            return (f"{len(self._workers)} workers", "profile")
+            return (plural(len(self._workers), "worker"), "profile")
         return (f"worker {pid_of(self._workers[0])}", "profile")
 
     def note(self) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
+from perftui.findings.figures import plural
 from perftui.model.route_summary import RouteSummary
 from perftui.present.charts.drawing import area, histogram
 from perftui.present.text.blocks import section
 from perftui.present.text.cells import Cell, Line
 from perftui.present.text.quantile import enough
-from perftui.present.text.units import count
 
 _TICKS_MS = [factor * 10.0**power for power in range(-3, 7) for factor in (1, 2, 5)]
 
@@ -24,7 +24,7 @@ def latencies(route: RouteSummary, width: int, height: int) -> list[Line]:
     low = max(ranges[0][0], 1000) / 1.25
     high = max(ranges[-1][1] * 1.25, low * 8)
     columns = histogram(ranges, low, high, room // cells)
-    lines: list[Line] = [section("LATENCY", width, f"{count(route.latency.count)} requests, logarithmic")]
+    lines: list[Line] = [section("LATENCY", width, f"{plural(route.latency.count, 'request')}, logarithmic")]
     drawing = area([value if value > 0 else None for value in columns], height, max(columns))
     lines += [(Cell("  "), Cell("".join(cells * char for char in text), "chart")) for text in drawing]
     lines.append((Cell("  "), Cell(latency_axis(low, high, room), "dim")))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from perftui.findings.differences import Differences
+from perftui.findings.figures import plural
 from perftui.model.changes import Change
 from perftui.model.comparison import ALL, FIGURES, Comparison, RouteChange
 from perftui.model.happenings import Finding
@@ -155,7 +156,7 @@ def comparison_markdown(
 
 def _head(before: Summary, after: Summary) -> str:
     sides = [
-        f"{each.target} ({each.totals.requests:,} requests in {each.window_s:.0f} s)"
+        f"{each.target} ({plural(each.totals.requests, 'request')} in {each.window_s:.0f} s)"
         for each in (before, after)
     ]
     return clean(" → ".join(sides))
@@ -167,7 +168,11 @@ def _verdict(comparison: Comparison) -> str:
         number[row.verdict] = number.get(row.verdict, 0) + 1
     order = ("worse", "better", "new", "gone", "same", "noise", "too-few")
     counted = [f"{number[each]} {each.replace('-', ' ')}" for each in order if each in number]
-    return f"{', '.join(counted)} of {len(comparison.routes)} routes" if counted else "no route had a request"
+    return (
+        f"{', '.join(counted)} of {plural(len(comparison.routes), 'route')}"
+        if counted
+        else "no route had a request"
+    )
 
 
 def _cells(row: RouteChange) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from perftui.findings.figures import plural
 from perftui.findings.find import find
 from perftui.model.figures import Row
 from perftui.model.filter import EVERYTHING, Filter
@@ -84,7 +85,7 @@ def _head(summary: Summary) -> list[str]:
     dropped = f", {coverage.frames_dropped} frames lost" if coverage.frames_dropped else ""
     latency, queued = totals.latency, totals.queued
     figures = (
-        f"{count(totals.requests)} requests",
+        plural(totals.requests, "request"),
         f"{rate(totals.rps)}/s",
         f"errors {percent(totals.error_rate)}",
         f"p50 {ms(latency.p50_ms)}",

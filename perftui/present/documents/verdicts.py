@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from perftui.check.judge import Judged, Verdict, overall, unit_text
+from perftui.findings.figures import plural
 from perftui.model.summary import Summary
 from perftui.present.documents.table import Column, table
 from perftui.present.text.cells import clean
@@ -69,7 +70,7 @@ def verdicts_text(summary: Summary, judged: Sequence[Judged]) -> list[str]:
             lines += ["", *_reasons(each)]
     number = {verdict: sum(each.verdict == verdict for each in judged) for verdict in SIGNS}
     counted = ", ".join(f"{count} {verdict}" for verdict, count in number.items() if count)
-    seen = f"{summary.totals.requests:,} requests in {summary.window_s:.0f} s"
+    seen = f"{plural(summary.totals.requests, 'request')} in {summary.window_s:.0f} s"
     return [*lines, "", f"{overall(judged)}: {counted or 'nothing to judge'}; {seen}"]
 
 

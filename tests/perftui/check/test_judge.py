@@ -125,6 +125,16 @@ def test_a_rate_that_was_served_is_met_and_one_that_nearly_was_cannot_be_told() 
     assert judged("rps>=50", picture(routes=[])).note == "no request came"
 
 
+def test_a_rate_says_how_many_requests_would_tell_it_from_its_bound() -> None:
+    """48.3/s may be chance in a minute, and is none in as many minutes as are asked for."""
+    few = judged("rps>=50", picture(routes=[a_route("GET /", [1.0] * 2900)]))
+    assert (few.verdict, few.needs is not None) == ("undecided", True)
+    minutes = -(-(few.needs or 0) // 2900)
+    assert "like these would tell" in few.note
+    many = picture(routes=[a_route("GET /", [1.0] * 2900 * minutes)], window_s=60.0 * minutes)
+    assert judged("rps>=50", many).verdict == "missed"
+
+
 def test_counts_have_no_noise() -> None:
     """They are what they are, of ten requests as of ten thousand."""
     row = a_route("GET /orders", [20.0] * 10, sql_per_request=51.0, http_per_request=3.0)

@@ -64,3 +64,37 @@ def test_recordings_are_compared_with_each_other_and_with_themselves(
     assert (alike["a"]["requests"], alike["b"]["requests"]) == (1200, 1200)
     assert main(["compare", before]) == 2
     assert "two targets are needed" in capsys.readouterr().err
+
+
+def test_recordings_go_by_their_files_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two are often of one service; and the next step is one that a file can take."""
+    before = str(record(tmp_path / "before.perftui", served(1.0, 60)))
+    after = str(record(tmp_path / "after.perftui", served(1.6, 60)))
+    assert main(["compare", before, after]) == 0
+    told = capsys.readouterr().out
+    assert f"{before} (2,400 requests in 60 s) → {after} (2,400 requests in 60 s)" in told
+    assert "of 1 route" in told.splitlines()[-2]
+    targets = ["--slo", "GET /orders: p95<1ms", "--slo", "GET /pay: p95<1s", "--slo", "rps>=40.8"]
+    judged = said(capsys, 1, "check", after, "--against", before, *targets)
+    assert judged["target"] == after
+    next_steps = {(each["slo"], each["scope"]): each["next"] for each in judged["targets"] if each["next"]}
+    look = f"see how its time was spent: perftui replay {after}, and open GET /orders"
+    assert next_steps["p95<1ms", "GET /orders"] == look
+    assert next_steps["p95<1s", "GET /pay"] == "record while requests come"
+    assert next_steps["rps>=40.8", "all"].startswith("record longer, or send more: at this rate")
+    assert f"no worse than {before}" in {each["slo"] for each in judged["targets"]}
+
+
+def test_a_junit_file_that_has_no_place_is_told_of_before_watching(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And one that can't be written takes the verdict from nobody."""
+    before = str(record(tmp_path / "before.perftui", served(1.0, 30)))
+    check = ["check", before, "--slo", "p95<1s", "--junit"]
+    assert main([*check, str(tmp_path / "none" / "check.xml")]) == 2
+    out, err = capsys.readouterr()
+    assert (out, "there is no such directory" in err) == ("", True)
+    assert main([*check, "/dev/full"]) == 2
+    out, err = capsys.readouterr()
+    assert "met: 1 met" in out
+    assert "/dev/full can't be written: No space left on device" in err

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import msgspec
+import pytest
 from click.testing import CliRunner
 
 from perftui.commands.cut import cut
@@ -119,13 +120,38 @@ def test_workers_of_a_host_with_a_short_name_keep_their_frames(tmp_path: Path) -
 
 
 def test_a_piece_of_no_time_is_refused(tmp_path: Path) -> None:
-    """From after to, and moments that are none, are told in a line."""
+    """From after to, what lies outside, and moments that are none, are told in a line."""
     source = record(tmp_path / "a.perftui", rich_service(20))
-    for options in (["--from", "+10s", "--to", "+5s"], ["--from", "25:99"], ["--to", "yesterday"]):
+    for options, problem in (
+        (["--from", "+10s", "--to", "+5s"], f"--to +5s ({clock_time(T + 5)}) is not after --from +10s"),
+        (["--from", "+30s"], f"+30s is its end: it goes {clock_time(T)} to {clock_time(T + 20)}"),
+        (["--to", "-40s"], "-40s is its beginning"),
+        (["--from", "25:99"], "25:99 is no moment of it"),
+        (["--to", "yesterday"], "yesterday is no moment of it"),
+    ):
         result = CliRunner().invoke(cut, [str(source), "-o", str(tmp_path / "b.perftui"), *options])
         assert result.exit_code == 2
-        assert "that is no time" in result.output or "is no moment of it" in result.output
+        assert problem in result.output
     assert not (tmp_path / "b.perftui").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "span"),
+    [
+        (["--from", clock_time(T + 24), "--to", "+20s"], (24, 44)),
+        (["--from", "+24s", "--to", "+44s"], (44, 64)),
+        (["--from", clock_time(T)[:5], "--to", clock_time(T + 60)[:5]], (20, 60)),
+        (["--from", "22:14:24.500Z", "--to", "2023-11-14T22:14:34.5Z"], (24.5, 34.5)),
+    ],
+)
+def test_moments_are_meant_as_they_are_typed(
+    tmp_path: Path, options: list[str], span: tuple[float, float]
+) -> None:
+    """Five minutes more than a time of the clock; a minute that has begun before; as a snapshot prints."""
+    source = record(tmp_path / "a.perftui", rich_service(70, begin=T + 20), began_at=T + 20)
+    cut_to(source, tmp_path / "b.perftui", *options)
+    with Recording.open(tmp_path / "b.perftui") as share:
+        assert (share.began_at - T, share.ended_at - T) == pytest.approx(span, abs=1.2)
 
 
 def on_host(host: str, events: list[SourceEvent]) -> list[SourceEvent]:
