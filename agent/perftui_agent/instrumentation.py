@@ -2,8 +2,9 @@
 
 Starlette and FastAPI apps keep their identity: `Starlette.__call__` is wrapped once, and looks for a
 probe on the instance. That is outside of every middleware, whenever it is added, and leaves alone
-`build_middleware_stack`, which other instruments replace. A bare ASGI callable is wrapped, and what
-wraps it has to be served.
+`build_middleware_stack`, which other instruments replace. Where the class of an app has a `__call__` of its
+own, which may answer before Starlette hears of a request, that is wrapped as well. A bare ASGI callable is
+wrapped, and what wraps it has to be served.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from perftui_agent.agent import Agent
+from perftui_agent.own_call import OwnCall
 from perftui_agent.probes.http.scope_copies import MARKER
 from perftui_agent.probes.http.timing import HttpProbe, timed_call
 from perftui_agent.records import Scope
@@ -33,6 +35,8 @@ EVERY_APP = "_perftui_every_app"
 
 FASTAPI_DEFAULT = "0.1.0"
 """The version of an app that has none."""
+
+_FRAMEWORKS = frozenset({"fastapi", "starlette"})
 
 _WRAPS = "_perftui_wraps"
 
@@ -54,10 +58,7 @@ def attach(app: App, settings: Settings) -> App:
     if settings.version or not agent.own.version:
         agent.own.version = settings.version or _version_of(app)
     starlette = _starlette_class(type(app))
-    if starlette is not None:
-        _wrap_call(starlette)
-    if settings.token:
-        _wrap_door(starlette or HttpProbe)
+    _wrap(starlette, type(app))
     if isinstance(app, HttpProbe):
         return app
     if starlette is None:
@@ -116,12 +117,14 @@ def _reduced(probe: HttpProbe) -> tuple[Any, ...]:
     settings = agent.own.settings
     if settings.token == os.environ.get("PERFTUI_TOKEN"):
         settings = replace(settings, token=None)
-    starlette = _starlette_class(type(probe.app))
-    return _probe_of_a_copy, (starlette, settings, agent.own.service, agent.own.version), probe.app
+    cls = type(probe.app)
+    starlette = _starlette_class(cls)
+    told = (starlette, cls if starlette else HttpProbe, settings, agent.own.service, agent.own.version)
+    return _probe_of_a_copy, told, probe.app
 
 
 def _probe_of_a_copy(
-    starlette: type | None, settings: Settings, service: str, version: str
+    starlette: type | None, cls: type, settings: Settings, service: str, version: str
 ) -> HttpProbe | _Passage:
     """Return a probe for an app that is about to arrive: watched by this process's agent, as was said there.
 
@@ -134,10 +137,7 @@ def _probe_of_a_copy(
     if new_here:
         agent.own.settings, agent.own.service, agent.own.version = settings, service, version
         agent.own.door.lock_with(settings.token)
-    if starlette is not None:
-        _wrap_call(starlette)
-    if agent.own.door.exists:
-        _wrap_door(starlette or HttpProbe)
+    _wrap(starlette, cls)
     return _probe(None, agent)
 
 
@@ -163,15 +163,49 @@ def instrument_every_app(starlette: type) -> None:
         _wrap_door(starlette)
 
 
+def _wrap(starlette: type | None, cls: type) -> None:
+    """Wrap what apps of this class are called by; `starlette` is None for what is no app of Starlette's."""
+    if starlette is not None:
+        _wrap_call(starlette)
+        if _has_own_call(cls):
+            _wrap_own_call(cls)
+    if the_agent().own.door.exists:
+        _wrap_door(HttpProbe if starlette is None else cls if _has_own_call(cls) else starlette)
+
+
+def _has_own_call(cls: type) -> bool:
+    """Tell whether an app's class, or one between it and its framework's, has a `__call__` of its own."""
+    owner = next(base for base in cls.__mro__ if "__call__" in vars(base))
+    return owner.__module__.partition(".")[0] not in _FRAMEWORKS
+
+
 def _wrap_call(starlette: Any) -> None:
     """Wrap `Starlette.__call__` unless the outermost wrapper is ours."""
     current = starlette.__call__
     if not hasattr(current, _WRAPS):
-        # A coroutine function, as before: servers look at it to tell ASGI 3 from ASGI 2.
-        call = functools.wraps(current)(timed_call(current, _adopt))
-        setattr(call, _WRAPS, True)
         setattr(starlette, PROBE_ATTRIBUTE, None)
-        starlette.__call__ = call
+        starlette.__call__ = _timed(current)
+
+
+def _wrap_own_call(cls: Any) -> None:
+    """Wrap the `__call__` of this class alone: one that it inherits may be that of others, too."""
+    current = cls.__call__
+    if not hasattr(current, _WRAPS):
+        cls.__call__ = OwnCall(current, _timed(current))
+
+
+def _timed(current: Any) -> Any:
+    # A coroutine function, as before: servers look at it to tell ASGI 3 from ASGI 2.
+    call = functools.wraps(current)(timed_call(current, _adopt))
+    setattr(call, _WRAPS, True)
+    return call
+
+
+def _own_call_of_a_copy(current: Any) -> OwnCall:
+    return OwnCall(current, _timed(current))
+
+
+copyreg.pickle(OwnCall, lambda own: (_own_call_of_a_copy, (own.theirs,)))
 
 
 def _wrap_door(served: Any) -> None:
@@ -198,7 +232,8 @@ def _wrap_door(served: Any) -> None:
             await current(self, scope, receive, send)
 
     setattr(call, _HAS_DOOR, True)
-    served.__call__ = call
+    own = vars(served).get("__call__")
+    served.__call__ = OwnCall(own.theirs, call) if isinstance(own, OwnCall) else call
 
 
 def _adopt(app: Any, scope: Scope) -> HttpProbe | None:
