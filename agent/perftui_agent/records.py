@@ -195,6 +195,8 @@ class StatementText(msgspec.Struct, eq=False, frozen=True):
     could have saved."""
     many: bool
     """Whether it asks for many things at once (a list of several values): that is no N+1."""
+    literals: int = 0
+    """A hash of the values that are in the text itself; 0 if there are none, or nobody compares them."""
 
 
 class StatementRecord(SpanRecord, eq=False, gc=False):

@@ -116,5 +116,5 @@ CRITERIA = Criteria(
     ),
     medium=f"{graded_by(MEDIUM_MS, 'ms')}, or {graded_by(MEDIUM_REPEATS, 'count')} times",
     high=f"{graded_by(HIGH_MS, 'ms')}, or {graded_by(HIGH_REPEATS, 'count')} times",
-    never="batched inserts, executemany, the IN of a selectinload",
+    never="batched inserts, executemany, the IN of a selectinload, lookups in lines of their own",
 )

@@ -16,10 +16,10 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
-from perftui_agent.records import Shape, StatementText
+from perftui_agent.records import CUT, Shape, StatementText
 from perftui_agent.window.costs import Costs
 from perftui_agent.window.folding import fold, is_transaction
-from perftui_agent.window.outline import outline_of
+from perftui_agent.window.outline import hash_of_literals, outline_of
 from perftui_agent.window.values import Quotes
 
 MAX_SHAPES = 500
@@ -118,6 +118,7 @@ class ShapeTable:
         outline = hash((outline_of(text), quotes))
         known = self._outlines.get(outline)
         if known is not None:
+            known = _with_its_literals(known, text, key)
             # Of texts with literals in them, most never come again.
             if self._has_come_before(key):
                 self._remember(key, known)
@@ -130,6 +131,7 @@ class ShapeTable:
         if len(self._outlines) >= MAX_TEXTS:
             self._outlines.clear()
         self._outlines[outline] = known
+        known = _with_its_literals(known, text, key)
         self._remember(key, known)
         return known
 
@@ -244,6 +246,14 @@ class ShapeTable:
 def fingerprint_of(folded: str) -> str:
     """Return what a shape is known by: the same in every worker."""
     return hashlib.blake2b(folded.encode(errors="replace"), digest_size=8).hexdigest()
+
+
+def _with_its_literals(known: StatementText, text: str, key: int) -> StatementText:
+    """Return what is known of a text by its outline, with what is its own alone."""
+    literals = 0 if not known.compared else key if CUT in text else hash_of_literals(text)
+    if not literals:
+        return known
+    return StatementText(known.shape, compared=True, many=known.many, literals=literals)
 
 
 def _cut(shape: str) -> str:

@@ -61,7 +61,13 @@ class _Executions(msgspec.Struct, eq=False, gc=False):
     ns: int = 0
     binds: list[int] = []
     unknown_binds: int = 0
-    call_site: CodePlace = ""
+    call_sites: list[CodePlace] = []
+    """Of some of them: of the third, the fifth, the ninth …"""
+
+    @property
+    def are_scattered(self) -> bool:
+        """Whether they come from here and there, each place once: no loop, no function for all."""
+        return len(self.call_sites) > 1 and len(set(self.call_sites)) == len(self.call_sites)
 
 
 class StatementLedger:
@@ -84,6 +90,8 @@ class StatementLedger:
         if known is None:
             known = self._shapes.know(record.text_hash, record.text, record.engine, record.database)
             record.known = known
+            if record.binds is not None:
+                record.binds ^= known.literals
             record.kind = known.shape.kind
             self._keep_slowest(known.shape, record)
             record.engine = record.parameters = None
@@ -259,7 +267,10 @@ class StatementLedger:
         self._binds_since = 0
 
     def _count_repeats(self, route: RouteFrame, shape: Shape, executions: _Executions) -> None:
-        place = self._place_of_repeats(route.route, shape, executions.call_site)
+        if executions.are_scattered:
+            return
+        last = executions.call_sites[-1] if executions.call_sites else ""
+        place = self._place_of_repeats(route.route, shape, last)
         for repeats in route.repeats:
             if repeats.fingerprint == shape.fingerprint and repeats.call_site == place:
                 break
@@ -304,8 +315,8 @@ def _keep(executed: dict[Shape, _Executions], known: StatementText, record: Stat
         executions.unknown_binds += 1
     elif len(executions.binds) < MAX_COMPARED:
         executions.binds.append(record.binds)
-    if record.call_site:
-        executions.call_site = record.call_site
+    if record.call_site and len(executions.call_sites) < MAX_COMPARED:
+        executions.call_sites.append(record.call_site)
 
 
 def _count_route(statement: StatementFrame, route: str, executions: int = 1) -> None:

@@ -96,7 +96,7 @@ def test_repeats_are_one_span(window: Window) -> None:
 def test_statements_bring_their_call_site_and_their_values(window: Window) -> None:
     """A span of statements says where they come from and how many different values they had."""
     record = started()
-    text = "SELECT * FROM t WHERE id = 1"
+    text = "SELECT * FROM t WHERE id = ?"
     known: StatementText | None = None
     for number in range(6):
         execution = StatementRecord(

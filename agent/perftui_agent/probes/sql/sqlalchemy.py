@@ -35,7 +35,8 @@ NEW_CALL_SITES_A_SECOND = 50
 """Of texts met for the first time; an app that never sends the same text twice must not pay for each."""
 
 RUN_WITH_CALL_SITE = 2
-"""The third execution in a row by one request brings its call site: that is where repetition begins."""
+"""The third execution in a row by one request brings its call site: there repetition begins. So do the fifth,
+the ninth and so on, which tell whether it is one place that repeats."""
 
 
 class StatementSink(Protocol):
@@ -233,10 +234,12 @@ class SqlAlchemyProbe:
                     shape.run_of = request.started_ns
                     shape.run = 0
                 else:
-                    shape.run += 1
-                    if shape.run == RUN_WITH_CALL_SITE and not known.many:
+                    run = shape.run = shape.run + 1
+                    if run >= RUN_WITH_CALL_SITE and not run & (run - 1) and not known.many:
                         wanted = True
             place = ""
+            if binds is not None:
+                binds ^= known.literals
             if wanted:
                 shape.call_site_wanted = False
                 place = call_site()

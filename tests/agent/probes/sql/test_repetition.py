@@ -149,3 +149,78 @@ def test_many_at_a_time(async_database: Database, seen: Seen) -> None:
         3,
         5,
     ]
+
+
+def test_lookups_that_stand_in_lines_of_their_own_are_no_repetition(database: Database, seen: Seen) -> None:
+    """Six things are asked for one by one, each for a reason of its own: there is no loop to take apart."""
+
+    def lookups(session: Session) -> None:
+        session.get(Book, 1)
+        session.get(Book, 2)
+        session.get(Book, 3)
+        session.get(Book, 4)
+        session.get(Book, 5)
+        session.get(Book, 6)
+
+    with seen.request():
+        database.run(lookups)
+    frame = seen.frame()
+    assert [s.latency.count for s in frame.statements if s.statement.startswith("SELECT books")] == [6]
+    assert repeats_of(frame) == []
+
+
+def test_a_loop_with_several_lookups_repeats(database: Database, seen: Seen) -> None:
+    """Each line of it again and again: the shape is counted once, by all of them."""
+
+    def loop(session: Session) -> None:
+        for number in (1, 4, 7):
+            session.get(Book, number)
+            session.get(Book, number + 1)
+            session.get(Book, number + 2)
+
+    with seen.request():
+        database.run(loop)
+    (repeats,) = repeats_of(seen.frame())
+    assert (repeats.executions, repeats.distinct_binds) == (9, 9)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "SELECT title FROM books WHERE id = {}",
+        "SELECT title FROM books WHERE title = 'book {}'",
+        'SELECT "title" FROM books WHERE "id" = {}',
+        "/* page {} */ SELECT title FROM books WHERE id = 0{}",
+    ],
+)
+def test_values_that_are_written_into_the_text_are_told_apart(
+    written: str, database: Database, seen: Seen
+) -> None:
+    """A loop that formats them into its SQL is one, and what no two requests share no cache would save."""
+
+    def by_hand(session: Session, first: int) -> None:
+        for number in range(first, first + 5):
+            session.connection().exec_driver_sql(written.format(number, number))
+
+    for _ in range(2):  # the second time the texts are known
+        for first in (1, 11):
+            with seen.request():
+                database.run(lambda session, first=first: by_hand(session, first))  # type: ignore[misc]
+        frame = seen.frame()
+        (repeats,) = repeats_of(frame)
+        assert (repeats.requests, repeats.executions, repeats.distinct_binds) == (2, 10, 10)
+    (statement,) = [s for s in frame.statements if s.fingerprint == repeats.fingerprint]
+    assert statement.same_binds == 10, "each has been asked once before, by another request"
+
+
+def test_comments_are_no_values(database: Database, seen: Seen) -> None:
+    """Tools tell there whose statement it is, another each time."""
+
+    def traced(session: Session) -> None:
+        for number in range(5):
+            session.connection().exec_driver_sql(f"/* trace {number} */ SELECT title FROM books WHERE id = 3")
+
+    with seen.request():
+        database.run(traced)
+    (repeats,) = repeats_of(seen.frame())
+    assert (repeats.executions, repeats.distinct_binds) == (5, 1)
