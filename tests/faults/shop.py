@@ -40,6 +40,7 @@ class Shop:
         if directory is None:
             yield
             return
+        directory.mkdir(parents=True, exist_ok=True)
         file = str(directory / f"{name}.perftui")
         command = [sys.executable, "-m", "perftui", "record", self.target, "-o", file]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as recorder:

@@ -15,6 +15,7 @@ import msgspec
 
 from perftui_agent.guard import Guard
 from perftui_agent.inspect.explain.explainer import CannotExplainError, Explainer
+from perftui_agent.sketch import bucket_bounds
 from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.outside import StatementFrame
 
@@ -33,6 +34,9 @@ another plan, and is not to wait for that."""
 
 FAR_LONGER = 3
 """Times the longest that it had taken by then."""
+
+FAR_QUICKER = 3
+"""Times as quick as the quickest of the runs for which it was asked: who reads a table whole is never so."""
 
 MOST_FAILED = 3
 """How often one is asked for as soon that could not be explained: a database is locked for a while."""
@@ -58,6 +62,8 @@ class _Met(msgspec.Struct):
     count: float = 0.0
     longest_ns: int = 0
     """What it had taken when it was asked for."""
+    quickest_ns: int = 0
+    """The same, of its quickest run then."""
     failed: int = 0
     """How often in a row it could not be explained."""
     is_habit: bool = True
@@ -147,7 +153,7 @@ class Attention:
         met = self._met.get(fingerprint)
         if met is not None:
             met.fade(statement)
-        is_helped = met is not None and self._may_be_helped(met, fingerprint)
+        is_helped = met is not None and self._may_be_helped(met, statement)
         if not (statement.slow or is_helped) or not self._explainer.can_explain(fingerprint):
             return
         apart_s = AGAIN_S if met is None else SOONER_S if is_helped else met.apart_s(statement)
@@ -165,13 +171,19 @@ class Attention:
             now,
             failed=failed,
             longest_ns=max(longest_ns, statement.latency.max),
+            quickest_ns=_quickest_ns(statement),
             is_habit=bool(statement.slow),
         )
         met.fade(statement)
 
-    def _may_be_helped(self, met: _Met, fingerprint: str) -> bool:
-        """Tell whether what its plan wanted may be there by now."""
-        known = self._explainer.known(fingerprint) if met.has_become_quick else None
+    def _may_be_helped(self, met: _Met, statement: StatementFrame) -> bool:
+        """Tell whether what its plan wanted may be there by now.
+
+        It need not have become quick for that: on a busy machine it is slow now and then for other reasons.
+        """
+        if not (met.has_become_quick or 0 < FAR_QUICKER * _quickest_ns(statement) < met.quickest_ns):
+            return False
+        known = self._explainer.known(statement.fingerprint)
         return known is not None and bool(known.missing)
 
     def _refused(self, fingerprint: str) -> None:
@@ -198,3 +210,9 @@ class Attention:
                 self._tokens -= 1
                 return
             await asyncio.sleep((1 - self._tokens) / PER_SECOND)
+
+
+def _quickest_ns(statement: StatementFrame) -> int:
+    """Return what the quickest run of a frame took, to a hundredth; 0 if it has none."""
+    buckets = statement.latency.buckets
+    return bucket_bounds(min(buckets))[0] if buckets else 0

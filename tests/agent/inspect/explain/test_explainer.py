@@ -380,18 +380,20 @@ def test_a_statement_that_takes_far_longer_than_before_is_explained_anew() -> No
     asyncio.run(_settled(attention, work))
 
 
+class _Wanting(_Counted):
+    """Whose plans want an index, as long as there is none."""
+
+    wants = True
+
+    def known(self, fingerprint: str) -> PlanNote | None:
+        missing = (MissingIndex(table="t", columns=("a",), create=""),) if self.wants else ()
+        return PlanNote(fingerprint=fingerprint, taken_at=1, missing=missing) if self.asked else None
+
+
 def test_a_plan_that_wanted_an_index_is_asked_for_anew_when_the_statement_is_quick() -> None:
     """Once: the index may be there by now, and what is slow from then on is slow for something else."""
     now = [0.0]
-
-    class Wanting(_Counted):
-        wants = True
-
-        def known(self, fingerprint: str) -> PlanNote | None:
-            missing = (MissingIndex(table="t", columns=("a",), create=""),) if self.wants else ()
-            return PlanNote(fingerprint=fingerprint, taken_at=1, missing=missing) if self.asked else None
-
-    explainer = Wanting()
+    explainer = _Wanting()
     attention = Attention(explainer, Guard(), pid=1, clock=lambda: now[0], stagger_s=0.0)
 
     async def seconds(number: int, slow: int) -> None:
@@ -411,6 +413,36 @@ def test_a_plan_that_wanted_an_index_is_asked_for_anew_when_the_statement_is_qui
         explainer.wants = False
         await seconds(60, slow=0)
         assert len(explainer.asked) == 3
+
+    asyncio.run(_settled(attention, work))
+
+
+def test_a_plan_that_wanted_an_index_is_asked_for_anew_when_a_run_is_far_quicker() -> None:
+    """Who reads a table whole is never so quick; on a busy machine it is slow now and then all the same."""
+    now = [0.0]
+    explainer = _Wanting()
+    attention = Attention(explainer, Guard(), pid=1, clock=lambda: now[0], stagger_s=0.0)
+
+    async def seconds(number: int, *each_ms: int) -> None:
+        for _ in range(number):
+            now[0] += 1.0
+            took = LatencySketch()
+            for ms in each_ms:
+                took.add(ms * 1_000_000)
+            row = StatementFrame(fingerprint="x", statement="x", latency=took, slow=1)
+            attention.note(Frame(seq=1, ended_at=1, span_ns=1, statements=[row]))
+            await asyncio.sleep(0.001)
+
+    async def work() -> None:
+        await seconds(20, 240)
+        assert len(explainer.asked) == 1
+        await seconds(20, 110, 240)
+        assert len(explainer.asked) == 1, "by other values; the table is read all the same"
+        await seconds(60, 30, 150)
+        assert len(explainer.asked) == 2, "it wants one still, and is no quicker from then on"
+        explainer.wants = False
+        await seconds(60, 2, 150)
+        assert len(explainer.asked) == 2
 
     asyncio.run(_settled(attention, work))
 
