@@ -101,9 +101,9 @@ def send(service: Service, path: str, times: int = 1) -> None:
         threading.Thread(target=get, daemon=True).start()
 
 
-def dumped(service: Service, *arguments: str) -> list[Document]:
+def dumped(service: Service) -> list[Document]:
     """Return the dump of each worker."""
-    done = service.perftui("dump", service.target, "--json", *arguments)
+    done = service.perftui("dump", service.target, "--json")
     if not done.stdout:
         return []
     document: Document = json.loads(done.stdout)
@@ -122,15 +122,22 @@ def seen(documents: list[Document], function: str) -> list[tuple[Document, Docum
     ]
 
 
-def seen_in_time(service: Service, function: str, *arguments: str) -> list[tuple[Document, Document, str]]:
-    """Dump until somebody is in the function: a request takes its time to come there."""
+def seen_in_time(
+    service: Service, function: str, *, with_route: bool = True
+) -> list[tuple[Document, Document, str]]:
+    """Dump until somebody is in the function, and its route is told.
+
+    A request takes its time to come there. If it comes there while a dump is taken, nobody knows whom the
+    thread has worked for all along, and the dump does not tell.
+    """
     found: list[tuple[Document, Document, str]] = []
 
     def is_there() -> bool:
-        found[:] = seen(dumped(service, *arguments), function)
-        return bool(found)
+        found[:] = seen(dumped(service), function)
+        served = [stack.get("route") or stack.get("routes") for _, stack, _ in found]
+        return any(served) if with_route else bool(found)
 
-    wait_until(is_there, f"a dump that shows {function}", service.log)
+    wait_until(is_there, f"a dump that shows {function}", lambda: f"{found}\n{service.log()}")
     return found
 
 
@@ -208,7 +215,7 @@ def test_the_line_is_named_whatever_a_worker_hangs_in(tmp_path: Path, server: Se
             (go / function).touch()
 
         send(service, "/regex")
-        ((document, stack, line),) = seen_in_time(service, "regex")
+        ((document, stack, line),) = seen_in_time(service, "regex", with_route=False)
         assert line == 'return re.match("(a+)+$", "a" * 60 + "b")'
         # By a sibling's py-spy; where that is just looking of its own accord, on a signal.
         assert stack["holds_gil"] or document["method"] == "faulthandler"
@@ -245,7 +252,7 @@ def test_as_a_user_who_may_trace_nobody_each_rung_says_why_it_was_taken(tmp_path
             assert stack["route"] == "GET /sync/{number}"
 
             send(service, "/regex")
-            ((document, stack, line),) = seen_in_time(service, "regex")
+            ((document, stack, line),) = seen_in_time(service, "regex", with_route=False)
             pid, sibling = document["worker"], document["taken_by"]
             assert (document["method"], stack["is_main"], stack["holds_gil"]) == ("faulthandler", True, None)
             assert sibling not in (None, pid)
