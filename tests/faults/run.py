@@ -24,8 +24,8 @@ from tests.faults.watcher import Picture, Watcher
 NAMED_S = 15.0
 GONE_S = 30.0
 SETTLES_S = 5.0
-"""What was on before has ended after that, an index is made again (up to 2 s), and who waited for it is served;
-what it did is in nobody's window who begins to watch then."""
+"""What was on before has ended after that, an index is made again (up to 2 s) and who waited is served: what
+it did is in nobody's window who begins to watch then."""
 
 SILENT_S = 17.0
 """How long a near miss is watched: longer than any fault may take to be told of."""
