@@ -15,6 +15,7 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeAlias, cast
 
 import pytest
+from _pytest.capture import FDCaptureBase
 
 Unit: TypeAlias = Sequence[pytest.Item]
 """Tests that one lane runs in this order."""
@@ -223,10 +225,7 @@ def _run_a_lane(session: pytest.Session, connection: Connection[Any, Any], base:
     try:
         atexit._clear()
         plugins = session.config.pluginmanager
-        capture: Any = plugins.getplugin("capturemanager")
-        capture.read_global_capture()
-        capture.stop_global_capturing()  # the files that it writes to are those of all lanes
-        capture.start_global_capturing()
+        _catch_apart(plugins.getplugin("capturemanager"))
         plugins.unregister(name="terminalreporter")
         session.config._tmp_path_factory._basetemp = base  # type: ignore[attr-defined]
         reports = _Reports()
@@ -246,6 +245,21 @@ def _run_a_lane(session: pytest.Session, connection: Connection[Any, Any], base:
         print(f"a lane has failed: {error!r}", file=sys.__stderr__)
     finally:
         os._exit(_ended(session, connection, code))
+
+
+def _catch_apart(capture: Any) -> None:
+    """Have output be caught in files of this lane's own: those opened before are those of all lanes.
+
+    Under their numbers: whoever has kept `sys.stderr` as it was imported, as a default argument, writes there
+    as well. Were they closed instead, it would be left with a file that is not open.
+    """
+    capture.read_global_capture()
+    capture.suspend_global_capture()
+    caught = capture._global_capturing
+    for each in (caught.out, caught.err):
+        if isinstance(each, FDCaptureBase):
+            with tempfile.TemporaryFile(buffering=0) as own:
+                os.dup2(own.fileno(), each.tmpfile.fileno())
 
 
 def _given(

@@ -13,6 +13,8 @@ TESTS = """
 import os, sys, time
 import pytest
 
+AS_IMPORTED = sys.stderr
+
 @pytest.fixture(scope="session")
 def everywhere(tmp_path_factory):
     yield tmp_path_factory.getbasetemp()
@@ -33,6 +35,7 @@ def test_shares(server, number):
 @pytest.mark.parametrize("number", range(8))
 def test_alone(everywhere, tmp_path, number):
     print("said by", number)
+    print("said aside by", number, file=AS_IMPORTED)
     assert tmp_path.is_relative_to(everywhere)
     time.sleep(0.2)
 
@@ -88,14 +91,14 @@ def test_every_test_is_reported_once_by_its_name(ran: tuple[Path, str]) -> None:
 
 
 def test_what_a_test_has_said_is_told_with_it(ran: tuple[Path, str]) -> None:
-    """The files that output is caught in are each lane's own."""
+    """The files that output is caught in are each lane's own, also for who kept them when it was imported."""
     _, told = ran
     parts = re.findall(r"_+ (test_\w+(?:\[\d\])?) _+\n(.*?)(?=\n_{3}|\n={3})", told, re.DOTALL)
     said = {name: re.findall("^said .*", text, re.MULTILINE) for name, text in parts}
     assert said == {
         "test_fails": ["said before it failed"],
         "test_dies": [],
-        **{f"test_alone[{number}]": [f"said by {number}"] for number in range(8)},
+        **{f"test_alone[{n}]": [f"said by {n}", f"said aside by {n}"] for n in range(8)},
     }
 
 
