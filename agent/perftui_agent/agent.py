@@ -67,7 +67,7 @@ class Agent:
 
     def _has_ended(self, life: Life) -> None:
         """Keep nothing for a thread that has ended, unless another has begun; called on the thread."""
-        with self._changing:
+        with self.own.guard.guarding("agent.stop"), self._changing:
             if self._life is None or self._life is life:
                 self.own.window.let_go()
 

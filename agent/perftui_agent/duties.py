@@ -228,7 +228,10 @@ class Duties:
             )
             self._open_door(worker, rendezvous)
             others = (triggers.run(), watch.run(), locks.run(), attention.run())
-            await asyncio.gather(rhythm.run(), presence.run(), *others)
+            try:
+                await asyncio.gather(rhythm.run(), presence.run(), *others)
+            finally:
+                rhythm.end()
         finally:
             self._watch.close()
             await self._shut_door()

@@ -106,6 +106,7 @@ class Rhythm:
         self._before_folding = before_folding
         """Has it known what the loop has done up to now, which tells for what requests have waited."""
         self._seq = 0
+        self._is_over = False
         self._opened_ns = perf_counter_ns()
         self._cpu_s = time.thread_time()
         self._frame_cpu_s = 0.0
@@ -125,6 +126,12 @@ class Rhythm:
                     self._frame(now.before(self._offset_ns))
                     boundary_ns = self._next_boundary_ns()
         finally:
+            self.end()
+
+    def end(self) -> None:
+        """Close the last frame, if that has not been done: `run` may be cancelled before it has begun."""
+        if not self._is_over:
+            self._is_over = True
             self._frame(instant())
 
     def _next_boundary_ns(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import logging
@@ -18,14 +19,17 @@ import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import unix_connect
 
 from perftui_agent import instrument
 from perftui_agent.agent import Agent
 from perftui_agent.instrumentation import the_agent
+from perftui_agent.presence import Presence
+from perftui_agent.rhythm import Rhythm
 from perftui_agent.wire.codec import decode_from_agent
 from perftui_agent.wire.fitting import fitted
-from perftui_agent.wire.frames import Frame, History
+from perftui_agent.wire.frames import Frame, Hello, History
 from perftui_agent.wire.registration import Registration, read_registrations
 from tests.support.seen import Seen
 from tests.support.servers import private_dir, wait_until
@@ -139,6 +143,45 @@ def test_promise_15_twenty_lifespans_leave_nothing(runtime_dir: Path) -> None:
     with client_of(app) as client:
         client.get("/items/1")
         assert seen_until(runtime_dir, 1).total == 1
+
+
+async def forever(*_: Any) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("amid", [(Presence, "mend"), (Rhythm, "run")], ids=["beginning", "before it beats"])
+def test_a_life_that_ends_before_its_first_beat_leaves_the_next_nothing(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch, amid: tuple[type, str]
+) -> None:
+    """An app that stops as soon as it has started: its requests are not told of as if they were new."""
+    app = new_app()
+    with monkeypatch.context() as patch:
+        patch.setattr(*amid, forever)
+        with client_of(app) as client:
+            wait_until(lambda: bool(list(runtime_dir.glob("*.sock"))), "an agent", timeout_s=10)
+            client.get("/items/1")
+        _wait_until_quiet()
+    with client_of(app) as client:
+        client.get("/items/2")
+        assert seen_until(runtime_dir, 1).total == 1
+
+
+def test_a_life_that_ends_before_its_first_beat_has_told_of_all_it_has_seen(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its frames are cancelled before they have begun; who listens has the last one all the same."""
+    app, seen = new_app(), Seen()
+    monkeypatch.setattr(Rhythm, "run", forever)
+    with client_of(app) as client, unix_connect(registered(runtime_dir).socket, uri="ws://worker/") as asking:
+        assert isinstance(decode_from_agent(asking.recv(20)), Hello)
+        client.get("/items/1")
+        the_agent().stop()
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                message = decode_from_agent(asking.recv(20))
+                if isinstance(message, Frame):
+                    seen.add(message)
+    assert seen.requests == {"GET /items/{item_id}": 1}
 
 
 def test_an_agent_that_starts_again_at_once_counts_everything(runtime_dir: Path) -> None:

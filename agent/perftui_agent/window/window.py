@@ -131,8 +131,18 @@ class Window:
         self.begun, self.pending = deque(self.begun), deque()
 
     def let_go(self) -> None:
-        """Keep nothing from now on: nobody folds it."""
-        self._take_begun()
+        """Keep nothing from now on: nobody folds it.
+
+        What has ended and was not told of is no affair of whoever folds next, which may be hours later; what
+        goes on is.
+        """
+        self.find_ended()
+        while self.fold_pending():
+            pass
+        self.close(seq=0, ended_at_ns=0, span_ns=0)
+        self._take_nothing()
+
+    def _take_nothing(self) -> None:
         self.begun, self.pending = deque(maxlen=0), deque(maxlen=0)
 
     def follows(self) -> bool:
@@ -267,7 +277,7 @@ class Window:
     def empty(self) -> None:
         """Forget everything: in a forked child it is the parent's."""
         self.open = self.queue_is_known = False
-        self.let_go()
+        self._take_nothing()
         self._open.clear()
         self._ended.clear()
         self._busy.clear()
