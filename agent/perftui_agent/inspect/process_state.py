@@ -19,6 +19,9 @@ import psutil
 MAX_THREADS_READ = 1000
 """Reading one thread's state takes about 20 µs."""
 
+_STOP = 1 << (signal.SIGSTOP - 1) if hasattr(signal, "SIGSTOP") else 0
+"""As the kernel shows it among a thread's pending signals."""
+
 _TRIES = 20
 _TRY_S = 0.005
 
@@ -73,6 +76,25 @@ def threads_in(pid: int, letters: str) -> set[int]:
     return found
 
 
+def stopping_in(pid: int) -> set[int]:
+    """Return the threads of `pid` that have been sent SIGSTOP and have not stopped yet; Linux only."""
+    try:
+        tids = os.listdir(f"/proc/{pid}/task")[:MAX_THREADS_READ]
+    except OSError:
+        return set()
+    return {int(tid) for tid in tids if _is_to_stop(f"/proc/{pid}/task/{tid}/status")}
+
+
+def _is_to_stop(path: str) -> bool:
+    """Tell whether a stop is pending, for this thread or for whichever of its process comes first."""
+    try:
+        with open(path, "rb") as file:
+            pending = [line.split()[1] for line in file if line.startswith((b"SigPnd:", b"ShdPnd:"))]
+        return any(int(signals, 16) & _STOP for signals in pending)
+    except (OSError, ValueError, IndexError):
+        return False
+
+
 def tracer_of(pid: int, tid: int) -> int:
     """Return the pid that traces this thread, 0 if none does."""
     try:
@@ -91,13 +113,15 @@ def resume_if_left_stopped(before: ProcessState) -> str:
     `before` is how it stood before it was traced; not for one that someone had stopped then. The
     kernel lets a tracer's threads go when the tracer dies, before its parent can reap it; so a
     thread that is still held after 100 ms is held by something else. Another tracer's hold is left
-    alone, a stop that nobody holds is ended with SIGCONT.
+    alone, a stop that nobody holds is ended with SIGCONT. So is one that a thread has yet to obey: to
+    stop it has to run, and on a busy machine that takes its time.
     """
     for _ in range(_TRIES):
         now = read_state(before.pid)
         if now is None or now.started != before.started:
             return ""
         held = threads_in(before.pid, "Tt") or ({before.pid} if now.is_stopped else set())
+        held = held or stopping_in(before.pid)
         if not held:
             return ""
         time.sleep(_TRY_S)

@@ -13,6 +13,7 @@ import pytest
 from perftui_agent.inspect.process_state import (
     read_state,
     resume_if_left_stopped,
+    stopping_in,
     threads_in,
     tracer_of,
 )
@@ -51,6 +52,29 @@ def test_left_stopped(tmp_path: Path) -> None:
         eventually(lambda: not is_held(process.pid))
 
     assert said == f"pid {process.pid} was left stopped: sent SIGCONT"
+
+
+def test_about_to_stop(tmp_path: Path) -> None:
+    """A stop that has been sent is ended as well, before the process has come to obey it."""
+    # Who waits for the child of a vfork is not woken by a stop: it will obey once that is over.
+    code = """\
+        import ctypes, time
+        libc = ctypes.CDLL(None)
+        print("ready", flush=True)
+        libc.vfork()
+        time.sleep(600)
+    """
+    with python(code, tmp_path) as process:
+        eventually(lambda: (state := read_state(process.pid)) and state.letter == "D")
+        before = read_state(process.pid)
+        assert before is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        assert stopping_in(process.pid) == {process.pid}
+        said = resume_if_left_stopped(before)
+        assert stopping_in(process.pid) == set()
+
+    assert said == f"pid {process.pid} was left stopped: sent SIGCONT"
+    assert stopping_in(process.pid) == set()
 
 
 def test_running(tmp_path: Path) -> None:
