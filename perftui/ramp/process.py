@@ -27,7 +27,13 @@ WITHOUT = 0.25
 """Of the time: a thread that was kept from a processor for so long is not slow by itself."""
 
 FULL_CORE = 0.7
-"""Of a core: a worker that takes less does not compute all the time."""
+"""Of a core: a worker that takes less does not compute all the time; nor did it want to, if what it waited
+for one is counted as well."""
+
+
+LATE = 0.8
+"""How full a loop counts as that was late at times and that nobody was seen to hold: short of used up, for
+what it is late by explains what requests waited in it, and no pool that is empty all the time."""
 
 
 def accept_queue(after: Summary, used: Mapping[Kind, float]) -> list[Limit]:
@@ -99,6 +105,11 @@ def _core(row: WorkerSummary) -> float:
     return (row.cpu_mean_percent or 0.0) / 100
 
 
+def _wanted(row: WorkerSummary) -> float:
+    """Return for which part of the time a worker had a core, or was ready to run and had none."""
+    return min(_core(row) + _waited(row), 1.0)
+
+
 def _cores(workers: Sequence[WorkerSummary]) -> int | None:
     return next((each.contention.host.cores for each in workers if each.contention.host), None)
 
@@ -115,7 +126,9 @@ def _all_cores(
 ) -> list[Limit]:
     cores, whole = _cores(workers), sum(map(_core, workers))
     is_theirs = cores is not None and whole > THEIRS * cores
-    if cores is None or busy < ALL_CORES or not (is_theirs or _core(row) < FULL_CORE):
+    # Others may have all cores: a worker that hardly waits for one lacks none, and something else gave.
+    is_kept = _core(row) < FULL_CORE and (not _is_told(workers) or max(map(_wanted, workers)) >= FULL_CORE)
+    if cores is None or busy < ALL_CORES or not (is_theirs or is_kept):
         return []
     most = f", most of it in {_where(row)}" if _where(row) else ""
     who = (
@@ -160,18 +173,25 @@ def _is_loop(thread: str) -> bool:
 def without_processor(after: Summary, grown: Parts) -> list[Limit]:
     """A worker that has much to do and gets no processor: others have them, whoever they are."""
     rows = [row for row in after.workers if row.state != "gone" and row.contention.waited_share is not None]
-    row = max(rows, key=_waited, default=None)
+    row = max(rows, key=_wanted, default=None)
     if row is None or _waited(row) < WITHOUT:
         return []
+    # Who sleeps most of the time is late for want of a processor, and holds what it has a little longer: that
+    # alone fills no pool and takes no thread, as a core that is wanted all the time does.
     return [
         Limit(
             "cpu", f"worker {row.pid}",
             f"worker {row.pid} was ready to run and did not get to for {_waited(row) * 100:.0f} % of the "
             "time: others have the processors",
             "Move what else runs here elsewhere, or lower its share (nice, cpu.weight); then more cores",
-            grew_ms=grown.queued + grown.loop + grown.rest, used=1.0,
+            grew_ms=grown.queued + grown.loop + grown.rest, used=min(_wanted(row) / FULL_CORE, 1.0),
         )
     ]  # fmt: skip
+
+
+def _is_told(rows: Sequence[WorkerSummary]) -> bool:
+    """Tell whether the system says of any of them how long it has waited for a processor."""
+    return any(row.contention.waited_share is not None for row in rows)
 
 
 def _waited(row: WorkerSummary) -> float:
@@ -190,7 +210,7 @@ def blocked(after: Summary, grown: Parts, findings: Sequence[Finding]) -> list[L
     return [
         Limit("loop", where, f"{where}: {said}" if found else said,
               "Take it off the loop: an async call instead of a blocking one, or run_in_threadpool",
-              factor=MOST_FACTOR, grew_ms=grew, used=FULL)
+              factor=MOST_FACTOR, grew_ms=grew, used=FULL if found else LATE)
     ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from tests.support.servers import Service, running, wait_until, write_app
 def test_a_pool_of_two_is_named_with_its_knee_and_its_mend(tmp_path: Path) -> None:
     """Two connections of 50 ms give forty requests a second at best; no connection is left open."""
     with running(write_app(tmp_path, LIMITED["pool"]), workers=1) as service:
+        service.wait_registered()
         done = service.perftui(
             "ramp", service.target, "GET /x", "--until", "p95<400ms", "--from", "20", "--max", "100",
             "--step", "1.5s", "--json", "-o", str(tmp_path / "ramp.perftui"), timeout=240,
@@ -41,6 +42,7 @@ def test_a_service_that_says_production_is_sent_nothing(tmp_path: Path) -> None:
     """Nor is one asked for what can't be sent; each is told in two lines."""
     env = {"APP_ENV": "production"}
     with running(write_app(tmp_path, LIMITED["loop"]), workers=1, env=env) as service:
+        service.wait_registered()
         refused = service.perftui("ramp", service.target, "GET /x")
         wrong = service.perftui("ramp", service.target, "FETCH /x")
         snapshot = json.loads(service.perftui("snapshot", service.target, "--for", "1s", "--json").stdout)
@@ -54,10 +56,14 @@ def test_a_service_that_says_production_is_sent_nothing(tmp_path: Path) -> None:
 def test_ctrl_c_ends_it_at_once_and_tells_what_is_known(tmp_path: Path) -> None:
     """Nothing is sent any more, the sender is gone, and the exit code says interrupted."""
     with running(write_app(tmp_path, LIMITED["loop"]), workers=1) as service:
+        service.wait_registered()
         env = os.environ | {"PERFTUI_RUNTIME_DIR": str(service.runtime_dir)}
         ramp = command.Forked("ramp", service.target, "GET /x", "--max", "20", "--json", env=env)
         family = psutil.Process(ramp.pid)
-        wait_until(lambda: bool(_connections_to(service)), "a request")
+        wait_until(
+            lambda: ramp.poll() is not None or bool(_connections_to(service)), "a request", service.log
+        )
+        assert ramp.poll() is None, ramp.communicate()
         senders = family.children(recursive=True)
         ramp.send_signal(signal.SIGINT)
         began = time.monotonic()

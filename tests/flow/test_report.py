@@ -34,6 +34,7 @@ async def broken():
 def test_the_page_names_cause_and_route_and_holds_no_secret(tmp_path: Path) -> None:
     """Binds, headers, query strings and messages stay where they are; cause and route are read."""
     with running(write_app(tmp_path, SOURCE)) as service:
+        service.wait_registered()
         secrets = {"x-key": "s3cret-header", "cookie": "s3cret-cookie"}
         with service.client() as client:
             for number in range(8):

@@ -35,7 +35,7 @@ SECONDS = 9
 def test_a_worker_that_a_quota_stops_is_told_so_with_the_quota(tmp_path: Path) -> None:
     """A quarter of a core, and requests for nearly twice that: the cause, and none of its symptoms."""
     with running(write_app(tmp_path, SOURCE), workers=1) as service:
-        (pid,) = service.pids()
+        (pid,) = service.wait_registered()
         with limited(0.25, pid) as group:
             seen = asked(service, "/work/6")
         (worker,) = seen["workers"]
@@ -54,7 +54,7 @@ def test_a_worker_that_a_quota_stops_is_told_so_with_the_quota(tmp_path: Path) -
 def test_a_quota_that_nobody_waits_for_is_no_finding(tmp_path: Path) -> None:
     """A tenth of what it may, evenly: some period may be used up, and no request waits."""
     with running(write_app(tmp_path, SOURCE), workers=1) as service:
-        (pid,) = service.pids()
+        (pid,) = service.wait_registered()
         with limited(0.8, pid):
             seen = asked(service, "/work/1")
         (worker,) = seen["workers"]

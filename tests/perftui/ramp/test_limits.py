@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from perftui.model.happenings import Finding
-from perftui.model.machine import Contention, Quota
+from perftui.model.machine import Contention, Host, Quota
 from perftui.model.measures import Latency, Queued
 from perftui.model.outside_summary import PoolSummary, QuerySummary, UpstreamSummary
 from perftui.model.route_summary import RouteSummary
@@ -146,6 +146,33 @@ def test_a_worker_that_gets_no_processor_is_told_of_before_what_that_brings_abou
     first, *_ = gave(CALM, starved)
     assert first.kind == "cpu"
     assert first.sentence.startswith("worker 101 was ready to run and did not get to for 42 % of the time")
+
+
+@pytest.mark.parametrize("waited", [0.05, 0.3])
+def test_a_full_pool_is_what_gave_where_others_have_all_processors_and_workers_want_few(
+    waited: float,
+) -> None:
+    """A crowded machine makes everything a little later; what it did not fill it does not explain."""
+    busy = Contention(waited_share=waited, host=Host(cores=2, busy=1.0))
+    crowded = picture(
+        200.0, pool_wait_ms_per_request=110.0, queued=Queued(known=1000, ms_per_request=40.0), pools=(POOL,),
+        worker_has={"contention": busy, "cpu_mean_percent": 12.0, "loop_lag_p99_ms": 30.0},
+    )  # fmt: skip
+    first, *others = gave(CALM, crowded)
+    assert first.kind == "pool"
+    assert [each.kind for each in others] == (["cpu", "loop"] if waited == 0.3 else ["loop"])
+
+
+def test_others_that_take_all_processors_are_what_gave_where_workers_want_them() -> None:
+    """Though a pool is full as well: whose connections are held for as long as nobody runs."""
+    busy = Contention(waited_share=0.7, host=Host(cores=2, busy=1.0))
+    crowded = picture(
+        200.0, pool_wait_ms_per_request=90.0, queued=Queued(known=1000, ms_per_request=60.0), pools=(POOL,),
+        worker_has={"contention": busy, "cpu_mean_percent": 25.0},
+    )  # fmt: skip
+    first, *_ = gave(CALM, crowded)
+    assert first.kind == "cpu"
+    assert first.sentence.startswith("all 2 cores are busy, the workers take 25 of 200 %, others the rest")
 
 
 def test_who_computes_in_threads_is_named_by_them_where_no_look_found_who_has_the_gil() -> None:
