@@ -173,12 +173,12 @@ def test_a_life_that_ends_before_its_first_beat_has_told_of_all_it_has_seen(
     app, seen = new_app(), Seen()
     monkeypatch.setattr(Rhythm, "run", forever)
     with client_of(app) as client, unix_connect(registered(runtime_dir).socket, uri="ws://worker/") as asking:
-        assert isinstance(decode_from_agent(asking.recv(20)), Hello)
+        assert isinstance(decode_from_agent(asking.recv(20, decode=False)), Hello)
         client.get("/items/1")
         the_agent().stop()
         with contextlib.suppress(ConnectionClosed):
             while True:
-                message = decode_from_agent(asking.recv(20))
+                message = decode_from_agent(asking.recv(20, decode=False))
                 if isinstance(message, Frame):
                     seen.add(message)
     assert seen.requests == {"GET /items/{item_id}": 1}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from perftui.model.happenings import Finding
-from perftui.model.machine import Contention, Host, Quota
+from perftui.model.machine import Contention, Quota
 from perftui.model.measures import Latency, Queued
 from perftui.model.outside_summary import PoolSummary, QuerySummary, UpstreamSummary
 from perftui.model.route_summary import RouteSummary
@@ -20,6 +20,7 @@ from perftui.ramp.limit import Limit
 from perftui.ramp.limits import following, limits
 from perftui.ramp.resources import saturation
 from perftui.ramp.search import Search
+from perftui_agent.wire.machine import Host
 from perftui_agent.wire.process import Listener, ThreadpoolStats
 from tests.support.frames import sketch, worker
 
