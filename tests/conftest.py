@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from types import ModuleType
 
@@ -66,6 +67,26 @@ def pytest_collection_finish() -> None:
         50_000, 10, 20
     )  # as the dashboard's: by Python's own a fifth of its tests' CPU went there
     gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Have a test that has failed be the only one to fail for what it has left.
+
+    Its frames keep processes and sockets that nobody has closed, until the next test begins: found there as
+    garbage, they are warnings that nobody could raise, and errors of a test that knows nothing of them.
+    """
+    failed_before = item.session.testsfailed
+    done = yield
+    if item.session.testsfailed > failed_before:
+        for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+            vars(sys).pop(name, None)
+        told, sys.unraisablehook = sys.unraisablehook, lambda _: None
+        try:
+            gc.collect()
+        finally:
+            sys.unraisablehook = told
+    return done
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -62,6 +62,20 @@ def test_passes(broken): pass
 """
 
 
+LEAVES = """
+import gc, subprocess, sys
+
+def test_leaves():
+    left = subprocess.Popen([sys.executable, "-S", "-c", ""], stdout=subprocess.PIPE)
+    around = [left]
+    around.append(around)
+    assert 0
+
+def test_collects():
+    gc.collect()
+"""
+
+
 def run(directory: Path, source: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run tests of this source in three lanes."""
     (directory / "pytest.ini").write_text("[pytest]\n")
@@ -136,6 +150,12 @@ def test_the_first_failure_ends_all_of_them_where_that_is_wanted(tmp_path: Path)
     done = run(tmp_path, source, "-x")
     assert done.returncode == 1
     assert "1 failed in" in done.stdout
+
+
+def test_what_a_failed_test_has_left_fails_no_other(tmp_path: Path) -> None:
+    """Which would find it as garbage, one that was never closed, in the same lane."""
+    done = run(tmp_path, LEAVES, "-p", "tests.conftest", "-W", "error", "--lanes=1")
+    assert "1 failed, 1 passed" in done.stdout, done.stdout
 
 
 def test_what_cannot_be_undone_fails(tmp_path: Path) -> None:

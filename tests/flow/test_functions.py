@@ -148,10 +148,12 @@ def test_errors_are_a_line_each_and_nothing_stays_switched_on(tmp_path: Path) ->
         assert none.returncode == 2
         assert "no request of GET /report came to this worker within 1 s" in none.stderr
         # A client that is killed in the midst leaves nothing behind, and the worker is free again.
-        left = command.Forked("functions", service.target, "--route", "GET /report", env=service.env)
-        assert left.stderr is not None
-        assert "take longer" in left.stderr.readline()
-        with httpx.Client(base_url=service.url, trust_env=False) as client:
+        with (
+            command.Forked("functions", service.target, "--route", "GET /report", env=service.env) as left,
+            httpx.Client(base_url=service.url, trust_env=False) as client,
+        ):
+            assert left.stderr is not None
+            assert "take longer" in left.stderr.readline()
             for _ in range(3):
                 client.get("/report")
             left.kill()

@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NoReturn
 
 from perftui import cli
@@ -51,6 +52,17 @@ class Forked(subprocess.Popen[str]):
             ["perftui", *arguments],
             env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True,
         )  # fmt: skip
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for its end, which a test that has failed does not bring about."""
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, traceback)
 
     def _execute_child(self, args: list[str], *how: Any) -> None:
         cwd, env = how[4:6]
