@@ -75,6 +75,19 @@ def test_collects():
     gc.collect()
 """
 
+IS_BESIDE = """
+import os, pathlib, subprocess
+
+def test_leaves():
+    left = pathlib.Path(__file__).with_name("left")
+    if left.exists():
+        assert not os.path.exists(f"/proc/{left.read_text()}"), "it is beside"
+    else:
+        told = subprocess.check_output(["sh", "-c", "sleep 600 > /dev/null 2>&1 & echo $!"], text=True)
+        left.write_text(told.strip())
+        assert 0
+"""
+
 
 def run(directory: Path, source: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run tests of this source in three lanes."""
@@ -140,6 +153,21 @@ def test_those_that_failed_are_found_again(tmp_path: Path) -> None:
     run(tmp_path, "def test_a(): pass\ndef test_b(): assert 0\ndef test_c(): pass\n")
     again = run(tmp_path, "def test_a(): pass\ndef test_b(): pass\ndef test_c(): pass\n", "--last-failed")
     assert "1 passed" in again.stdout, again.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans fall to somebody else there")
+def test_what_is_tried_once_more_has_nothing_beside_it(tmp_path: Path) -> None:
+    """What the first run has left is ended before, and told of."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    path = tmp_path / "test_these.py"
+    path.write_text(IS_BESIDE)
+    options = ["-c", str(tmp_path / "pytest.ini"), "--rootdir", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests", *options, str(path)],
+        cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "was left running: sleep 600" in done.stdout
 
 
 def test_the_first_failure_ends_all_of_them_where_that_is_wanted(tmp_path: Path) -> None:
