@@ -83,6 +83,14 @@ def in_flight(service: Service, route: str) -> int:
     return found[0]
 
 
+def told_of(service: Service) -> set[int]:
+    """Return the pids of the workers that have told of a second, if that is two."""
+    printed = service.perftui("snapshot", service.target, "--for", "2s", "--json")
+    rows = json.loads(printed.stdout)["workers"] if printed.returncode == 0 else []
+    live = {row["pid"] for row in rows if row["state"] == "ok"}
+    return live if len(live) == service.workers else set()
+
+
 def gone(service: Service, pid: int) -> dict[str, Any]:
     """Return what `perftui ls` says of a worker that is no more, once it does."""
     found: list[dict[str, Any]] = []
@@ -123,6 +131,8 @@ def test_a_worker_that_is_killed_is_opened_afterwards(tmp_path: Path) -> None:
         assert again["totals"]["requests"] == document["totals"]["requests"]
         table = service.perftui("ls").stdout
         assert f"perftui connect pid:{pid}" in table
+        # One has taken its place: who dies before it has told of anything has nothing to leave.
+        wait_until(lambda: told_of(service) == set(service.pids()), "all that run to be told of", service.log)
         # Supervisor and all: nobody is left who could have seen how.
         others = [psutil.Process(each) for each in service.pids()]
         service.process.kill()
