@@ -35,6 +35,10 @@ async def slow() -> dict[str, str]:
 """
 
 
+CLIENTS = 3
+"""One request is always waiting while another is answered, however late a client gets a processor."""
+
+
 @contextmanager
 def load(service: Service) -> Iterator[None]:
     """Ask for the slow route all the time."""
@@ -45,13 +49,15 @@ def load(service: Service) -> Iterator[None]:
             while not done.is_set():
                 client.get("/slow")
 
-    thread = threading.Thread(target=ask)
-    thread.start()
+    clients = [threading.Thread(target=ask) for _ in range(CLIENTS)]
+    for client in clients:
+        client.start()
     try:
         yield
     finally:
         done.set()
-        thread.join()
+        for client in clients:
+            client.join()
 
 
 def evidence(service: Service, *arguments: str) -> Any:
