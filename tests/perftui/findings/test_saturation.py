@@ -132,9 +132,10 @@ def test_a_busy_worker_that_keeps_up_is_healthy() -> None:
 
 
 def test_a_batch_job_without_requests_is_healthy() -> None:
-    """Nobody waits for it."""
-    worker = a_worker(cpu_mean_percent=100.0, loop_lag_p99_ms=400.0, latencies_ms=[5.0] * 3)
+    """Nobody waits for it; of what is under way somebody does."""
+    worker = a_worker(cpu_mean_percent=100.0, loop_lag_p99_ms=400.0, latencies_ms=[5.0] * 3, in_flight=1)
     assert not found(CPU, picture(workers=(worker,)))
+    assert found(CPU, picture(workers=(replace(worker, in_flight=10),)))
 
 
 def test_a_short_burst_of_cpu_is_healthy() -> None:
