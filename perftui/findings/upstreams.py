@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from perftui.model.outside_summary import UpstreamSummary
+from perftui.model.outside_summary import CalledSummary, UpstreamSummary
 from perftui.model.summary import Summary
 
 OTHER = "(other)"
+
+MAX_PATH = 60
+"""Characters of a path in a sentence."""
 
 
 def by_host(summary: Summary) -> Iterator[tuple[str, list[UpstreamSummary]]]:
@@ -19,7 +22,7 @@ def by_host(summary: Summary) -> Iterator[tuple[str, list[UpstreamSummary]]]:
     yield from hosts.items()
 
 
-def routes_of(rows: Iterable[UpstreamSummary], summary: Summary) -> tuple[str, ...]:
+def routes_of(rows: Iterable[UpstreamSummary | CalledSummary], summary: Summary) -> tuple[str, ...]:
     """Return the routes that call, the one that it costs most first."""
     spent: dict[str, float] = {}
     for row in rows:
@@ -30,7 +33,7 @@ def routes_of(rows: Iterable[UpstreamSummary], summary: Summary) -> tuple[str, .
     )
 
 
-def failures_of(rows: Iterable[UpstreamSummary]) -> dict[str, int]:
+def failures_of(rows: Iterable[UpstreamSummary | CalledSummary]) -> dict[str, int]:
     """Return what calls failed with, most frequent first."""
     added: dict[str, int] = {}
     for row in rows:

@@ -10,9 +10,10 @@ from perftui.model.after import BackgroundSummary
 from perftui.model.ledger import Ledger
 from perftui.model.packed import Packed, merged, packed
 from perftui.model.quantiles import latency_of, quantile_ms
+from perftui_agent.wire.adding import bounded_counts
 from perftui_agent.wire.after import BackgroundFrame
 from perftui_agent.wire.frames import Frame
-from perftui_agent.wire.merging import BACKGROUND_SUMS, background_key, bounded_counts
+from perftui_agent.wire.merging import BACKGROUND_SUMS, background_key
 
 Key = tuple[str, str, str]
 """Kind, name, route."""

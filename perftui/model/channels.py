@@ -10,9 +10,10 @@ from perftui.model.after import ChannelSummary
 from perftui.model.ledger import Ledger
 from perftui.model.packed import Packed, merged, packed
 from perftui.model.quantiles import latency_of, quantile_ms
+from perftui_agent.wire.adding import bounded_counts
 from perftui_agent.wire.channels import ChannelFrame
 from perftui_agent.wire.frames import Frame
-from perftui_agent.wire.merging import CHANNEL_SUMS, bounded_counts, channel_key
+from perftui_agent.wire.merging import CHANNEL_SUMS, channel_key
 
 Key = tuple[str, str]
 """Kind, route."""

@@ -8,6 +8,7 @@ import msgspec
 
 from perftui.model.measures import Latency
 from perftui.record import Record
+from perftui_agent.wire.called import NewClients
 from perftui_agent.wire.parts import RouteLabel
 from perftui_agent.wire.requests import RepeatedCalls
 
@@ -57,6 +58,32 @@ class PoolSummary(Record, frozen=True):
     longest_wait_ms: float | None = None
     processes: int = 1
     """Workers with a bound of their own, of which `max` is the sum."""
+
+
+class CalledSummary(Record, frozen=True):
+    """The calls of one upstream for paths of one shape, over the window; figures as of an upstream."""
+
+    path: str
+    """`/users/{…}/orders`; `(other)` for those that nobody could tell apart."""
+    calls: int = 0
+    """Neither given up by the caller nor by the client's own pool."""
+    errors: int = 0
+    failures: Mapping[str, int] = msgspec.field(default_factory=dict)
+    answers: int = 0
+    answer_p50_ms: float | None = None
+    answer_p95_ms: float | None = None
+    answer_p95_least_ms: float | None = None
+    answer_ms: float = 0.0
+    total_ms: float = 0.0
+    body_ms: float = 0.0
+    held_ms: float = 0.0
+    spent_ms: Mapping[RouteLabel, float] = msgspec.field(default_factory=dict)
+    call_sites: Mapping[str, int] = msgspec.field(default_factory=dict)
+
+    @property
+    def call_site(self) -> str | None:
+        """Where most of the calls came from."""
+        return next(iter(self.call_sites), None)
 
 
 class UpstreamSummary(Record, frozen=True):
@@ -129,6 +156,10 @@ class UpstreamSummary(Record, frozen=True):
     call_sites: Mapping[str, int] = msgspec.field(default_factory=dict)
     """Most frequent first, as often as somebody looked."""
     repeats: tuple[RepeatedCalls, ...] = ()
+    paths: tuple[CalledSummary, ...] = ()
+    """What it was asked for, the costliest first; empty where the agents did not tell."""
+    made: tuple[NewClients, ...] = ()
+    """Of `clients`, whose they are, most first; empty where the agents did not tell."""
 
     @property
     def key(self) -> str:

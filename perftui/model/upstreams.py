@@ -7,13 +7,15 @@ from operator import attrgetter
 
 import msgspec
 
+from perftui.model.called import CalledPart, added, called_of, called_rows, called_sum, most_first
 from perftui.model.intervals import SURE_Z, Ranked
 from perftui.model.ledger import Ledger
 from perftui.model.outside_summary import UpstreamSummary
 from perftui.model.packed import Packed, merged, packed
 from perftui.model.quantiles import latency_of, quantile_ms
+from perftui_agent.wire.called import NewClients
 from perftui_agent.wire.frames import Frame
-from perftui_agent.wire.merging import UPSTREAM_SUMS, bounded_counts, merge_repeated_calls
+from perftui_agent.wire.merging_upstreams import UPSTREAM_SUMS, merge_made, merge_repeated_calls
 from perftui_agent.wire.outside import UpstreamFrame
 from perftui_agent.wire.requests import RepeatedCalls
 
@@ -41,6 +43,8 @@ class UpstreamPart(msgspec.Struct, frozen=True, gc=False):
     call_sites: Mapping[str, int]
     failures: Mapping[str, int]
     repeats: tuple[RepeatedCalls, ...]
+    paths: tuple[CalledPart, ...]
+    made: tuple[NewClients, ...]
 
 
 _counts: Callable[[UpstreamFrame], tuple[int, ...]] = attrgetter(*UPSTREAM_SUMS)
@@ -53,17 +57,20 @@ def key_of(frame: UpstreamFrame) -> Key:
 
 def upstream_of(frames: Sequence[UpstreamFrame]) -> UpstreamPart:
     """Return what one upstream was asked by several workers."""
+    answer = packed([frame.answer for frame in frames])
     return UpstreamPart(
         latency=packed([frame.latency for frame in frames]),
-        answer=packed([frame.answer for frame in frames]),
+        answer=answer,
         pool_wait=packed([frame.pool_wait for frame in frames if frame.pool_wait is not None]),
         connect=packed([frame.connect for frame in frames if frame.connect is not None]),
         counts=tuple([sum(each) for each in zip(*map(_counts, frames), strict=True)]),
-        routes=_added([frame.routes for frame in frames]),
-        spent=_added([frame.spent for frame in frames]),
-        call_sites=_added([frame.call_sites for frame in frames]),
-        failures=_added([frame.failures for frame in frames]),
+        routes=added([frame.routes for frame in frames], MAX_DETAILS),
+        spent=added([frame.spent for frame in frames], MAX_DETAILS),
+        call_sites=added([frame.call_sites for frame in frames], MAX_DETAILS),
+        failures=added([frame.failures for frame in frames], MAX_DETAILS),
         repeats=_repeats([frame.repeats for frame in frames if frame.repeats]),
+        paths=called_of(frames, answer),
+        made=_made([frame.made for frame in frames if frame.made]),
     )
 
 
@@ -75,11 +82,13 @@ def upstream_sum(parts: Sequence[UpstreamPart]) -> UpstreamPart:
         pool_wait=merged([part.pool_wait for part in parts]),
         connect=merged([part.connect for part in parts]),
         counts=tuple([sum(each) for each in zip(*[part.counts for part in parts], strict=True)]),
-        routes=_added([part.routes for part in parts]),
-        spent=_added([part.spent for part in parts]),
-        call_sites=_added([part.call_sites for part in parts]),
-        failures=_added([part.failures for part in parts]),
+        routes=added([part.routes for part in parts], MAX_DETAILS),
+        spent=added([part.spent for part in parts], MAX_DETAILS),
+        call_sites=added([part.call_sites for part in parts], MAX_DETAILS),
+        failures=added([part.failures for part in parts], MAX_DETAILS),
         repeats=_repeats([part.repeats for part in parts if part.repeats]),
+        paths=called_sum([part.paths for part in parts]),
+        made=_made([part.made for part in parts if part.made]),
     )
 
 
@@ -110,7 +119,6 @@ def _row(key: Key, part: UpstreamPart, gauges: list[UpstreamFrame]) -> UpstreamS
     host, method, library = key
     counts = dict(zip(UPSTREAM_SUMS, part.counts, strict=True))
     routes = sorted(part.routes, key=lambda route: (-part.spent.get(route, 0), route))
-    places = sorted(part.call_sites, key=lambda place: (-part.call_sites[place], place))
     calls = part.latency.count
     least_ns, _ = Ranked(part.answer).bounds(0.95, SURE_Z)
     return UpstreamSummary(
@@ -157,8 +165,10 @@ def _row(key: Key, part: UpstreamPart, gauges: list[UpstreamFrame]) -> UpstreamS
         processes=max(sum(each.limit is not None for each in gauges), 1),
         routes={route: part.routes[route] for route in routes},
         spent_ms={route: part.spent.get(route, 0) / 1e6 for route in routes},
-        call_sites={place: part.call_sites[place] for place in places},
+        call_sites={place: part.call_sites[place] for place in most_first(part.call_sites)},
         repeats=tuple(sorted(part.repeats, key=lambda each: -each.ns)),
+        paths=called_rows(part.paths),
+        made=part.made,
     )
 
 
@@ -175,15 +185,12 @@ def _sum(values: Sequence[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def _added(several: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
-    some = [counts for counts in several if counts]
-    if len(some) < 2:
-        return some[0] if some else {}
-    added: dict[str, int] = {}
-    for counts in some:
-        for name, count in counts.items():
-            added[name] = added.get(name, 0) + count
-    return bounded_counts(added, MAX_DETAILS)
+def _made(several: Iterable[Iterable[NewClients]]) -> tuple[NewClients, ...]:
+    total: list[NewClients] = []
+    for made in several:
+        # As of repeats.
+        merge_made(total, [msgspec.structs.replace(each) for each in made])
+    return tuple(sorted(total, key=lambda each: -each.clients)[:MAX_DETAILS])
 
 
 def _repeats(several: Iterable[Iterable[RepeatedCalls]]) -> tuple[RepeatedCalls, ...]:

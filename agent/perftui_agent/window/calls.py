@@ -14,6 +14,9 @@ from perftui_agent.records import CallDetails, CallRecord, Upstream
 MAX_TARGETS = 500
 """Paths of one request that are told apart."""
 
+MAX_MADE = 100
+"""Clients that one request has made, of which it is told where."""
+
 _began = attrgetter("started_ns")
 
 
@@ -51,14 +54,17 @@ class Busy:
 class Same:
     """One request's calls of one upstream."""
 
-    __slots__ = ("busy", "call_site", "count", "spent_ns", "targets")
+    __slots__ = ("busy", "call_site", "count", "made", "spent_ns", "targets")
 
     def __init__(self) -> None:
         self.count = 0
         self.spent_ns = 0
         self.busy = Busy()
-        self.targets: set[str | bytes] = set()
+        self.targets: dict[str | bytes, int] = {}
+        """For how long each was asked."""
         self.call_site = ""
+        self.made: list[CallDetails] | None = None
+        """Of the first calls of clients that the request has made."""
 
 
 class Calls:
@@ -109,8 +115,11 @@ class Calls:
         same.count += len(records)
         same.spent_ns += sum([record.ended_ns - record.started_ns for record in records])
         same.busy.add(records)
-        if len(same.targets) < MAX_TARGETS:
-            same.targets.update([record.target for record in records[: MAX_TARGETS - len(same.targets)]])
+        targets = same.targets
+        for record in records:
+            spent_ns = targets.get(record.target)
+            if spent_ns is not None or len(targets) < MAX_TARGETS:
+                targets[record.target] = (spent_ns or 0) + record.ended_ns - record.started_ns
 
     def add_details(self, record: CallRecord, details: CallDetails | None) -> bool:
         """Add what is rare about a call, or that it has none of it; say whether it repeats a failed one."""
@@ -118,8 +127,11 @@ class Calls:
         again = asked in self.failed
         if details is not None:
             self.held_ns += max(0, details.held_ns)
+            same = self.same[record.upstream]
             if details.call_site:
-                self.same[record.upstream].call_site = details.call_site
+                same.call_site = details.call_site
+            if details.new_client:
+                same.made = [*(same.made or ()), details][:MAX_MADE]
         if details is not None and details.failed:
             self.failed.add(asked)
         elif again:

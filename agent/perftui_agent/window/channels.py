@@ -19,9 +19,10 @@ from perftui_agent.window.costs import Costs
 from perftui_agent.window.parts import PartLedger
 from perftui_agent.window.routes import RouteTally
 from perftui_agent.window.stories import StoryLedger
+from perftui_agent.wire.adding import bounded_counts
 from perftui_agent.wire.channels import ChannelFrame
 from perftui_agent.wire.frames import Frame
-from perftui_agent.wire.merging import bounded_counts, merge_channel
+from perftui_agent.wire.merging import merge_channel
 
 Key = tuple[str, str]
 """Kind, route."""

@@ -9,8 +9,9 @@ so that the first requests of an endpoint are in its row as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from heapq import nlargest
+from typing import TypeAlias
 
 from perftui_agent.records import EVENTS, OpenEnded, RequestRecord
 from perftui_agent.wire.merging import merge_path
@@ -44,6 +45,9 @@ SHARE = 0.01
 
 COST_OF_A_REQUEST_NS = 1_000_000
 COST_OF_AN_ERROR_NS = 100_000_000
+
+ToldWords: TypeAlias = Mapping[str, Collection[str]]
+"""By the shape of what comes before: the words that may stand there."""
 
 GAP = "{…}"
 """What is not told."""
@@ -176,6 +180,22 @@ def _may_be_word(part: str) -> bool:
 
 def shapes_of(often: dict[str, int]) -> dict[str, str]:
     """Return the shape of each of these paths, given how often each was there."""
+    told = told_words(often)
+    return {words: shape_by(told, words) for words in often}
+
+
+def shape_by(told: ToldWords, words: str) -> str:
+    """Return the shape of a path, given which words are told."""
+    shape = ""
+    for word in words.split("/")[1 : MAX_SEGMENTS + 2]:
+        # An empty segment is a slash at the end.
+        shape += f"/{word if not word or word in told.get(shape, ()) else GAP}"
+    return shape
+
+
+def told_words(often: dict[str, int]) -> ToldWords:
+    """Return which words are the app's own, given how often each of these paths was there."""
+    told: dict[str, Collection[str]] = {}
     shapes = dict.fromkeys(often, "")
     segments = {words: words.split("/")[1:] for words in often}
     for place in range(MAX_SEGMENTS + 1):
@@ -187,19 +207,18 @@ def shapes_of(often: dict[str, int]) -> dict[str, str]:
             beside = counted.setdefault(shapes[words], {})
             word = segments[words][place]
             beside[word] = beside.get(word, 0) + often[words]
-        told = {before: _told(beside) for before, beside in counted.items()}
+        told |= {before: _told(beside) for before, beside in counted.items()}
         for words in here:
             word = segments[words][place]
             shapes[words] += f"/{word if word in told[shapes[words]] else GAP}"
-    return shapes
+    return told
 
 
-def _told(beside: dict[str, int]) -> Iterable[str]:
+def _told(beside: dict[str, int]) -> Collection[str]:
     """Return which of the words at one place are the app's own."""
     least = float(OFTEN)
     if len(beside) > MANY:
         least = max(least, SHARE * sum(beside.values()))
-    # An empty segment is a slash at the end.
     return {word for word, times in beside.items() if times >= least or not word}
 
 

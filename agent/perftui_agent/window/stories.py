@@ -285,7 +285,7 @@ def _name_of(span: RequestPart, targets: TargetTable) -> str:
         return span.known.shape.shown
     if isinstance(span, CallRecord):
         to = span.upstream
-        return f"{to.method} {to.host}{targets.shape(to.host, span.target)}"
+        return f"{to.method} {to.host}{targets.shape(to.host, targets.words_of(span.target))}"
     return span.name
 
 

@@ -7,18 +7,21 @@ at once.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 
 from perftui_agent.records import CallDetails, CallRecord, RequestRecord
 from perftui_agent.sketch import LatencySketch
+from perftui_agent.window.called import CalledPaths
 from perftui_agent.window.calls import MAX_TARGETS, Calls, are_alike
 from perftui_agent.window.costs import Costs
 from perftui_agent.window.routes import RouteTally
 from perftui_agent.window.statements import OUTSIDE_REQUESTS
-from perftui_agent.window.targets import TargetTable
+from perftui_agent.window.targets import NOWHERE, TargetTable
+from perftui_agent.wire.adding import bounded_counts
+from perftui_agent.wire.called import NewClients
 from perftui_agent.wire.frames import Frame
-from perftui_agent.wire.merging import bounded_counts, merge_upstream
+from perftui_agent.wire.merging_upstreams import merge_upstream
 from perftui_agent.wire.outside import UpstreamFrame
 from perftui_agent.wire.requests import RepeatedCalls, RouteFrame
 
@@ -53,10 +56,11 @@ COST_OF_AN_ERROR_NS = 100_000_000
 class _Row:
     """One upstream, and its calls on their way into the frame: those without details."""
 
-    __slots__ = ("by_route", "frame", "number", "waiting")
+    __slots__ = ("by_route", "frame", "number", "paths", "waiting")
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: Key, targets: TargetTable) -> None:
         self.frame = UpstreamFrame(host=key[0], method=key[1], library=key[2])
+        self.paths = CalledPaths(partial(targets.shape, key[0]))
         self.waiting: list[CallRecord] = []
         """Calls that are attributed already …"""
         self.by_route: dict[RouteTally, list[CallRecord]] = {}
@@ -68,9 +72,9 @@ class _Row:
         """Return its frame with all calls that were waiting."""
         if self.number:
             for tally, records in self.by_route.items():
-                ns = self._count(records, targets)
                 # While they were waiting their route may have become one of the others.
                 route = tally.frame if tally.into is None else tally.into.frame
+                ns = self._count(records, targets, route.route)
                 route.http_count += len(records)
                 route.http_ns += ns
                 _count(self.frame.routes, route.route, len(records))
@@ -82,20 +86,33 @@ class _Row:
             self.number = 0
         return self.frame
 
-    def _count(self, records: list[CallRecord], targets: TargetTable) -> int:
-        """Count many calls at once; return how long they took, together."""
-        frame = self.frame
-        latency_ns = [each.ended_ns - each.started_ns for each in records]
-        # Without details they had a connection as they began.
-        answer_ns = [each.answered_ns - each.started_ns for each in records]
-        frame.latency.add_all(latency_ns)
-        frame.answer.add_all(answer_ns)
-        ns = sum(latency_ns)
-        frame.body_ns += ns - sum(answer_ns)
+    def _count(self, records: list[CallRecord], targets: TargetTable, route: str = "") -> int:
+        """Count many calls at once, of this route if that is known; return how long they took, together."""
+        frame, words_of = self.frame, targets.words_of
+        by_path: dict[str, list[CallRecord]] = {}
+        for record in records:
+            words = words_of(record.target)
+            if words in by_path:
+                by_path[words].append(record)
+            else:
+                by_path[words] = [record]
+        total_ns = 0
+        for words, same in by_path.items():
+            latency_ns = [each.ended_ns - each.started_ns for each in same]
+            # Without details they had a connection as they began.
+            answer_ns = [each.answered_ns - each.started_ns for each in same]
+            frame.latency.add_all(latency_ns)
+            frame.answer.add_all(answer_ns)
+            ns = sum(latency_ns)
+            total_ns += ns
+            frame.body_ns += ns - sum(answer_ns)
+            path = self.paths.path(words)
+            path.add(answer_ns, ns)
+            if route:
+                path.spend(route, ns)
+            targets.note(frame.host, words, len(same))
         frame.received_bytes += sum([each.received_bytes for each in records])
-        for target, times in Counter([each.target for each in records]).items():
-            targets.note(frame.host, target, times)
-        return ns
+        return total_ns
 
 
 class UpstreamLedger:
@@ -118,8 +135,12 @@ class UpstreamLedger:
             return False
         row = self._row(record.upstream.key)
         self._fold(row, [record])
+        ns = record.ended_ns - record.started_ns
         _count(row.frame.routes, route, 1)
-        _count(row.frame.spent, route, record.ended_ns - record.started_ns)
+        _count(row.frame.spent, route, ns)
+        row.paths.path(self._targets.words_of(record.target)).spend(route, ns)
+        if record.details is not None and record.details.new_client:
+            _count_made(row.frame, route, record.details)
         return True
 
     def fold_whole(self, records: list[CallRecord], tally: RouteTally) -> None:
@@ -170,7 +191,9 @@ class UpstreamLedger:
             for field in ("routes", "spent", "call_sites", "failures"):
                 setattr(told, field, bounded_counts(getattr(told, field), MAX_DETAILS))
             told.repeats.sort(key=lambda each: each.ns, reverse=True)
-            del told.repeats[MAX_DETAILS:]
+            told.made.sort(key=lambda each: each.clients, reverse=True)
+            del told.repeats[MAX_DETAILS:], told.made[MAX_DETAILS:]
+            told.paths = row.paths.close()
             frame.upstreams.append(told)
         self._rows = {}
         self._targets.close()
@@ -192,10 +215,15 @@ class UpstreamLedger:
         route.http_held_ns += held_ns
         route.http_ns += busy_ns - held_ns
         for upstream, same in calls.same.items():
-            row = (self._rows.get(upstream.key) or self._row(upstream.key)).frame
+            asked = self._rows.get(upstream.key) or self._row(upstream.key)
+            row = asked.frame
             row.requests += 1
             _count(row.routes, label, same.count)
             _count(row.spent, label, same.spent_ns)
+            for target, ns in same.targets.items():
+                asked.paths.path(self._targets.words_of(target)).spend(label, ns)
+            for details in same.made or ():
+                _count_made(row, label, details)
             if same.count >= REPEATED_FROM:
                 distinct = len(same.targets)
                 _count_repeats(row, label, same.call_site, same.count, distinct, same.busy.ns)
@@ -210,7 +238,10 @@ class UpstreamLedger:
         if len(alike) != len(records):
             for record in records:
                 if record.details is not None:
+                    words = self._targets.words_of(record.target)
                     self._fold_in_detail(row.frame, record, record.details)
+                    row.paths.path(words).add_in_detail(record, record.details)
+                    self._targets.note(row.frame.host, words, record.status not in NOWHERE)
 
     def _fold_in_detail(self, row: UpstreamFrame, record: CallRecord, details: CallDetails) -> None:
         row.latency.add(record.ended_ns - record.started_ns)
@@ -229,14 +260,13 @@ class UpstreamLedger:
         row.clients += details.new_client
         if details.call_site:
             _count(row.call_sites, details.call_site, 1)
-        self._targets.note(row.host, record.target, 1, record.status)
 
     def _row(self, key: Key) -> _Row:
         row = self._rows.get(key)
         if row is None:
             while key != _OTHER_KEY and not self.costs.admit(key):
                 self._fold_away(self.costs.shed(self._spent()))
-            row = self._rows[key] = _Row(key)
+            row = self._rows[key] = _Row(key, self._targets)
         return row
 
     def _spent(self) -> dict[Key, int]:
@@ -278,6 +308,21 @@ def _count(counts: dict[str, int], name: str, times: int) -> None:
     if name not in counts and len(counts) >= MAX_MET:
         name = OTHER
     counts[name] = counts.get(name, 0) + times
+
+
+def _count_made(row: UpstreamFrame, route: str, details: CallDetails) -> None:
+    """Count a client that a request has made for itself."""
+    for made in row.made:
+        if made.route == route and made.call_site == details.call_site:
+            break
+    else:
+        if len(row.made) >= MAX_MET:
+            return
+        made = NewClients(route=route, call_site=details.call_site)
+        row.made.append(made)
+    made.clients += 1
+    made.connect_ns += details.connect_ns
+    made.tls_ns += details.tls_ns
 
 
 def _count_repeats(

@@ -245,7 +245,7 @@ class Window:
         self._caches.close(frame)
         self._routes.close(frame, queue_is_known=self.queue_is_known)
         self._stories.close(frame, in_flight)
-        # After the stories: it decides anew what may be told of a path.
+        # After the stories: it forgets paths.
         self._upstreams.close(frame)
         self.forgotten |= {
             "statements": self.shapes.costs.forgotten,

@@ -25,8 +25,8 @@ from perftui_agent.wire.merging import (
     merge_channel,
     merge_route,
     merge_statement,
-    merge_upstream,
 )
+from perftui_agent.wire.merging_upstreams import merge_upstream
 from perftui_agent.wire.outside import CacheFrame, StatementFrame, UpstreamFrame
 from perftui_agent.wire.requests import RouteFrame, StatusCounts
 
@@ -159,9 +159,13 @@ def _cut_caches(frame: Frame) -> int:
 def _cut_upstreams(frame: Frame) -> int:
     kept, cut = _halves(frame.upstreams, lambda row: row.latency.total, lambda row: row.host == OTHER)
     if not cut:
-        cut_details = sum(len(row.repeats) + len(row.call_sites) + len(row.failures) for row in kept)
+        cut_details = sum(
+            len(row.repeats) + len(row.call_sites) + len(row.failures) + len(row.paths) + len(row.made)
+            for row in kept
+        )
         for row in kept:
             row.repeats, row.call_sites, row.failures, row.spent = [], {}, {}, {}
+            row.paths, row.made = [], []
             row.routes = _most(row.routes)
             row.host = short(row.host)
         return cut_details

@@ -6,12 +6,9 @@ first frame grows, and the others are given up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import TypeVar
-
 import msgspec
 
-from perftui_agent.sketch import LatencySketch
+from perftui_agent.wire.adding import OTHER, add, added_counts, merge_optional, merge_parts
 from perftui_agent.wire.after import BackgroundFrame
 from perftui_agent.wire.channels import ChannelFrame
 from perftui_agent.wire.explain import PlanNote
@@ -19,20 +16,16 @@ from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.gil import merged_gil
 from perftui_agent.wire.incidents import Evidence
 from perftui_agent.wire.machine import merged_machine
-from perftui_agent.wire.outside import CacheFrame, PoolFrame, StatementFrame, UpstreamFrame
+from perftui_agent.wire.merging_upstreams import merge_upstream
+from perftui_agent.wire.outside import CacheFrame, PoolFrame, StatementFrame
 from perftui_agent.wire.process import Listener
-from perftui_agent.wire.requests import ExceptionCount, PathFrame, RepeatedCalls, RepeatedShape, RouteFrame
-
-Part = TypeVar("Part")
+from perftui_agent.wire.requests import ExceptionCount, PathFrame, RepeatedShape, RouteFrame
 
 KEPT_SLOWEST = 30
 KEPT_INCIDENTS = 20
 KEPT_EVIDENCE = 5
 KEPT_PLANS = 20
 KEPT_PATHS = 50
-KEPT_OF_AN_UPSTREAM = 20
-"""Routes, call sites, kinds of failures and repetitions."""
-OTHER = "(other)"
 
 _ROUTE_SUMS = (
     "streaming",
@@ -60,23 +53,6 @@ _ROUTE_SUMS = (
 )
 _STATUS_SUMS = ("informational", "success", "redirect", "client_error", "server_error", "disconnected")
 _STATEMENT_SUMS = ("errors", "slow", "same_binds", "unfollowed")
-UPSTREAM_SUMS = (
-    "tls_ns",
-    "body_ns",
-    "held_ns",
-    "held",
-    "held_unknown",
-    "errors",
-    "timeouts",
-    "pool_timeouts",
-    "cancelled",
-    "retries",
-    "received_bytes",
-    "opened",
-    "clients",
-    "requests",
-)
-_UPSTREAM_GAUGES = ("under_way", "oldest_ns", "waiting", "longest_wait_ns", "connections", "idle", "limit")
 BACKGROUND_SUMS = (
     "errors",
     "threaded",
@@ -115,22 +91,21 @@ CHANNEL_SUMS = (
 )
 """What adds up, by its name."""
 _CHANNEL_GAUGES = ("open", "under_way", "longest_ns", "sending", "sending_longest_ns")
-_REPEATED_SUMS = ("requests", "calls", "distinct", "ns")
 _CACHE_SUMS = ("hits", "misses", "expirations", "stampedes", "errors")
 
 
 def merge_into(older: Frame, newer: Frame) -> None:
     """Make `older` cover what `newer` covers too."""
-    _merge_parts(older.routes, newer.routes, lambda route: route.route, merge_route)
-    _merge_parts(older.statements, newer.statements, lambda row: row.fingerprint, merge_statement)
-    _merge_parts(older.transactions, newer.transactions, lambda row: row.fingerprint, merge_statement)
-    _merge_parts(older.pools, newer.pools, lambda pool: pool.name, _merge_pool)
-    _merge_parts(older.caches, newer.caches, lambda cache: (cache.kind, cache.name), merge_cache)
-    _merge_parts(
+    merge_parts(older.routes, newer.routes, lambda route: route.route, merge_route)
+    merge_parts(older.statements, newer.statements, lambda row: row.fingerprint, merge_statement)
+    merge_parts(older.transactions, newer.transactions, lambda row: row.fingerprint, merge_statement)
+    merge_parts(older.pools, newer.pools, lambda pool: pool.name, _merge_pool)
+    merge_parts(older.caches, newer.caches, lambda cache: (cache.kind, cache.name), merge_cache)
+    merge_parts(
         older.upstreams, newer.upstreams, lambda row: (row.host, row.method, row.library), merge_upstream
     )
-    _merge_parts(older.channels, newer.channels, channel_key, merge_channel)
-    _merge_parts(older.background, newer.background, background_key, merge_background)
+    merge_parts(older.channels, newer.channels, channel_key, merge_channel)
+    merge_parts(older.background, newer.background, background_key, merge_background)
     if older.loop is not None and newer.loop is not None:
         newer.loop.lag.merge(older.loop.lag)
     if older.gc is not None and newer.gc is not None:
@@ -204,43 +179,16 @@ def _merged_listeners(older: list[Listener], newer: list[Listener]) -> list[List
     ]
 
 
-def _merge_parts(
-    older: list[Part],
-    newer: list[Part],
-    key: Callable[[Part], Hashable],
-    merge: Callable[[Part, Part], None],
-) -> None:
-    known = {key(part): part for part in older}
-    for part in newer:
-        same = known.get(key(part))
-        if same is None:
-            older.append(part)
-        else:
-            merge(same, part)
-
-
-def _add(older: object, newer: object, fields: tuple[str, ...]) -> None:
-    for field in fields:
-        setattr(older, field, getattr(older, field) + getattr(newer, field))
-
-
-def _merge_optional(older: LatencySketch | None, newer: LatencySketch | None) -> LatencySketch | None:
-    if older is None or newer is None:
-        return older or newer
-    older.merge(newer)
-    return older
-
-
 def merge_route(older: RouteFrame, newer: RouteFrame) -> None:
     """Add what `newer` has counted to `older`."""
-    _add(older.status, newer.status, _STATUS_SUMS)
+    add(older.status, newer.status, _STATUS_SUMS)
     older.latency.merge(newer.latency)
     older.queue.merge(newer.queue)
     older.ttfb.merge(newer.ttfb)
     older.body_bytes.merge(newer.body_bytes)
-    older.background = _merge_optional(older.background, newer.background)
+    older.background = merge_optional(older.background, newer.background)
     older.long_poll = newer.long_poll or older.long_poll
-    _add(older, newer, _ROUTE_SUMS)
+    add(older, newer, _ROUTE_SUMS)
     exceptions = {(exception.type, exception.place): exception.count for exception in older.exceptions}
     for exception in newer.exceptions:
         key = (exception.type, exception.place)
@@ -248,25 +196,25 @@ def merge_route(older: RouteFrame, newer: RouteFrame) -> None:
     older.exceptions = [
         ExceptionCount(type=kind, place=place, count=count) for (kind, place), count in exceptions.items()
     ]
-    _merge_parts(older.repeats, newer.repeats, lambda row: (row.fingerprint, row.call_site), _merge_repeats)
+    merge_parts(older.repeats, newer.repeats, lambda row: (row.fingerprint, row.call_site), _merge_repeats)
     if newer.paths:
         _merge_paths(older, newer)
 
 
 def _merge_repeats(older: RepeatedShape, newer: RepeatedShape) -> None:
-    _add(older, newer, ("requests", "executions", "distinct_binds", "total_ns"))
+    add(older, newer, ("requests", "executions", "distinct_binds", "total_ns"))
     older.most = max(older.most, newer.most)
 
 
 def merge_path(older: PathFrame, newer: PathFrame) -> None:
     """Add what `newer` has counted to `older`."""
-    _add(older, newer, ("requests", "errors"))
+    add(older, newer, ("requests", "errors"))
     older.latency.merge(newer.latency)
 
 
 def _merge_paths(older: RouteFrame, newer: RouteFrame) -> None:
     """Add the paths below a route, the costliest of which are kept apart."""
-    _merge_parts(older.paths, newer.paths, lambda row: row.path, merge_path)
+    merge_parts(older.paths, newer.paths, lambda row: row.path, merge_path)
     if len(older.paths) > KEPT_PATHS + 1:
         older.paths.sort(key=lambda row: (row.path != OTHER, row.latency.total), reverse=True)
         other = PathFrame(path=OTHER)
@@ -278,7 +226,7 @@ def _merge_paths(older: RouteFrame, newer: RouteFrame) -> None:
 def merge_statement(older: StatementFrame, newer: StatementFrame) -> None:
     """Add what `newer` has counted to `older`."""
     older.latency.merge(newer.latency)
-    _add(older, newer, _STATEMENT_SUMS)
+    add(older, newer, _STATEMENT_SUMS)
     for route, count in newer.routes.items():
         older.routes[route] = older.routes.get(route, 0) + count
     if older.fingerprint == newer.fingerprint:
@@ -288,35 +236,20 @@ def merge_statement(older: StatementFrame, newer: StatementFrame) -> None:
 
 def _merge_pool(older: PoolFrame, newer: PoolFrame) -> None:
     older.wait.merge(newer.wait)
-    _add(older, newer, ("checkouts", "timeouts"))
+    add(older, newer, ("checkouts", "timeouts"))
     for field in ("size", "checked_out", "overflow", "max", "waiting", "longest_wait_ns"):
         setattr(older, field, getattr(newer, field))
 
 
 def merge_cache(older: CacheFrame, newer: CacheFrame) -> None:
     """Add what `newer` has counted to `older`, which takes its sizes."""
-    _add(older, newer, _CACHE_SUMS)
+    add(older, newer, _CACHE_SUMS)
     if newer.evictions is not None:
         older.evictions = (older.evictions or 0) + newer.evictions
     if newer.filled is not None:
         older.filled = (older.filled or 0) + newer.filled
-    older.latency = _merge_optional(older.latency, newer.latency)
+    older.latency = merge_optional(older.latency, newer.latency)
     older.size, older.maxsize = newer.size, newer.maxsize
-
-
-def merge_upstream(older: UpstreamFrame, newer: UpstreamFrame) -> None:
-    """Add what `newer` has counted to `older`, which takes its gauges."""
-    older.latency.merge(newer.latency)
-    older.answer.merge(newer.answer)
-    for field in ("pool_wait", "connect"):
-        setattr(older, field, _merge_optional(getattr(older, field), getattr(newer, field)))
-    _add(older, newer, UPSTREAM_SUMS)
-    for field in _UPSTREAM_GAUGES:
-        setattr(older, field, getattr(newer, field))
-    for field in ("routes", "spent", "call_sites", "failures"):
-        setattr(older, field, _most(getattr(older, field), getattr(newer, field)))
-    merge_repeated_calls(older.repeats, newer.repeats)
-    del older.repeats[KEPT_OF_AN_UPSTREAM:]
 
 
 def background_key(row: BackgroundFrame) -> tuple[str, str, str]:
@@ -327,9 +260,9 @@ def background_key(row: BackgroundFrame) -> tuple[str, str, str]:
 def merge_background(older: BackgroundFrame, newer: BackgroundFrame) -> None:
     """Add what `newer` has counted to `older`, which takes what runs of it."""
     older.latency.merge(newer.latency)
-    older.wait = _merge_optional(older.wait, newer.wait)
-    _add(older, newer, BACKGROUND_SUMS)
-    older.failures = _most(older.failures, newer.failures)
+    older.wait = merge_optional(older.wait, newer.wait)
+    add(older, newer, BACKGROUND_SUMS)
+    older.failures = added_counts(older.failures, newer.failures)
     older.running, older.oldest_ns = newer.running, newer.oldest_ns
 
 
@@ -342,36 +275,8 @@ def merge_channel(older: ChannelFrame, newer: ChannelFrame) -> None:
     """Add what `newer` has counted to `older`, which takes its gauges."""
     for field in ("first", "lasted", "handling", "blocked"):
         getattr(older, field).merge(getattr(newer, field))
-    _add(older, newer, CHANNEL_SUMS)
+    add(older, newer, CHANNEL_SUMS)
     for field in _CHANNEL_GAUGES:
         setattr(older, field, getattr(newer, field))
-    older.failures = _most(older.failures, newer.failures)
-    older.codes = _most(older.codes, newer.codes)
-
-
-def merge_repeated_calls(older: list[RepeatedCalls], newer: list[RepeatedCalls]) -> None:
-    """Add what requests have repeated, route by route and place by place."""
-    _merge_parts(older, newer, lambda row: (row.route, row.call_site), _merge_repeated)
-
-
-def _merge_repeated(older: RepeatedCalls, newer: RepeatedCalls) -> None:
-    _add(older, newer, _REPEATED_SUMS)
-    older.most = max(older.most, newer.most)
-
-
-def _most(older: dict[str, int], newer: dict[str, int]) -> dict[str, int]:
-    """Return the counts of both added up, the smallest as `(other)` when there are many."""
-    added = dict(older)
-    for name, count in newer.items():
-        added[name] = added.get(name, 0) + count
-    return bounded_counts(added, KEPT_OF_AN_UPSTREAM)
-
-
-def bounded_counts(counts: dict[str, int], most: int) -> dict[str, int]:
-    """Return at most so many counts, the largest; the others share `(other)`."""
-    if len(counts) <= most:
-        return counts
-    ordered = sorted(counts, key=lambda name: (name == OTHER, -counts[name]))
-    kept = {name: counts[name] for name in ordered[: most - 1]}
-    kept[OTHER] = sum(counts[name] for name in ordered[most - 1 :])
-    return kept
+    older.failures = added_counts(older.failures, newer.failures)
+    older.codes = added_counts(older.codes, newer.codes)

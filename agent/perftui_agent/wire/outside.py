@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from perftui_agent.sketch import Count, LatencySketch
+from perftui_agent.wire.called import NewClients, UpstreamPath
 from perftui_agent.wire.parts import Bytes, CodePlace, Nanoseconds, Part, RouteLabel
 from perftui_agent.wire.requests import RepeatedCalls
 
@@ -114,6 +115,10 @@ class UpstreamFrame(Part):
     call_sites: dict[CodePlace, Count] = msgspec.field(default_factory=dict)
     """Where calls came from, as often as somebody looked: not at each."""
     repeats: list[RepeatedCalls] = msgspec.field(default_factory=list)
+    paths: list[UpstreamPath] = msgspec.field(default_factory=list)
+    """What it was asked for; empty also where an agent doesn't tell."""
+    made: list[NewClients] = msgspec.field(default_factory=list)
+    """Of `clients`, whose they are."""
 
 
 class CacheFrame(Part):

@@ -1,4 +1,4 @@
-"""One upstream: where the time of its calls goes, what fails, and which routes and lines call it."""
+"""One upstream: where the time of its calls goes, what fails, what it is asked for, and by whom."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from perftui.present.picture import Picture
 from perftui.present.text.blocks import pairs, section
 from perftui.present.text.cells import BLANK, Cell, Line, Style, clean, fit, fit_line
 from perftui.present.text.evidence import Row, Subject, request_key, rows_of, stacked, verdict_rows
-from perftui.present.text.quantile import marked_cell, quantile_cell
+from perftui.present.text.quantile import marked_cell, quantile_cell, to_the_right
 from perftui.present.text.units import clock, count, ms, percent, size
 
 MOST = 8
@@ -29,6 +29,7 @@ def upstream_rows(picture: Picture, key: str, width: int, height: int) -> list[R
             verdict_rows(found, width),
             rows_of(_spent(row, width)),
             rows_of(_failures(row, width)),
+            rows_of(_paths(row, width)),
             _routes(summary, row, width),
             rows_of(_places(row, width)),
             _requests(summary, row, width),
@@ -94,6 +95,28 @@ def _failures(row: UpstreamSummary, width: int) -> list[Line]:
     most = sorted(row.failures.items(), key=lambda item: -item[1])[:MOST]
     items: list[tuple[str, str, Style]] = [(clean(name), count(times), "medium") for name, times in most]
     return [section("FAILED WITH", width), *pairs(items, width)]
+
+
+def _paths(row: UpstreamSummary, width: int) -> list[Line]:
+    if not row.paths:
+        return []
+    room = max(width - 38, 10)
+    heading = f" {'ASKED FOR':<{room + 1}}{'n':>8}{'errors':>8}{'answer':>9}{'p95':>8}"
+    lines: list[Line] = [(Cell(fit(heading, width), "section"),)]
+    for path in row.paths[:MOST]:
+        mean_ms = path.answer_ms / path.answers if path.answers else None
+        line = (
+            Cell("  "),
+            Cell(fit(clean(path.path), room), "name"),
+            Cell(f"{count(path.calls):>8}"),
+            Cell(f"{count(path.errors):>8}", "medium" if path.errors else "text"),
+            Cell(f"{ms(mean_ms) if mean_ms is not None else '':>9}"),
+            to_the_right(marked_cell(path.answer_p95_ms, path.answers, "p95", "bright"), 8),
+        )
+        lines.append(fit_line(line, width))
+        if path.call_site and len(row.paths) > 1:
+            lines.append(fit_line((Cell(f"    {clean(path.call_site)}", "place"),), width))
+    return lines
 
 
 def _routes(summary: Summary, row: UpstreamSummary, width: int) -> list[Row]:

@@ -10,6 +10,7 @@ import pytest
 
 from perftui_agent.records import CallDetails, CallRecord, Upstream
 from perftui_agent.window import upstreams
+from perftui_agent.window.called import MAX_PATHS
 from perftui_agent.window.routes import MAX_ROUTES, NEWCOMERS
 from perftui_agent.window.window import Window
 from perftui_agent.wire.frames import Frame
@@ -44,7 +45,8 @@ def some_calls(random: Random, began_ns: int) -> list[CallRecord]:
         ns = random.randrange(1, 50) * MS
         rare = {"failed": True, "error": "ReadTimeout"} if fails and random.random() < 0.5 else {}
         to = PAY if both and random.random() < 0.5 else RATES
-        calls.append(call(began_ns, ns, to=to, target=f"/rates/{number % 3}", **rare))
+        target = f"/rates/{number % 3}" if number % 2 else "/health"
+        calls.append(call(began_ns, ns, to=to, target=target, **rare))
         began_ns += ns // 3 if at_once else ns + MS
     calls.sort(key=lambda each: each.ended_ns)  # as they are handed over
     return calls
@@ -83,6 +85,7 @@ def test_calls_that_are_counted_at_once_come_to_what_they_do_one_by_one(
         frame.upstreams.sort(key=lambda row: (row.host, row.method))
         for row in frame.upstreams:
             row.repeats.sort(key=lambda each: (each.route, each.call_site))
+            row.paths.sort(key=lambda each: each.path)
     assert msgspec.to_builtins(at_once) == msgspec.to_builtins(one_by_one)
 
 
@@ -114,3 +117,66 @@ def test_a_call_outside_of_any_request_is_counted_by_itself() -> None:
     assert row.latency.count == 1
     assert list(row.routes.values()) == [1]
     assert not frame.routes
+
+
+def asked(*requests: tuple[str, list[CallRecord]], window: Window | None = None) -> Frame:
+    """Return what requests of these routes come to that have made these calls."""
+    window = window or Window()
+    window.open = True
+    for route, calls in requests:
+        request = begin(window)
+        request.parts = [*calls]
+        end(request, route, ns=900 * MS)
+    return frame_of(window)
+
+
+def test_a_slow_path_is_told_apart_from_a_quick_one_of_the_same_host() -> None:
+    """With its times, its route and its line; what both come to is what the upstream has."""
+    quick = ("GET /", [call(1, MS, target="/health")])
+    slow = ("POST /pay", [call(1, 400 * MS, target="/cards/42/charge?key=s3cret", call_site="pay.py:9 pay")])
+
+    (row,) = asked(*[quick] * 90, *[slow] * 5).upstreams
+    charge, health = sorted(row.paths, key=lambda each: each.path)
+
+    assert (charge.path, charge.calls, charge.spent) == ("/cards/{…}/charge", 5, {"POST /pay": 2_000 * MS})
+    assert (health.path, health.calls, health.spent) == ("/health", 90, {"GET /": 90 * MS})
+    assert charge.call_sites == {"pay.py:9 pay": 5}
+    assert charge.answer is not None
+    assert charge.answer.max > 300 * MS
+    assert charge.ns + health.ns == row.latency.total
+    assert "s3cret" not in str(msgspec.to_builtins(row))
+
+
+def test_the_only_path_of_an_upstream_costs_its_name() -> None:
+    """All else the upstream has already; ids are not told, so they make one path."""
+    (row,) = asked(*[("GET /", [call(1, MS, target=f"/users/{number}")]) for number in range(300)]).upstreams
+
+    assert [msgspec.to_builtins(path) for path in row.paths] == [{"path": "/users/{…}"}]
+
+
+def test_paths_are_bounded_and_none_of_their_calls_is_lost() -> None:
+    """The costliest are told; what was asked for once is nobody's word."""
+    words = [a + b + c for a in "bd" for b in "aeio" for c in "lmnrs"]
+    often = [("GET /", [call(1, (place + 1) * MS, target=f"/{word}")]) for place, word in enumerate(words)]
+    random = [("GET /", [call(1, MS, target=f"/x/{number}/{word}")]) for number, word in enumerate(words)]
+
+    (row,) = asked(*often * 3, *random * 10).upstreams
+
+    assert len(row.paths) == MAX_PATHS + 1
+    assert row.paths[-1].path == "(other)"
+    assert f"/{words[-1]}" in {path.path for path in row.paths}
+    assert sum(path.calls for path in row.paths) == row.latency.count == 13 * len(words)
+    assert sum(path.ns for path in row.paths) == row.latency.total
+
+
+def test_a_client_is_told_with_the_route_and_the_line_that_made_it() -> None:
+    """The others of the upstream share theirs."""
+    shared = call(1, MS)
+    own = call(1, 5 * MS, new_client=True, connect_ns=3 * MS, opened=True, call_site="pay.py:9 pay")
+
+    (row,) = asked(*[("GET /", [shared])] * 50, *[("POST /pay", [own])] * 4).upstreams
+
+    assert msgspec.to_builtins(row.made) == [
+        {"route": "POST /pay", "call_site": "pay.py:9 pay", "clients": 4, "connect_ns": 12 * MS}
+    ]
+    assert row.clients == 4

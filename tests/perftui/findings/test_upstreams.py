@@ -11,6 +11,7 @@ from perftui.model.outside_summary import UpstreamSummary
 from perftui.model.route_summary import RouteSummary
 from perftui.model.summary import Summary
 from perftui.model.upstreams import key_of, upstream_of, upstream_rows
+from perftui_agent.wire.called import NewClients, UpstreamPath
 from perftui_agent.wire.outside import UpstreamFrame
 from perftui_agent.wire.requests import RepeatedCalls
 from tests.perftui.findings.pictures import a_route, found, only, picture
@@ -61,6 +62,30 @@ def quoting(*rows: UpstreamSummary, route_ms: float = 320.0, http_ms: float = 30
     """Return a picture of a route that calls these."""
     route: RouteSummary = a_route("GET /quote", [route_ms] * 100, http_ms_per_request=http_ms)
     return picture(routes=[route], upstreams=list(rows))
+
+
+def beside_a_busy_path(slow: int, **more: Any) -> UpstreamSummary:
+    """Return a host asked 2,000 times for its health, and now and then for a charge that takes 900 ms."""
+    quick, charges = sketch([2.0] * 2000), sketch([900.0] * slow)
+    paths = [
+        UpstreamPath(path="/health", calls=2000, answer=quick, ns=quick.total, spent={"GET /": quick.total}),
+        UpstreamPath(
+            path="/cards/{…}/charge",
+            calls=slow,
+            answer=charges,
+            ns=charges.total,
+            spent={"GET /quote": charges.total},
+            call_sites={"app/pay.py:9 charge": slow},
+            **more,
+        ),
+    ]
+    both = sketch([*[2.0] * 2000, *[900.0] * slow])
+    errors = sum(path.errors for path in paths)
+    row = UpstreamFrame(host=HOST, method="POST", library="httpx", latency=both, answer=both, paths=paths)
+    row.errors, row.routes = errors, {"GET /": 2000, "GET /quote": slow}
+    row.spent, row.call_sites = {"GET /": quick.total, "GET /quote": charges.total}, {PLACE: 1}
+    (summed,) = upstream_rows({key_of(row): upstream_of([row])}, [])
+    return summed
 
 
 def repeated(calls: int, requests: int = 10, distinct: int | None = None) -> tuple[RepeatedCalls, ...]:
@@ -116,6 +141,37 @@ def test_six_of_a_hundred_slow_answers_may_be_chance() -> None:
     assert found("upstream-slow", answered(6)) == []
     assert found("upstream-slow", answered(6), {HOST: "low"})
     assert found("upstream-slow", answered(15))
+
+
+def test_a_slow_path_is_named_beside_a_busy_one() -> None:
+    """One call in seventy: the host's own p95 is that of its health check."""
+    row = beside_a_busy_path(30)
+    finding = only("upstream-slow", quoting(row, route_ms=300.0, http_ms=270.0))
+
+    assert row.answer_p95_ms is not None
+    assert row.answer_p95_ms < 3.0
+    assert (finding.subject, finding.route) == (HOST, "GET /quote")
+    assert finding.sentence.startswith(
+        "p95 900 ms to answer 30 POST /cards/{…}/charge calls from app/pay.py:9 charge, "
+    )
+
+
+def test_near_a_slow_path_beside_a_busy_one() -> None:
+    """Too few to say anything of, or no great part of the route."""
+    assert found("upstream-slow", quoting(beside_a_busy_path(10), route_ms=100.0, http_ms=90.0)) == []
+    assert found("upstream-slow", quoting(beside_a_busy_path(30), route_ms=3000.0, http_ms=900.0)) == []
+
+
+def test_a_path_that_fails_is_named_beside_a_busy_one() -> None:
+    """Of the host's calls it is one in two hundred."""
+    row = beside_a_busy_path(12, errors=10, failures={"503": 10})
+    finding = only("upstream-errors", quoting(row))
+
+    assert finding.subject == HOST
+    assert finding.sentence == (
+        "83 % of 12 POST /cards/{…}/charge calls failed from app/pay.py:9 charge: 10× 503"
+    )
+    assert finding.route == "GET /quote"
 
 
 def test_failures_are_told_by_name() -> None:
@@ -195,10 +251,35 @@ def test_a_client_for_each_request_is_named_by_its_place() -> None:
     assert "40 ms per request to connect" in finding.sentence
 
 
+def a_client_by(route: str, clients: int, calls: int) -> UpstreamSummary:
+    """Return a host that others ask 2,000 times over a client they share."""
+    made = NewClients(route=route, call_site="app/pay.py:9 charge", clients=clients, connect_ns=9_000_000)
+    return a_call(
+        count=2000 + calls,
+        clients=clients + 1,
+        requests=2000 + calls,
+        routes={"GET /": 2000, route: calls},
+        made=(made,),
+    )
+
+
+def test_a_client_for_each_request_of_one_route_is_named_beside_a_shared_one() -> None:
+    """By the route and the line that make it."""
+    finding = only("client-per-request", quoting(a_client_by("GET /quote", 18, 20)))
+
+    assert (finding.subject, finding.route) == ("app/pay.py:9 charge", "GET /quote")
+    assert "90 % of 20 requests of GET /quote made a client of their own" in finding.sentence
+
+
 @pytest.mark.parametrize(
     "row",
-    [a_call(count=8, clients=4), a_call(clients=12, opened=12)],
-    ids=["workers that begin", "one here and there"],
+    [
+        a_call(count=8, clients=4),
+        a_call(clients=12, opened=12),
+        a_client_by("GET /quote", 4, 4),
+        a_client_by("GET /quote", 18, 90),
+    ],
+    ids=["workers that begin", "one here and there", "a route that begins", "few of a route's"],
 )
 def test_near_a_client_for_each_request(row: UpstreamSummary) -> None:
     """A shared client is new once in each worker."""

@@ -73,6 +73,28 @@ class RepeatDocument(TypedDict):
     ms: Ms
 
 
+class CalledDocument(TypedDict):
+    """Calls of one upstream for paths of one shape, with ids and names as `{…}`."""
+
+    path: str
+    calls: Number
+    errors: Number
+    answer_p50_ms: Ms | None
+    answer_p95_ms: Ms | None
+    total_ms: Ms
+    routes: list[Label]
+    call_site: Place | None
+
+
+class MadeDocument(TypedDict):
+    """Clients that requests of one route have made for themselves, at one place."""
+
+    route: Label
+    call_site: Place | None
+    clients: Number
+    connect_ms: Ms
+
+
 class UpstreamDocument(TypedDict):
     """What one host was asked over HTTP, by one method through one library."""
 
@@ -114,6 +136,8 @@ class UpstreamDocument(TypedDict):
     routes: list[Label]
     call_site: Place | None
     repeats: list[RepeatDocument]
+    paths: list[CalledDocument]
+    made: list[MadeDocument]
 
 
 def query_document(row: QuerySummary) -> QueryDocument:
@@ -223,5 +247,27 @@ def upstream_document(row: UpstreamSummary) -> UpstreamDocument:
                 "ms": rounded(each.ns / 1e6),
             }
             for each in row.repeats
+        ],
+        "paths": [
+            {
+                "path": each.path,
+                "calls": each.calls,
+                "errors": each.errors,
+                "answer_p50_ms": rounded(each.answer_p50_ms),
+                "answer_p95_ms": rounded(each.answer_p95_ms),
+                "total_ms": rounded(each.total_ms),
+                "routes": list(each.spent_ms),
+                "call_site": each.call_site,
+            }
+            for each in row.paths
+        ],
+        "made": [
+            {
+                "route": each.route,
+                "call_site": each.call_site or None,
+                "clients": each.clients,
+                "connect_ms": rounded(each.connect_ns / 1e6),
+            }
+            for each in row.made
         ],
     }
