@@ -130,6 +130,8 @@ class FailureRecord(msgspec.Struct, eq=False):
     type: str
     place: tuple[str, int, str]
     """File, line and function: the agent's thread makes text of it, which may have to ask the system."""
+    answered: bool = False
+    """Whether its request has an answer all the same, which is no 5xx."""
 
 
 class BackgroundRecord(msgspec.Struct, eq=False):

@@ -1,4 +1,4 @@
-"""`error-burst`: a route answers with 5xx, or exceptions leave it unhandled."""
+"""`error-burst`: a route answers with 5xx, or exceptions leave it unhandled, whatever is answered."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ POOL_TIMEOUT = "TimeoutError"
 def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     """Yield each route that fails too often."""
     for route in summary.routes:
-        if route.errors < MIN_ERRORS:
+        if route.errors + route.answered_failures < MIN_ERRORS:
             continue
         stands = route.route in standing
-        if RATE.reached(route.error_rate, stands) and (
-            stands or route.requests >= MIN_REQUESTS or route.error_rate >= MOST_FAIL
+        if RATE.reached(route.failure_rate, stands) and (
+            stands or route.requests >= MIN_REQUESTS or route.failure_rate >= MOST_FAIL
         ):
             yield _finding(summary, route, standing)
 
@@ -51,7 +51,12 @@ def _finding(summary: Summary, route: RouteSummary, standing: Standing) -> Findi
         place = f" at {first.place}" if first.place else ""
         more = f" and {len(route.exceptions) - 1} more kinds" if len(route.exceptions) > 1 else ""
         why = f": {first.count:,}× {quoted(first.type, 80)}{place}{more}"
-    severity = graded(route.error_rate, MEDIUM_RATE, HIGH_RATE, standing.get(route.route))
+    answered = route.answered_failures
+    failures = route.errors + answered
+    told = f"{failures:,} of {route.requests:,} requests failed"
+    if answered:
+        told += " without a 5xx" if answered == failures else f", {answered:,} without a 5xx,"
+    severity = graded(route.failure_rate, MEDIUM_RATE, HIGH_RATE, standing.get(route.route))
     # An empty pool fails every route that needs it: it is the finding to begin with, these follow from it.
     pool = _exhausted_pool(summary) if first is not None and first.type == POOL_TIMEOUT else None
     if pool is not None and severity == "high":
@@ -60,12 +65,12 @@ def _finding(summary: Summary, route: RouteSummary, standing: Standing) -> Findi
         kind=KIND,
         severity=severity,
         subject=route.route,
-        sentence=f"{route.errors:,} of {route.requests:,} requests failed ({percent(route.error_rate)}) "
-        f"in {span(window_s)}{quoted(why)}",
+        sentence=f"{told} ({percent(route.failure_rate)}) in {span(window_s)}{quoted(why)}",
         evidence={
             "requests": route.requests,
             "errors": route.errors,
             "error_rate": round(route.error_rate, 6),
+            "answered": answered,
             "window_s": round(summary.window_s, 3),
             "exceptions": [
                 {"type": quoted(each.type), "place": each.place, "count": each.count}
@@ -73,7 +78,7 @@ def _finding(summary: Summary, route: RouteSummary, standing: Standing) -> Findi
             ],
         },
         advice=_advice(first, pool),
-        impact=FAILED_MS * route.errors / window_s,
+        impact=FAILED_MS * failures / window_s,
         route=route.route,
         pool=pool,
     )
@@ -90,16 +95,23 @@ def _advice(first: ExceptionCount | None, pool: str | None) -> str:
         return "No exception left the app: its own code answers 5xx. Open the route."
     if pool is not None:
         return f"Begin with the pool {quoted(pool)}: checkouts time out there, which looks like this here."
+    if first.answered:
+        return f"Open {first.place}: who asked was told that all is well, and will not try again."
     return f"Open {first.place}: handle what is expected there with a 4xx, and mend what is not."
 
 
 CRITERIA = Criteria(
     kind=KIND,
-    means="a route answers with 5xx, or exceptions leave it unhandled",
+    means="a route answers with 5xx, or exceptions leave it unhandled, whatever is answered",
     subject="route",
     when=(
-        At("of the requests that fail", RATE, "share", lambda row, _: row.error_rate),
-        At("failures", Bar(MIN_ERRORS, MIN_ERRORS), "count", lambda row, _: float(row.errors)),
+        At("of the requests that fail", RATE, "share", lambda row, _: row.failure_rate),
+        At(
+            "failures",
+            Bar(MIN_ERRORS, MIN_ERRORS),
+            "count",
+            lambda row, _: float(row.errors + row.answered_failures),
+        ),
         f"of {MIN_REQUESTS} requests and more, or half of fewer",
     ),
     medium=graded_by(MEDIUM_RATE, "share"),

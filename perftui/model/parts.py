@@ -319,13 +319,18 @@ def _most(listener: Listener) -> int:
 
 
 def _exceptions(several: Iterable[Iterable[ExceptionCount]]) -> tuple[ExceptionCount, ...]:
-    counts: dict[tuple[str, CodePlace], int] = {}
+    counts: dict[tuple[str, CodePlace, bool], int] = {}
     for exceptions in several:
         for each in exceptions:
-            key = (each.type, each.place)
+            key = (each.type, each.place, each.answered)
             counts[key] = counts.get(key, 0) + each.count
     most = sorted(counts.items(), key=lambda item: -item[1])[:MAX_EXCEPTIONS]
-    return tuple([ExceptionCount(type=kind, place=place, count=count) for (kind, place), count in most])
+    return tuple(
+        [
+            ExceptionCount(type=kind, place=place, count=count, answered=answered)
+            for (kind, place, answered), count in most
+        ]
+    )
 
 
 def _paths(rows: Sequence[PathPart]) -> tuple[PathPart, ...]:

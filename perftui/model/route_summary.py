@@ -88,6 +88,16 @@ class RouteSummary(Record, frozen=True):
     """The oldest first; added up when first looked at."""
 
     @property
+    def answered_failures(self) -> int:
+        """Exceptions behind an answer that is no 5xx: no status tells of them."""
+        return sum(each.count for each in self.exceptions if each.answered)
+
+    @property
+    def failure_rate(self) -> float:
+        """Of the requests those that failed, whatever they were answered."""
+        return min((self.errors + self.answered_failures) / self.requests, 1.0) if self.requests else 0.0
+
+    @property
     def statement_ms_per_request(self) -> float | None:
         """What went to databases apart from transactions, and from waiting for locks."""
         if self.sql_ms_per_request is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from perftui.model.axis import Axis, Lazy
 from perftui.model.measures import Share, Sketches
+from perftui.model.packed import Packed
 from perftui.model.parts import RouteCounts, RoutePart
 from perftui.model.quantiles import latency_of, quantile_ms, quantiles
 from perftui.model.route_summary import PathSummary, RouteSummary
@@ -16,6 +17,9 @@ from perftui.model.waiting import queued_of
 from perftui.record import Record
 from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.parts import RouteLabel
+
+SELDOM = 0.05
+"""Of a route's requests: what follows the response of fewer is no habit of the route's."""
 
 _CACHE_PROBES = ("caches", "cachetools", "functools", "redis")
 
@@ -78,6 +82,14 @@ def _lazily(shares: Callable[[RouteLabel], tuple[Share, ...]], label: RouteLabel
     return Lazy(lambda: shares(label))
 
 
+def _background_p95_ms(background: Packed, requests: int) -> float | None:
+    """Return the p95 of what went on after responses; None where it did after hardly any.
+
+    What frameworks tidy up takes longer now and then, on a processor that others have: no work of it.
+    """
+    return quantile_ms(background, 0.95) if background.count > SELDOM * requests else None
+
+
 def _status_by_name(counts: RouteCounts) -> dict[str, int]:
     """Return the counts under the names that people know, `1xx` only where there are any."""
     named = {
@@ -122,7 +134,7 @@ def _row(
         queued=queued_of(part.queue, counts.queue_known),
         ttfb_p95_ms=quantile_ms(part.ttfb, 0.95),
         first_bytes=part.ttfb.count,
-        background_p95_ms=quantile_ms(part.background, 0.95),
+        background_p95_ms=_background_p95_ms(part.background, requests),
         backgrounds=part.background.count,
         serialize_ms_per_request=counts.serialize_ns / 1e6 / requests if counts.serialized else None,
         bytes_p50=None if bytes_p50 is None else round(bytes_p50),

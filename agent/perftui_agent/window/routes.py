@@ -50,7 +50,7 @@ class RouteTally:
         Sketches take many values at once at half the price."""
         self.took_ns: dict[Shape, list[int]] = {}
         """How long its requests' statements took, those that no sketch has taken yet."""
-        self.exceptions: dict[tuple[str, str], int] = {}
+        self.exceptions: dict[tuple[str, str, bool], int] = {}
         self.paths = paths
         """Of a route that takes any path: those below it."""
         self.floor_ns = -1
@@ -122,9 +122,9 @@ class RouteTally:
             self.took_ns.setdefault(shape, []).extend(took_ns)
         self.frame.paths = []  # of several routes they tell nothing
         for each in other.frame.exceptions:
-            key = (each.type, each.place)
+            key = (each.type, each.place, each.answered)
             if key not in self.exceptions and len(self.exceptions) >= MAX_EXCEPTIONS:
-                key = OTHER_EXCEPTIONS
+                key = (*OTHER_EXCEPTIONS, each.answered)
             self.exceptions[key] = self.exceptions.get(key, 0) + each.count
         del self.frame.repeats[MAX_REPEATS:]
 
@@ -135,8 +135,8 @@ class RouteTally:
         if self.paths is not None:
             route.paths = self.paths.close()
         route.exceptions = [
-            ExceptionCount(type=kind, place=place, count=count)
-            for (kind, place), count in self.exceptions.items()
+            ExceptionCount(type=kind, place=place, count=count, answered=answered)
+            for (kind, place, answered), count in self.exceptions.items()
         ]
         if self.whole.count:
             if route.ttfb.count:
@@ -204,10 +204,10 @@ class RouteLedger:
     def fold_failure(self, record: FailureRecord) -> None:
         """Count an exception that no handler took."""
         counts = self.tally(record.route).exceptions
-        key = (record.type, place_of(*record.place))
+        key = (record.type, place_of(*record.place), record.answered)
         if key not in counts and len(counts) >= MAX_EXCEPTIONS:
             self._bounded["exceptions"] = self._bounded.get("exceptions", 0) + 1
-            key = OTHER_EXCEPTIONS
+            key = (*OTHER_EXCEPTIONS, record.answered)
         counts[key] = counts.get(key, 0) + 1
 
     def fold_background(self, record: BackgroundRecord) -> None:

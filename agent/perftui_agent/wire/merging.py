@@ -189,12 +189,13 @@ def merge_route(older: RouteFrame, newer: RouteFrame) -> None:
     older.background = merge_optional(older.background, newer.background)
     older.long_poll = newer.long_poll or older.long_poll
     add(older, newer, _ROUTE_SUMS)
-    exceptions = {(exception.type, exception.place): exception.count for exception in older.exceptions}
-    for exception in newer.exceptions:
-        key = (exception.type, exception.place)
-        exceptions[key] = exceptions.get(key, 0) + exception.count
+    exceptions = {(each.type, each.place, each.answered): each.count for each in older.exceptions}
+    for each in newer.exceptions:
+        key = (each.type, each.place, each.answered)
+        exceptions[key] = exceptions.get(key, 0) + each.count
     older.exceptions = [
-        ExceptionCount(type=kind, place=place, count=count) for (kind, place), count in exceptions.items()
+        ExceptionCount(type=kind, place=place, count=count, answered=answered)
+        for (kind, place, answered), count in exceptions.items()
     ]
     merge_parts(older.repeats, newer.repeats, lambda row: (row.fingerprint, row.call_site), _merge_repeats)
     if newer.paths:

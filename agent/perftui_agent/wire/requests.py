@@ -36,6 +36,9 @@ class ExceptionCount(Value, frozen=True):
     type: str
     place: CodePlace
     count: Count = 1
+    answered: bool = False
+    """Whether their requests have an answer all the same, which is no 5xx: they came after it, from a
+    background task or from what a dependency does at its end, or a handler for all exceptions answers so."""
 
 
 class RouteFrame(Part):

@@ -200,5 +200,5 @@ def _exception_lines(route: RouteSummary, width: int) -> Iterator[Line]:
             Cell("  "),
             Cell(fit(clean(exception.type), 28), "bright"),
             Cell(" "),
-            Cell(fit(clean(exception.place), max(width - 44, 8))),
+            Cell(fit(clean(exception.place) + ", without a 5xx" * exception.answered, max(width - 44, 8))),
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, HTTPException
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException
 from starlette.responses import PlainTextResponse
 
 from perftui_agent import instrument
@@ -173,6 +174,34 @@ def test_an_exception_after_the_response_is_told_and_the_response_stays_what_it_
         (route,) = service.seen.routes.values()
         assert (route.status.success, route.status.total()) == (1, 1)
         assert one_exception(service)[1] == "ShopError"
+
+
+async def in_the_background(tasks: BackgroundTasks) -> int:
+    tasks.add_task(fail)
+    return 1
+
+
+async def at_its_end() -> AsyncIterator[int]:
+    yield 1
+    raise ShopError("broken")
+
+
+async def with_it(one: int = Depends(at_its_end)) -> int:
+    return one
+
+
+@pytest.mark.parametrize("endpoint", [in_the_background, with_it])
+def test_an_exception_behind_a_good_answer_is_told_as_that(endpoint: Any) -> None:
+    """Of a background task, of what a dependency does at its end: no status tells of it."""
+    app = FastAPI()
+    app.add_api_route("/", endpoint)
+    app.add_api_route("/fails", fail)
+    with timed(app) as service:
+        assert service.get("/").status_code == 200
+        assert service.get("/fails").status_code == 500
+        routes = service.seen.routes
+        assert [(each.type, each.answered) for each in routes["GET /"].exceptions] == [("ShopError", True)]
+        assert [each.answered for each in routes["GET /fails"].exceptions] == [False]
 
 
 def test_promise_13_exceptions_past_the_bound_share_one_row() -> None:

@@ -139,6 +139,24 @@ def test_failures_are_found_with_type_and_place() -> None:
     ]
 
 
+def test_failures_behind_good_answers_are_found_too() -> None:
+    """Of background tasks, of what a dependency does at its end: no status tells of them."""
+    late = ExceptionCount(type="SMTPError", place="app/mail.py:12 send", count=30, answered=True)
+    route = a_route("POST /pay", [40.0] * 200, exceptions=(late,))
+    finding = only(ERRORS, picture(routes=[route]))
+    assert finding.sentence == (
+        "30 of 200 requests failed without a 5xx (15 %) in 1 m: 30× SMTPError at app/mail.py:12 send"
+    )
+    assert finding.severity == "high"
+    assert finding.evidence["error_rate"] == 0.0
+    both = a_route("POST /pay", [40.0] * 200, errors=10, exceptions=(late,))
+    assert only(ERRORS, picture(routes=[both])).sentence.startswith(
+        "40 of 200 requests failed, 30 without a 5xx, (20 %)"
+    )
+    few = ExceptionCount(type="SMTPError", place="app/mail.py:12 send", count=2, answered=True)
+    assert not find(picture(routes=[a_route("POST /pay", [40.0] * 200, exceptions=(few,))]))
+
+
 def test_failures_without_an_exception_are_found_too() -> None:
     """A route can answer 503 by itself."""
     assert "No exception left the app" in only(ERRORS, failing(10)).advice

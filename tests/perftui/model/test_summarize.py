@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from perftui.model.events import FrameReceived, LinkChanged, SourceEvent
 from perftui.model.history import KEPT_S
@@ -124,6 +125,15 @@ def test_statuses_go_by_the_names_people_know() -> None:
     assert row.status == {"2xx": 5, "3xx": 1, "4xx": 2, "5xx": 3, "disconnected": 1}
     assert (row.requests, row.errors, row.error_rate) == (12, 3, 0.25)
     assert summary.totals.error_rate == 0.25
+
+
+def test_what_seldom_goes_on_after_a_response_is_no_work_of_the_route() -> None:
+    """What frameworks tidy up is measured as well, where it took long: once in twenty requests is chance."""
+    for times, expected in ((1, None), (2, pytest.approx(30.0, rel=0.01))):
+        sent = route("GET /", [5.0] * 20)
+        sent.background = sketch([30.0] * times)
+        row = summarize(dashboard_of(joined(A), received(A, frame(1, T + 1, [sent]))), T + 1.5).routes[0]
+        assert row.background_p95_ms == expected
 
 
 def test_what_nobody_measures_is_no_data() -> None:

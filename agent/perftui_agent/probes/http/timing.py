@@ -388,6 +388,8 @@ class HttpProbe:
             return
         try:
             route = record.route or self.labels.label(record.scope or {}, 500)
-            self.sink.put(FailureRecord(route, type(error).__qualname__, where_raised(error.__traceback__)))
+            answered = record.ended_ns > 0 and record.status < 500 and not record.disconnected
+            place = where_raised(error.__traceback__)
+            self.sink.put(FailureRecord(route, type(error).__qualname__, place, answered))
         except Exception as fault:  # noqa: BLE001 - as above
             self._guard.fault("probes.http", fault)

@@ -23,6 +23,7 @@ class ExceptionDocument(TypedDict):
     type: str
     place: Place
     count: Number
+    answered: bool
 
 
 class PathDocument(TypedDict):
@@ -110,7 +111,8 @@ def route_document(row: RouteSummary, verdicts: tuple[SloVerdict, ...]) -> Route
         "followed": row.requests if row.followed is None else row.followed,
         "long_poll": row.long_poll or None,
         "exceptions": [
-            {"type": each.type, "place": each.place, "count": each.count} for each in row.exceptions
+            {"type": each.type, "place": each.place, "count": each.count, "answered": each.answered}
+            for each in row.exceptions
         ],
         "paths": [_path_document(each) for each in row.paths],
         "slo": [verdict_document(each) for each in verdicts if each.scope == row.route],
