@@ -97,6 +97,8 @@ class RequestRecord:
     """Whether the client was gone before that."""
     whole_at: int | None = None
     """After how many bytes of body the response is whole, once somebody had to know; -1 if it doesn't say."""
+    returned_ns: int = 0
+    """When its endpoint had returned what a response is to be made of."""
     serialize_started_ns: int = 0
     serialize_ns: int = 0
     """How long it took to make bytes of what the endpoint returned."""

@@ -145,6 +145,7 @@ PAIRS: tuple[Pair, ...] = (
     Pair("missing-index", "slow-query", "statement", "it is slow because it reads what an index would spare"),
     Pair("n-plus-one", "repeated-query", "statement", "one statement for all would repeat nothing"),
     Pair("cache-thrash", "low-hit-ratio", "cache", "what is evicted cannot be hit"),
+    Pair("cache-stampede", "low-hit-ratio", "cache", "what many miss at once, one could have made for all"),
 )
 """Every cause and symptom."""
 

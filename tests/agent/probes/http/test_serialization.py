@@ -28,6 +28,14 @@ class Item(BaseModel):
     number: int
 
 
+class Dear:
+    """Takes a while to be made JSON of; the bytes of that are quick."""
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        time.sleep(0.02)
+        return iter([("number", 1)])
+
+
 def new_app() -> FastAPI:
     app = FastAPI()
 
@@ -38,6 +46,10 @@ def new_app() -> FastAPI:
     @app.get("/plain")
     async def plain():  # type: ignore[no-untyped-def] # without a type, FastAPI goes another way
         return {"a": list(range(100))}
+
+    @app.get("/dear")
+    async def dear():  # type: ignore[no-untyped-def] # as above
+        return Dear()
 
     @app.get("/finished")
     async def finished() -> JSONResponse:
@@ -106,6 +118,14 @@ def test_serializing_is_timed(probe: SerializationProbe, path: str) -> None:
     assert record.serialize_started_ns > 0
     assert record.serialize_ns > 0
     assert after == before != b""
+
+
+def test_what_comes_before_rendering_is_a_part_of_it(probe: SerializationProbe) -> None:
+    """Without a response model, FastAPI makes something of JSON's kinds first: that is most of it."""
+    probe.attach()
+    record, body = asked("/dear")
+    assert body == b'{"number":1}'
+    assert record.serialize_ns >= 20_000_000
 
 
 def test_what_is_no_json_takes_no_time(probe: SerializationProbe) -> None:
