@@ -30,6 +30,7 @@ from perftui.present.text.units import period, size
 from perftui.screens.triage import TriageView
 from perftui.screens.view import View
 from perftui.slices import Slices
+from perftui.sources.dead import Dead
 from perftui.sources.live import LiveSource
 from perftui.sources.target import LiveTarget, parse_live
 from perftui.terminal import given_back, would_be_brought_back
@@ -43,6 +44,9 @@ from perftui.widgets.spared import Spared
 from perftui_agent.wire.parts import WorkerId
 
 REMARK_S = 3.0
+
+SAID_S = 10.0
+"""So long the bottom line says what is special about this dashboard."""
 
 TICK_S = 0.25
 """How often it is asked whether to paint: nothing is painted more often."""
@@ -76,6 +80,7 @@ class Dashboard(Spared, Keeping, Asking, Travelling, inherit_bindings=False):
         light: bool = False,
         window_s: float = WINDOWS_S[1],
         targets: Sequence[LiveTarget] = (),
+        said: str = "",
     ) -> None:
         no_color = "NO_COLOR" in os.environ
         super().__init__(driver_class=ThriftyDriver, ansi_color=True if no_color else None)
@@ -89,7 +94,7 @@ class Dashboard(Spared, Keeping, Asking, Travelling, inherit_bindings=False):
         self._began = clock()
         self._sent = (self._began, 0)
         self._rate = ""
-        self._remark = ("", 0.0)
+        self._remark = (said, clock() + SAID_S)
         self._fault: Exception | None = None
         self.marked_samples: Samples | None = None
         self._targets = targets
@@ -356,17 +361,22 @@ def run(
     light: bool = False,
     mouse: bool = True,
     window_s: float = WINDOWS_S[1],
+    gone: Sequence[Dead] = (),
 ) -> int:
     """Open the dashboard on what `targets` mean, the only service there is if there are none.
 
-    `slow` spares a thin line from the start, `light` is for a light ground, without `mouse` clicks stay the
-    terminal's. Returns the exit code; raises `TargetError` when there is nothing to look at.
+    Where all of them are `gone`, it shows those, and goes on with who comes. `slow` spares a thin line from
+    the start, `light` is for a light ground, without `mouse` clicks stay the terminal's. Returns the exit
+    code; raises `TargetError` when there is nothing to look at.
     """
 
     async def opened() -> int:
-        async with LiveSource(parse_live(targets), head_start_s=HEAD_START_S) as source:
+        async with LiveSource(parse_live(targets), head_start_s=HEAD_START_S, gone=gone) as source:
             feed = LiveFeed(source)
-            app = Dashboard(feed, slow=slow, light=light, window_s=window_s, targets=source.targets)
+            said = f"gone: waiting for {source.name} to come again" if gone else ""
+            app = Dashboard(
+                feed, slow=slow, light=light, window_s=window_s, targets=source.targets, said=said
+            )
             try:
                 return app.outcome(await app.run_async(mouse=mouse))
             finally:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from perftui.app import Dashboard, told_afterwards
+from perftui.faults import FAULTS
 from perftui.feed import Feed
 from perftui.keytable.key import Place
 from perftui.recording.reader import Recording
@@ -19,6 +20,8 @@ from perftui.terminal import given_back
 from perftui.viewing import WINDOWS_S, Viewing
 from perftui.widgets.bindings import bindings
 
+AGAIN_S = 2.0
+
 
 class ReplayDashboard(Dashboard):
     """The dashboard over a recording: the same screens, with a clock."""
@@ -26,8 +29,21 @@ class ReplayDashboard(Dashboard):
     BINDINGS = bindings("replay")
     also: tuple[Place, ...] = ("replay",)
 
-    def __init__(self, feed: ReplayFeed, **options: Any) -> None:
+    def __init__(self, feed: ReplayFeed, lives: Callable[[], str] = str, **options: Any) -> None:
         super().__init__(feed, **options)
+        self._lives = lives
+        """Says what of it runs again, as long as something does."""
+
+    def on_mount(self) -> None:
+        """Look now and then whether what has ended runs again."""
+        super().on_mount()
+        if self._lives is not str:
+            self.set_interval(AGAIN_S, self._look_for_the_living)
+
+    def _look_for_the_living(self) -> None:
+        with FAULTS.spared("a look for the living"):
+            if living := self._lives():
+                self.remark(f"{living} runs again: q goes on with it")
 
     def viewing_of(self, feed: Feed, clock: Callable[[], float], window_s: float) -> Viewing:
         """Return how a recording is looked at."""
@@ -61,9 +77,13 @@ def replay(
     light: bool = False,
     mouse: bool = True,
     window_s: float = WINDOWS_S[1],
+    lives: Callable[[], str] = str,
 ) -> int:
-    """Open the dashboard on a recording, at a moment or its end; return the exit code."""
+    """Open the dashboard on a recording, at a moment or its end; return the exit code.
+
+    `lives` says what of it runs again; it is asked now and then.
+    """
     with told_afterwards(), given_back():
         feed = ReplayFeed(recording, at=at, window_s=window_s)
-        app = ReplayDashboard(feed, slow=slow, light=light, window_s=window_s)
+        app = ReplayDashboard(feed, lives, slow=slow, light=light, window_s=window_s)
         return app.outcome(app.run(mouse=mouse))

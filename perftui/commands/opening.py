@@ -18,6 +18,7 @@ from perftui.sources.target import TargetError
 
 if TYPE_CHECKING:
     from perftui.recording.reader import Recording
+    from perftui.sources.dead import Dead
 
 GARBAGE = (50_000, 10, 20)
 """When to look for garbage that refers to itself. What frames are decoded into never does; by Python's own
@@ -48,21 +49,38 @@ def need_terminal(instead: str) -> None:
         raise TargetError("the dashboard needs a terminal", f"without one: {instead}")
 
 
-def open_dashboard(targets: Sequence[str], config: Config, *, slow: bool, ascii_only: bool) -> int:
-    """Open the dashboard as the settings want it; return its exit code."""
+def open_dashboard(
+    targets: Sequence[str], config: Config, *, slow: bool, ascii_only: bool, gone: Sequence[Dead] = ()
+) -> int:
+    """Open the dashboard as the settings want it, on `gone` workers until others come; return its exit
+    code."""
     app = imported("perftui.app", config, ascii_only)
     light = config.theme == "light"
-    code: int = app.run(targets, slow=slow, light=light, mouse=config.mouse, window_s=config.window_s)
+    code: int = app.run(
+        targets, slow=slow, light=light, mouse=config.mouse, window_s=config.window_s, gone=gone
+    )
     return code
 
 
 def open_replay(
-    recording: Recording, at: float | None, config: Config, *, slow: bool, ascii_only: bool
+    recording: Recording,
+    at: float | None,
+    config: Config,
+    *,
+    slow: bool,
+    ascii_only: bool,
+    lives: Callable[[], str] = str,
 ) -> int:
-    """Open the dashboard on a recording; return its exit code."""
+    """Open the dashboard on a recording, which `lives` says runs again; return its exit code."""
     app = imported("perftui.replay_app", config, ascii_only)
     light = config.theme == "light"
-    options = {"slow": slow, "light": light, "mouse": config.mouse, "window_s": config.window_s}
+    options = {
+        "slow": slow,
+        "light": light,
+        "mouse": config.mouse,
+        "window_s": config.window_s,
+        "lives": lives,
+    }
     code: int = app.replay(recording, at, **options)
     return code
 

@@ -15,7 +15,7 @@ import click
 
 from perftui.clock import now
 from perftui.commands.arguments import seconds, targets_argument
-from perftui.commands.dead import dead_instead, fates
+from perftui.commands.dead import as_they_ended, dead_instead, fates, returned
 from perftui.findings.figures import plural
 from perftui.model.text import clean_text
 from perftui.postmortem import write_post_mortem
@@ -46,8 +46,9 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def record(targets: tuple[str, ...], output: str | None, for_s: float | None) -> None:
     """Write what is seen of the services that TARGET names into a file, until ctrl+c or for some time.
 
-    The last fifteen minutes, as the agents remember them, are in it too. Whatever ends it, a kill as well,
-    the file holds all but the last second. perftui replay FILE opens it.
+    The last fifteen minutes, as the agents remember them, are in it too; in a restart also those of the
+    workers that have just gone. Whatever ends it, a kill as well, the file holds all but the last second.
+    perftui replay FILE opens it.
     """
     wanted = parse_live(targets)
     if output is not None:
@@ -58,7 +59,10 @@ def record(targets: tuple[str, ...], output: str | None, for_s: float | None) ->
         dead = dead_instead(wanted)
         if not dead:
             raise
-        _record_the_dead(dead, " ".join(map(str, wanted)), output)
+        if again := asyncio.run(returned(wanted, dead)):
+            asyncio.run(_record(again, output, for_s, as_they_ended(dead)))
+        else:
+            _record_the_dead(dead, " ".join(map(str, wanted)), output)
 
 
 def _record_the_dead(dead: Sequence[Dead], target: str, output: str | None) -> None:
@@ -87,8 +91,10 @@ def check_output(output: str) -> None:
         raise click.BadParameter(f"{output}: there is no such directory", param_hint="-o")
 
 
-async def _record(targets: tuple[LiveTarget, ...], output: str | None, for_s: float | None) -> None:
-    async with LiveSource(targets, listens=True) as source:
+async def _record(
+    targets: tuple[LiveTarget, ...], output: str | None, for_s: float | None, gone: Sequence[Dead] = ()
+) -> None:
+    async with LiveSource(targets, listens=True, gone=gone) as source:
         services = dict.fromkeys(each.worker.service for each in source.workers())
         recorder = Recorder(source, output or default_name("-".join(services)))
         told_at = 0.0

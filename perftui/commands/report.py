@@ -15,7 +15,7 @@ import click
 
 from perftui.clock import now
 from perftui.commands.arguments import seconds, targets_argument
-from perftui.commands.dead import opened_instead
+from perftui.commands.dead import opened_instead, returned
 from perftui.commands.moments import moment_in
 from perftui.commands.recordings import recording_in, stretch, tell_damage
 from perftui.commands.snapshot import averaged
@@ -103,6 +103,8 @@ def _of_service(
     try:
         return asyncio.run(_watch(targets, for_s, last_s))
     except TargetError:
+        if again := asyncio.run(returned(targets)):
+            return asyncio.run(_watch(again, for_s, last_s))
         recording = opened_instead(targets)
         if recording is None:
             raise

@@ -14,7 +14,7 @@ from dataclasses import replace
 import click
 
 from perftui.commands.arguments import json_option, row_filter, seconds, targets_argument
-from perftui.commands.dead import opened_instead
+from perftui.commands.dead import opened_instead, returned
 from perftui.commands.moments import moment_in
 from perftui.commands.recordings import recording_in, stretch, tell_damage
 from perftui.commands.watching import watch_for
@@ -94,6 +94,8 @@ def _of_service(targets: tuple[LiveTarget, ...], for_s: float | None) -> Summary
     try:
         return asyncio.run(_watch(targets, for_s or WATCHED_S))
     except TargetError:
+        if again := asyncio.run(returned(targets)):
+            return asyncio.run(_watch(again, for_s or WATCHED_S))
         recording = opened_instead(targets)
         if recording is None:
             raise

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import click
 
-from perftui.commands.dead import opened_instead
+from perftui.commands.dead import opened_instead, returned
 from perftui.commands.folding import Ending, as_planned, watched
 from perftui.commands.recordings import recording_in, stretch, tell_damage
 from perftui.model.dashboard import Dashboard
@@ -46,6 +46,8 @@ async def picture_of(
         try:
             return await watch_for(wanted, for_s or usual_s, follow)
         except TargetError:
+            if again := await returned(wanted):
+                return await watch_for(again, for_s or usual_s, follow)
             recording = opened_instead(wanted)
             if recording is None:
                 raise

@@ -40,6 +40,11 @@ def explain(target: LocalTarget, discovery: Discovery) -> TargetError:
     return _no_service(target, services(discovery.registrations))
 
 
+def listens(target: PortTarget) -> bool:
+    """Tell whether somebody on this host listens on a port."""
+    return _listener(target) is not None
+
+
 def only_service(discovery: Discovery) -> Service:
     """Return the one service there is; `TargetError` with the choice if there are more, or none."""
     found = services(discovery.registrations)

@@ -28,6 +28,7 @@ from perftui.model.events import (
     WorkerJoined,
 )
 from perftui.sources.absent import explain, only_service
+from perftui.sources.dead import Dead
 from perftui.sources.discovery import discover
 from perftui.sources.host import Host, ThisHost
 from perftui.sources.match import matches, matching
@@ -123,7 +124,10 @@ class LiveSource:
         where: Sequence[Path] | None = None,
         head_start_s: float = 0.0,
         listens: bool = False,
+        gone: Sequence[Dead] = (),
     ) -> None:
+        self._gone = tuple(gone)
+        """Workers of the targets that are no more: they are told of first, and who comes is waited for."""
         self._listens = listens
         """Whether what others ask the workers for is to be told of, too."""
         self.targets = tuple(targets)
@@ -152,8 +156,9 @@ class LiveSource:
                 if isinstance(target, RemoteTarget):
                     await self._follow_all_on(await self._stack.enter_async_context(_behind(target)))
             if (local := local_among(self.targets)) or not self.targets:
-                wanted, _ = await find(local, self._where)
+                wanted = local if self._gone else (await find(local, self._where))[0]
                 self.targets = self.targets or wanted
+                await self._tell_of_the_gone()
                 await self._follow_all_on(ThisHost(wanted, self._where))
         except BaseException:
             await self._leave()
@@ -161,6 +166,17 @@ class LiveSource:
         self._start(self._watch())
         self._start(self._tell_of_the_dead())
         return self
+
+    async def _tell_of_the_gone(self) -> None:
+        for one in self._gone:
+            worker, at = one.hello.worker, time.monotonic()
+            await self._news.put(WorkerFound(worker, now()))
+            await self._news.put(WorkerJoined(one.hello, now()))
+            if one.evidence:
+                await self._news.put(EvidenceKept(worker.id, one.evidence, now()))
+            await self._news.put(WorkerGone(worker.id, one.last_at))
+            self._news.leave(worker.id, one.frames)
+            await self._enter(self.session.found(worker.id, at).seen(worker.id, "died", at))
 
     async def _follow_all_on(self, host: Host) -> None:
         self._hosts.append(host)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -16,8 +17,12 @@ import httpx
 import psutil
 import pytest
 
+from perftui_agent.wire.frames import Hello
 from perftui_agent.wire.registration import read_registrations
-from tests.support.servers import Service, is_alive, running, wait_until, write_app
+from tests.support.boxes import write_box
+from tests.support.frames import frame, worker
+from tests.support.servers import Service, is_alive, private_dir, running, wait_until, write_app
+from tests.support.terminal import perftui, terminal
 
 SHOP = """
     import asyncio, ctypes, os
@@ -232,3 +237,34 @@ def test_a_registration_is_no_more_than_a_name(tmp_path: Path) -> None:
     said = service.perftui("snapshot", f"pid:{pid}")
     assert said.returncode == 2
     assert f"there is no process {pid}" in said.stderr
+
+
+def test_who_connects_amid_a_restart_goes_on_with_who_comes(tmp_path: Path) -> None:
+    """From the last minutes of those that are gone, long ago or a moment ago, to the living."""
+    directory = private_dir()
+    app, env = write_app(tmp_path, SHOP), {"PERFTUI_RUNTIME_DIR": str(directory)}
+    ended = int(time.time()) - 600
+    box = [frame(seq, ended + seq) for seq in range(-3, 1)]
+    write_box(directory, Hello(wire=1, worker=worker(4_000_000)), box)
+    command = perftui("connect", "service:shop")
+    try:
+        with terminal(*command, env=os.environ | env, size=(120, 40)) as screen:
+            screen.wait_for("4000000", "ended")
+            with running(app, workers=1, env=env) as service:
+                screen.wait_for("service:shop runs again: q goes on with it")
+                service.get("/quick", times=20)
+                screen.press("q")
+                (pid,) = service.pids()
+                screen.wait_for("GET /quick", str(pid))
+                service.process.kill()
+                screen.wait_for("lost")
+                screen.press("q")
+                assert screen.end() == 0
+        with terminal(*command, env=os.environ | env, size=(120, 40)) as screen:
+            screen.wait_for("lost", "GET /quick", "waiting for service:shop to come again")
+            with running(app, workers=1, env=env) as service:
+                screen.wait(lambda text: "lost" not in text and f"{service.process.pid}" in text, "the new")
+                screen.press("q")
+                assert screen.end() == 0
+    finally:
+        shutil.rmtree(directory)
