@@ -46,14 +46,19 @@ def tell_refusals(answers: Mapping[int, object]) -> int:
 class ProgressBar:
     """How far several workers are, on a terminal."""
 
-    def __init__(self, workers: Sequence[WorkerIdentity], for_s: float | None) -> None:
+    def __init__(self, workers: Sequence[WorkerIdentity], for_s: float | None, begun: str = "") -> None:
         self._of = len(workers)
         self._for_s = for_s
+        self._begun = begun
+        """What is said as soon as somebody has begun: of what is refused nothing is."""
         self._done: dict[int, Progress] = {}
 
     def told(self, pid: int, progress: Progress) -> None:
         """Draw it anew."""
         self._done[pid] = progress
+        if self._begun:
+            click.echo(clean_text(self._begun), err=True)
+            self._begun = ""
         if not sys.stderr.isatty():
             return
         share = min(each.done for each in self._done.values()) if len(self._done) == self._of else 0.0

@@ -165,8 +165,8 @@ async def _measured(
     while True:
         worker = heard.busiest(wanted)
         moved = asyncio.Event()
-        bar = ProgressBar([worker], None)
-        click.echo(f"worker {worker.pid}: its next {requests} requests of {route} take longer", err=True)
+        begun = f"worker {worker.pid}: its next {requests} requests of {route} take longer"
+        bar = ProgressBar([worker], None, begun)
         watching = asyncio.create_task(_watch(heard, wanted, worker, bar, finish, moved))
         try:
             answer = await take_functions(

@@ -60,8 +60,8 @@ async def _take(targets: Sequence[LiveTarget], pid: int | None, for_s: float) ->
             )
         (worker,) = wanted
         finish = asyncio.Event()
-        bar = ProgressBar(wanted, for_s)
-        click.echo(f"worker {worker.pid} is slower for {for_s:g} s: each allocation is noted", err=True)
+        begun = f"worker {worker.pid} is slower for {for_s:g} s: each allocation is noted"
+        bar = ProgressBar(wanted, for_s, begun)
         with ended_by_ctrl_c(finish):
             answer = await take_memory(
                 source, worker.id, for_s=for_s, told=lambda news: bar.told(worker.pid, news), finish=finish

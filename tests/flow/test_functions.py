@@ -144,6 +144,7 @@ def test_errors_are_a_line_each_and_nothing_stays_switched_on(tmp_path: Path) ->
         assert (wrong.returncode, wrong.stdout) == (2, "")
         assert "has no route GET /confg" in wrong.stderr
         assert "there are: GET /config" in wrong.stderr
+        assert "take longer" not in wrong.stderr  # what is refused does not begin
         none = service.perftui("functions", service.target, "--route", "GET /report", "--for", "1s")
         assert none.returncode == 2
         assert "no request of GET /report came to this worker within 1 s" in none.stderr
