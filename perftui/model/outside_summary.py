@@ -24,6 +24,8 @@ class QuerySummary(Record, frozen=True):
     total_ms: float
     routes: tuple[RouteLabel, ...] = ()
     call_site: str | None = None
+    scattered: bool = False
+    """Whether it comes from several places, none of which has most of its time."""
     slow: int = 0
     """Executions beyond the agent's threshold."""
     same_binds: int = 0

@@ -30,6 +30,7 @@ class StatementPart(msgspec.Struct, frozen=True, gc=False):
 
     statement: str
     call_site: CodePlace | None
+    """Empty if it is known that there are several."""
     database: str
     routes: Mapping[RouteLabel, int]
     errors: int
@@ -51,9 +52,10 @@ def statement_sum(parts: Sequence[StatementPart]) -> StatementPart:
 
 def _statement(parts: Sequence[StatementFrame] | Sequence[StatementPart], latency: Packed) -> StatementPart:
     first = parts[0]
+    sites = {part.call_site for part in parts if part.call_site is not None}
     return StatementPart(
         statement=max([part.statement for part in parts], key=len),
-        call_site=first.call_site or next((part.call_site for part in parts if part.call_site), None),
+        call_site=_most_of_it(parts) if len(sites) > 1 else next(iter(sites), None),
         database=first.database,
         routes=_routes([part.routes for part in parts]),
         errors=sum([part.errors for part in parts]),
@@ -62,6 +64,15 @@ def _statement(parts: Sequence[StatementFrame] | Sequence[StatementPart], latenc
         unfollowed=sum([part.unfollowed for part in parts]),
         latency=latency,
     )
+
+
+def _most_of_it(parts: Sequence[StatementFrame] | Sequence[StatementPart]) -> CodePlace:
+    """Return the call site of the parts that have taken longest."""
+    spent: dict[CodePlace, int] = {}
+    for part in parts:
+        if part.call_site is not None:
+            spent[part.call_site] = spent.get(part.call_site, 0) + part.latency.total
+    return max(spent, key=spent.__getitem__)
 
 
 class PoolPart(msgspec.Struct, frozen=True, gc=False):

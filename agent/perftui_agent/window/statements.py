@@ -16,6 +16,7 @@ import msgspec
 
 from perftui_agent.kept_run import kept_run
 from perftui_agent.records import CUT, RequestPart, RequestRecord, Shape, StatementRecord, StatementText
+from perftui_agent.window.places import Places
 from perftui_agent.window.routes import MAX_REPEATS, add_to
 from perftui_agent.window.shapes import OTHER_SHAPES, ShapeTable
 from perftui_agent.wire.frames import Frame
@@ -83,6 +84,8 @@ class StatementLedger:
         self._binds_since = 0
         self._call_sites: dict[tuple[str, Shape], CodePlace] = {}
         """Where in a route a repeated shape comes from: not every repetition brings its call site."""
+        self._places: dict[Shape, Places] = {}
+        """Of steps of transactions."""
 
     def learn(self, record: StatementRecord) -> StatementText:
         """Return what is known of a statement's text, which may be met for the first time."""
@@ -183,7 +186,10 @@ class StatementLedger:
             statement.errors += 1
         if record.slow:
             statement.slow += 1
-        if record.call_site:
+        if record.call_site and shape.kind == "transaction":
+            places = self._places.get(shape) or self._places.setdefault(shape, Places())
+            places.note(record.call_site, record.ended_ns - record.started_ns)
+        elif record.call_site:
             shape.call_site = statement.call_site = record.call_site
 
     def compare(self, shape: Shape, key: int, before: int | None, request: int) -> None:
@@ -216,7 +222,13 @@ class StatementLedger:
                 statement.routes = _most(statement.routes)
             if statement.fingerprint == OTHER_SHAPES:
                 statement.call_site = None
+            if shape.kind == "transaction":
+                places = self._places.get(shape)
+                statement.call_site = places.told() if places is not None else None
+                shape.call_site_wanted = True  # of the next
             (frame.statements if shape.kind == "sql" else frame.transactions).append(statement)
+        for places in self._places.values():
+            places.fade()
         self._statements = {}
         self._binds_since += 1
         if self._binds_since >= REMEMBER_BINDS_FRAMES:

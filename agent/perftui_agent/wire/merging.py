@@ -232,7 +232,7 @@ def merge_statement(older: StatementFrame, newer: StatementFrame) -> None:
         older.routes[route] = older.routes.get(route, 0) + count
     if older.fingerprint == newer.fingerprint:
         older.statement = max(older.statement, newer.statement, key=len)
-    older.call_site = newer.call_site or older.call_site
+    older.call_site = older.call_site if newer.call_site is None else newer.call_site
 
 
 def _merge_pool(older: PoolFrame, newer: PoolFrame) -> None:

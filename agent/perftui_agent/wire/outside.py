@@ -21,6 +21,7 @@ class StatementFrame(Part):
     routes: dict[RouteLabel, Count] = msgspec.field(default_factory=dict)
     """Executions by route; those outside any request under `(outside requests)`."""
     call_site: CodePlace | None = None
+    """Empty of a step of transactions that comes from several places, none of which has most of its time."""
     database: str = ""
     same_binds: Count = 0
     """Executions whose statement and binds had both been seen before, in other requests."""

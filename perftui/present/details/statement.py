@@ -56,7 +56,8 @@ def _figures(query: QuerySummary, whole_ms: float, width: int) -> list[tuple[Cel
 
 
 def _text(query: QuerySummary, width: int) -> list[Row]:
-    site = clean(query.call_site) if query.call_site else "not seen"
+    several = "several places, none of which has most of its time"
+    site = clean(query.call_site) if query.call_site else several if query.scattered else "not seen"
     text = (
         whole(query.statement, width - 4)
         if query.statement

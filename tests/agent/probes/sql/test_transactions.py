@@ -33,12 +33,12 @@ MUCH_WORK = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000
 
 
 @contextmanager
-def slowed(owner: Any, method: str) -> Iterator[None]:
+def slowed(owner: Any, method: str, by_s: float = SLOW_S) -> Iterator[None]:
     """Have a method of a class or an object take some time more."""
     original = getattr(owner, method)
 
     def slow(*args: Any, **options: Any) -> Any:
-        time.sleep(SLOW_S)
+        time.sleep(by_s)
         return original(*args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -80,6 +80,28 @@ def test_a_slow_commit(database: Database, seen: Seen) -> None:
     step = slow_step(seen, "COMMIT")
     assert (step.latency.count, step.slow, step.errors) == (1, 1, 0)
     assert (step.call_site or "").endswith(" add_author")
+
+
+def test_commits_are_told_where_most_of_their_time_goes(sync_database: Database, seen: Seen) -> None:
+    """Not where the first came from."""
+
+    def migrate(session: Session) -> None:
+        session.add(Author(id=51, name="first"))
+        session.commit()
+
+    def charge(session: Session) -> None:
+        session.execute(text("UPDATE authors SET name = 'paid'"))
+        session.commit()
+
+    def committed(way: Callable[[Session], None]) -> str | None:
+        with seen.request():
+            sync_database.run(way)
+        return steps_of(seen.frame())["COMMIT"].call_site
+
+    with slowed(DefaultDialect, "do_commit", by_s=0.01):
+        assert (committed(migrate) or "").endswith("migrate")
+        sites = [committed(charge) for _ in range(9)]
+        assert (sites[-1] or "").endswith("charge")
 
 
 def test_a_commit_that_is_slow_in_one_engines_dialect(seen: Seen) -> None:
