@@ -32,8 +32,9 @@ for one is counted as well."""
 
 
 LATE = 0.8
-"""How full a loop counts as that was late at times and that nobody was seen to hold: short of used up, for
-what it is late by explains what requests waited in it, and no pool that is empty all the time."""
+"""How full a loop counts as that was late at times and that nobody was seen to hold, and processors that
+others have, where nobody knows whether a worker wanted one: short of used up, for what requests waited for
+them is explained by it, and no pool that is empty all the time."""
 
 
 def accept_queue(after: Summary, used: Mapping[Kind, float]) -> list[Limit]:
@@ -138,7 +139,9 @@ def _all_cores(
     )
     told, mend = f"all {cores} cores are busy, {who}", "Less work for each request, or more cores"
     grew = grown.queued + grown.loop + grown.rest
-    return [Limit("cpu", f"{cores} cores", told, mend, grew_ms=grew, used=busy)]
+    # Whether a worker waited for one a short step may not tell: then it is one candidate among others.
+    used = busy if is_theirs or _is_told(workers) else min(busy, LATE)
+    return [Limit("cpu", f"{cores} cores", told, mend, grew_ms=grew, used=used)]
 
 
 def _one_core(workers: Sequence[WorkerSummary], row: WorkerSummary, grown: Parts) -> list[Limit]:

@@ -149,9 +149,9 @@ def test_a_worker_that_gets_no_processor_is_told_of_before_what_that_brings_abou
     assert first.sentence.startswith("worker 101 was ready to run and did not get to for 42 % of the time")
 
 
-@pytest.mark.parametrize("waited", [0.05, 0.3])
+@pytest.mark.parametrize("waited", [None, 0.05, 0.3])
 def test_a_full_pool_is_what_gave_where_others_have_all_processors_and_workers_want_few(
-    waited: float,
+    waited: float | None,
 ) -> None:
     """A crowded machine makes everything a little later; what it did not fill it does not explain."""
     busy = Contention(waited_share=waited, host=Host(cores=2, busy=1.0))
@@ -161,7 +161,8 @@ def test_a_full_pool_is_what_gave_where_others_have_all_processors_and_workers_w
     )  # fmt: skip
     first, *others = gave(CALM, crowded)
     assert first.kind == "pool"
-    assert [each.kind for each in others] == (["cpu", "loop"] if waited == 0.3 else ["loop"])
+    # How long it waited a short step may not tell.
+    assert [each.kind for each in others] == (["loop"] if waited == 0.05 else ["cpu", "loop"])
 
 
 def test_others_that_take_all_processors_are_what_gave_where_workers_want_them() -> None:
