@@ -1,4 +1,4 @@
-"""What gave: from what the agents saw at the rate that was kept up and at the one that was not.
+"""What gave: from what the agents saw at the rates that were kept up and at the one that was not.
 
 Two questions are asked of each resource: how full it was, and how much longer requests took because of it.
 Time that grew names the place; how full it was says whether that was its own limit or somebody else's: a pool
@@ -15,27 +15,30 @@ from perftui.model.happenings import Finding
 from perftui.model.summary import Summary
 from perftui.ramp.candidates import candidates
 from perftui.ramp.limit import Limit, Locked
-from perftui.ramp.resources import EXPLAINS, FULL, Kind, parts_of, saturation
+from perftui.ramp.resources import EXPLAINS, FULL, Kind, least, parts_of, saturation
 from perftui.ramp.room import Room, Used, room_of
 from perftui.ramp.search import Search
 
 
 def limits(
     search: Search,
-    before: Summary,
+    calm: Sequence[Summary],
     after: Summary,
     used: Mapping[Kind, float],
     findings: Sequence[Finding] = (),
     locked: Locked | None = None,
     kept_up: Used = (),
 ) -> tuple[Limit, ...]:
-    """Return what gave, the likeliest first; `before` and `after` are of the steps at the bracket's ends.
+    """Return what gave, the likeliest first; `after` is of the step that was not kept up with.
 
-    `used` is how full all was in the one that was not kept up with, `kept_up` in each that was.
+    `calm` are of those that were: what has grown is told from the least that each part has taken in any.
+    Right below the knee it has grown already, and from there to right above it by little more than chance.
+    `used` is how full all was in the step that was not kept up with, `kept_up` in each that was.
     """
     low = search.low.seen.rate if search.low else search.knee_rps or 1.0
-    room = room_of(search.knee_rps or 0.0, kept_up or [(low, saturation(before))])
-    grown = parts_of(after).grown_from(parts_of(before))
+    before = calm or (after,)
+    room = room_of(search.knee_rps or 0.0, kept_up or [(low, saturation(before[-1]))])
+    grown = parts_of(after).grown_from(least(map(parts_of, before)))
     found = candidates(after, grown, used, findings, locked, room)
     ranked = sorted(found, key=lambda each: -each.grew_ms * max(each.used, 0.2))
     return tuple(_promised(each, room) for each in _causes_first(ranked))

@@ -5,7 +5,7 @@ Takes a summary of one step. What nobody knows is left out, and never zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -53,6 +53,11 @@ class Parts(Record, frozen=True):
                 )
             )
         )
+
+
+def least(several: Iterable[Parts]) -> Parts:
+    """Return of each part the least that it has taken in any of several steps."""
+    return Parts(*map(min, zip(*map(msgspec.structs.astuple, several), strict=True)))
 
 
 def parts_of(summary: Summary) -> Parts:

@@ -215,19 +215,17 @@ class Ramp:
                 return
 
     def _told(self, search: Search) -> Ramped:
-        before, after = self._at(search.low), self._at(search.high)
+        after = self._at(search.high)
         found: tuple[Limit, ...] = ()
         if self._in_vain is not None:
             found = (self._in_vain,)
         elif after is not None:
-            earlier = before or after
+            calm = [each.summary for each in self._looked if each.step.is_good and each.summary.routes]
             kept_up = [(each.step.seen.rate, each.used) for each in self._looked if each.step.is_good]
             # One question in a step: what another bad one was told holds as well.
             bad = [each.locked for each in self._looked if each.locked is not None and not each.step.is_good]
             locked = after.locked or (bad[-1] if bad else None)
-            found = limits(
-                search, earlier.summary, after.summary, after.used, after.findings, locked, kept_up
-            )
+            found = limits(search, calm, after.summary, after.used, after.findings, locked, kept_up)
             if not found:
                 found = (Limit("none", sentence=f"{after.step.why}; nothing that is measured explains it"),)
         elif search.generator_at is not None:

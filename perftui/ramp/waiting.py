@@ -108,7 +108,7 @@ def upstreams(after: Summary, grown: Parts, room: Room) -> list[Limit]:
         Limit(
             "upstream", row.host,
             f"{row.host} answers in {row.answer_p95_ms or row.latency.p95_ms or 0:.0f} ms at p95, "
-            f"{grew:.0f} ms of a request more than at the lower rate",
+            f"{grew:.0f} ms of a request more than at low rates",
             f"It serves no more: {more}, cache its answers, or ask it less often",
             factor=2.0 if serves else None, grew_ms=grew, used=1.0,
         )
@@ -150,7 +150,7 @@ def database(after: Summary, grown: Parts) -> list[Limit]:
     return [
         Limit(
             "database", row.statement[:80],
-            f"statements take {grown.sql:.0f} ms of a request more than at the lower rate, most of it "
+            f"statements take {grown.sql:.0f} ms of a request more than at low rates, most of it "
             f"{row.statement[:60]} (p95 {row.latency.p95_ms or 0:.0f} ms)",
             "Explain it: perftui explain; then fewer or cheaper statements, or a larger database",
             grew_ms=grown.sql, used=FULL,

@@ -33,7 +33,7 @@ SEARCH = Search(
 
 def gave(before: Summary, after: Summary, findings: tuple[Finding, ...] = ()) -> tuple[Limit, ...]:
     """Return what gave, by how full the agents say all was."""
-    return limits(SEARCH, before, after, saturation(after), findings)
+    return limits(SEARCH, [before], after, saturation(after), findings)
 
 
 def picture(mean_ms: float, *, worker_has: dict[str, Any] | None = None, **has: Any) -> Summary:
@@ -194,6 +194,17 @@ def test_long_waits_for_locks_are_a_lock_though_nobody_could_ask_the_database() 
     slow = picture(300.0, sql_ms_per_request=280.0, lock_ms_per_request=20.0, queries=(QUERY,))
     first, *_ = gave(CALM, slow)
     assert first.kind == "database"
+
+
+def test_what_has_grown_right_below_the_knee_already_is_told_from_the_calm_before() -> None:
+    """A pool whose waits hardly grow over the bracket, beside statements that took some ms more by chance."""
+    below = picture(300.0, pool_wait_ms_per_request=235.0, sql_ms_per_request=12.0, pools=(POOL,))
+    beyond = picture(
+        310.0, pool_wait_ms_per_request=237.0, sql_ms_per_request=16.0, pools=(POOL,), queries=(QUERY,)
+    )
+    cold = picture(60.0, sql_ms_per_request=40.0)
+    first, *_ = limits(SEARCH, [cold, CALM, below], beyond, saturation(beyond))
+    assert (first.kind, first.grew_ms) == ("pool", 237.0)
 
 
 def test_nothing_that_grew_is_no_limit() -> None:
