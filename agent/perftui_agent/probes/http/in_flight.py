@@ -126,16 +126,15 @@ class InFlightProbe:
         if scope is None:  # it has just ended
             return None
         route, age_ns = route_of(record), max(0, now - record.arrived_ns)
-        gives_up_s = None if wait is None else wait.ends_in_s if wait.ends_in_s is not None else wait.within_s
-        news = wait is not None and wait.kind == "news" and gives_up_s is not None
+        gives_up_ns = None if wait is None or wait.kind != "news" else _gives_up_ns(wait, record, age_ns)
         return InFlight(
             route=route,
             method=str(scope["method"]),
             path=str(scope["path"])[:MAX_PATH],
             age_ns=age_ns,
             waiting_at=place,
-            on_purpose=news or bool(self._long_polls.kind(route)),
-            gives_up_ns=age_ns + int((gives_up_s or 0.0) * 1e9) if news else None,
+            on_purpose=gives_up_ns is not None or bool(self._long_polls.kind(route)),
+            gives_up_ns=gives_up_ns,
         )
 
     def _found(self, records: list[RequestRecord]) -> dict[RequestRecord, Found]:
@@ -155,6 +154,14 @@ class InFlightProbe:
             found[record] = _place(line) or found[record][0], None
         self._rested_ns = perf_counter_ns() + REST * (time.thread_time_ns() - started_ns)
         return found
+
+
+def _gives_up_ns(wait: Wait, record: RequestRecord, age_ns: int) -> int | None:
+    """Return at which age a request gives up, that waits for news; None if the app has set no time for it."""
+    if wait.ends_in_s is not None:
+        asked_ns = wait.read_ns - record.arrived_ns if wait.read_ns else age_ns
+        return max(0, asked_ns) + int(wait.ends_in_s * 1e9)
+    return None if wait.within_s is None else age_ns + int(wait.within_s * 1e9)
 
 
 def _tasks_of(

@@ -150,7 +150,8 @@ def _followed(record: RequestRecord, wait: Wait | None, now: int) -> _Followed:
     if wait is None:
         return _Followed(None, None, exact=True)
     if wait.ends_in_s is not None:
-        return _Followed(wait, now - record.arrived_ns + int(wait.ends_in_s * 1e9), exact=True)
+        asked_ns = (wait.read_ns or now) - record.arrived_ns
+        return _Followed(wait, asked_ns + int(wait.ends_in_s * 1e9), exact=True)
     return _Followed(wait, None if wait.within_s is None else int(wait.within_s * 1e9), exact=False)
 
 

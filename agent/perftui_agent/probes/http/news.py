@@ -60,6 +60,8 @@ class Wait(NamedTuple):
     """When it gives up waiting, if the app has said so …"""
     within_s: float | None = None
     """… or for how long it waits at most, from whenever it began."""
+    read_ns: int = 0
+    """At which moment of the steady clock `ends_in_s` was read: on a busy machine a look takes its time."""
 
 
 def wait_of(tasks: Sequence[asyncio.Task[Any]]) -> Wait | None:
@@ -72,8 +74,11 @@ def wait_of(tasks: Sequence[asyncio.Task[Any]]) -> Wait | None:
     kind = _kind_of([*frames, *(frame for task in inner for frame in chain_of(task)[0])])
     if kind is None:
         return None
-    ends_in_s = min((each for task in (*tasks, *inner) for each in _ends_in_s(task)), default=None)
-    return Wait(kind, None if ends_in_s is None else max(0.0, ends_in_s))
+    ends_at_s = min((each for task in (*tasks, *inner) for each in _ends_at_s(task)), default=None)
+    if ends_at_s is None:
+        return Wait(kind)
+    ends_in_s = ends_at_s - tasks[-1].get_loop().time()
+    return Wait(kind, max(0.0, ends_in_s), read_ns=time.perf_counter_ns())
 
 
 def wait_of_thread(frames: Sequence[FrameType]) -> Wait | None:
@@ -84,7 +89,8 @@ def wait_of_thread(frames: Sequence[FrameType]) -> Wait | None:
     waits = [locals_of(frame) for frame in frames[: _users_from_the_end(frames)]]
     until = [each for names in waits if isinstance(each := names.get("endtime"), float)]
     if until:
-        return Wait(kind, ends_in_s=max(0.0, max(until) - time.monotonic()))
+        ends_in_s = max(until) - time.monotonic()
+        return Wait(kind, max(0.0, ends_in_s), read_ns=time.perf_counter_ns())
     within = [float(each) for names in waits if isinstance(each := names.get("timeout"), int | float)]
     return Wait(kind, within_s=max(within, default=None))
 
@@ -120,9 +126,8 @@ def _bounded_task(frames: Sequence[FrameType]) -> asyncio.Task[Any] | None:
     return made if isinstance(made, asyncio.Task) else None
 
 
-def _ends_in_s(task: asyncio.Task[Any]) -> Iterator[float]:
-    """Yield in how many seconds each time-out of a task's chain is over."""
-    now = task.get_loop().time()
+def _ends_at_s(task: asyncio.Task[Any]) -> Iterator[float]:
+    """Yield when each time-out of a task's chain is over, by its loop's clock."""
     for link in links_of(task):
         for frame in frames_of([link]):
             if _name(frame) not in _WITHIN:
@@ -130,13 +135,13 @@ def _ends_in_s(task: asyncio.Task[Any]) -> Iterator[float]:
             # Of asyncio's or uvloop's, which have nothing in common but this.
             when = getattr(locals_of(frame).get("timeout_handle"), "when", None)
             if when is not None:
-                yield float(when()) - now
+                yield float(when())
         # A context manager that is open stands on the stack of its coroutine, by its way out.
         for held in gc.get_referents(link):
             if isinstance(held, MethodType):
                 when = _when(held.__self__)
                 if when is not None and math.isfinite(when):
-                    yield when - now
+                    yield when
 
 
 def _when(manager: Any) -> float | None:
