@@ -45,8 +45,8 @@ class Law(Record, frozen=True):
         if self.contention > LITTLE:
             top = self.single_rps / self.contention
             said.append(
-                f"{self.contention * 100:.1f} % of a request's time others wait for (contention): however "
-                f"many are under way, no more than some {top:.0f}/s"
+                f"{self.contention * 100:.1f} % of a request's time others wait for (contention): as it is, "
+                f"no more than some {top:.0f}/s, however many are under way"
             )
         else:
             said.append("no contention is seen: throughput grows with what is under way")
