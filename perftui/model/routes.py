@@ -19,7 +19,10 @@ from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.parts import RouteLabel
 
 SELDOM = 0.05
-"""Of a route's requests: what follows the response of fewer is no habit of the route's."""
+"""Of a route's requests: what follows the response of fewer is no habit of the route's, …"""
+
+TIDYING_MS = 100.0
+"""… if it is over so soon."""
 
 _CACHE_PROBES = ("caches", "cachetools", "functools", "redis")
 
@@ -83,11 +86,13 @@ def _lazily(shares: Callable[[RouteLabel], tuple[Share, ...]], label: RouteLabel
 
 
 def _background_p95_ms(background: Packed, requests: int) -> float | None:
-    """Return the p95 of what went on after responses; None where it did after hardly any.
+    """Return the p95 of what went on after responses; None where it was short, and after hardly any.
 
-    What frameworks tidy up takes longer now and then, on a processor that others have: no work of it.
+    What frameworks tidy up takes longer now and then, on a processor that others have: no work of the route's.
     """
-    return quantile_ms(background, 0.95) if background.count > SELDOM * requests else None
+    p95_ms = quantile_ms(background, 0.95)
+    is_habit = background.count > SELDOM * requests
+    return p95_ms if is_habit or (p95_ms or 0.0) >= TIDYING_MS else None
 
 
 def _status_by_name(counts: RouteCounts) -> dict[str, int]:
