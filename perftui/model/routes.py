@@ -88,7 +88,7 @@ def _lazily(shares: Callable[[RouteLabel], tuple[Share, ...]], label: RouteLabel
 def _background_p95_ms(background: Packed, requests: int) -> float | None:
     """Return the p95 of what went on after responses; None where it was short, and after hardly any.
 
-    What frameworks tidy up takes longer now and then, on a processor that others have: no work of the route's.
+    What frameworks tidy up takes longer now and then, on a processor that others have: that is no work.
     """
     p95_ms = quantile_ms(background, 0.95)
     is_habit = background.count > SELDOM * requests
