@@ -14,9 +14,11 @@ import click
 from perftui.clock import now
 from perftui.commands.arguments import json_option, targets_argument
 from perftui.commands.hooks import Hook, Hooks, command_hook, webhook
+from perftui.commands.judging import EVERY_S, WINDOW_S, Judging, turns_in
+from perftui.commands.recordings import recording_in, tell_damage
 from perftui.faults import FAULTS
-from perftui.findings.steady import LATELY_S, Steady
-from perftui.findings.turns import Turn, Turns
+from perftui.findings.figures import plural
+from perftui.findings.turns import Turn
 from perftui.freezing import Freezing
 from perftui.model.dashboard import Dashboard
 from perftui.model.happenings import Severity
@@ -24,19 +26,16 @@ from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.present.documents.turns import turn_document, turn_line
+from perftui.recording.gaps import clock_time
+from perftui.recording.reader import Recording
 from perftui.sources.live import LiveSource
 from perftui.sources.target import LiveTarget, RemoteTarget, TargetError, parse_live
 from perftui.sources.token import TOKEN, usable
-
-WINDOW_S = 22.0
-"""What is judged: what is over is told as over within half a minute, the last requests that it held up
-included. What has just begun would be most of it after 11 s: so `LATELY_S` is judged beside it."""
 
 PAST_S = 3.0
 """How long the past of such a window may take to come: of a part of it, what happens now and then stands out,
 and is told as over a moment later."""
 
-EVERY_S = 1.0
 AGAIN_S = 2.0
 """How often it is looked for a service that is not there yet."""
 
@@ -60,9 +59,10 @@ def watch(
 ) -> None:
     """Watch without a screen: a line when a finding begins, a line when it ends.
 
-    It waits for a service that is not there yet, and for one that comes again; SIGTERM ends it. A hook that
-    fails is told of on stderr. --exec is run by the shell with PERFTUI_EVENT (begin, end), PERFTUI_KIND,
-    PERFTUI_SEVERITY, PERFTUI_SUBJECT, PERFTUI_SENTENCE, PERFTUI_ADVICE and PERFTUI_TARGET.
+    It waits for a service that is not there yet, and for one that comes again; SIGTERM ends it. Of a
+    recording it tells at once what was to be told then. A hook that fails is told of on stderr. --exec is
+    run by the shell with PERFTUI_EVENT (begin, end), PERFTUI_KIND, PERFTUI_SEVERITY, PERFTUI_SUBJECT,
+    PERFTUI_SENTENCE, PERFTUI_ADVICE and PERFTUI_TARGET.
     """
     hooks: list[Hook] = []
     if command:
@@ -71,6 +71,9 @@ def watch(
         if not url.startswith(("http://", "https://")):
             raise click.BadParameter("write http://… or https://…", param_hint="--webhook")
         hooks.append(webhook(url))
+    if (recording := recording_in(targets)) is not None:
+        asyncio.run(_until_ended(_watch_recording(recording, on, Hooks(hooks), as_json=as_json)))
+        return
     wanted = parse_live(targets)
     for target in wanted:
         if isinstance(target, RemoteTarget):
@@ -102,6 +105,26 @@ async def _watch(targets: Sequence[LiveTarget], on: Severity, hooks: Hooks, *, a
             source = await _entered(stack, targets)
             click.echo(f"watching {source.name}", err=True)
             await _follow(source, on, hooks, as_json=as_json)
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+
+async def _watch_recording(recording: Recording, on: Severity, hooks: Hooks, *, as_json: bool) -> None:
+    """Tell at once what somebody would have been told who had watched while it was recorded."""
+    telling = asyncio.ensure_future(hooks.run())
+    judging = Judging(on)
+    try:
+        with recording:
+            for summary, turns in turns_in(recording, judging):
+                for turn in turns:
+                    _tell(turn, summary, hooks, as_json=as_json)
+                await hooks.settled()
+                await asyncio.sleep(0)  # so that a signal ends it
+            tell_damage(recording)
+            if judging.standing:
+                stood = f"{plural(judging.standing, 'finding')} had not ended"
+                click.echo(f"it goes until {clock_time(recording.ended_at)}: {stood}", err=True)
     finally:
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
@@ -148,8 +171,7 @@ class _State:
     def __init__(self, on: Severity, freezing: Freezing) -> None:
         self._freezing = freezing
         self._dashboard = Dashboard()
-        self._steady = Steady()
-        self._turns = Turns(on)
+        self._judging = Judging(on)
         self._heard_at: float | None = None
         self._has_past = False
 
@@ -161,12 +183,10 @@ class _State:
 
     def look(self) -> tuple[Summary, tuple[Turn, ...]]:
         at = now()
-        summary = summarize(self._dashboard, at, WINDOW_S)
         if not self._is_whole(at):
-            return summary, ()
-        self._steady, findings = self._steady.next(summary, summarize(self._dashboard, at, LATELY_S))
+            return summarize(self._dashboard, at, WINDOW_S), ()
+        summary, findings, turns = self._judging.next(self._dashboard, at)
         self._freezing.judged(summary.at, findings)
-        self._turns, turns = self._turns.next(summary.at, findings)
         return summary, turns
 
     def _is_whole(self, at: float) -> bool:

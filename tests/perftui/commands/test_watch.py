@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -16,6 +19,7 @@ from perftui.model.events import SourceEvent
 from perftui.sources.live import LiveSource
 from perftui.sources.target import TargetError
 from tests.support.frames import T, frame, joined, received, route, worker
+from tests.support.recordings import record
 
 A = worker()
 
@@ -68,3 +72,26 @@ def test_without_a_token_it_waits_for_nobody() -> None:
     assert isinstance(told.exception, TargetError)
     assert "takes a token" in told.exception.problem
     assert "waiting" not in told.stderr
+
+
+def test_of_a_recording_it_tells_what_was_to_be_told_then(tmp_path: Path) -> None:
+    """When it began and when it ended, once each, to hooks as well; and what had not ended is said."""
+
+    def told() -> Iterator[SourceEvent]:
+        yield joined(A)
+        for second in range(1, 101):
+            failing = 20 <= second < 40 or second >= 90
+            good, bad = ([], [5.0] * 9) if failing else ([5.0] * 9, [])
+            yield received(A, frame(second, T + second, [route("GET /", good + bad, server_error=len(bad))]))
+
+    path, heard = record(tmp_path / "a.perftui", told()), tmp_path / "heard"
+    hook = f"echo $PERFTUI_EVENT $PERFTUI_KIND >> {heard}"
+    result = CliRunner().invoke(cli, ["watch", str(path), "--exec", hook, "--json"], catch_exceptions=False)
+    turns = [json.loads(line) for line in result.stdout.splitlines()]
+    seconds = [datetime.fromisoformat(turn["at"]).timestamp() - T for turn in turns]
+    assert [turn["event"] for turn in turns] == ["begin", "end", "begin"]
+    assert {turn["finding"]["kind"] for turn in turns} == {"error-burst"}
+    assert 20 <= seconds[0] < 30 < 40 <= seconds[1] < 65 < 90 <= seconds[2]
+    assert heard.read_text().split() == ["begin", "error-burst", "end", "error-burst", "begin", "error-burst"]
+    assert "1 finding had not ended" in result.stderr
+    assert result.exit_code == 0
