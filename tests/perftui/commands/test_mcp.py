@@ -16,9 +16,11 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult
 
+from perftui.model.events import SourceEvent
 from perftui.present.documents.snapshot import json_schema
 from tests.support.fake_agent import fake_agent
-from tests.support.frames import frame, route
+from tests.support.frames import T, frame, joined, received, route, worker
+from tests.support.recordings import record
 from tests.support.servers import private_dir
 
 
@@ -81,3 +83,32 @@ def test_an_assistant_is_told_what_the_snapshot_tells(directory: Path) -> None:
             await scenario(directory)
 
     asyncio.run(bounded())
+
+
+def test_an_assistant_is_told_of_a_recording_at_any_of_its_moments(tmp_path: Path) -> None:
+    """Its end is now; what was before is asked for by how long before that it was."""
+
+    def events() -> Iterator[SourceEvent]:
+        yield joined(worker(1))
+        for second in range(1, 1001):
+            slow = [900.0 if 60 < second <= 120 else 9.0] * 5
+            yield received(worker(1), frame(second, T + second, [route("GET /orders", slow)]))
+
+    path = record(tmp_path / "night.perftui", events())
+
+    async def asked() -> None:
+        server = StdioServerParameters(command=sys.executable, args=["-m", "perftui", "mcp", str(path)])
+        async with asyncio.timeout(60), Client(server) as client:
+            now = told(await client.call_tool("state", {}))
+            assert (now["at"][:19], now["totals"]["requests"]) == ("2023-11-14T22:30:40", 300)
+            then = told(await client.call_tool("routes", {"ended_ago_s": 880}))["routes"]
+            assert [row["p50_ms"] for row in then] == [pytest.approx(900, rel=0.02)]
+            changed = {"ended_ago_s": 880, "ago_s": 60}
+            assert [row["verdict"] for row in told(await client.call_tool("compare", changed))["routes"]] == [
+                "worse"
+            ]
+            before = await client.call_tool("findings", {"ended_ago_s": 3600})
+            assert before.is_error
+            assert "of 3600 s ago nothing is known: 1000 s are" in str(before.content)
+
+    asyncio.run(asked())
