@@ -28,13 +28,16 @@ class Looked(Record, frozen=True):
     """`times one shape in a request 2 of 5`, each figure beside its threshold."""
 
     @property
-    def sentence(self) -> str:
-        """What is to be said of it."""
+    def how_near(self) -> str:
+        """How much of it is reached, in a word."""
         if self.is_found:
             return "found"
-        if self.near >= 1.0:
-            return "reached, but too few of them, or another finding explains it"
-        return f"{percent(self.near)} of the way"
+        return "reached" if self.near >= 1.0 else percent(self.near)
+
+    @property
+    def note(self) -> str:
+        """Why what is reached is no finding all the same."""
+        return "" if self.is_found or self.near < 1.0 else "too few of them, or another finding explains it"
 
 
 def why_not(route: RouteLabel, summary: Summary, findings: Sequence[Finding]) -> tuple[Looked, ...]:

@@ -77,6 +77,8 @@ def _filter_block(width: int) -> list[Line]:
 def _block(title: str, place: Place, width: int) -> list[Line]:
     lines = [section(title.upper(), width)]
     for key in keys_of(place):
-        cells = (Cell(fit(f"  {key.shown}", 16), "accent"), Cell(fit(key.sentence, max(width - 16, 0))))
-        lines.append(fit_line(cells, width))
+        head = (Cell(fit(f"  {key.shown}", 16), "accent"),)
+        for line in wrapped(key.sentence, max(width - 17, 10)):
+            lines.append(fit_line((*head, Cell(fit(line, max(width - 16, 0)))), width))
+            head = (Cell(" " * 16),)
     return lines

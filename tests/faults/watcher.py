@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from perftui.clock import now
-from perftui.commands.watch import EVERY_S, WINDOW_S
+from perftui.commands.judging import EVERY_S, WINDOW_S
 from perftui.findings.steady import LATELY_S, Steady
 from perftui.model.dashboard import Dashboard
 from perftui.model.events import HistoryReceived

@@ -66,7 +66,7 @@ def test_why_a_route_has_no_finding_is_told_by_how_near_it_is() -> None:
     orders = a_route("GET /orders", [20.0] * 1000, errors=4, repeats=repeats, bytes_p50=51_200)
     shop = picture(routes=[orders], slo=[SloVerdict("p95<40ms", "GET /orders", 20.0, True, 40.0, 1000)])
     looked = {each.kind: each for each in why_not("GET /orders", shop, find(shop))}
-    assert looked["error-burst"].sentence == "40 % of the way"
+    assert looked["error-burst"].how_near == "40 %"
     assert looked["error-burst"].figures[0] == "of the requests that fail 0.4 % of 1.0 %"
     assert looked["slo-breach"].figures == ("p95<40ms: 50 % of it",)
     assert looked["large-payload"].near == pytest.approx(0.1)
@@ -74,5 +74,5 @@ def test_why_a_route_has_no_finding_is_told_by_how_near_it_is() -> None:
     assert next(iter(looked)) == "slo-breach"
     failing = picture(routes=[a_route("GET /orders", [20.0] * 1000, errors=400)])
     first = why_not("GET /orders", failing, find(failing))[0]
-    assert (first.kind, first.is_found, first.sentence) == ("error-burst", True, "found")
+    assert (first.kind, first.is_found, first.how_near) == ("error-burst", True, "found")
     assert why_not("GET /never", shop, ()) == ()

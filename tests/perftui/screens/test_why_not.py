@@ -16,7 +16,7 @@ def test_the_help_of_a_route_begins_with_why_it_has_no_finding(keys: tuple[str, 
     assert len(head.splitlines()) <= 3
     assert rest.startswith(("GET ", "POST "))
     assert "error-burst" in rest
-    assert "of the way" in rest or "found" in rest
+    assert "of the requests that fail" in rest
     assert "EVERYWHERE" in look(FakeFeed(), *keys, size=(120, 100))
 
 
@@ -25,3 +25,12 @@ def test_elsewhere_the_help_is_the_keys() -> None:
     assert "WHY NOT" not in look(FakeFeed(), "question_mark")
     assert "WHY NOT" not in look(FakeFeed(), "6", "question_mark")
     assert look(FakeFeed(), "2", "question_mark", "escape") == look(FakeFeed(), "2")
+
+
+def test_the_help_says_all_that_it_says_at_any_width() -> None:
+    """By how much a route misses each threshold, and what a key does, go on in the next line."""
+    for size in ((80, 250), (120, 150), (180, 100)):
+        text = look(FakeFeed(), "2", "question_mark", size=size)
+        assert "…" not in text.partition("WHY NOT")[2]
+        assert "all of them: perftui findings KIND" in text
+        assert "to each finding." in text
