@@ -77,6 +77,7 @@ class Lines(Spared, Widget, inherit_bindings=False):
         """Return one line as Textual wants it."""
         width = self.size.width
         line, under_cursor = self._drawn[y] if y < len(self._drawn) else (BLANK, False)
+        line = _seen(line, width)
         depth = depth_for(self)
         segments = [
             Segment(cell.text, style_of(depth, cell.style, under_cursor)) for cell in line if cell.text
@@ -88,6 +89,13 @@ class Lines(Spared, Widget, inherit_bindings=False):
             length = width
         strip = Strip(segments, length)
         return strip.crop(0, width) if length > width else strip
+
+
+def _seen(line: Line, width: int) -> Line:
+    """Return what of a line can be seen: one that goes on beyond the edge says so, wherever it is from."""
+    if width_of(line) <= width or width_of((Cell("".join(cell.text for cell in line).rstrip()),)) <= width:
+        return line
+    return fit_line(line, width)
 
 
 def _told(error: Exception, width: int) -> Line:

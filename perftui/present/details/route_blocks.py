@@ -18,6 +18,8 @@ from perftui.present.text.units import count, ms, percent, rate, size
 _WITH_NOTES = 64
 """From this width on a bar leaves room for what to know about it."""
 
+_LEAST_BAR = 16
+
 Part: TypeAlias = tuple[str, float | None, str]
 """Where an average request may spend its time: a name, milliseconds if they were measured, what to know."""
 
@@ -30,7 +32,7 @@ def parts(route: RouteSummary) -> list[Part]:
         statements += ", waits for locks in it"
     calls = f"{rate(route.http_per_request)} calls" if route.http_per_request else ""
     if held_ms := route.http_held_ms_per_request:
-        calls += f", and {ms(held_ms)} that answers lay here unread"
+        calls += f", and {ms(held_ms)} unread here"
     return [
         ("queued", route.queued.ms_per_request, "waits in the kernel" if route.queued.ms_per_request else ""),
         ("SQL", route.statement_ms_per_request, statements),
@@ -106,12 +108,13 @@ def spent(summary: Summary, route: RouteSummary, width: int) -> list[Line]:
     mean = route.total_ms / max(route.latency.count, 1)
     known.append(("the rest", max(mean - sum(value for _, value, _ in known), 0.0), ""))
     note = max((len(note) for *_, note in known), default=0) if width >= _WITH_NOTES else 0
+    note = min(note, width - 28 - _LEAST_BAR)
     room = max(width - 26 - (note + 2 if note else 0), 10)
     lines: list[Line] = [section(f"WHERE AN AVERAGE REQUEST SPENDS ITS {ms(mean)}", width)]
     for name, value, why in known:
         label = (Cell(fit(f"  {name}", 14), "label"), Cell(fit(ms(value), 8, "right"), "bright"))
         drawn = Cell(fit(bar(value / mean if mean else 0.0, room), room), "chart")
-        lines.append((*label, Cell("  "), drawn, Cell(f"  {why}" if note and why else "", "dim")))
+        lines.append((*label, Cell("  "), drawn, Cell(f"  {fit(why, note)}" if note and why else "", "dim")))
     if route.queued.ms_per_request is None:
         lines += unknown_queue(summary, width)
     return lines

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from perftui.model.route_summary import RouteSummary
 from perftui.model.summarize import summarize
 from perftui.present.details.route_blocks import paths, spent
 from perftui.present.documents.snapshot import document
+from perftui.present.text.cells import text_of
 from perftui_agent.wire.requests import PathFrame, RouteFrame
+from tests.perftui.findings.pictures import a_route, picture
 from tests.support.frames import T, dashboard_of, frame, joined, received, route, sketch, worker
 
 A, B = worker(1), worker(2)
@@ -83,3 +87,15 @@ def test_what_transactions_cost_is_a_bar_beside_the_statements() -> None:
     one.transaction_ns = 0
     summary = summarize(dashboard_of(joined(A), received(A, frame(1, T + 1, [one]))), T + 1.5)
     assert not any("commit" in cell.text for line in spent(summary, summary.routes[0], 80) for cell in line)
+
+
+def test_what_is_to_be_known_of_a_bar_leaves_room_for_it() -> None:
+    """However much there is to say."""
+    row = a_route("GET /quote", [100.0] * 30, http_per_request=1.0, http_ms_per_request=90.0)
+    row = replace(row, http_held_ms_per_request=1.1, sql_per_request=2.0, sql_ms_per_request=1.0)
+    for width in (64, 80, 120):
+        lines = [text_of(line) for line in spent(picture(routes=[row]), row, width)]
+        assert max(map(len, lines)) <= width
+        (calls,) = [line for line in lines if line.startswith("  HTTP")]
+        assert calls.count("━") >= 14
+    assert calls.rstrip().endswith("1.0 calls, and 1.1ms unread here")
