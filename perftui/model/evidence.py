@@ -84,10 +84,14 @@ def what_it_was(evidence: Evidence) -> str:
 
 MOST_SERVED = 3
 
+UNLIKELY_OVER_NS = 100_000_000
+"""What is known of the requests of a worker that ended is up to a second old: a younger one was over by then
+more likely than not, and whoever reads its route would look for the cause there."""
+
 
 def serving(evidence: Evidence) -> str:
     """Return which requests a worker had as it ended: `, serving GET /pay (1.2 s)`; empty for none."""
-    rows = evidence.in_flight
+    rows = [row for row in evidence.in_flight if row.age_ns >= UNLIKELY_OVER_NS]
     told = ", ".join(f"{row.route} ({row.age_ns / 1e9:.1f} s)" for row in rows[:MOST_SERVED])
     more = f" and {len(rows) - MOST_SERVED} more" if len(rows) > MOST_SERVED else ""
     return f", serving {told}{more}" if told else ""

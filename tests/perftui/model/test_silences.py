@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from perftui.model.events import FrameReceived
+from perftui.model.evidence import serving
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.present.documents.snapshot import document
@@ -119,3 +120,10 @@ def test_rewound_a_silence_is_as_it_was_known_to_be_then() -> None:
     [row] = summarize(dashboard, T + 20, 60.0, cursor=T + 5.0).evidence
     assert (row.evidence.outcome, row.evidence.ns) == ("", 2 * SECOND_NS)
     assert summarize(dashboard, T + 20, 60.0, cursor=T + 2.0).evidence == ()
+
+
+def test_a_request_that_was_over_by_then_is_not_what_a_worker_died_of() -> None:
+    """What is known of its requests is up to a second old: of those that had just begun nothing is said."""
+    young = msgspec.structs.replace(FLIGHT, route="GET /quick", age_ns=4_000_000)
+    assert serving(msgspec.structs.replace(SILENT, in_flight=[FLIGHT, young])) == ", serving GET /x (3.0 s)"
+    assert serving(msgspec.structs.replace(SILENT, in_flight=[young])) == ""
