@@ -12,6 +12,7 @@ middle lies within. Nodes are values; adding a frame copies the path to its bin 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -219,6 +220,16 @@ class History(Record, frozen=True):
                 if row.incident.ns >= max(at_least_ns, have.incident.ns if have else 0):
                     found[row.worker, row.incident.at] = row
         return list(found.values())
+
+    def heard_at(self, worker: WorkerId, at: float) -> float | None:
+        """Return when a worker was last heard before a moment of which only the ten seconds are kept.
+
+        None if those are told second by second, or it told of nothing in them.
+        """
+        second = math.floor(at)
+        block = self.blocks.get(second - second % BLOCK_S)
+        part = None if block is None or block.seconds else block.tally.workers.get(worker)
+        return None if part is None or part.from_ns > at * 1e9 else min(part.to_ns / 1e9, at)
 
     def exact_from(self) -> Second:
         """Return the first bin from which on every second is still told apart."""

@@ -60,6 +60,8 @@ def _rows(
         else:
             frame = counted.last if counted else None
             heard_at = frame.ended_at / 1e9 if frame else track.found_at
+            if at - heard_at > SILENT_AFTER_S:
+                heard_at = max(heard_at, dashboard.history.heard_at(worker, at) or heard_at)
         state = worker_state(track, frame, heard_at, at)
         yield _row(dashboard, track, state, counted, frame, axis, at, heard_at)
 

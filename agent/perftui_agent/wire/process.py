@@ -80,6 +80,7 @@ class AgentStats(Value, frozen=True):
     records_dropped: Count = 0
     clients: Count = 0
     bytes_sent: Bytes = 0
+    """To clients, since it started."""
     faults: dict[str, Count] = msgspec.field(default_factory=dict)
     """Faults by the place in the agent that had them, since it started."""
     bounded: dict[str, Count] = msgspec.field(default_factory=dict)

@@ -142,7 +142,7 @@ def agent(worker: WorkerSummary, width: int) -> list[Line]:
         items.append(("in sum only", bounds(dict(worker.agent_bounded)), "medium"))
     if worker.agent_clients:
         items.append(("clients", count(worker.agent_clients), "text"))
-        items.append(("sends", f"{size(worker.agent_bytes_sent)}/s", "text"))
+        items.append(("sent since it began", size(worker.agent_bytes_sent), "text"))
     if told := forgotten(worker):
         items.append(("forgotten", told, "text"))
     note = f"agent {clean(worker.identity.agent)}" if worker.identity.agent else ""

@@ -59,6 +59,22 @@ def test_the_window_ends_with_the_newest_frame() -> None:
     assert summarize(dashboard, T + 31.05, 10).totals.requests == 10
 
 
+def test_nobody_was_silent_in_a_past_that_is_told_in_tens_of_seconds() -> None:
+    """Wherever in the ten the cursor stands; who had fallen silent before was so."""
+    events = [joined(A), joined(B)]
+    for second in range(1, 301):
+        events += [
+            received(each, frame(second, T + second, [route("GET /", [5.0])]))
+            for each in (A, B)
+            if each is A or second <= 100
+        ]
+    dashboard = dashboard_of(*events)
+    for at in range(120, 140):
+        then = summarize(dashboard, T + 300.5, 60, cursor=T + at + 0.5)
+        assert {row.pid: row.state for row in then.workers} == {1: "ok", 2: "silent"}
+        assert (then.coverage.workers_seen, then.coverage.workers_known) == (1, 2)
+
+
 def test_a_cursor_shows_what_was_there_then() -> None:
     """Rewinding gives the window, the workers and their states as they were."""
     events = [
