@@ -23,7 +23,11 @@ from perftui_agent.wire.frames import Frame, History
 from perftui_agent.wire.merging import merge_into
 
 COARSE_NS = 10_000_000_000
-"""How much time one thinned frame covers."""
+"""How much time one thinned frame covers: ten seconds of the clock on the wall, as charts have them.
+
+Ten frames of a hair less than a second are less than ten seconds, and took an eleventh: by and by one of the
+tens had no frame, which every chart drew as a gap.
+"""
 
 FRAME_NS = 1_000_000_000
 
@@ -83,11 +87,13 @@ class BlackBox:
         kept = self._keep_evidence(frame)
         self._freeze(frame, encoded)
         kept = self._fine.append(frame.moment_ns, encoded) and kept
+        next_ends_at = frame.ended_at + frame.span_ns
+        is_last = (next_ends_at - 1) // COARSE_NS != (frame.ended_at - 1) // COARSE_NS
         if self._growing is None:
             self._growing = frame
         else:
             merge_into(self._growing, frame)
-        if self._growing.span_ns >= COARSE_NS:
+        if is_last or self._growing.span_ns >= COARSE_NS + FRAME_NS:
             self._growing.thinned = True
             merged = fitted(self._growing, self.frame_bytes)
             kept = self._coarse.append(self._growing.moment_ns, merged) and kept

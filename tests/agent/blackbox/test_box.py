@@ -86,6 +86,20 @@ def test_the_newest_minutes_come_second_by_second(box: BlackBox) -> None:
     assert [one.span_ns for one in recent] == [SECOND_NS] * 90
 
 
+@pytest.mark.parametrize("span_ns", [999_600_000, SECOND_NS, 1_000_400_000, 2_003_000_000])
+def test_every_ten_seconds_of_the_clock_have_a_thinned_frame(box: BlackBox, span_ns: int) -> None:
+    """However long the seconds of a worker are: charts draw a gap where there is none."""
+    for number in range(1, 700):
+        one = frame(number)
+        one.span_ns = span_ns
+        one.ended_at = START_NS + 3_300_000_000 + number * span_ns
+        box.add(one, encode(one))
+    thinned = [each for each in history(box, 3 + 699 * span_ns // SECOND_NS) if each.thinned]
+    tens = [(each.ended_at - each.span_ns // 2) // (10 * SECOND_NS) for each in thinned]
+    assert len(tens) > 40
+    assert tens == list(range(tens[0], tens[0] + len(tens)))
+
+
 def test_history_ends_after_fifteen_minutes(box: BlackBox) -> None:
     """Older frames are not given, whatever the box still holds."""
     fill(box, 1200)
