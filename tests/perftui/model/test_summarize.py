@@ -61,7 +61,7 @@ def test_the_window_ends_with_the_newest_frame() -> None:
 
 def test_nobody_was_silent_in_a_past_that_is_told_in_tens_of_seconds() -> None:
     """Wherever in the ten the cursor stands; who had fallen silent before was so."""
-    events = [joined(A), joined(B)]
+    events: list[SourceEvent] = [joined(A), joined(B)]
     for second in range(1, 301):
         events += [
             received(each, frame(second, T + second, [route("GET /", [5.0])]))
