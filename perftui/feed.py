@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from perftui.clock import now
@@ -11,8 +11,9 @@ from perftui.faults import FAULTS
 from perftui.freezing import Freezing
 from perftui.model.dashboard import Dashboard
 from perftui.model.database import Databases
-from perftui.model.events import EvidenceKept, FrameReceived
+from perftui.model.events import EvidenceKept, FrameReceived, SourceEvent
 from perftui.model.happenings import Finding
+from perftui.model.left import with_left
 from perftui.model.merge import merge
 from perftui.model.steps import Steps, finished
 from perftui.model.summarize import summary_steps
@@ -119,6 +120,12 @@ class LiveFeed:
             with FAULTS.spared(f"a {type(event).__name__}"):
                 self._dashboard = merge(self._dashboard, event)
             arrived(event.worker if isinstance(event, FrameReceived) else None)
+
+    def settle_at(self, at: float, told: Iterable[tuple[float, SourceEvent]]) -> None:
+        """Let `summary` tell of a moment from now on, with what workers have left that had ended by then."""
+        with FAULTS.spared("what the dead have left"):
+            self._dashboard = with_left(self._dashboard, told)
+        self._held = (self._dashboard, at)
 
     def summary(self, window_s: float, cursor: float | None = None) -> Summary:
         """Return the state over the window that ends at `cursor`, else now, or at the hold."""

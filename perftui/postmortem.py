@@ -75,15 +75,31 @@ def events_of(dead: Sequence[Dead], log: str | None = None) -> list[SourceEvent]
                 events.append(HistoryReceived(worker.id, (frame,), began_at))
             else:
                 events.append(FrameReceived(worker.id, frame, at))
-        ended = ends.get(worker.id)
-        gone_at = min(ended.at / 1e9 if ended else float("inf"), one.last_at + 2 * HEARD_S)
-        gone_at = max(gone_at, one.last_at + DELAY_S)
-        kept = [*one.evidence, *([ended] if ended is not None else [])]
-        if kept:
-            events.append(EvidenceKept(worker.id, tuple(kept), gone_at))
-        events.append(WorkerGone(worker.id, gone_at))
+        events += _end_of(one, ends.get(worker.id))
     last_at = max(map(moment_of, events))
     return [*sorted(events, key=moment_of), LinkChanged("lost", last_at + DELAY_S)]
+
+
+def left_by(dead: Sequence[Dead], log: str | None = None) -> list[tuple[float, SourceEvent]]:
+    """Return what the dead would have told by now to who follows their siblings, each with its moment."""
+    ends = ends_of(dead, log)
+    events: list[SourceEvent] = []
+    for one in dead:
+        worker, first = one.hello.worker, one.frames[0]
+        first_at = (first.ended_at - first.span_ns) / 1e9
+        events += [WorkerFound(worker, first_at), WorkerJoined(one.hello, first_at)]
+        events += [HistoryReceived(worker.id, one.frames, one.last_at), *_end_of(one, ends.get(worker.id))]
+    return [(moment_of(event), event) for event in events]
+
+
+def _end_of(one: Dead, ended: Evidence | None) -> list[SourceEvent]:
+    """Return what one of them has kept, how it ended, and that it did."""
+    worker = one.hello.worker.id
+    gone_at = min(ended.at / 1e9 if ended else float("inf"), one.last_at + 2 * HEARD_S)
+    gone_at = max(gone_at, one.last_at + DELAY_S)
+    kept = (*one.evidence, *([ended] if ended is not None else []))
+    told: list[SourceEvent] = [EvidenceKept(worker, kept, gone_at)] if kept else []
+    return [*told, WorkerGone(worker, gone_at)]
 
 
 def began(dead: Sequence[Dead]) -> float:

@@ -11,6 +11,7 @@ import click
 import psutil
 
 from perftui.clock import now
+from perftui.model.summary import Summary
 from perftui.model.text import clean_text
 from perftui.postmortem import ends_of, last_of, post_mortem
 from perftui.recording.reader import Recording
@@ -67,6 +68,20 @@ def opened_instead(targets: Sequence[LiveTarget]) -> Recording | None:
 def name_of(targets: Sequence[LiveTarget], dead: Sequence[Dead]) -> str:
     """Return what the last minutes of the dead are called."""
     return " ".join(map(str, targets)) or dead[0].hello.worker.service
+
+
+def siblings_of(targets: Sequence[LiveTarget], living: Summary) -> list[Dead]:
+    """Return the dead that `targets` mean beside those that live, in the time that is known of these."""
+    known = {row.identity.id for row in living.workers}
+    services = {row.identity.service for row in living.workers}
+    return [
+        each
+        for each in meant_by(local_among(targets), dead_workers())
+        if each.frames
+        and each.last_at >= living.at - living.window_s
+        and each.hello.worker.id not in known
+        and each.hello.worker.service in services
+    ]
 
 
 def fates(dead: Sequence[Dead]) -> list[str]:

@@ -15,7 +15,7 @@ import click
 
 from perftui.clock import now
 from perftui.commands.arguments import seconds, targets_argument
-from perftui.commands.dead import opened_instead, returned
+from perftui.commands.dead import opened_instead, returned, siblings_of
 from perftui.commands.moments import moment_in
 from perftui.commands.recordings import recording_in, stretch, tell_damage
 from perftui.commands.snapshot import averaged
@@ -26,6 +26,7 @@ from perftui.model.history import KEPT_S
 from perftui.model.ramp import RampCourse
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
+from perftui.postmortem import left_by
 from perftui.recording.looking import dashboard_at
 from perftui.recording.reader import Recording
 from perftui.sources.live import LiveSource
@@ -134,10 +135,15 @@ async def _watch(
         try:
             await asyncio.sleep(for_s)
             await _until_settled(feed)
+            # Who has ended before is no part of what the living remember.
+            wanted = targets or parse_live([source.name])
+            gone = await asyncio.to_thread(siblings_of, wanted, feed.summary(KEPT_S))
+            last = now()
+            feed.settle_at(last, left_by(gone))
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
-        first, last = feed.reach()
+        first, _ = feed.reach()
         if first is None:
             raise TargetError(
                 f"none of the workers of {source.name} answered", f"what they do: perftui dump {source.name}"

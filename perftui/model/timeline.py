@@ -126,6 +126,8 @@ def with_departure(dashboard: Dashboard, worker: WorkerId, at: float) -> Dashboa
     dashboard = _with_events(dashboard, [event])
     for came in _siblings(dashboard, went):
         is_new = is_newcomer(dashboard, came) and at - came.found_at <= REPLACED_WITHIN_S
+        # Of one that ended before anybody watched it is told later: who came since is no successor by then.
+        is_new = is_new and came.identity.started_at <= at + START_IMPRECISION_S
         if is_new and came.gone_at is None and came.replaces is None and came.found_at > went.found_at:
             return _with_replacement(dashboard, went, came, at)
     return _with_deploy(dashboard, went, at)

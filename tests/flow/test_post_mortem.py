@@ -120,6 +120,10 @@ def test_a_worker_that_is_killed_is_opened_afterwards(tmp_path: Path) -> None:
             row = gone(service, pid)
             assert row["ended"].startswith("killed by SIGKILL, as by kill -9")
             assert row["service"] == "shop"
+        page = tmp_path / "page.md"
+        made = service.perftui("report", service.target, "-o", str(page), "--for", "1s")
+        assert made.returncode == 0, made.stderr
+        assert f"worker {pid}: killed by SIGKILL" in page.read_text(encoding="utf-8")
         opened = service.perftui("snapshot", f"pid:{pid}", "--json")
         assert opened.returncode == 0, opened.stderr
         assert f"worker {pid} of shop is gone since" in opened.stderr

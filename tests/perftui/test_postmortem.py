@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from perftui.model.events import EvidenceKept
-from perftui.postmortem import ending_in, events_of, last_of, write_post_mortem
+from perftui.findings.find import find
+from perftui.model.events import EvidenceKept, HistoryReceived, SourceEvent, WorkerFound
+from perftui.model.left import with_left
+from perftui.model.summarize import summarize
+from perftui.postmortem import ending_in, events_of, last_of, left_by, write_post_mortem
 from perftui.recording.looking import summary_between
 from perftui.recording.reader import Recording
 from perftui.sources.dead import Dead
 from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.requests import InFlight
-from tests.support.frames import T, frame, hello, route, worker
+from tests.support.frames import T, dashboard_of, frame, hello, joined, route, worker
 
 
 def died(pid: int = 101, *, until: int = 600, service: str = "shop") -> Dead:
@@ -78,3 +82,26 @@ def test_what_the_kernel_says_is_told_with_the_requests_there_were() -> None:
     (evidence,) = kept.evidence
     assert evidence.text.startswith("out of memory")
     assert [row.path for row in evidence.in_flight] == ["/pay/7"]
+
+
+def test_who_ended_before_anybody_watched_is_told_of_beside_those_that_live() -> None:
+    """Their requests, how long they were there, and who took whose place when."""
+    first, second = worker(103, started_at=T + 605.0), worker(104, started_at=T + 402.0)
+    found_at = T + 700.0
+    events: list[SourceEvent] = []
+    for identity, since in ((worker(100), 0), (first, 606), (second, 404)):
+        seconds = range(since + 1, 701)
+        frames = tuple(frame(each, T + each, [route("GET /", [5])]) for each in seconds)
+        events += [WorkerFound(identity, found_at), joined(identity, found_at)]
+        events.append(HistoryReceived(identity.id, frames, found_at))
+    dead = [died(101), died(102, until=400)]
+    known = with_left(dashboard_of(*events), left_by(dead, ""))
+    summary = summarize(known, found_at, 900.0, found_at)
+    assert summary.totals.requests == 600 + 400 + 700 + 94 + 296
+    replaced = {(each.subject, each.worker) for each in summary.events if each.kind == "worker-restarted"}
+    assert replaced == {("101", first.id), ("102", second.id)}
+    states = {row.pid: row.state for row in summary.workers}
+    assert states == {100: "ok", 103: "ok", 104: "ok", 101: "gone", 102: "gone"}
+    then = summarize(known, found_at, 60.0, T + 500.5)
+    assert then.totals.requests == pytest.approx(3 * 60, abs=6)
+    assert "worker-lost" not in {each.kind for each in find(then)}
