@@ -67,7 +67,7 @@ class EveryProbe:
             ArqProbe(window, guard),
             ThreadpoolProbe(window, guard, self.loop),
             GarbageProbe(),
-            InFlightProbe(window, self.loop, LongPolls(settings.long_polls)),
+            InFlightProbe(window, self.loop, LongPolls(settings.long_polls), self.pool.who_holds),
             self.channels,
             RoutesProbe(guard),
             SerializationProbe(),

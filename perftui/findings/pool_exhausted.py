@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from perftui.findings.cost import FAILED_MS
@@ -11,6 +12,7 @@ from perftui.findings.rule import MAX_SUBJECT, Bar, Standing, graded, quoted
 from perftui.model.happenings import Finding, Severity
 from perftui.model.outside_summary import PoolSummary
 from perftui.model.summary import Summary
+from perftui_agent.wire.parts import RouteLabel
 
 KIND = "pool-exhausted"
 
@@ -56,6 +58,7 @@ def _finding(summary: Summary, pool: PoolSummary, was: Severity | None) -> Findi
         parts.append(f"p95 wait {ms(wait_ms)} over {plural(pool.waits, 'checkout')}")
     if pool.timeouts:
         parts.append(plural(pool.timeouts, "time-out"))
+    holders = held_by(summary, pool.name)
     routes = sorted(
         (route for route in summary.routes if route.pool_wait_ms_per_request),
         key=lambda route: -(route.pool_wait_ms_per_request or 0.0) * route.requests,
@@ -76,10 +79,13 @@ def _finding(summary: Summary, pool: PoolSummary, was: Severity | None) -> Findi
             "timeouts": pool.timeouts,
             "waiting": pool.waiting,
             "longest_wait_ms": pool.longest_wait_ms,
+            "holders": [
+                {"route": route, "at": place or None, "connections": number}
+                for (route, place), number in holders[:5]
+            ],
             "routes": {route.route: round(route.pool_wait_ms_per_request or 0.0, 3) for route in routes[:5]},
         },
-        advice="See who holds connections long: a route that awaits something else while it has one "
-        "should give it back first. Then size the pool for the requests that need one at once.",
+        advice=_advice(holders),
         impact=(
             sum((route.pool_wait_ms_per_request or 0.0) * route.requests for route in routes)
             + (pool.waiting or 0) * min(longest_ms, summary.window_s * 1e3)
@@ -90,6 +96,31 @@ def _finding(summary: Summary, pool: PoolSummary, was: Severity | None) -> Findi
         route=routes[0].route if routes else None,
         routes=tuple(route.route for route in routes),
         pool=pool.name,
+    )
+
+
+def held_by(summary: Summary, pool: str) -> list[tuple[tuple[RouteLabel, str], int]]:
+    """Return who has connections of a pool while others wait: route and line, and how many, most first."""
+    holders = Counter(
+        (row.request.route, row.request.waiting_at or "")
+        for row in summary.in_flight
+        if row.request.holds == pool
+    )
+    return sorted(holders.items(), key=lambda each: -each[1])
+
+
+def _advice(holders: list[tuple[tuple[RouteLabel, str], int]]) -> str:
+    size_it = "Then size the pool for the requests that need one at once."
+    if not holders:
+        return (
+            "See who holds connections long: a route that awaits something else while it has one "
+            f"should give it back first. {size_it}"
+        )
+    (route, place), number = holders[0]
+    where = f", at {quoted(place)}" if place else ""
+    return (
+        f"{route} holds {number} of them{where}: what else it awaits there belongs before it takes one, "
+        f"or after it has given it back. {size_it}"
     )
 
 

@@ -133,6 +133,8 @@ class InFlight(Value, frozen=True):
     """It waits for news, up to a time that the app has set, or its route is known to."""
     gives_up_ns: Nanoseconds | None = None
     """At which age that time is over."""
+    holds: str = ""
+    """The pool that it has a connection of, while others wait for one there."""
 
 
 class Span(Value, frozen=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from perftui.findings.figures import times
+from perftui.findings.pool_exhausted import held_by
 from perftui.model.outside_summary import PoolSummary
 from perftui.model.summary import Summary
 from perftui.present.charts.drawing import bar
@@ -34,8 +36,9 @@ def pool_rows(picture: Picture, name: str, width: int, height: int) -> list[Row]
         [
             rows_of(_figures(pool, width)),
             verdict_rows(found, width),
+            _holders(summary, name, width),
             _routes(summary, width),
-            _waiting(summary, width),
+            _waiting(summary, name, width),
             _slow(summary, name, width),
         ],
         height,
@@ -81,7 +84,20 @@ def _routes(summary: Summary, width: int) -> list[Row]:
     return rows
 
 
-def _waiting(summary: Summary, width: int) -> list[Row]:
+def _holders(summary: Summary, name: str, width: int) -> list[Row]:
+    """Return who has its connections while others wait, by where they are: what is to be mended."""
+    rows = []
+    for (route, place), number in held_by(summary, name)[:5]:
+        line = (
+            Cell(fit(times(number), 7, "right"), "bright"),
+            Cell(f"  {clean(route)}", "name"),
+            Cell(f"  {clean(place) or 'at no line of its own'}", "place"),
+        )
+        rows.append(Row(fit_line(line, width), Subject("route", route)))
+    return [Row(section("WHO HOLDS ITS CONNECTIONS", width, "and where they are")), *rows] if rows else []
+
+
+def _waiting(summary: Summary, name: str, width: int) -> list[Row]:
     rows = [
         Row(
             fit_line(
@@ -95,7 +111,7 @@ def _waiting(summary: Summary, width: int) -> list[Row]:
             Subject("flight", key),
         )
         for key, row in flight_keys(summary).items()
-        if row.request.waiting_at
+        if row.request.waiting_at and row.request.holds != name
     ][:8]
     return [Row(section("IN FLIGHT, WAITING", width, "the oldest first")), *rows] if rows else []
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from perftui.model.happenings import FlightRow
 from perftui.model.machine import Contention
 from perftui.model.outside_summary import PoolSummary
+from perftui.present.details.pool import pool_rows
+from perftui.present.picture import Picture
+from perftui.present.text.cells import text_of
 from perftui_agent.wire.machine import Host
 from perftui_agent.wire.process import ThreadpoolStats
+from perftui_agent.wire.requests import InFlight
 from tests.perftui.findings.pictures import a_route, a_worker, found, only, picture
-from tests.support.frames import sketch
+from tests.support.frames import sketch, worker
 
 POOL, THREADS, CPU = "pool-exhausted", "threadpool-exhausted", "cpu-saturated"
 
@@ -42,6 +47,23 @@ def test_a_pool_that_is_waited_for_is_found() -> None:
     assert finding.sentence == "15 of 15 connections out, p95 wait 310 ms over 400 checkouts, 2 time-outs"
     assert finding.severity == "high"
     assert (finding.pool, finding.route) == ("main", "POST /checkout")
+
+
+def test_who_holds_the_connections_of_a_pool_is_named_with_the_line() -> None:
+    """By those that have one while others wait; who waits himself is none of them."""
+
+    def at(place: str | None, number: int, holds: str = "main") -> list[FlightRow]:
+        row = InFlight("POST /checkout", "POST", "/checkout", 9_000_000, waiting_at=place, holds=holds)
+        return [FlightRow(worker(1).id, 1, row)] * number
+
+    flights = [*at("app/pay.py:7 charge", 11), *at("app/pay.py:5 load", 4), *at("app/pay.py:5 load", 30, "")]
+    shown = picture(pools=(a_pool(310.0),), in_flight=flights)
+    finding = only(POOL, shown)
+    assert finding.advice.startswith("POST /checkout holds 11 of them, at app/pay.py:7 charge: ")
+    assert [each["connections"] for each in finding.evidence["holders"]] == [11, 4]
+    text = [text_of(row.line) for row in pool_rows(Picture(shown), "main", 80, 40)]
+    assert "    11×  POST /checkout  app/pay.py:7 charge" in text
+    assert sum("9.0ms  POST /checkout" in line for line in text) == 8
 
 
 def test_a_full_pool_that_nobody_waits_for_is_healthy() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from heapq import nsmallest
 from time import perf_counter_ns
 from types import FrameType
@@ -30,6 +30,9 @@ from perftui_agent.wire.parts import CodePlace
 from perftui_agent.wire.requests import InFlight
 
 MAX_ROWS = 50
+
+MAX_HOLDERS = 20
+"""Of those rows, for requests that have what others wait for."""
 
 MAX_PATH = 300
 """Characters of a path."""
@@ -89,10 +92,18 @@ class InFlightProbe:
 
     name = "in flight"
 
-    def __init__(self, requests: Requests, watched: Watched, long_polls: LongPolls | None = None) -> None:
+    def __init__(
+        self,
+        requests: Requests,
+        watched: Watched,
+        long_polls: LongPolls | None = None,
+        who_holds: Callable[[], Mapping[RequestRecord, str]] = dict,
+    ) -> None:
         self._requests = requests
         self._watched = watched
         self._long_polls = long_polls or LongPolls()
+        self._who_holds = who_holds
+        """Who has what others wait for: where those are is asked, however young they be."""
         self._rested_ns = 0
 
     def attach(self) -> ProbeStatus:
@@ -106,8 +117,9 @@ class InFlightProbe:
         """Add the oldest requests in flight; open streams are no part of them."""
         now = perf_counter_ns()
         records = [record for record in self._requests.in_flight if not record.streaming]
-        oldest = nsmallest(MAX_ROWS, records, key=lambda record: record.arrived_ns)
-        long = [record for record in oldest if now - record.arrived_ns >= LONG_NS]
+        holds = self._who_holds() if records else {}
+        oldest = _oldest(records, holds)
+        long = [record for record in oldest if record in holds or now - record.arrived_ns >= LONG_NS]
         found: dict[RequestRecord, Found] = {}
         if long and now >= self._rested_ns:
             found = self._found(long)
@@ -115,12 +127,12 @@ class InFlightProbe:
             self._long_polls.note(found, waits)
         self._long_polls.mark(frame)
         for record in oldest:
-            row = self._row(record, now, *found.get(record, NOTHING))
+            row = self._row(record, now, *found.get(record, NOTHING), holds.get(record, ""))
             if row is not None:
                 frame.in_flight_rows.append(row)
 
     def _row(
-        self, record: RequestRecord, now: int, place: CodePlace | None, wait: Wait | None
+        self, record: RequestRecord, now: int, place: CodePlace | None, wait: Wait | None, holds: str
     ) -> InFlight | None:
         scope = record.scope
         if scope is None:  # it has just ended
@@ -135,6 +147,7 @@ class InFlightProbe:
             waiting_at=place,
             on_purpose=gives_up_ns is not None or bool(self._long_polls.kind(route)),
             gives_up_ns=gives_up_ns,
+            holds=holds,
         )
 
     def _found(self, records: list[RequestRecord]) -> dict[RequestRecord, Found]:
@@ -162,6 +175,17 @@ def _gives_up_ns(wait: Wait, record: RequestRecord, age_ns: int) -> int | None:
         asked_ns = wait.read_ns - record.arrived_ns if wait.read_ns else age_ns
         return max(0, asked_ns) + int(wait.ends_in_s * 1e9)
     return None if wait.within_s is None else age_ns + int(wait.within_s * 1e9)
+
+
+def _oldest(records: list[RequestRecord], holds: Mapping[RequestRecord, str]) -> list[RequestRecord]:
+    """Return the oldest, among them some of those that have what others wait for."""
+    holders = nsmallest(MAX_HOLDERS, (each for each in records if each in holds), key=_arrival)
+    others = (each for each in records if each not in holders)
+    return sorted([*holders, *nsmallest(MAX_ROWS - len(holders), others, key=_arrival)], key=_arrival)
+
+
+def _arrival(record: RequestRecord) -> int:
+    return record.arrived_ns
 
 
 def _tasks_of(

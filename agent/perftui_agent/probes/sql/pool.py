@@ -21,12 +21,15 @@ from perftui_agent.probes.sql.holders import Holders, Holding
 from perftui_agent.probes.sql.pool_places import OTHER_POOLS, KnownPool, PoolPlaces
 from perftui_agent.probes.sql.sqlalchemy import imported_sqlalchemy
 from perftui_agent.probes.sql.steps import Step, leave_out, open_steps
-from perftui_agent.records import MAX_PENDING, WAIT_SPAN_FROM_NS, CheckoutRecord, SpanRecord
+from perftui_agent.records import MAX_PENDING, WAIT_SPAN_FROM_NS, CheckoutRecord, RequestRecord, SpanRecord
 from perftui_agent.whose import request_at
 from perftui_agent.wire.frames import Frame
 from perftui_agent.wire.outside import PoolFrame
 
 CONNECT_SPAN_FROM_NS = 50_000
+
+LONG_WAIT_NS = 10_000_000
+"""Who waits for a connection for less is being given one."""
 
 _opening: ContextVar[tuple[int, int] | None] = ContextVar("perftui_opening", default=None)
 """When a connection was last opened here, and how long that took."""
@@ -118,6 +121,21 @@ class PoolProbe:
             if known.waits:
                 _read(pool, known, frames[name])
             places.used(name, was_used or bool(frames[name].checked_out))
+
+    def who_holds(self) -> dict[RequestRecord, str]:
+        """Return the requests that have a connection of a pool that others wait for, with its name."""
+        now_ns = perf_counter_ns()
+        waited_for = {
+            name
+            for name, (pool_ref, _) in list(self._places.pools.items())
+            if (pool := pool_ref()) is not None
+            and (waiting := list(pool._perftui_known.waiting))
+            and now_ns - min(waiting) >= LONG_WAIT_NS
+        }
+        if not waited_for:
+            return {}
+        out = self.holders.out_since(now_ns)
+        return {request: holding.pool for _, holding, request in out if holding.pool in waited_for}
 
     def _timed_checkout(self, checkout: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         def timed_checkout(cls: Any, pool: Any) -> Any:

@@ -23,6 +23,8 @@ class InFlightDocument(TypedDict):
     pid: Number
     age_ms: Ms
     waiting_at: Place | None
+    holds: str | None
+    """The pool that it has a connection of, while others wait for one."""
     on_purpose: bool
 
 
@@ -116,6 +118,7 @@ def in_flight_document(row: FlightRow) -> InFlightDocument:
         "pid": row.pid,
         "age_ms": rounded(request.age_ns / 1e6),
         "waiting_at": request.waiting_at,
+        "holds": request.holds or None,
         "on_purpose": request.on_purpose,
     }
 

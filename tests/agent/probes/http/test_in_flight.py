@@ -6,8 +6,9 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Literal
 
 import httpx
@@ -319,8 +320,8 @@ def in_flight(window: Window, started_ns: int, path: str = "/p") -> RequestRecor
     return begin(window, started_ns, scope=scope, labels=Labels())
 
 
-def filled(window: Window) -> list[InFlight]:
-    probe = InFlightProbe(window, NoLoop())
+def filled(window: Window, holds: Mapping[RequestRecord, str] = MappingProxyType({})) -> list[InFlight]:
+    probe = InFlightProbe(window, NoLoop(), who_holds=lambda: holds)
     assert probe.attach() == ON
     frame = window.close(seq=1, ended_at_ns=1, span_ns=1)
     probe.fill(frame)
@@ -335,6 +336,16 @@ def test_the_oldest_fifty_are_listed() -> None:
         in_flight(window, now - age * 1_000_000, f"/{age}")
     assert [row.path for row in filled(window)] == [f"/{age}" for age in range(199, 149, -1)]
     assert window.close(seq=2, ended_at_ns=1, span_ns=1).in_flight == 200
+
+
+def test_who_has_what_others_wait_for_is_among_them() -> None:
+    """However young: up to twenty of them, in their places by age."""
+    window = Window()
+    now = time.perf_counter_ns()
+    records = [in_flight(window, now - age * 1_000_000, f"/{age}") for age in range(200)]
+    rows = filled(window, dict.fromkeys(records[:30], "shop.db"))
+    assert [row.path for row in rows] == [f"/{age}" for age in (*range(199, 169, -1), *range(29, 9, -1))]
+    assert [row.holds for row in rows] == [""] * 30 + ["shop.db"] * 20
 
 
 def test_a_row_has_the_path_and_no_query() -> None:

@@ -254,3 +254,20 @@ def _written(engine: Engine, write: TextClause) -> None:
 def test_what_takes_the_write_lock(statement: str, takes: bool) -> None:
     """Reading takes none, and a deferred BEGIN none yet."""
     assert takes_the_lock(statement) == takes
+
+
+def test_who_has_what_others_wait_for(sync_database: Database, seen: Seen) -> None:
+    """Asked by whoever looks where requests are; of a pool that nobody waits for, nobody is told."""
+    engine = sync_database.sync_engine(pool_size=1, max_overflow=0)
+    with seen.request("GET /orders"):
+        with engine.connect():
+            assert seen.pool.who_holds() == {}
+            waiting = threading.Thread(target=lambda: engine.connect().close())
+            waiting.start()
+            wait_until(lambda: bool(seen.pool.who_holds()), "somebody waits")
+            ((request, pool),) = seen.pool.who_holds().items()
+            assert not request.ended_ns
+            assert pool == seen.pool.holders.told()[0].pool
+        waiting.join()
+        assert seen.pool.who_holds() == {}
+    engine.dispose()
