@@ -66,6 +66,12 @@ class Same:
         self.made: list[CallDetails] | None = None
         """Of the first calls of clients that the request has made."""
 
+    def spend(self, target: str | bytes, ns: int) -> None:
+        """Add time for which a path was asked."""
+        spent_ns = self.targets.get(target)
+        if spent_ns is not None or len(self.targets) < MAX_TARGETS:
+            self.targets[target] = (spent_ns or 0) + ns
+
 
 class Calls:
     """All of one request's calls so far."""
@@ -113,13 +119,14 @@ class Calls:
         if same is None:
             same = self.same[upstream] = Same()
         same.count += len(records)
-        same.spent_ns += sum([record.ended_ns - record.started_ns for record in records])
+        spent_ns = sum([record.ended_ns - record.started_ns for record in records])
+        same.spent_ns += spent_ns
         same.busy.add(records)
-        targets = same.targets
-        for record in records:
-            spent_ns = targets.get(record.target)
-            if spent_ns is not None or len(targets) < MAX_TARGETS:
-                targets[record.target] = (spent_ns or 0) + record.ended_ns - record.started_ns
+        if len({record.target for record in records}) == 1:
+            same.spend(records[0].target, spent_ns)
+        else:
+            for record in records:
+                same.spend(record.target, record.ended_ns - record.started_ns)
 
     def add_details(self, record: CallRecord, details: CallDetails | None) -> bool:
         """Add what is rare about a call, or that it has none of it; say whether it repeats a failed one."""

@@ -88,16 +88,8 @@ class _Row:
 
     def _count(self, records: list[CallRecord], targets: TargetTable, route: str = "") -> int:
         """Count many calls at once, of this route if that is known; return how long they took, together."""
-        frame, words_of = self.frame, targets.words_of
-        by_path: dict[str, list[CallRecord]] = {}
-        for record in records:
-            words = words_of(record.target)
-            if words in by_path:
-                by_path[words].append(record)
-            else:
-                by_path[words] = [record]
-        total_ns = 0
-        for words, same in by_path.items():
+        frame, total_ns = self.frame, 0
+        for words, same in _by_words(records, targets).items():
             latency_ns = [each.ended_ns - each.started_ns for each in same]
             # Without details they had a connection as they began.
             answer_ns = [each.answered_ns - each.started_ns for each in same]
@@ -302,6 +294,16 @@ def _count_opening(row: UpstreamFrame, details: CallDetails) -> None:
         row.tls_ns += details.tls_ns
         row.opened += details.opened
         row.retries += details.retries
+
+
+def _by_words(records: list[CallRecord], targets: TargetTable) -> dict[str, list[CallRecord]]:
+    """Return calls by the words of their paths; most are for one path."""
+    if len({record.target for record in records}) == 1:
+        return {targets.words_of(records[0].target): records}
+    found: dict[str, list[CallRecord]] = {}
+    for record in records:
+        found.setdefault(targets.words_of(record.target), []).append(record)
+    return found
 
 
 def _count(counts: dict[str, int], name: str, times: int) -> None:
