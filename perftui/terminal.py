@@ -93,8 +93,11 @@ TERMINAL = Terminal()
 
 
 def is_there() -> bool:
-    """Tell whether there is a terminal to read keys from and to draw on, as Textual does, on stderr."""
-    return os.isatty(0) and os.isatty(2)
+    """Tell whether there is a terminal to read keys from and to draw on, as Textual does, on stderr.
+
+    A dumb one can't place its cursor: of an editor's shell, or a log of a build, a dashboard makes noise.
+    """
+    return os.isatty(0) and os.isatty(2) and os.environ.get("TERM") != "dumb"
 
 
 def is_ours() -> bool:

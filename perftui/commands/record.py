@@ -28,6 +28,11 @@ from perftui.sources.target import LiveTarget, TargetError, parse_live
 
 TOLD_EVERY_S = 1.0
 
+
+class _StoppedError(TargetError):
+    """Why what had begun to be recorded could not go on."""
+
+
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -55,6 +60,8 @@ def record(targets: tuple[str, ...], output: str | None, for_s: float | None) ->
         check_output(output)
     try:
         asyncio.run(_record(wanted, output, for_s))
+    except _StoppedError:
+        raise  # the service is there: those that are no more are no answer
     except TargetError:
         dead = dead_instead(wanted)
         if not dead:
@@ -117,7 +124,7 @@ async def _record(
                 await recorder.run(for_s, connected=connected, written=written)
             except OSError as error:
                 said = error.strerror or str(error)
-                raise TargetError(
+                raise _StoppedError(
                     f"{recorder.path} can't be written any more: {said}",
                     f"what was written until then opens: perftui replay {shlex.quote(recorder.path)}",
                 ) from None

@@ -124,7 +124,9 @@ def _names(summary: Summary, crumbs: tuple[str, ...], room: int) -> list[Cell]:
     names = [clean(name) for name in (*service, *(crumbs or (summary.target,)))]
     if crumbs and not service:
         names.insert(0, clean(summary.target))
-    lengths = [min(cell_len(name), room) for name in names]
+    if room < 2 * _SHORTEST + 3:  # of one so narrow the rest goes first: who it is, or where in it
+        names = names[-1:] if crumbs else names[:1]
+    lengths = [min(cell_len(name), max(room, _SHORTEST)) for name in names]
     while sum(lengths) > room - 3 * len(names) and max(lengths) > _SHORTEST:
         lengths[lengths.index(max(lengths))] -= 1
     parts = Cell(" › ", "faint") if crumbs else _DOT

@@ -27,9 +27,10 @@ class Gaps:
     def __init__(self) -> None:
         self._found: dict[int, Missing] = {}
 
-    def not_ended(self, at: float) -> None:
-        """Take in that whoever wrote it was killed, or that the file has been cut off."""
-        sentence = f"it was not ended in order, and goes until {clock_time(at)}"
+    def not_ended(self, at: float, *, grows: bool = False) -> None:
+        """Take in that whoever wrote it was killed, that the file has been cut off, or is written still."""
+        what = "it is being recorded still" if grows else "it was not ended in order"
+        sentence = f"{what}, and goes until {clock_time(at)}"
         self._found[sys.maxsize] = Missing(at, sentence)
 
     def miss(self, place: Place) -> None:

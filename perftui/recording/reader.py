@@ -36,6 +36,7 @@ from perftui.recording.entries import (
 )
 from perftui.recording.gaps import Gaps
 from perftui.recording.layout import Place, layout_of, read_block
+from perftui.recording.writing import is_being_written
 from perftui_agent.wire.frames import WIRE_VERSION
 
 FINE_S = 100
@@ -75,7 +76,7 @@ class Recording:
         self._gaps.note([each for each in layout.damage if not each.to_the_end], self._places, self.began_at)
         self._story = self._read_story()
         if not layout.closed:
-            self._gaps.not_ended(self.ended_at)
+            self._gaps.not_ended(self.ended_at, grows=is_being_written(file))
         firsts = [each.header.first_ns / 1e9 for each in self._places if _is_first_merged(each)]
         self._first_merged_at = min(firsts, default=float("-inf"))
         """No live frame ended before: the first of those that were merged say since when there are any."""

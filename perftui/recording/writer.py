@@ -22,6 +22,7 @@ from perftui.recording.blocks import RAW, VERSION, ZLIB, Kind, block, block_of, 
 from perftui.recording.entries import Entry, Head, RollCall, entry, moment_of, together
 from perftui.recording.layout import Place, footer, index_of
 from perftui.recording.packing import BLOCK_S, Aged, Tight, aged
+from perftui.recording.writing import mark_as_written
 from perftui_agent.wire.codec import encode_part
 from perftui_agent.wire.frames import WIRE_VERSION
 from perftui_agent.wire.identity import WorkerIdentity
@@ -59,6 +60,7 @@ class RecordingWriter:
         self._packs = packs
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        mark_as_written(self._file)
         self.size = 0
         """How large the file is."""
         self._places: list[Place] = []

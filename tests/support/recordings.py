@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,3 +31,4 @@ def record(path: Path, events: Iterable[Entry], *, began_at: float = T, close: b
 def abandon(writer: RecordingWriter) -> None:
     """Leave a recording as a kill leaves it."""
     writer._packer.shutdown()
+    os.close(writer._file)

@@ -24,7 +24,7 @@ from perftui.recording.looking import dashboard_at, rough_dashboard, summary_bet
 from perftui.recording.reader import Recording, RecordingError
 from perftui.recording.writer import RecordingWriter
 from tests.support.frames import T, frame, gone, joined, received, route, traffic, worker
-from tests.support.recordings import record
+from tests.support.recordings import abandon, record
 
 ROUTES = 3
 
@@ -109,6 +109,22 @@ def test_a_killed_recording_has_all_but_the_last_second(tmp_path: Path) -> None:
         told = recording.between(0.0, T + 100.0)
         assert [each for each in told if not isinstance(each, Missing)] == events
         assert recording.damage == (f"it was not ended in order, and goes until {clock_time(T + 45.02)}",)
+
+
+def test_a_file_that_is_written_still_says_so(tmp_path: Path) -> None:
+    """It has no end yet; once its writer is gone, however that ended, it was not ended in order."""
+    writer = RecordingWriter(tmp_path / "a.perftui", "localhost:8000", T)
+    for event in service():
+        writer.add(event)
+    writer.flush(T + 45)
+    for _ in range(2):  # who has looked is in nobody's way
+        with Recording.open(writer.path) as recording:
+            assert recording.damage == (
+                f"it is being recorded still, and goes until {clock_time(T + 45.02)}",
+            )
+    abandon(writer)
+    with Recording.open(writer.path) as recording:
+        assert "was not ended in order" in recording.damage[0]
 
 
 def test_a_kill_at_any_instant_loses_a_second_at_most(tmp_path: Path) -> None:

@@ -257,3 +257,11 @@ def test_a_summary_of_nothing_can_be_shown() -> None:
             return Summary("pid:1", None, 0.0, window_s)
 
     assert "pid:1" in look(Empty())
+
+
+@pytest.mark.parametrize("size", [(40, 10), (60, 15)])
+def test_of_a_narrow_terminal_the_first_line_says_whose_picture_it_is(size: tuple[int, int]) -> None:
+    """The target goes first, and leaves no dots between which nothing stands."""
+    first = look(FakeFeed(), size=size).splitlines()[0]
+    assert first.startswith(" shop")
+    assert "·  ·" not in first
