@@ -25,6 +25,8 @@ class Limit(Record, frozen=True):
     """How much longer an average request took because of it, at the rate that was not kept up."""
     used: float = 0.0
     """How full it was, 0…1."""
+    held_ms: float = 0.0
+    """For how long each of what is full was held on average: what prolongs that by little fills nothing."""
 
 
 class Locked(Record, frozen=True):

@@ -67,9 +67,14 @@ def pools(after: Summary, grown: Parts, room: Room) -> list[Limit]:
             f"{pool.checked_out} of {pool.max} connections are out, p95 wait {pool.wait_p95_ms or 0:.0f} ms"
             f"{timeouts}",
             f"pool {each} → {size} a process, or hold connections for less long",
-            factor=size / each, grew_ms=grown.pool, used=share,
+            factor=size / each, grew_ms=grown.pool, used=share, held_ms=_held_ms(pool, share, after.window_s),
         )
     ]  # fmt: skip
+
+
+def _held_ms(pool: PoolSummary, share: float, over_s: float) -> float:
+    """Return for how long a connection was held on average, by Little's law; 0 where nobody knows."""
+    return 1000.0 * share * (pool.max or 0) * over_s / pool.checkouts if pool.checkouts else 0.0
 
 
 def _waited(pool: PoolSummary) -> float:

@@ -28,7 +28,7 @@ def test_a_pool_of_two_is_named_with_its_knee_and_its_mend(tmp_path: Path) -> No
         assert not _connections_to(service)
         kept = service.perftui("snapshot", str(tmp_path / "ramp.perftui"), "--json")
         assert json.loads(kept.stdout)["totals"]["requests"] > 100
-    assert told["limit"]["kind"] == "pool", told["limit"]
+    assert told["limit"]["kind"] == "pool", (told["limit"], told["next"], told["steps"][-3:])
     assert "pool 2 →" in told["limit"]["advice"]
     low, high = told["bracket"]
     assert low < told["knee_rps"] < high

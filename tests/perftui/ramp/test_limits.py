@@ -207,6 +207,19 @@ def test_what_has_grown_right_below_the_knee_already_is_told_from_the_calm_befor
     assert (first.kind, first.grew_ms) == ("pool", 237.0)
 
 
+@pytest.mark.parametrize(("checkouts", "named"), [(300, "pool"), (3000, "database")])
+def test_a_full_pool_is_explained_by_what_prolongs_the_time_its_connections_are_held(
+    checkouts: int, named: str
+) -> None:
+    """By Little's law: five of them for 167 ms each, in which statements take 40 ms more, or for 17."""
+    pool = replace(POOL, checkouts=checkouts)
+    after = picture(
+        150.0, pool_wait_ms_per_request=60.0, sql_ms_per_request=40.0, pools=(pool,), queries=(QUERY,)
+    )
+    first, *_ = gave(CALM, after)
+    assert first.kind == named
+
+
 def test_nothing_that_grew_is_no_limit() -> None:
     """Then it is not made up."""
     assert gave(CALM, CALM) == ()
