@@ -13,7 +13,11 @@ from textual.pilot import Pilot
 
 from perftui.app import Dashboard
 from perftui.faults import FAULTS
+from perftui.slices import BETWEEN_S
 from tests.support.fake_feed import FakeFeed
+
+SOON_S = 0.02
+"""What a screen does by the clock, as its refresh, it does within so long."""
 
 SMALL = (80, 24)
 LARGE = (120, 40)
@@ -33,13 +37,13 @@ class Seen:
         with mock.patch("textual.app.wait_for_idle", _nothing_left_to_do):
             for key in keys:
                 await self._pilot.press(key)
-        await self._pilot.pause()
+        await self._settle()
 
     async def click(self, word: str, times: int = 1, *, line: int = 0) -> None:
         """Click on the first word of this kind, looked for from a line on."""
         y, text = next((y, text) for y, text in enumerate(self.lines()) if y >= line and word in text)
         await self._pilot.click(offset=(cell_len(text[: text.index(word)]), y), times=times)
-        await self._pilot.pause()
+        await self._settle()
 
     async def wheel(self, word: str, notches: int) -> None:
         """Turn the wheel over a word, downwards if `notches` are positive."""
@@ -48,17 +52,32 @@ class Seen:
         for _ in range(abs(notches)):
             x = text.index(word)
             self.app.post_message(kind(None, x, y, 0, 0, 0, False, False, False, x, y))
-            await self._pilot.pause()
+            await self._settle()
 
     async def repaint(self) -> None:
         """Let a second pass."""
         self.app.repaint()
-        await self._pilot.pause()
+        await self._settle()
 
     async def resize(self, width: int, height: int) -> None:
         """Give the terminal another size."""
         await self._pilot.resize_terminal(width, height)
-        await self._pilot.pause()
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Wait until the screen shows what is to be shown.
+
+        Textual takes a process that computes little for idle: one that gets no processor computes nothing.
+        """
+        with mock.patch("textual.pilot.wait_for_idle", self._until_settled):
+            await self._pilot.pause()
+
+    async def _until_settled(self, *_: float) -> None:
+        await asyncio.sleep(SOON_S)
+        await _nothing_left_to_do()
+        while self.app._slices.busy:
+            await asyncio.sleep(BETWEEN_S)
+            await _nothing_left_to_do()
 
     def lines(self) -> list[str]:
         """Return the screen, line by line, without trailing blanks."""
