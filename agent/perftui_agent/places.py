@@ -52,6 +52,11 @@ def is_ours(file: str) -> bool:
     return file.startswith(_OURS)
 
 
+def is_the_doors(file: str) -> bool:
+    """Tell whether `file` is the remote door's, which has tasks on the app's loop."""
+    return file.startswith(_OURS) and file.endswith("serve/endpoint.py")
+
+
 def short_file(file: str) -> str:
     """Return `file` relative to where it was imported from: `app/reports.py`, `fastapi/routing.py`."""
     known = _short_names.get(file)

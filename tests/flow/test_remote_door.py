@@ -153,6 +153,7 @@ def test_one_connection_has_all_workers_and_what_they_can_do(shop: Service) -> N
             await visitor.follow_all(2)
             pids: dict[int, int] = {}
             routes: set[str] = set()
+            dumps: list[Dump] = []
             while len(pids) < 2:
                 channel, hello = await visitor.until(Hello)
                 pids[channel] = hello.worker.pid
@@ -162,7 +163,10 @@ def test_one_connection_has_all_workers_and_what_they_can_do(shop: Service) -> N
                 await visitor.say(wanted, DumpRequest(id=f"d{wanted}"))
                 channel, dump = await visitor.until(Dump)
                 assert (channel, dump.id, dump.pid) == (wanted, f"d{wanted}", pid)
+                dumps.append(dump)
             assert not [route for route in routes if "_perftui" in route]
+            # The worker that it has come in by carries it: in tasks that are none of the app's.
+            assert max(dump.tasks_of_agent for dump in dumps) >= 2
             return pids
 
     assert sorted(asyncio.run(check()).values()) == shop.pids()

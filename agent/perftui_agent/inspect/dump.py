@@ -90,6 +90,7 @@ async def take_dump(
         tasks=tasks,
         tasks_count=count,
         tasks_cut=count - sum(each.count for each in tasks or ()),
+        tasks_of_agent=insight.tasks.of_the_agent if insight.tasks is not None else 0,
         locals_of=printable(locals_of, 200),
         locals=insight.locals,
         locals_cut=insight.locals_cut,

@@ -23,7 +23,7 @@ import msgspec
 from perftui_agent.await_chain import chain_of, request_of
 from perftui_agent.foreign_frames import frame_of_greenlet, locals_of, stack_of
 from perftui_agent.inspect.serving import LoopEyes, name_of
-from perftui_agent.places import is_ours, is_user_code, place_of
+from perftui_agent.places import is_ours, is_the_doors, is_user_code, place_of
 from perftui_agent.records import RequestRecord
 from perftui_agent.whose import waiters_of
 
@@ -59,6 +59,8 @@ class Waiting(msgspec.Struct, eq=False):
     request: RequestRecord | None
     thread: int = 0
     """The thread that it waits for."""
+    of_the_agent: bool = False
+    """Whether it is none of the app's: it carries what a client of the remote door is told."""
 
     @property
     def own(self) -> int | None:
@@ -95,6 +97,8 @@ class Tasks(msgspec.Struct, eq=False):
     of_thread: dict[int, str]
     """By thread, the task that waits for it."""
     seen: list[Waiting]
+    of_the_agent: int = 0
+    """Those of its own that the agent has on the loop: in none of the above."""
 
 
 async def waiting_tasks(eyes: LoopEyes) -> Tasks | None:
@@ -109,7 +113,7 @@ async def waiting_tasks(eyes: LoopEyes) -> Tasks | None:
     tasks.discard(running)
     until = time.monotonic() + WITHIN_S
     seen: list[Waiting] = []
-    walked = 0
+    walked = of_the_agent = 0
     for task in tasks:
         if walked >= MAX_TASKS or time.monotonic() > until:
             break
@@ -117,11 +121,14 @@ async def waiting_tasks(eyes: LoopEyes) -> Tasks | None:
             await asyncio.sleep(REST_S)
         walked += 1
         if not task.done() and (waiting := seen_waiting(task)) is not None:
-            seen.append(waiting)
+            if waiting.of_the_agent:
+                of_the_agent += 1
+            else:
+                seen.append(waiting)
     names = {waiting.thread: name_of(waiting.task) for waiting in seen if waiting.thread}
     groups = await _grouped(seen)
     unseen = len(tasks) - walked
-    return Tasks(groups, len(seen) + unseen, unseen, names, seen)
+    return Tasks(groups, len(seen) + unseen, unseen, names, seen, of_the_agent)
 
 
 def seen_waiting(task: asyncio.Task[Any]) -> Waiting | None:
@@ -130,6 +137,7 @@ def seen_waiting(task: asyncio.Task[Any]) -> Waiting | None:
         waits = getattr(task, "_fut_waiter", None)
         frames, future = chain_of(task)
         frames = [at for frame in frames for at in _with_greenlet(frame)][:MAX_DEPTH]
+        of_the_agent = any(is_the_doors(frame.f_code.co_filename) for frame in frames)
         frames = [frame for frame in frames if not is_ours(frame.f_code.co_filename)]
         lines = [frame.f_lineno or frame.f_code.co_firstlineno for frame in frames]
         if getattr(task, "_fut_waiter", None) is waits:
@@ -138,7 +146,8 @@ def seen_waiting(task: asyncio.Task[Any]) -> Waiting | None:
         return None
     thread = _thread_of(frames[-1]) if frames else 0
     request = request_of(task)
-    return Waiting(task, frames, lines, _what(frames, future, waits, thread), request, thread)
+    what = _what(frames, future, waits, thread)
+    return Waiting(task, frames, lines, what, request, thread, of_the_agent)
 
 
 def _with_greenlet(frame: FrameType) -> list[FrameType]:

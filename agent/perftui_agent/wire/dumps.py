@@ -108,6 +108,9 @@ class Dump(Part, tag="dump-result"):
     """How many there are."""
     tasks_cut: Count = 0
     """How many of them are in none of `tasks`."""
+    tasks_of_agent: Count = 0
+    """Besides: tasks of the agent's own on the app's loop, which carry what clients of its remote door are
+    told."""
     locals_of: str = ""
     """Whose variables were asked for."""
     locals: list[FrameLocals] = msgspec.field(default_factory=list)

@@ -106,6 +106,8 @@ def doubts(dump: Dump) -> list[str]:
         said.append(f"{cut} frames left out of deep stacks")
     if dump.tasks_cut:
         said.append(f"{dump.tasks_cut} tasks more than are told of")
+    if dump.tasks_of_agent:
+        said.append(f"{dump.tasks_of_agent} tasks of the agent's own, for its remote door, left out")
     if dump.tasks is None and (dump.taken_by != dump.pid or dump.method == FAULTHANDLER):
         said.append(_WITHOUT_TASKS)
     return [*said, *_of_locals(dump)]

@@ -25,6 +25,7 @@ def dump_document(target: str, dump: Dump) -> dict[str, Any]:
         "threads": [_thread(thread) for thread in seen_in(dump)],
         "tasks_count": dump.tasks_count if dump.tasks is not None else None,
         "tasks_cut": dump.tasks_cut,
+        "tasks_of_agent": dump.tasks_of_agent,
         "tasks": None if dump.tasks is None else [_tasks(tasks) for tasks in dump.tasks],
         "locals_of": dump.locals_of or None,
         "locals_cut": dump.locals_cut,

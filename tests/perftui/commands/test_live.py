@@ -343,6 +343,7 @@ def test_a_dump_as_json_is_one_document_or_a_list_of_them(directory: Path) -> No
                 "threads",
                 "tasks_count",
                 "tasks_cut",
+                "tasks_of_agent",
                 "tasks",
                 "locals_of",
                 "locals_cut",
