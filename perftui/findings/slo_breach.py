@@ -49,7 +49,8 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
         if _is_missed(verdict, verdict.scope in standing, summary.window_s):
             missed.setdefault(verdict.scope, []).append(verdict)
     for scope, verdicts in missed.items():
-        yield _finding(summary, scope, verdicts)
+        # What is hardly met has a finding stand; beside what is missed it is not worth telling.
+        yield _finding(summary, scope, [each for each in verdicts if not each.met] or verdicts)
 
 
 def _is_missed(verdict: SloVerdict, stands: bool, window_s: float) -> bool:
@@ -76,7 +77,7 @@ def _finding(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> Findin
     paths = _paths(route, verdicts)
     if requests is None:
         requests = route.requests if route else summary.totals.requests
-    sentence = ", ".join(f"{_value(each)} against {each.slo}" for each in verdicts)
+    sentence = ", ".join(f"{_value(each)} {_against(each)}" for each in verdicts)
     over = f"over {requests:,} requests in {span(summary.window_s)}"
     over += "".join(_without(each, left_out(each, summary.slo)) for each in verdicts)
     waits = _before_the_app(route or (summary.totals if scope == ALL else None), verdicts)
@@ -89,7 +90,13 @@ def _finding(summary: Summary, scope: str, verdicts: list[SloVerdict]) -> Findin
             "requests": requests,
             "window_s": round(summary.window_s, 3),
             "missed": [
-                {"slo": each.slo, "value": each.value, "bound": each.bound, "requests": each.requests}
+                {
+                    "slo": each.slo,
+                    "value": each.value,
+                    "bound": each.bound,
+                    "requests": each.requests,
+                    "met": bool(each.met),
+                }
                 for each in verdicts
             ],
             **({"paths": paths} if paths else {}),
@@ -169,6 +176,15 @@ def _value(verdict: SloVerdict) -> str:
     return f"{verdict.slo.split('<')[0]} {ms(value)}"
 
 
+def _against(verdict: SloVerdict) -> str:
+    """Return the target, and of one that is met again how long the finding stays all the same."""
+    if not verdict.met:
+        return f"against {verdict.slo}"
+    leaves = LEAVES_AT * (verdict.bound or 0.0)
+    below = f"{100 * leaves:g} %" if verdict.slo.startswith("err") else ms(leaves)
+    return f"within {verdict.slo}, stands until <{below}"
+
+
 def _advice(verdicts: list[SloVerdict], scope: str, paths: list[dict[str, Any]]) -> str:
     if verdicts[0].slo.startswith("rps"):
         return (
@@ -191,7 +207,7 @@ CRITERIA = Criteria(
     subject="route, or all",
     when=(
         (
-            f"a target of the service (instrument(slo=…)) that is missed; then, until the value is within "
+            f"a target of the service (instrument(slo=…)) that is missed; then, until the value is below "
             f"{LEAVES_AT:.0%} of it"
         ),
         (

@@ -78,11 +78,32 @@ def test_p99_needs_a_hundred_requests() -> None:
 
 
 def test_a_target_hardly_met_again_keeps_its_finding() -> None:
-    """At 198 ms of 200 it stays if it stands, and doesn't appear if it doesn't."""
+    """At 198 ms of 200 it stays if it stands, says until when, and doesn't appear if it doesn't."""
     hardly = judged(OVERALL, items=[198.0] * 100)
     assert not found(KIND, hardly)
-    assert only(KIND, hardly, {"all": "high"}).subject == "all"
+    finding = only(KIND, hardly, {"all": "high"})
+    assert finding.subject == "all"
+    assert finding.sentence == "p95 198 ms within p95<200ms, stands until <190 ms, over 100 requests in 1 m"
+    assert finding.evidence["missed"][0]["met"] is True
     assert not found(KIND, judged(OVERALL, items=[180.0] * 100), {"all": "high"})
+
+
+def test_beside_a_target_that_is_missed_one_that_is_hardly_met_is_not_told() -> None:
+    """It is none of what is wrong now."""
+    rows = [a_route("GET /pay", [198.0] * 100, errors=5)]
+    target = SloTarget(route="GET /pay", p95_ms=200, error_rate=0.01)
+    summary = picture(routes=rows, slo=judge([target], Totals(), rows))
+    finding = only(KIND, summary, {"GET /pay": "medium"})
+    assert finding.sentence == "5.0 % errors against errors<1%, over 100 requests in 1 m"
+
+
+def test_an_error_rate_that_is_hardly_met_says_until_when() -> None:
+    """In percent, as the target."""
+    rows = [a_route("GET /pay", [5.0] * 1000, errors=49)]
+    target = SloTarget(route="GET /pay", error_rate=0.05)
+    summary = picture(routes=rows, slo=judge([target], Totals(), rows))
+    finding = only(KIND, summary, {"GET /pay": "medium"})
+    assert finding.sentence.startswith("4.9 % errors within errors<5%, stands until <4.75 %, over ")
 
 
 def test_a_service_that_nobody_calls_misses_no_rate() -> None:
