@@ -13,7 +13,8 @@ from typing import Literal
 
 from perftui.model.events import Missing
 from perftui.recording.blocks import Kind
-from perftui.recording.layout import Damage, Place
+from perftui.recording.layout import Damage
+from perftui.recording.places import Place
 
 
 def clock_time(moment: float) -> str:
@@ -46,6 +47,8 @@ class Gaps:
 
     def note(self, damage: Sequence[Damage], places: Sequence[Place], began_at: float) -> None:
         """Take in where no block is, and of when it might have told."""
+        if not damage:
+            return
         # What is merged, or was remembered, lies behind what happened later.
         live = [place for place in places if place.header.kind in {"T", "S", "L"}]
         for each in damage:

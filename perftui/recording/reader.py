@@ -22,7 +22,7 @@ from perftui.model.events import (
     WorkerJoined,
 )
 from perftui.model.history import BLOCK_S, KEPT_S
-from perftui.recording.blocks import VERSION, BlockError
+from perftui.recording.blocks import VERSION, BlockError, Kind
 from perftui.recording.entries import (
     Entry,
     Head,
@@ -35,7 +35,8 @@ from perftui.recording.entries import (
     moment_of,
 )
 from perftui.recording.gaps import Gaps
-from perftui.recording.layout import Place, layout_of, read_block
+from perftui.recording.layout import layout_of
+from perftui.recording.places import Place, read_block
 from perftui.recording.writing import is_being_written
 from perftui_agent.wire.frames import WIRE_VERSION
 
@@ -45,6 +46,9 @@ older in tens of seconds."""
 
 TOLD_WITHIN_S = 1.5
 """A frame is told so soon after it has ended; one that came later is among those that agents remembered."""
+
+_MOVING: tuple[Kind, ...] = ("T", "S", "P", "L")
+"""What tells until when it goes."""
 
 KEPT_BLOCKS = 16
 """Unpacked blocks that are kept for whoever steps back and forth."""
@@ -69,15 +73,19 @@ class Recording:
         self._unpacked: OrderedDict[int, list[Entry]] = OrderedDict()
         layout = layout_of(file)
         self._places = layout.places
+        self._of_kind: dict[Kind, list[Place]] = {}
+        for place in self._places:  # once: a day has 17,000
+            self._of_kind.setdefault(place.header.kind, []).append(place)
         self.head = self._read_head()
-        moving = [place for place in self._places if place.header.kind in {"T", "S", "P", "L"}]
         self.began_at = self.head.began_at
-        self.ended_at = max([each.header.last_ns / 1e9 for each in moving], default=self.began_at)
+        moving = [place.header.last_ns for kind in _MOVING for place in self._of_kind.get(kind, ())]
+        self.ended_at = max(moving) / 1e9 if moving else self.began_at
         self._gaps.note([each for each in layout.damage if not each.to_the_end], self._places, self.began_at)
         self._story = self._read_story()
         if not layout.closed:
             self._gaps.not_ended(self.ended_at, grows=is_being_written(file))
-        firsts = [each.header.first_ns / 1e9 for each in self._places if _is_first_merged(each)]
+        merged = self._of_kind.get("C", ())
+        firsts = [each.header.first_ns / 1e9 for each in merged if each.header.first == 1]
         self._first_merged_at = min(firsts, default=float("-inf"))
         """No live frame ended before: the first of those that were merged say since when there are any."""
         self._joined = {
@@ -162,10 +170,10 @@ class Recording:
     def all_of_it(self) -> Iterator[SourceEvent | Said]:
         """Yield everything that can be read, block by block."""
         yield from self._story_events()
-        for kind in ("P", "T", "S"):
-            for place in self._places:
-                if place.header.kind == kind:
-                    yield from (each for each in self._entries(place) if not isinstance(each, RollCall))
+        kinds: tuple[Kind, ...] = ("P", "T", "S")
+        for kind in kinds:
+            for place in self._of_kind.get(kind, ()):
+                yield from (each for each in self._entries(place) if not isinstance(each, RollCall))
 
     def _story_events(self) -> Iterator[SourceEvent | Said]:
         for each in self._story:
@@ -195,8 +203,8 @@ class Recording:
     def _merged(self, oldest: float, until: float) -> list[HistoryReceived]:
         """Return the frames of ten seconds that lie in between."""
         found = []
-        for place in self._places:
-            if place.header.kind == "C" and _meets(place, oldest + 0.001, until - 0.001):
+        for place in self._of_kind.get("C", ()):
+            if _meets(place, oldest + 0.001, until - 0.001):
                 found += [
                     each
                     for each in self._entries(place)
@@ -244,33 +252,31 @@ class Recording:
         """Return what it says of itself; where that can't be read, what else tells."""
         if not self._places:
             raise RecordingError(f"{self.name} is no recording", MAKE_ONE)
-        newer = max(place.header.version for place in self._places)
+        newer = max([place.header.version for place in self._places])
         if newer > VERSION:
             raise RecordingError(
                 f"{self.name} is a recording of version {newer}, this perftui reads {VERSION}",
                 "upgrade perftui",
             )
-        for place in self._places:
-            if place.header.kind == "H":
-                try:
-                    head = head_of(read_block(self._file, place))
-                except (BlockError, OSError):
-                    self._gaps.miss(place)
-                    continue
-                if head.wire != WIRE_VERSION:
-                    raise RecordingError(
-                        f"{self.name} is of version {head.wire} of the wire, not of {WIRE_VERSION}",
-                        "upgrade perftui" if head.wire > WIRE_VERSION else "read it with the one it is from",
-                    )
-                return head
+        for place in self._of_kind.get("H", ()):
+            try:
+                head = head_of(read_block(self._file, place))
+            except (BlockError, OSError):
+                self._gaps.miss(place)
+                continue
+            if head.wire != WIRE_VERSION:
+                raise RecordingError(
+                    f"{self.name} is of version {head.wire} of the wire, not of {WIRE_VERSION}",
+                    "upgrade perftui" if head.wire > WIRE_VERSION else "read it with the one it is from",
+                )
+            return head
         live = [each.header.first_ns / 1e9 for each in self._places if each.header.kind in {"T", "S", "L"}]
         return Head(VERSION, WIRE_VERSION, Path(self.name).name, min(live, default=0.0))
 
     def _read_story(self) -> list[Entry]:
         story: list[Entry] = []
-        for place in self._places:
-            if place.header.kind == "L":
-                story += self._entries(place)
+        for place in self._of_kind.get("L", ()):
+            story += self._entries(place)
         self._unpacked.clear()
         known = {each.identity.id for each in story if isinstance(each, WorkerFound)}
         for call in [each for each in story if isinstance(each, RollCall)]:
@@ -290,10 +296,6 @@ def _unreadable(name: str, error: Exception) -> RecordingError:
     if isinstance(error, OSError):
         return RecordingError(f"{name} can't be read: {error.strerror}", MAKE_ONE)
     return RecordingError(f"{name} is no path", MAKE_ONE)
-
-
-def _is_first_merged(place: Place) -> bool:
-    return place.header.kind == "C" and place.header.first == 1
 
 
 def _meets(place: Place, since: float, until: float) -> bool:

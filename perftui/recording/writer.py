@@ -20,8 +20,10 @@ from perftui.model.dashboard import MAX_WORKERS
 from perftui.model.events import EvidenceKept, FrameReceived, HistoryReceived, WorkerFound
 from perftui.recording.blocks import RAW, VERSION, ZLIB, Kind, block, block_of, header_of
 from perftui.recording.entries import Entry, Head, RollCall, entry, moment_of, together
-from perftui.recording.layout import Place, footer, index_of
+from perftui.recording.layout import footer, index_of
+from perftui.recording.links import LINK_S, Link
 from perftui.recording.packing import BLOCK_S, Aged, Tight, aged
+from perftui.recording.places import Place
 from perftui.recording.writing import mark_as_written
 from perftui_agent.wire.codec import encode_part
 from perftui_agent.wire.frames import WIRE_VERSION
@@ -65,7 +67,14 @@ class RecordingWriter:
         """How large the file is."""
         self._places: list[Place] = []
         self._tail = 0
-        """From which place on there are moments that have not been packed."""
+        """From which place on there are moments that have not been packed: what is before is not moved any
+        more."""
+        self._linked = 0
+        """How many places links tell of, …"""
+        self._link = 0
+        """… the number of the last link, if there is one, …"""
+        self._linked_at = began_at
+        """… and when it was written."""
         self._flushed_at = began_at
         self._numbers: dict[Kind, int] = {}
         self._story: list[bytes] = []
@@ -134,6 +143,25 @@ class RecordingWriter:
             self._put_in_place()
         if self._packs and self._packing is None and self._covered_s() >= BLOCK_S:
             self._pack(now)
+        if not 0 <= now - self._linked_at < LINK_S:
+            self._linked_at = now
+            self._write_link(now)
+
+    def _write_link(self, now: float) -> None:
+        """Tell where the blocks lie that have come to rest since the last time, should nobody write the
+        end."""
+        told = self._places[self._linked : self._tail]
+        links = [place for place in told if place.header.kind == "I" and place.header.first == self._link]
+        if not told or (self._link and not links):
+            return  # the last link may be moved itself
+        before = links[0].offset if links else 0
+        until = self._places[self._tail].offset if self._tail < len(self._places) else self.size
+        link = Link(before, until, told)
+        moment_ns = round(now * 1e9)
+        number = self._next_number("I")
+        made = block("I", encode_part(link), first_ns=moment_ns, last_ns=moment_ns, first=number)
+        self._linked, self._link = self._tail, number
+        self._place(made)
 
     def close(self, now: float) -> None:
         """Write the rest and the index, and close the file."""

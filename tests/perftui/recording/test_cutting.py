@@ -13,8 +13,9 @@ from perftui.commands.cut import cut
 from perftui.model.events import EvidenceKept, FrameReceived, HistoryReceived, SourceEvent
 from perftui.recording.entries import RampTold, moment_of
 from perftui.recording.gaps import clock_time
-from perftui.recording.layout import layout_of, read_block
+from perftui.recording.layout import layout_of
 from perftui.recording.looking import dashboard_at, summary_between
+from perftui.recording.places import read_block
 from perftui.recording.reader import Recording
 from perftui_agent.wire.explain import PLAN_CHANGED
 from perftui_agent.wire.incidents import Evidence

@@ -10,6 +10,7 @@ import pytest
 
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
+from perftui.recording import writer
 from perftui.recording.looking import rough_dashboard, summary_between
 from perftui.recording.reader import Recording, RecordingError
 from tests.support.frames import T
@@ -29,8 +30,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def unended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Record it, and be killed."""
-    return record(tmp_path_factory.mktemp("damaged") / "b.perftui", rich_service(SECONDS), close=False)
+    """Record it, with links on the way, and be killed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "LINK_S", 15.0)
+        return record(tmp_path_factory.mktemp("damaged") / "b.perftui", rich_service(SECONDS), close=False)
 
 
 def figures(summary: Summary) -> tuple[object, ...]:

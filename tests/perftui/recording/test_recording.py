@@ -15,12 +15,14 @@ from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
 from perftui.recording import reader as reader_module
+from perftui.recording import writer as writer_module
 from perftui.recording.blocks import MAGIC, VERSION, block
 from perftui.recording.cutting import write_piece
 from perftui.recording.entries import Judged, entry, moment_of, together
 from perftui.recording.gaps import clock_time
-from perftui.recording.layout import Place, layout_of, read_block
+from perftui.recording.layout import layout_of
 from perftui.recording.looking import dashboard_at, rough_dashboard, summary_between
+from perftui.recording.places import Place, read_block
 from perftui.recording.reader import Recording, RecordingError
 from perftui.recording.writer import RecordingWriter
 from tests.support.frames import T, frame, gone, joined, received, route, traffic, worker
@@ -127,8 +129,12 @@ def test_a_file_that_is_written_still_says_so(tmp_path: Path) -> None:
         assert "was not ended in order" in recording.damage[0]
 
 
-def test_a_kill_at_any_instant_loses_a_second_at_most(tmp_path: Path) -> None:
+@pytest.mark.parametrize("link_s", [300.0, 12.0], ids=["without links", "with links"])
+def test_a_kill_at_any_instant_loses_a_second_at_most(
+    link_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After every single write there is a file in which all that was flushed can be read."""
+    monkeypatch.setattr(writer_module, "LINK_S", link_s)
     path = tmp_path / "a.perftui"
     pwrite, truncate = os.pwrite, os.ftruncate
     seen = 0
