@@ -106,6 +106,9 @@ class RequestRecord:
     """Whether it is told of in full. What others do is counted and timed, and no more is asked about it."""
     parts: list[RequestPart] | None = None
     """What it has done and nobody has folded yet; none of these knows its request. See `handover`."""
+    runs: dict[Shape, int] | None = None
+    """How many times more than once it has executed each of its selects: this is how the app's threads notice
+    a repetition, whatever other requests run in between."""
     counted: dict[Shape, list[int]] | None = None
     """Of one that is not followed: how long its statements took, each in nanoseconds."""
     locks: Any = None
@@ -180,10 +183,6 @@ class Shape(msgspec.Struct, eq=False, weakref=True):
     """Where in the app's code it was last seen to come from."""
     call_site_wanted: bool = True
     """Set on the agent's thread, cleared on the app's by the next execution, which brings its call site."""
-    run_of: int = 0
-    """Which request ran it last (by when that began), and how many times more in a row: this is how the
-    app's threads notice a repetition."""
-    run: int = 0
     slowest_ns: int = 0
     """How long its slowest run took …"""
     slowest: KeptRun | None = None

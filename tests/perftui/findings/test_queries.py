@@ -142,6 +142,17 @@ def test_only_the_part_of_a_route_that_runs_it_counts() -> None:
     assert not found(REPEATED, picture(queries=(query, other), routes=routes))
 
 
+def test_what_a_route_asks_after_its_response_is_no_part_of_what_it_takes() -> None:
+    """A background task's statements are told of under its route; the database feels them, and no request."""
+    query = a_query([8.0] * 600, same_binds=580)
+    route = a_route("GET /items/{item_id}", [10.0] * 600, sql_ms_per_request=0.0)
+    finding = only(REPEATED, picture(queries=(query,), routes=[route]))
+    assert "of what GET" not in finding.sentence
+    assert "of database time a second" in finding.sentence
+    within = a_route("GET /items/{item_id}", [10.0] * 600, sql_ms_per_request=8.0)
+    assert "of what GET" in only(REPEATED, picture(queries=(query,), routes=[within])).sentence
+
+
 def test_a_repeated_query_stays_until_clearly_below_its_share() -> None:
     """At a sixth of the route it stays if it stands."""
     summary = beside(1.5, others_ms=100.0, route_ms=9.0)

@@ -35,8 +35,11 @@ NEW_CALL_SITES_A_SECOND = 50
 """Of texts met for the first time; an app that never sends the same text twice must not pay for each."""
 
 RUN_WITH_CALL_SITE = 2
-"""The third execution in a row by one request brings its call site: there repetition begins. So do the fifth,
-the ninth and so on, which tell whether it is one place that repeats."""
+"""The third execution by one request brings its call site: there repetition begins. So do the fifth, the
+ninth and so on, which tell whether it is one place that repeats."""
+
+MAX_RUNS = 500
+"""Selects of one request that are told apart: a WebSocket may live for days."""
 
 
 class StatementSink(Protocol):
@@ -230,11 +233,15 @@ class SqlAlchemyProbe:
                         binds = hash_of_binds(parameters)
                 else:
                     binds = hash_of_binds(parameters)
-                if shape.run_of != request.started_ns:
-                    shape.run_of = request.started_ns
-                    shape.run = 0
+                runs = request.runs
+                if runs is None:
+                    request.runs = {shape: 0}
+                elif shape not in runs:
+                    if len(runs) >= MAX_RUNS:
+                        runs.clear()
+                    runs[shape] = 0
                 else:
-                    run = shape.run = shape.run + 1
+                    run = runs[shape] = runs[shape] + 1
                     if run >= RUN_WITH_CALL_SITE and not run & (run - 1) and not known.many:
                         wanted = True
             place = ""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, joinedload, selectinload, subqueryload
 
 from tests.agent.probes.sql.vocabulary import counts, select_book
@@ -167,6 +168,36 @@ def test_lookups_that_stand_in_lines_of_their_own_are_no_repetition(database: Da
     frame = seen.frame()
     assert [s.latency.count for s in frame.statements if s.statement.startswith("SELECT books")] == [6]
     assert repeats_of(frame) == []
+
+
+def test_requests_that_take_turns_bring_the_places_of_each(async_database: Database, seen: Seen) -> None:
+    """Whether one place repeats is told of each request by itself, whoever runs the same in between."""
+
+    async def lookups(engine: Any) -> None:
+        with seen.request("GET /lines"):
+            async with AsyncSession(engine) as session:
+                await session.get(Book, 1)
+                await session.get(Book, 2)
+                await session.get(Book, 3)
+                await session.get(Book, 4)
+                await session.get(Book, 5)
+
+    async def loop(engine: Any) -> None:
+        with seen.request("GET /loop"):
+            async with AsyncSession(engine) as session:
+                for number in range(1, 6):
+                    await session.get(Book, number)
+
+    async def work() -> None:
+        engine = async_database.async_engine()
+        await asyncio.gather(*(each(engine) for each in (lookups, loop) * 3))
+        await engine.dispose()
+
+    asyncio.run(work())
+    frame = seen.frame()
+    assert repeats_of(frame, "GET /lines") == []
+    (repeats,) = repeats_of(frame, "GET /loop")
+    assert (repeats.requests, repeats.executions) == (3, 15)
 
 
 def test_a_loop_with_several_lookups_repeats(database: Database, seen: Seen) -> None:
