@@ -13,8 +13,10 @@ import copyreg
 import functools
 import inspect
 import os
+import sys
 import threading
 from dataclasses import replace
+from types import FrameType
 from typing import Any, TypeVar
 
 from perftui_agent.agent import Agent
@@ -37,6 +39,11 @@ FASTAPI_DEFAULT = "0.1.0"
 """The version of an app that has none."""
 
 _FRAMEWORKS = frozenset({"fastapi", "starlette"})
+
+_SERVES = frozenset({"starlette.routing", "fastapi.routing"})
+"""Modules whose coroutines serve an app."""
+
+MAX_FRAMES = 200
 
 _WRAPS = "_perftui_wraps"
 
@@ -65,7 +72,21 @@ def attach(app: App, settings: Settings) -> App:
         return _probe(app, agent)  # type: ignore[return-value] # what is served instead of it
     if PROBE_ATTRIBUTE not in vars(app):
         setattr(app, PROBE_ATTRIBUTE, _probe(app, agent))
+        if _is_being_served():
+            agent.start()
     return app
+
+
+def _is_being_served() -> bool:
+    """Tell whether this is called by an app at work, as in its lifespan: that has begun without us."""
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(MAX_FRAMES):
+        if frame is None:
+            break
+        if frame.f_globals.get("__name__") in _SERVES and frame.f_code.co_flags & inspect.CO_COROUTINE:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def current_settings() -> Settings | None:

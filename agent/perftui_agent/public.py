@@ -43,7 +43,7 @@ def instrument(
     wrapped (the original is its `.app`): serve what is returned. Calling it again changes the settings
     and nothing else. It may be called before or after routes, middleware and engines are made. Nothing
     starts here: the agent's thread and socket come with the app's lifespan or its first request, in
-    the worker's own process.
+    the worker's own process; at once where this is called in one of these.
 
     `service` names it in `perftui ls` (default: the app's title, else the folder's name), `version` says
     which one of it runs (default: the FastAPI app's own, unless that is FastAPI's default). `slo` are

@@ -11,7 +11,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,20 @@ def test_the_first_request_starts_the_agent_of_an_app_without_a_lifespan(runtime
     """And that request is counted, too."""
     client_of(new_app()).get("/items/1")
     assert seen_until(runtime_dir, 1).requests == {"GET /items/{item_id}": 1}
+
+
+def test_an_app_that_is_instrumented_in_its_own_lifespan_is_found_before_a_request(runtime_dir: Path) -> None:
+    """That lifespan has begun without the agent, and no other one will come."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        instrument(app)
+        yield
+
+    with client_of(Starlette(routes=[Route("/items/{item_id}", ok)], lifespan=lifespan)) as client:
+        assert registered(runtime_dir).worker.pid == os.getpid()
+        client.get("/items/1")
+        assert seen_until(runtime_dir, 1).requests == {"GET /items/{item_id}": 1}
 
 
 def test_two_apps_have_one_agent_that_lives_as_long_as_the_last_of_them(runtime_dir: Path) -> None:

@@ -64,6 +64,8 @@ class RouteLabels:
         """By label: the routes that take whatever comes below them."""
         self._routers: dict[int, object] = {}
         """Those that requests came by and that are in no tree yet."""
+        self._is_part = False
+        """Whether one of those leads to all that the app has: it is mounted in another, unwatched one."""
         self._tree = RouteTree()
         self._foreign: dict[int, object] = {}
         self._left_ns = float(WALKS_AT_ONCE_NS)
@@ -82,6 +84,8 @@ class RouteLabels:
     def _label(self, scope: Scope, status: int, *, is_copy: bool = False) -> str:
         if not self._tree.walked:
             self._walk()
+        if "app_root_path" in scope and self._may_walk() and self._found_router(scope):
+            self._look_around()
         if scope["type"] == "websocket":
             return self._label_of_socket(scope, bool(status), is_copy=is_copy)
         method = method_of(scope)
@@ -225,12 +229,21 @@ class RouteLabels:
 
     def _walk(self) -> None:
         started_ns = perf_counter_ns()
-        self._tree.walk([self._app, *self._routers.values()])
+        own = () if self._is_part else (self._app,)
+        self._tree.walk([*own, *self._routers.values()])
         self.known = {}
         self._foreign = {}
         self.top = routes_of(self._app)
         self.length = len(self.top)
         self._left_ns -= perf_counter_ns() - started_ns
+
+    def _look_around(self) -> None:
+        """Find the app in what it may be mounted in: its labels then have those prefixes, too."""
+        own = next(self._tree.leaves(), None)
+        around = RouteTree()
+        around.walk(self._routers.values())
+        self._is_part = own is not None and bool(around.ways(own.route, own.endpoint))
+        self._walk()
 
     def _told_by_scope(self, scope: Scope) -> str:
         """Return what a route says of itself that is not in the tree: from a router of its own kind."""

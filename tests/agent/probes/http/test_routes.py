@@ -104,6 +104,42 @@ def test_promise_8_a_sub_app_in_a_sub_app_has_both_mounts() -> None:
         assert service.requests == {"GET /middle/inner/items/{item_id}": 1}
 
 
+@pytest.mark.parametrize("wrap", [lambda app: app, GZipMiddleware])
+@pytest.mark.parametrize("first", ["/a/acme/items/1", "/a/acme/nothing"])
+def test_promise_8_an_app_that_is_mounted_in_one_that_nobody_watches_has_its_prefixes(
+    wrap: Any, first: str
+) -> None:
+    """From the first request on, whatever that is; every answer of a path is in its row."""
+    part, whole = FastAPI(), FastAPI()
+    part.include_router(items())
+    whole.mount("/a/{tenant}", wrap(part))
+    whole.mount("/b", part)
+    with timed(part) as service:
+        service.app = whole
+        for path in (first, "/a/acme/items/1", "/a/other/items/2", "/b/items/3", "/b/nothing"):
+            service.get(path)
+        service.request("DELETE", "/b/items/3")
+        known = int(first.endswith("1"))
+        assert service.requests == {
+            "GET /a/{tenant}/items/{item_id}": 2 + known,
+            "GET /b/items/{item_id}": 1,
+            "DELETE /b/items/{item_id}": 1,
+            "GET (unmatched)": 2 - known,
+        }
+
+
+def test_promise_8_what_an_app_mounts_itself_is_no_reason_to_look_around() -> None:
+    """Its own router is the outermost that requests come by."""
+    app = FastAPI()
+    sub = FastAPI()
+    sub.include_router(items())
+    app.mount("/sub", sub)
+    with timed(app) as service:
+        for path in ("/sub/items/1", "/sub/nothing"):
+            service.get(path)
+        assert service.requests == {"GET /sub/items/{item_id}": 1, "GET (unmatched)": 1}
+
+
 @pytest.mark.filterwarnings("ignore:The `root_path` parameter is deprecated")
 @pytest.mark.parametrize("path", ["/items/7", "/prefix/items/7"])
 def test_promise_8_a_root_path_is_not_in_the_label(path: str) -> None:
