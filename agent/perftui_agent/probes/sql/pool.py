@@ -108,8 +108,8 @@ class PoolProbe:
                 frames[name].wait.add_all(took_ns)
             elif name not in places.pools:
                 del places.quick[name]
-        for name, (pool_ref, _) in list(places.pools.items()):
-            pool = pool_ref()
+        for name, place in list(places.pools.items()):
+            pool = place.pool()
             if pool is None:
                 places.forget(name)
                 continue
@@ -127,8 +127,8 @@ class PoolProbe:
         now_ns = perf_counter_ns()
         waited_for = {
             name
-            for name, (pool_ref, _) in list(self._places.pools.items())
-            if (pool := pool_ref()) is not None
+            for name, place in list(self._places.pools.items())
+            if (pool := place.pool()) is not None
             and (waiting := list(pool._perftui_known.waiting))
             and now_ns - min(waiting) >= LONG_WAIT_NS
         }

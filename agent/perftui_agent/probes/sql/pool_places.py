@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 from perftui_agent.engines import Engines
 from perftui_agent.probes.sql.databases import database_of
@@ -41,13 +41,24 @@ class KnownPool:
         """When each checkout that goes on now began."""
 
 
+class Place(NamedTuple):
+    """Who has a name: a pool, and its dialect. `Engine.dispose` replaces the one and keeps the other."""
+
+    pool: weakref.ref[Any]
+    dialect: weakref.ref[Any]
+    dialect_id: int
+    """Of no use once the dialect is gone, but to forget it by."""
+
+
 class PoolPlaces:
     """The pools that have a name of their own."""
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
-        self.pools: dict[str, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
-        """Each named pool, and its dialect: `Engine.dispose` replaces the one and keeps the other."""
+        self.pools: dict[str, Place] = {}
+        """By name."""
+        self._names: dict[int, str] = {}
+        """By the id of a dialect: an engine for each request would else look at all fifty each time."""
         self.quick: dict[str, tuple[str, list[int]]] = {}
         """By name: of what kind the pool is, and how long its quick checkouts in this span took."""
         self.may_have_room = True
@@ -69,28 +80,34 @@ class PoolPlaces:
 
     def forget(self, name: str) -> None:
         """Take a place away."""
-        refs = self.pools.pop(name, None)
+        place = self.pools.pop(name, None)
         self._idle.pop(name, None)
         self._engines.forget(name)
-        known: KnownPool | None = getattr(refs[0]() if refs is not None else None, "_perftui_known", None)
+        if place is None:
+            return
+        if self._names.get(place.dialect_id) == name:
+            self._names.pop(place.dialect_id, None)
+        known: KnownPool | None = getattr(place.pool(), "_perftui_known", None)
         if known is not None:
             known.name, known.quick_ns = OTHER_POOLS, None
 
     def _name(self, pool: Any, engine: Any) -> str:
         dialect = pool._dialect
-        for name, (_, known_dialect) in list(self.pools.items()):
-            if known_dialect() is dialect:
-                self.pools[name] = weakref.ref(pool), known_dialect
-                return name
-        if len(self.pools) >= MAX_POOLS and not self._make_room():
+        name = self._names.get(id(dialect), "")
+        place = self.pools.get(name)
+        if place is not None and place.dialect() is dialect:
+            self.pools[name] = place._replace(pool=weakref.ref(pool))
+            return name
+        if len(self.pools) >= MAX_POOLS and not (self.may_have_room and self._make_room()):
             self.may_have_room = False
             return OTHER_POOLS
         base = name = _name_of(pool, engine)
         number = 1
-        while name in self.pools and self.pools[name][0]() is not None:
+        while name in self.pools and self.pools[name].pool() is not None:
             number += 1
             name = f"{base} #{number}"
-        self.pools[name] = weakref.ref(pool), weakref.ref(dialect)
+        self.pools[name] = Place(weakref.ref(pool), weakref.ref(dialect), id(dialect))
+        self._names[id(dialect)] = name
         self._idle[name] = 0
         if engine is not None:
             self._engines.add(name, engine)
@@ -98,8 +115,8 @@ class PoolPlaces:
 
     def _make_room(self) -> bool:
         """Forget the dead; if there are none, the one that has been idle for longest."""
-        for name, refs in list(self.pools.items()):
-            if refs[0]() is None:
+        for name, place in list(self.pools.items()):
+            if place.pool() is None:
                 self.forget(name)
         if len(self.pools) < MAX_POOLS:
             return True
