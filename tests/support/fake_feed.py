@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from perftui.model.database import Databases
 from perftui.model.events import EvidenceKept
@@ -171,38 +172,49 @@ class FakeFeed:
     def summary(self, window_s: float, cursor: float | None = None) -> Summary:
         """Return the service at this moment."""
         now = cursor if cursor is not None else self.held if self.held is not None else self.clock()
-        if "connecting" in self.troubles:
-            return Summary("localhost:8000", None, now, window_s)
-        quiet = "idle" in self.troubles
-        moments = moments_in(now, window_s)
-        routes = (
-            ()
-            if quiet
-            else tuple(
-                route_of(row, now, window_s, moments, workers=self.workers, troubles=self.troubles)
-                for row in self.names
-            )
+        return _summary_at(now, window_s, self.workers, self.names, tuple(self.troubles))
+
+
+@lru_cache(256)
+def _summary_at(
+    now: float,
+    window_s: float,
+    number_of_workers: int,
+    names: tuple[tuple[str, float, float], ...],
+    troubles: tuple[str, ...],
+) -> Summary:
+    """Return what was made up for this moment: tests look at the same one again and again."""
+    if "connecting" in troubles:
+        return Summary("localhost:8000", None, now, window_s)
+    moments = moments_in(now, window_s)
+    routes = (
+        ()
+        if "idle" in troubles
+        else tuple(
+            route_of(row, now, window_s, moments, workers=number_of_workers, troubles=troubles)
+            for row in names
         )
-        totals = totals_of(routes, window_s)
-        workers = tuple(
-            worker_of(number, now, moments, totals, workers=self.workers) for number in range(self.workers)
-        )
-        totals = replace(totals, in_flight=sum(worker.in_flight or 0 for worker in workers))
-        points = points_of(moments, totals)
-        summary = Summary(
-            target="localhost:8000",
-            service="shop",
-            at=now,
-            window_s=window_s,
-            link="stale" if "stale" in self.troubles else "live",
-            stale_s=12.0 if "stale" in self.troubles else None,
-            coverage=Coverage(self.workers, self.workers, 0),
-            totals=totals,
-            points=points,
-            routes=tuple(sorted(routes, key=lambda route: -route.total_ms)),
-            workers=workers,
-        )
-        return with_troubles(summary, self.troubles)
+    )
+    totals = totals_of(routes, window_s)
+    workers = tuple(
+        worker_of(number, now, moments, totals, workers=number_of_workers)
+        for number in range(number_of_workers)
+    )
+    totals = replace(totals, in_flight=sum(worker.in_flight or 0 for worker in workers))
+    summary = Summary(
+        target="localhost:8000",
+        service="shop",
+        at=now,
+        window_s=window_s,
+        link="stale" if "stale" in troubles else "live",
+        stale_s=12.0 if "stale" in troubles else None,
+        coverage=Coverage(number_of_workers, number_of_workers, 0),
+        totals=totals,
+        points=points_of(moments, totals),
+        routes=tuple(sorted(routes, key=lambda route: -route.total_ms)),
+        workers=workers,
+    )
+    return with_troubles(summary, troubles)
 
 
 if __name__ == "__main__":
