@@ -37,7 +37,12 @@ def start(base: Path, settings: Sequence[str] = ()) -> tuple[subprocess.Popen[by
 
     SIGINT ends it at once, clients or not. Raises RuntimeError with its log if it doesn't start.
     """
-    user = "nobody" if os.getuid() == 0 else None
+    return serve(prepare(base), base / "data", settings)
+
+
+def prepare(base: Path) -> Path:
+    """Make the files of a fresh server in `base`, its data in `data`; return where its binaries are."""
+    user = _user()
     binaries = _binaries(base, user)
     data = base / "data"
     data.mkdir(mode=0o700)
@@ -46,7 +51,12 @@ def start(base: Path, settings: Sequence[str] = ()) -> tuple[subprocess.Popen[by
         os.chown(data, account.pw_uid, account.pw_gid)
         base.chmod(0o711)
     _run_initdb(binaries, data, user)
-    return _serve(binaries, data, user, settings)
+    return binaries
+
+
+def _user() -> str | None:
+    """Return who is to run the server, where that is somebody else."""
+    return "nobody" if os.getuid() == 0 else None
 
 
 def _binaries(base: Path, user: str | None) -> Path:
@@ -80,15 +90,14 @@ def _run_initdb(binaries: Path, data: Path, user: str | None) -> None:
         raise RuntimeError(done.stderr)
 
 
-def _serve(
-    binaries: Path, data: Path, user: str | None, settings: Sequence[str]
-) -> tuple[subprocess.Popen[bytes], str]:
+def serve(binaries: Path, data: Path, settings: Sequence[str] = ()) -> tuple[subprocess.Popen[bytes], str]:
+    """Run the server whose files were prepared; return what `start` does."""
     log_file = data.parent / "postgres.log"
     options: list[str | Path] = ["-k", data, "-c", "listen_addresses=", *QUICK, *settings]
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             [binaries / "postgres", "-D", data, *options],
-            user=user,
+            user=_user(),
             cwd=data,
             env=_env(),
             stdin=subprocess.DEVNULL,
