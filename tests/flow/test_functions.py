@@ -73,7 +73,8 @@ class Mixed:
 
     def _send(self, path: str) -> None:
         with self._service.client() as client:
-            while not self._over.is_set():
+            # Time for those who watch and are watched: else every processor would hash, and nothing else.
+            while not self._over.wait(0.02):
                 # A new connection each: one would stay with one worker. Workers may be killed meanwhile.
                 with contextlib.suppress(httpx.HTTPError):
                     self.statuses.add(client.get(path, headers={"Connection": "close"}).status_code)

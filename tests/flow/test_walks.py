@@ -41,9 +41,7 @@ async def checkout():
     return []
 
 def build_report():
-    end = time.monotonic() + 0.4
-    while time.monotonic() < end:
-        sum(range(1000))
+    time.sleep(0.4)
 
 @app.get("/reports")
 async def reports():
@@ -66,7 +64,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         service.wait_registered()
         with customers(service):
             for path in ("/checkout", "/orders", "/reports"):
-                service.get(path, times=15)
+                service.get(path, times=8)
             yield service
 
 
