@@ -17,8 +17,11 @@ import sys
 
 import psutil
 
-LANES = max(4, 5 * (os.cpu_count() or 1) // 2)
-"""More than half of the tests wait at any time: so many keep every processor busy."""
+FILLING = os.cpu_count() or 1
+"""As many tests that only compute, of low priority: they keep every processor busy while the others wait."""
+
+LANES = max(4, 3 * FILLING)
+"""More than half of the others wait at any time."""
 
 SOME_FAILED = 1
 """What pytest says when tests ran and some of them failed."""
@@ -30,7 +33,7 @@ PR_SET_CHILD_SUBREAPER = 36
 def main(options: list[str]) -> int:
     """Return pytest's exit code, of those that were tried again if there were any."""
     pytest = [sys.executable, "-m", "pytest", "-q", *options]
-    lanes = ["-p", "tests.lanes", f"--lanes={LANES}"] if hasattr(os, "fork") else []
+    lanes = ["-p", "tests.lanes", f"--lanes={LANES}", f"--filling={FILLING}"] if hasattr(os, "fork") else []
     inherit_orphans()
     code = end_of(subprocess.Popen([*pytest, *lanes]))
     if code != SOME_FAILED or any("no:cacheprovider" in option for option in options):

@@ -12,6 +12,8 @@ from types import ModuleType
 import hypothesis
 import pytest
 
+from tests.lanes import FILLS_IN
+
 # A busy machine is no defect: nothing here is judged by the clock.
 hypothesis.settings.register_profile("perftui", deadline=None)
 hypothesis.settings.load_profile("perftui")
@@ -34,7 +36,6 @@ _WAITED_FOR = ("tests.support.servers", "tests.support.terminal")
 _LONGEST = (
     "tests/flow/test_faults.py",
     "tests/flow/test_actions_end.py",
-    "tests/agent/probes/sql/test_engines.py::test_promise_13",
     "tests/demo_app/test_endpoints.py",
     "tests/flow/test_walks.py",
     "tests/flow/test_ten_places.py",
@@ -45,6 +46,15 @@ _LONGEST = (
 )
 """What takes longest begins first, so that in the end nobody waits for one test alone."""
 
+_COMPUTE = (
+    "tests/agent/probes/sql/test_engines.py::test_promise_13",
+    *(
+        f"tests/perftui/{room}/"
+        for room in ("recording", "findings", "check", "screens", "widgets", "model", "present")
+    ),
+)
+"""What only computes, and is about no time that passes: the longest begins first here as well."""
+
 _SOON = 0.85
 """Of the tests that compute so many are begun by the last that waits: those that are left end evenly."""
 
@@ -52,7 +62,7 @@ _SOON = 0.85
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In lanes, put tests that wait between those that compute."""
     if getattr(config.option, "lanes", 0):
-        items[:] = _in_order(items)
+        items[:] = _in_order(items, _COMPUTE if config.option.filling else ())
 
 
 @pytest.hookimpl(trylast=True)
@@ -97,16 +107,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
 
 
-def _in_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Return the longest first, then both kinds evenly mixed: all at once, one kind would idle."""
+def _in_order(items: list[pytest.Item], compute: tuple[str, ...]) -> list[pytest.Item]:
+    """Return the longest first, then both kinds evenly mixed: all at once, one kind would idle.
+
+    What fills in stands behind them: it is for lanes of its own, beside all others.
+    """
     longest = [item for each in _LONGEST for item in items if item.nodeid.startswith(each)]
-    rest = [item for item in items if not item.nodeid.startswith(_LONGEST)]
+    filling = [item for each in compute for item in items if item.nodeid.startswith(each)]
+    for item in filling:
+        item.stash[FILLS_IN] = True
+    rest = [item for item in items if not item.nodeid.startswith((*_LONGEST, *compute))]
     starters = {name for name, module in _modules(rest).items() if _starts_servers(module)}
     waiting = [item for item in rest if item.path in starters]
     computing = [item for item in rest if item.path not in starters]
     placed = [(_SOON * place / len(waiting), item) for place, item in enumerate(waiting)]
     placed += [(place / len(computing), item) for place, item in enumerate(computing)]
-    return [*longest, *(item for _, item in sorted(placed, key=lambda each: each[0]))]
+    return [*longest, *(item for _, item in sorted(placed, key=lambda each: each[0])), *filling]
 
 
 def _modules(items: list[pytest.Item]) -> dict[Path, ModuleType]:

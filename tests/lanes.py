@@ -1,9 +1,10 @@
-"""Several tests at once: `pytest -p tests.lanes --lanes 6`.
+"""Several tests at once: `pytest -p tests.lanes --lanes 6 --filling 2`.
 
 Takes the tests as they were collected, once, and forks lanes that run them: nothing is imported or collected
 again, which takes 9 to 12 s of CPU, and memory is shared. A lane asks for the next tests when it is free.
 Those that share a fixture of their module are given to one lane, one after the other; only a session's
-fixtures outlive them. What a lane reports is reported as if it had been run here; a lane that dies is the
+fixtures outlive them. What only computes has lanes of its own, of lower priority: it takes what the others
+leave of the processors. What a lane reports is reported as if it had been run here; a lane that dies is the
 failure of the test it was at, and another takes its place. Refused where processes can't be forked. Warnings
 that are no errors are not told of. (pytest-xdist starts each lane as a Python of its own.)
 """
@@ -29,12 +30,19 @@ from _pytest.capture import FDCaptureBase
 Unit: TypeAlias = Sequence[pytest.Item]
 """Tests that one lane runs in this order."""
 
+FILLS_IN = pytest.StashKey[bool]()
+"""Set on a test that only computes, and that may take as long as it likes."""
+
 _BASE = "lane-"
+
+_NICE = 5
+"""How much less urgent it is: it has a quarter of a processor beside another, and all of an idle one."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the number of lanes."""
     parser.addoption("--lanes", type=int, default=0, help="how many tests are run at once, in forks of this")
+    parser.addoption("--filling", type=int, default=0, help="how many more, of those that only compute")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,9 +57,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     option = session.config.option
     if not option.lanes or option.collectonly or session.testsfailed:
         return None
-    run = _Run(session, deque(units(session.items)))
+    run = _Run(session, units(session.items), option.filling)
     try:
-        run.until_all_are_done(option.lanes)
+        run.until_all_are_done(option.lanes, option.filling)
     except KeyboardInterrupt:
         run.wait()  # the terminal has told the lanes as well: twice, and their servers would be left
         raise
@@ -92,6 +100,7 @@ class _Lane:
 
     pid: int
     connection: Connection[Any, Any]
+    fills_in: bool
     unit: deque[pytest.Item] = field(default_factory=deque)
     """What it has still to run of what it was given, that which it is at included."""
 
@@ -99,19 +108,25 @@ class _Lane:
 class _Run:
     """All tests of a session, on their way through the lanes."""
 
-    def __init__(self, session: pytest.Session, waiting: deque[Unit]) -> None:
+    def __init__(self, session: pytest.Session, waiting: Sequence[Unit], filling: int) -> None:
         self._session = session
-        self._waiting = waiting
+        self._waiting: dict[bool, deque[Unit]] = {False: deque(), True: deque()}
+        """By whether it fills in."""
+        for unit in waiting:
+            self._waiting[filling > 0 and unit[0].stash.get(FILLS_IN, False)].append(unit)
         self._places = {item: place for place, item in enumerate(session.items)}
         self._lanes: list[_Lane] = []
         self._started = 0
         # Made here, so that it is one for all; each lane has a place of its own in it.
         self._base = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
 
-    def until_all_are_done(self, lanes: int) -> None:
+    def until_all_are_done(self, lanes: int, filling: int) -> None:
         """Give out tests until none are left, and report them."""
-        for _ in range(min(lanes, len(self._waiting))):
-            self._start()
+        for _ in range(min(filling, len(self._waiting[True]))):
+            self._start(fills_in=True)
+        # Those that don't fill in themselves go on with what does.
+        for _ in range(min(lanes, sum(map(len, self._waiting.values())))):
+            self._start(fills_in=False)
         while self._lanes:
             ready = wait([lane.connection for lane in self._lanes])
             for lane in [each for each in self._lanes if each.connection in ready]:
@@ -132,7 +147,14 @@ class _Run:
             lane.connection.close()
             os.waitpid(lane.pid, 0)
 
-    def _start(self) -> None:
+    def _next(self, lane: _Lane) -> Unit:
+        """Return what a lane is to run now: of its own kind, and in the end of any that is less urgent."""
+        for fills_in in dict.fromkeys((lane.fills_in, True)):
+            if self._waiting[fills_in]:
+                return self._waiting[fills_in].popleft()
+        return ()
+
+    def _start(self, *, fills_in: bool) -> None:
         ours, theirs = Pipe()
         self._started += 1
         base = self._base / f"{_BASE}{self._started}"
@@ -142,9 +164,11 @@ class _Run:
             for lane in self._lanes:
                 lane.connection.close()
             ours.close()
+            if fills_in:
+                os.nice(_NICE)
             _run_a_lane(self._session, theirs, base)
         theirs.close()
-        self._lanes.append(_Lane(pid, ours))
+        self._lanes.append(_Lane(pid, ours, fills_in))
 
     def _hear(self, lane: _Lane) -> None:
         """Take what a lane says: that it is free, or the reports of a test that has been run."""
@@ -154,7 +178,7 @@ class _Run:
             self._is_gone(lane)
             return
         if told is None:
-            unit = self._waiting.popleft() if self._waiting else ()
+            unit = self._next(lane)
             lane.unit.extend(unit)
             lane.connection.send_bytes(pickle.dumps([self._places[item] for item in unit]))
             return
@@ -175,11 +199,11 @@ class _Run:
             item = lane.unit.popleft()
             self._report(item, [_failed(item.nodeid, item.location, "call", f"its lane ended with {code}")])
             if lane.unit:
-                self._waiting.appendleft(tuple(lane.unit))
-        elif self._waiting:
+                self._waiting[lane.fills_in].appendleft(tuple(lane.unit))
+        elif self._waiting[lane.fills_in]:
             raise self._session.Failed(f"a lane ended with {code} before it had any tests")
-        if self._waiting:
-            self._start()
+        if self._waiting[lane.fills_in]:
+            self._start(fills_in=lane.fills_in)
 
     def _report(self, item: pytest.Item | None, reports: Sequence[pytest.TestReport]) -> None:
         hook = self._session.config.hook

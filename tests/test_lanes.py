@@ -61,6 +61,35 @@ def broken():
 def test_passes(broken): pass
 """
 
+MARKS = """
+from tests.lanes import FILLS_IN
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.stash[FILLS_IN] = "fills" in item.name
+"""
+
+FILLS = """
+import os, time
+import pytest
+
+COLLECTED = os.nice(0)
+DONE = [os.path.join(DIRECTORY, f"done-{number}") for number in range(4)]
+
+@pytest.mark.parametrize("number", range(3))
+def test_waits(number):
+    assert os.nice(0) == COLLECTED
+    until = time.monotonic() + 40
+    while not all(map(os.path.exists, DONE)):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+@pytest.mark.parametrize("number", range(4))
+def test_fills_in(number):
+    assert os.nice(0) > COLLECTED
+    open(DONE[number], "w").close()
+"""
+
 
 LEAVES = """
 import gc, subprocess, sys
@@ -191,3 +220,18 @@ def test_what_cannot_be_undone_fails(tmp_path: Path) -> None:
     done = run(tmp_path, ENDS_BADLY)
     assert done.returncode == 1, done.stdout
     assert "a lane could not end: ValueError: cannot be undone" in done.stdout
+
+
+def test_what_fills_in_is_run_beside_the_lanes_and_is_less_urgent(tmp_path: Path) -> None:
+    """All lanes are taken by tests that wait until it is done."""
+    (tmp_path / "conftest.py").write_text(MARKS)
+    done = run(tmp_path, FILLS, "--filling=1")
+    assert "7 passed" in done.stdout, done.stdout
+
+
+def test_without_lanes_for_it_what_fills_in_is_run_as_the_others(tmp_path: Path) -> None:
+    """And by other lanes, once these have nothing else to do."""
+    (tmp_path / "conftest.py").write_text(MARKS)
+    source = "import pytest\n" + "".join(f"def test_fills_{number}(): pass\n" for number in range(5))
+    assert "5 passed" in run(tmp_path, source).stdout
+    assert "5 passed" in run(tmp_path, source, "--filling=9").stdout
