@@ -8,10 +8,12 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from perftui.check.grammar import Objective
-from perftui.check.judge import Judged
+from perftui.check.judge import Judged, unit_text
 from perftui.findings.causes import CAUSES, explains
 from perftui.findings.figures import percent
+from perftui.findings.rule import quoted
 from perftui.model.happenings import Finding
+from perftui.model.outside_summary import QuerySummary
 from perftui.model.route_summary import RouteSummary
 from perftui.model.slo import ALL
 from perftui.model.summary import Summary
@@ -79,6 +81,8 @@ def _where_time_goes(objective: Objective, summary: Summary) -> str:
     """Return what takes a good part of the time of a route, or of the costliest one."""
     if objective.quantity == "rate":
         return "fewer requests came than were promised, or each held up the next"
+    if objective.metric == "sql_per_request":
+        return _commonest(objective, summary)
     if objective.quantity != "latency":
         return ""
     row = summary.route(objective.scope) if objective.scope != ALL else _costliest(summary)
@@ -91,6 +95,23 @@ def _where_time_goes(objective: Objective, summary: Summary) -> str:
     if share < A_GOOD_PART:
         return f"no finding; most of the time{of} is its own code"
     return f"no finding; {percent(min(share, 1.0))} of the time{of} is {name}"
+
+
+def _commonest(objective: Objective, summary: Summary) -> str:
+    """Return which statement most of them are, and where it comes from."""
+    row = summary.route(objective.scope) if objective.scope != ALL else None
+    requests = row.requests if row is not None else summary.totals.requests
+    whole = row is None
+
+    def often(query: QuerySummary) -> int:
+        return query.count if whole else query.executions.get(objective.scope, 0)
+
+    query = max(summary.queries, key=often, default=None)
+    if query is None or not often(query) or not requests:
+        return ""
+    place = f" from {query.call_site}" if query.call_site else ""
+    each = unit_text(objective, round(often(query) / requests, 2))
+    return f"no finding; {each} of them are {quoted(query.statement or query.fingerprint)}{place}"
 
 
 def _costliest(summary: Summary) -> RouteSummary | None:
@@ -121,6 +142,9 @@ def _look(judged: Judged, summary: Summary, *, recorded: bool) -> str:
         return f"see which exceptions there are: perftui connect {target}"
     if objective.scope == ALL:
         return f"see which route costs most: perftui snapshot {target}"
+    if objective.quantity in {"count", "bytes"}:
+        rows = shlex.quote(f"route:{objective.scope.partition(' ')[2] or objective.scope}")
+        return f"see what it does: perftui snapshot {target} --filter {rows}"
     if recorded:
         return f"see how its time was spent: perftui replay {target}, and open {objective.scope}"
     return f"perftui profile {target} --route {shlex.quote(objective.scope)} --for 10s"

@@ -13,7 +13,8 @@ from perftui.check.judge import Judged, judge_all, overall
 from perftui.check.reasons import explained
 from perftui.findings.find import find
 from perftui.model.comparison import baseline
-from perftui.model.measures import Sketches, Step
+from perftui.model.measures import Latency, Sketches, Step
+from perftui.model.outside_summary import QuerySummary
 from perftui.model.route_summary import RouteSummary
 from perftui.model.summary import Summary
 from perftui_agent.sketch import LatencySketch
@@ -165,6 +166,21 @@ def test_sizes_are_what_was_sent() -> None:
     assert found.value == pytest.approx(500_000, rel=0.01)
     assert verdict("bytes_p50<2kB", row) == "met"
     assert verdict("bytes_max<500kB", row) == "missed"
+
+
+def test_too_many_statements_are_named_where_no_finding_is_behind_them() -> None:
+    """The commonest of the route's, with its line; and what to type next tells of all of them."""
+    load, count = (
+        QuerySummary(
+            text, text, 900, 0, Latency(), 9.0, ("GET /orders",), place, executions={"GET /orders": n}
+        )
+        for text, place, n in (("SELECT a", "app/crud.py:7 load", 90), ("SELECT b", None, 30))
+    )
+    row = a_route("GET /orders", [20.0] * 30, sql_per_request=4.0)
+    shop = picture(routes=[row], queries=[count, load])
+    missed = explained(judged("GET /orders: sql_per_request<=3", shop), shop, ())
+    assert missed.cause == "no finding; 3 of them are SELECT a from app/crud.py:7 load"
+    assert missed.next == "see what it does: perftui snapshot localhost:8000 --filter route:/orders"
 
 
 def test_queued_is_judged_over_all_requests_whose_arrival_is_known() -> None:
