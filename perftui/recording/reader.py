@@ -145,9 +145,10 @@ class Recording:
     def until(self, at: float, *, fine_s: float = FINE_S, kept_s: float = KEPT_S) -> list[SourceEvent]:
         """Return what makes the picture of a moment: all of the story, and the frames of the last `kept_s`.
 
-        The last `fine_s` are told second by second, or a little more of them.
+        The last `fine_s` are told second by second, or a little more of them: as of one who has heard nothing
+        since, where nobody told anything.
         """
-        fine_from = (at - fine_s) // BLOCK_S * BLOCK_S
+        fine_from = (self._heard_at(at) - fine_s) // BLOCK_S * BLOCK_S
         oldest = at - kept_s - BLOCK_S
         merged = self._merged(oldest, fine_from)
         there = {_ten(each) for each in merged}
@@ -157,6 +158,15 @@ class Recording:
             if _ten(each) not in there and moment_of(each) <= at and _ten(each) >= oldest - BLOCK_S
         ]
         return self._in_order([*self._told(float("-inf"), at), *merged, *frames])
+
+    def _heard_at(self, at: float) -> float:
+        """Return when a frame was told last before a moment; the moment itself, if none ever was."""
+        told = [
+            min(place.header.last_ns / 1e9, at)
+            for place in self._places
+            if place.header.kind in {"T", "S"} and place.header.first_ns <= at * 1e9
+        ]
+        return max(told, default=at)
 
     def between(self, since: float, until: float) -> list[SourceEvent]:
         """Return what was told after one moment and until another, in its order."""

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from perftui.model.dashboard import Dashboard
-from perftui.model.events import FrameReceived, HistoryReceived, Marked, Missing, SourceEvent, WorkerFound
+from perftui.model.events import (
+    FrameReceived,
+    HistoryReceived,
+    LinkChanged,
+    Marked,
+    Missing,
+    SourceEvent,
+    WorkerFound,
+)
 from perftui.model.merge import merge
 from perftui.model.summarize import summarize
 from perftui.model.summary import Summary
@@ -90,6 +98,22 @@ def test_a_moment_of_a_recording_is_the_picture_of_that_moment(tmp_path: Path) -
             assert figures(summarize(whole, at)) == figures(summarize(known, at))
             leapt = dashboard_at(recording, at)
             assert figures(summarize(leapt, at)) == figures(summarize(known, at))
+
+
+def test_long_after_the_last_word_the_last_minute_is_told_second_by_second(tmp_path: Path) -> None:
+    """As it stands on a screen that was left open: a chart in tens of seconds would be a comb."""
+    lost: list[SourceEvent] = [
+        LinkChanged("live", T + 0.5),
+        LinkChanged("lost", T + 206.0),
+        Marked(T + 400.0, "home"),
+    ]
+    events = sorted([*service(200), *lost], key=moment_of)
+    with Recording.open(record(tmp_path / "a.perftui", events)) as recording:
+        at = recording.ended_at
+        assert at == pytest.approx(T + 400.0)
+        told, known = (summarize(each, at) for each in (dashboard_at(recording, at), live(events)))
+        assert [each.rps for each in told.points] == [each.rps for each in known.points]
+        assert len(told.points) == len(known.points) > 50
 
 
 def test_merged_frames_have_the_figures_of_those_they_are_made_of(tmp_path: Path) -> None:
