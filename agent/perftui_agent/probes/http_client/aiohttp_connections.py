@@ -45,22 +45,21 @@ def wrap_connections(library: ModuleType, patches: Patches, exchanges: Exchanges
 
 def count_connections(connector: Any, hosts: Hosts) -> None:
     """Add a session's connections to those of each host."""
-    met: set[str] = set()
+    idle_to: dict[str, int] = {}
     for key, idle in list(connector._conns.items()):
         host = name_of_host("https" if key.is_ssl else "http", key.host, key.port)
-        to = hosts.setdefault(host, HostConnections())
-        to.there += len(idle)
-        to.idle += len(idle)
-        met.add(host)
+        idle_to[host] = idle_to.get(host, 0) + len(idle)
+    busy_to: dict[str, int] = {}
     for protocol in list(connector._acquired):
         exchange = exchange_of(protocol)
         record = exchange.record if exchange is not None else None
         if record is not None:
-            hosts.setdefault(record.upstream.host, HostConnections()).there += 1
-            met.add(record.upstream.host)
+            busy_to[record.upstream.host] = busy_to.get(record.upstream.host, 0) + 1
     limits = [each for each in (bounded(connector.limit), bounded(connector.limit_per_host)) if each]
-    for host in met:
-        hosts[host].limit += min(limits, default=0)
+    limit = min(limits, default=0)
+    for host in idle_to | busy_to:
+        unused = idle_to.get(host, 0)
+        hosts.setdefault(host, HostConnections()).add(unused + busy_to.get(host, 0), unused, limit)
 
 
 def _timed_wait(waits: Callable[..., Any], exchanges: Exchanges) -> Callable[..., Any]:

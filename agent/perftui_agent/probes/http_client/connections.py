@@ -16,10 +16,24 @@ MAX_CLIENTS = 200
 class HostConnections:
     """Those to one host: how many, how many idle, how many there may be (0: as many as one likes)."""
 
-    __slots__ = ("idle", "limit", "there")
+    __slots__ = ("_at_rest", "_at_work", "idle", "there")
 
     def __init__(self) -> None:
-        self.there = self.idle = self.limit = 0
+        self.there = self.idle = self._at_work = self._at_rest = 0
+
+    def add(self, there: int, idle: int, limit: int) -> None:
+        """Add those of one client."""
+        self.there += there
+        self.idle += idle
+        if there > idle:
+            self._at_work += limit
+        else:
+            self._at_rest += limit
+
+    @property
+    def limit(self) -> int:
+        """Of the clients that are at work, if any is: who waits for one gets no place of another's."""
+        return self._at_work or self._at_rest
 
 
 Hosts: TypeAlias = dict[str, HostConnections]

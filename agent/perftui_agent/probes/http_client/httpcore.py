@@ -48,16 +48,14 @@ def wrap_core(core: str, patches: Patches, exchanges: Exchanges) -> None:
 
 def count_connections(pool: Any, hosts: Hosts) -> None:
     """Add a pool's connections to those of each host."""
-    met: set[str] = set()
+    idle_to: dict[str, list[bool]] = {}
     for connection in list(pool._connections):
         origin = getattr(connection, "_remote_origin", None) or connection._origin
         host = name_of_host(origin.scheme, origin.host, origin.port)
-        to = hosts.setdefault(host, HostConnections())
-        to.there += 1
-        to.idle += bool(connection.is_idle())
-        met.add(host)
-    for host in met:
-        hosts[host].limit += bounded(getattr(pool, "_max_connections", None))
+        idle_to.setdefault(host, []).append(bool(connection.is_idle()))
+    limit = bounded(getattr(pool, "_max_connections", None))
+    for host, idle in idle_to.items():
+        hosts.setdefault(host, HostConnections()).add(len(idle), sum(idle), limit)
 
 
 def _going_on(exchanges: Exchanges, request: Any) -> CallRecord | None:

@@ -32,9 +32,7 @@ def count_connections(pool: Any, hosts: Hosts) -> None:
     places = list(queue.queue)
     idle = sum(getattr(each, "sock", None) is not None for each in places)
     to = hosts.setdefault(name_of_host(pool.scheme, pool.host, pool.port), HostConnections())
-    to.there += idle + max(0, queue.maxsize - len(places))
-    to.idle += idle
-    to.limit += queue.maxsize if pool.block else 0
+    to.add(idle + max(0, queue.maxsize - len(places)), idle, queue.maxsize if pool.block else 0)
 
 
 def timed_wait(

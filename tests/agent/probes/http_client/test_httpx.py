@@ -149,6 +149,27 @@ def test_time_at_the_pool_shows_before_it_is_over(watched: Watched, there: Other
     assert row.oldest_ns > row.longest_wait_ns > 30_000_000
 
 
+def test_a_client_at_rest_lends_nobody_its_connections(watched: Watched, there: OtherService) -> None:
+    """Who waits for a client of two may not take one of the hundred of another, which is idle."""
+
+    async def main() -> list[int | None]:
+        async with (
+            httpx.AsyncClient() as idle,
+            httpx.AsyncClient(limits=httpx.Limits(max_connections=2)) as one,
+        ):
+            await idle.get(f"{there.url}/sleep/0")
+            before = watched.row().limit
+            calls = [asyncio.create_task(one.get(f"{there.url}/sleep/0.3")) for _ in range(4)]
+            while there.begun < 3:  # noqa: ASYNC110 - it is told in a thread
+                await asyncio.sleep(0.01)
+            row = watched.row()
+            assert (row.connections, row.idle) == (3, 1)
+            await asyncio.gather(*calls)
+            return [before, row.limit, watched.row().limit]
+
+    assert asyncio.run(main()) == [100, 2, 102]
+
+
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 def test_an_answer_that_lies_here_is_no_slow_upstream(
     watched: Watched, there: OtherService, run: Callable[..., Any]
