@@ -214,6 +214,7 @@ def test_the_settings_hold_for_the_demo_as_well(scratch: Path, monkeypatch: pyte
         "window_s": 300.0,
         "slow": True,
         "mouse": False,
+        "gone": (),
         "pause": ("x",),
         "ascii": "1",
     }

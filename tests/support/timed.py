@@ -127,7 +127,7 @@ def in_a_process(source: str, **env: str) -> str:
         env=os.environ | env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert result.returncode == 0, result.stderr

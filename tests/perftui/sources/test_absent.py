@@ -63,8 +63,10 @@ def test_another_host_is_answered_with_ssh() -> None:
     assert "ssh -t 203.0.113.9 perftui connect 8000" in error.advice
 
 
-def test_a_socket_that_is_not_there(tmp_path: Path) -> None:
+def test_a_socket_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path without a socket is told apart from one whose server has ended."""
+    # This process listens, in which other tests may have left an agent's thread.
+    monkeypatch.setattr("perftui.sources.absent.has_agent", lambda _: False)
     assert "there is no such socket" in why(f"unix:{tmp_path}/shop.sock").problem
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "shop.sock"))
