@@ -74,11 +74,12 @@ class Outcome:
     named_s: float | None
     gone_s: float | None
     near: tuple[str, ...]
-    """What was told of its kind while only its near miss was on."""
+    """What was told of it while only its near miss was on."""
     waited: float
     """How much of the time workers waited for a processor from when it was switched on until it was named."""
     beside: tuple[str, ...]
-    """What else was high then, told with the first of them: a target that a busy machine misses."""
+    """What else was high then, or of its kind and about another, told with the first of them: a target that a
+    busy machine misses, a statement that is slow there."""
 
     @property
     def missed(self) -> bool:
@@ -162,10 +163,15 @@ class _Tried:
             time.sleep(SILENT_S)
             self._subjects_of = self._shop.subjects()
         told = [each for picture in watcher.pictures for each in picture.findings]
+        subjects = self._subjects_of
         for kind in self._kinds:
-            self._near[kind] = _sentences(each for each in told if each.kind == kind)
-        others = (each for each in told if each.severity == "high" and each.kind not in self._kinds)
-        self._beside = _sentences(others)
+            self._near[kind] = _sentences(each for each in told if _is_about(kind, subjects[kind], each))
+        self._beside = _sentences(
+            each
+            for each in told
+            if (each.severity == "high" or each.kind in self._kinds)
+            and not _is_about(each.kind, subjects.get(each.kind, "$^"), each)
+        )
 
     def fault(self) -> None:
         """Have the faults, until each has been named or should have been; then none."""
@@ -199,7 +205,11 @@ class _Tried:
 
 
 def _is_named(kind: str, subject: str, picture: Picture) -> bool:
-    return any(each.kind == kind and re.search(subject, each.subject) for each in picture.findings)
+    return any(_is_about(kind, subject, each) for each in picture.findings)
+
+
+def _is_about(kind: str, subject: str, finding: Finding) -> bool:
+    return finding.kind == kind and re.search(subject, finding.subject) is not None
 
 
 def _is_gone(kind: str, subject: str, picture: Picture) -> bool:
