@@ -21,7 +21,13 @@ KIND = "cpu-saturated"
 
 MIN_COVERED_S = 8.0
 """A shorter burst at full speed is what a CPU is for. A worker without CPU is late with its frames as well:
-of the last ten seconds it has told eight or nine."""
+of the last ten seconds it has told eight or nine, or …"""
+
+MIN_TOLD_S = 3.0
+"""… so few, and is late with the others: that counts as well."""
+
+MAX_LATE_S = 10.0
+"""Who tells nothing for longer may have been stopped."""
 
 MIN_REQUESTS = 5
 """Answered or under way. One that has no CPU left answers few: four in ten seconds where
@@ -44,12 +50,21 @@ def check(summary: Summary, standing: Standing) -> Iterator[Finding]:
     for worker in at_work(summary):
         cpu = worker.cpu_mean_percent
         had = worker.requests + (worker.in_flight or 0)
-        if cpu is None or round(worker.covered_s) < MIN_COVERED_S or had < MIN_REQUESTS:
-            continue
         stands = worker.identity.id in standing
+        is_burst = not stands and round(_known_s(summary, worker)) < MIN_COVERED_S
+        if cpu is None or is_burst or had < MIN_REQUESTS:
+            continue
         share = max(_of_a_core(worker), _share_of_limit(summary, worker))
         if SHARE.reached(share, stands) and LAG_P99_MS.reached(worker.loop_lag_p99_ms, stands):
             yield _finding(summary, worker, share, standing.get(worker.identity.id))
+
+
+def _known_s(summary: Summary, worker: WorkerSummary) -> float:
+    """Return how much of the window a worker has told, with what it is late by."""
+    late_s = summary.at - (worker.told_until or summary.at)
+    if worker.covered_s < MIN_TOLD_S or not 0.0 <= late_s <= MAX_LATE_S:
+        return worker.covered_s
+    return worker.covered_s + late_s
 
 
 def _of_a_core(worker: WorkerSummary) -> float:

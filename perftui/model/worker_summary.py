@@ -107,6 +107,8 @@ class WorkerSummary(Record, frozen=True):
     """How many names each of its tables has forgotten so far, to make room for others."""
     probes: Mapping[str, str] = msgspec.field(default_factory=dict)
     last_seen: float | None = None
+    told_until: float | None = None
+    """When its latest frame ended, which may come late, on its host's clock."""
     gone_since: float | None = None
     lost_in_flight: int | None = None
     """Requests that were in flight when one that is gone was last heard."""

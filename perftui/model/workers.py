@@ -132,6 +132,7 @@ def _row(
         agent_forgotten=agent.forgotten if agent else {},
         probes=frame.probes if frame else {},
         last_seen=heard_at if frame else None,
+        told_until=frame.ended_at / 1e9 if frame else None,
         gone_since=track.gone_at if gone else None,
         lost_in_flight=frame.in_flight if frame and gone else None,
         trend=axis.worker(track.identity.id),

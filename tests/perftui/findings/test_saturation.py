@@ -8,6 +8,7 @@ from typing import Any
 from perftui.model.happenings import FlightRow
 from perftui.model.machine import Contention
 from perftui.model.outside_summary import PoolSummary
+from perftui.model.worker_summary import WorkerSummary
 from perftui.present.details.pool import pool_rows
 from perftui.present.picture import Picture
 from perftui.present.text.cells import text_of
@@ -164,6 +165,21 @@ def test_a_short_burst_of_cpu_is_healthy() -> None:
     """Four seconds at full speed are what a CPU is for."""
     worker = a_worker(cpu_mean_percent=100.0, loop_lag_p99_ms=400.0, covered_s=4.0)
     assert not found(CPU, picture(workers=(worker,)))
+
+
+def test_a_worker_without_cpu_is_late_with_what_it_tells() -> None:
+    """What it is late by counts, unless it has told next to nothing, or has long been silent."""
+
+    def heard(covered_s: float, ago_s: float) -> WorkerSummary:
+        picture_at = picture().at
+        return a_worker(
+            cpu_mean_percent=97.0, loop_lag_p99_ms=800.0, covered_s=covered_s, told_until=picture_at - ago_s
+        )
+
+    assert found(CPU, picture(workers=(heard(3.0, 5.0),)))
+    assert not found(CPU, picture(workers=(heard(3.0, 2.0),)))
+    assert not found(CPU, picture(workers=(heard(1.0, 6.0),)))
+    assert not found(CPU, picture(workers=(heard(4.0, 30.0),)))
 
 
 def test_the_limit_of_a_container_counts_for_all_its_workers() -> None:
