@@ -38,9 +38,6 @@ Parsed = TypeVar("Parsed")
 MAX_IN_FLIGHT = 100
 MAX_RPS = 500.0
 TIMEOUT_S = 15.0
-LEAVES = 0.05
-"""Of the visits, those that are the last over their connection. Were all kept open, who is met first would be
-met for ever: of two workers one served eight times as much as the other."""
 GIVE_UP_AFTER_S = 20.0
 """How long no request may reach the shop before the customers go home."""
 
@@ -186,9 +183,7 @@ class Traffic:
 
     async def _visit(self, client: httpx.AsyncClient, visit: Visit) -> None:
         try:
-            leaves = self.rng.random() < LEAVES
-            headers = {"Connection": "close"} if leaves else None
-            response = await client.request(visit.method, visit.path, json=visit.json, headers=headers)
+            response = await client.request(visit.method, visit.path, json=visit.json)
         except httpx.HTTPError as error:
             self._failed(error)
         else:
